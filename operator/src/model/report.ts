@@ -1,0 +1,62 @@
+/**
+ * What a runner says about its attempt. It travels twice, to the API and in the container's termination message
+ * (under 4,096 bytes); either settles the run, both together settle it once.
+ */
+import { z } from "zod";
+
+export const outputCopyLimit = 8 * 1024;
+export const outputLimit = 100 * 1024 * 1024;
+
+/** Kinds of failure of an attempt that a runner reports. */
+export const errorCodes = [
+  "TASK_NOT_FOUND",
+  "TASK_LOAD_ERROR",
+  "TASK_ERROR",
+  "UNCAUGHT_EXCEPTION",
+  "UNHANDLED_REJECTION",
+  "PROCESS_EXIT",
+  "OUTPUT_NOT_SERIALIZABLE",
+  "OUTPUT_TOO_LARGE",
+  "OUTPUT_UPLOAD_FAILED",
+  "PAYLOAD_ERROR",
+  "ABORTED",
+] as const;
+
+export const report = z.object({
+  v: z.literal(1),
+  attempt: z.int().min(1),
+  podUid: z.string().min(1).max(64),
+  outcome: z.enum(["completed", "failed"]),
+  output: z
+    .object({
+      type: z.string().max(64),
+      key: z.string().max(1024).optional(),
+      size: z.int().min(0).max(outputLimit),
+      sha256: z.string().length(64).optional(),
+      data: z.string().max(outputCopyLimit).optional(),
+    })
+    .optional(),
+  error: z
+    .object({
+      name: z.string().max(256),
+      message: z.string().max(1024),
+      stack: z.string().max(8192).optional(),
+      code: z.enum(errorCodes).optional(),
+      retryable: z.boolean(),
+    })
+    .optional(),
+  startedAt: z.iso.datetime({ offset: true }),
+  finishedAt: z.iso.datetime({ offset: true }),
+});
+
+export type Report = z.infer<typeof report>;
+
+/** The report in a termination message; undefined when the text is something else (a container's own output). */
+export function parseReport(text: string): Report | undefined {
+  try {
+    const parsed = report.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}

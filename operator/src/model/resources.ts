@@ -1,0 +1,62 @@
+/** The kinds of group fairlead.dev as full Kubernetes objects. Specs and statuses are inferred from schema/. */
+import type { TaskSpec, TaskStatus } from "./schema/task.ts";
+import type { TaskRunSpec, TaskRunStatus } from "./schema/taskRun.ts";
+
+export const group = "fairlead.dev";
+export const version = "v1alpha1";
+export const apiVersion = `${group}/${version}`;
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean;
+  blockOwnerDeletion?: boolean;
+}
+
+/** The part of metadata that Fairlead reads; what the API server sends always has name, namespace and uid. */
+export interface ObjectMeta {
+  name: string;
+  namespace: string;
+  uid: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  ownerReferences?: OwnerReference[];
+}
+
+export interface Task {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: TaskSpec;
+  status?: TaskStatus;
+}
+
+export interface TaskRun {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: TaskRunSpec;
+  status?: TaskRunStatus;
+}
+
+export type { TaskSpec, TaskStatus } from "./schema/task.ts";
+export type {
+  Attempt,
+  Container,
+  OutputRef,
+  Phase,
+  PodTemplate,
+  Retry,
+  RunError,
+  TaskRunSpec,
+  TaskRunStatus,
+} from "./schema/taskRun.ts";
+
+/** The id that code triggers a Task by. */
+export const idOfTask = (task: Task): string => task.spec.id ?? task.metadata.name;

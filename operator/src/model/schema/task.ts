@@ -1,0 +1,71 @@
+/**
+ * Task: code that can be triggered. A TaskRun names it by `spec.id`; what a run executes is pinned at its first
+ * admission in a ControllerRevision (model/version.ts), so editing a Task never changes a run under way.
+ */
+import { z } from "zod";
+import { anyJson, conditions, machine, podTemplate, queueRef, retry, rules, seconds, taskId, text } from "./common.ts";
+import { notYet } from "./notYet.ts";
+
+export const taskSpec = rules(
+  z.object({
+    id: taskId()
+      .optional()
+      .describe("The id that code triggers. Default: metadata.name. Ids that a resource name may not hold go here."),
+    image: text(512, 1).optional().describe("Container image with the runner and the task's code, built on the runtime image."),
+    bundle: z
+      .object({
+        key: text(512, 1).describe("Object key of the bundle in the bucket."),
+        sha256: text(64, 64).describe("SHA-256 of the bundle, in hex."),
+      })
+      .optional()
+      .describe("Code in object storage, run on the runtime image."),
+    entry: text(256, 1).optional().describe("Path of the module that defines the task, in the image. Default /app/tasks.mjs."),
+    podTemplate: podTemplate().optional(),
+    machine: machine().optional(),
+    queue: queueRef().optional(),
+    retry: retry().optional(),
+    maxDurationSeconds: seconds(5)
+      .optional()
+      .describe("Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the chart's maxDurationSeconds, 3600."),
+    ttlSeconds: seconds(0).optional().describe("Seconds that a run may wait in its queue before it is Expired; 0 means forever. Default 0."),
+    startTimeoutSeconds: seconds(1, 86_400)
+      .optional()
+      .describe("Seconds from the Job's creation until the container runs (scheduling, image pull) before the attempt fails. Default: the chart's startTimeoutSeconds, 300."),
+    warm: z
+      .object({
+        min: z.int().min(0).max(1000).optional().describe("Jobs kept started ahead. Default 0."),
+        max: z.int().min(0).max(1000).optional().describe("Upper bound of Jobs started ahead. Default: min."),
+      })
+      .optional()
+      .describe("Jobs started ahead of their runs."),
+    schedule: z
+      .object({
+        cron: text(128, 1).describe("Five-field cron expression."),
+        timezone: text(64, 1).optional().describe("IANA time zone. Default UTC."),
+      })
+      .optional()
+      .describe("Triggers the task on a schedule."),
+    payloadSchema: anyJson().optional().describe("JSON Schema that payloads must match."),
+  }),
+  {
+    rule: "has(self.image) != has(self.bundle)",
+    message: "set exactly one of spec.image (an image built on the runtime image) and spec.bundle",
+  },
+  ...notYet("Task"),
+);
+
+export const taskStatus = z.object({
+  observedGeneration: z.int().optional().describe("metadata.generation that this status speaks of."),
+  version: text(64).optional().describe("Content hash of what a run started now would execute."),
+  conditions: conditions().optional(),
+  warm: z
+    .object({
+      ready: z.int().describe("Warm Jobs ready to take a run."),
+      target: z.int().describe("Warm Jobs wanted."),
+    })
+    .optional()
+    .describe("State of the warm pool."),
+});
+
+export type TaskSpec = z.infer<typeof taskSpec>;
+export type TaskStatus = z.infer<typeof taskStatus>;
