@@ -30,9 +30,7 @@ interface Kind {
 
 const nameLimit = (max: number, why: string): CelRule => ({
   rule: `self.metadata.name.size() <= ${max}`,
-  messageExpression: `"metadata.name is " + string(self.metadata.name.size()) + " characters long, at most ${max} are allowed: ${why}"`,
   message: `metadata.name is too long, at most ${max} characters are allowed: ${why}`,
-  fieldPath: ".metadata.name",
 });
 
 const age: Column = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" };
@@ -92,7 +90,8 @@ function structural(node: Json): Json {
     else out[key] = value;
   }
   const map = node.additionalProperties;
-  if (map && typeof map === "object" && Object.keys(map).length > 0) out.additionalProperties = structural(map as Json);
+  if (map && typeof map === "object" && Object.keys(map).length > 0)
+    out.additionalProperties = structural(map as Json);
   if (out.type === "integer") {
     out.format = "int64";
     if (out.maximum === Number.MAX_SAFE_INTEGER) delete out.maximum;

@@ -39,12 +39,24 @@ export type RunEvent =
   /** What keeps the attempt from starting (image pull, unschedulable …); no phase changes. */
   | { type: "StartBlocked"; attempt: number; reason: string; message: string }
   | ({ type: "Started"; attempt: number; at: string } & AttemptPlace)
-  | ({ type: "AttemptEnded"; attempt: number; end: AttemptEnd; retry: RetryPolicy; random: number } & AttemptPlace)
+  | ({
+      type: "AttemptEnded";
+      attempt: number;
+      end: AttemptEnd;
+      retry: RetryPolicy;
+      random: number;
+    } & AttemptPlace)
   | { type: "CancelRequested" }
   | { type: "MaxDurationElapsed"; attempt: number; seconds: number }
   | { type: "StartTimedOut"; attempt: number; reason: string; message: string }
   /** The container of a Stopping attempt no longer runs, or was never there. */
-  | ({ type: "ContainerGone"; attempt: number; retry: RetryPolicy; random: number; exitCode?: number } & AttemptPlace)
+  | ({
+      type: "ContainerGone";
+      attempt: number;
+      retry: RetryPolicy;
+      random: number;
+      exitCode?: number;
+    } & AttemptPlace)
   | { type: "TtlElapsed" }
   /** The attempt's log is in the bucket, or is known to be lost. Allowed in every phase. */
   | { type: "Captured"; attempt: number; logKey?: string };

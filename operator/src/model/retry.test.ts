@@ -19,7 +19,10 @@ it("lets maxAttempts at trigger time win over the run's and the Task's retry", (
   const spec = { task: "t", maxAttempts: 7, retry: { maxAttempts: 5 } };
   expect(retryPolicy(run(spec), { maxAttempts: 2 }).maxAttempts).toBe(7);
   expect(retryPolicy(run({ task: "t", retry: { maxAttempts: 5 } }), { maxAttempts: 2 }).maxAttempts).toBe(5);
-  expect(retryPolicy(run({ task: "t" }), { maxAttempts: 2, factor: 3 })).toMatchObject({ maxAttempts: 2, factor: 3 });
+  expect(retryPolicy(run({ task: "t" }), { maxAttempts: 2, factor: 3 })).toMatchObject({
+    maxAttempts: 2,
+    factor: 3,
+  });
 });
 
 it("grows by the factor and stops at the cap", () => {
@@ -29,12 +32,16 @@ it("grows by the factor and stops at the cap", () => {
 
 it("stays within [delay, 2 * delay] and under the cap when randomized", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 250 }), fc.double({ min: 0, max: 0.999999, noNaN: true }), (n, random) => {
-      const policy = retryPolicy(run({ task: "t" }), undefined);
-      const base = Math.min(60_000, 1000 * 2 ** (n - 1));
-      const delay = retryDelay(policy, n, random);
-      expect(delay).toBeGreaterThanOrEqual(base);
-      expect(delay).toBeLessThanOrEqual(Math.min(60_000, 2 * base));
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 250 }),
+      fc.double({ min: 0, max: 0.999999, noNaN: true }),
+      (n, random) => {
+        const policy = retryPolicy(run({ task: "t" }), undefined);
+        const base = Math.min(60_000, 1000 * 2 ** (n - 1));
+        const delay = retryDelay(policy, n, random);
+        expect(delay).toBeGreaterThanOrEqual(base);
+        expect(delay).toBeLessThanOrEqual(Math.min(60_000, 2 * base));
+      },
+    ),
   );
 });

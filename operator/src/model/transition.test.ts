@@ -9,7 +9,13 @@ import { attemptsKept, transition } from "./transition.ts";
 
 const now = "2026-01-01T00:00:00.000Z";
 const later = "2026-01-01T01:00:00.000Z";
-const policy: RetryPolicy = { maxAttempts: 3, factor: 2, minTimeoutInMs: 1000, maxTimeoutInMs: 60_000, randomize: false };
+const policy: RetryPolicy = {
+  maxAttempts: 3,
+  factor: 2,
+  minTimeoutInMs: 1000,
+  maxTimeoutInMs: 60_000,
+  randomize: false,
+};
 
 function newRun(spec: TaskRun["spec"] = { task: "t" }): TaskRun {
   return {
@@ -76,12 +82,18 @@ describe("the life of a run", () => {
   });
 
   it("starts at once when delayUntil is in the past", () => {
-    expect(play(newRun({ task: "t", delayUntil: "2020-01-01T00:00:00Z" }), accepted).status?.phase).toBe("Queued");
+    expect(play(newRun({ task: "t", delayUntil: "2020-01-01T00:00:00Z" }), accepted).status?.phase).toBe(
+      "Queued",
+    );
   });
 
   it("retries a failed attempt with backoff until maxAttempts", () => {
     let run = play(newRun(), accepted, admitted(1), started(1), ended(1, "Failed"));
-    expect(run.status).toMatchObject({ phase: "Queued", reason: "Backoff", nextAttemptAt: "2026-01-01T00:00:01.000Z" });
+    expect(run.status).toMatchObject({
+      phase: "Queued",
+      reason: "Backoff",
+      nextAttemptAt: "2026-01-01T00:00:01.000Z",
+    });
     expect(holdsSlot(run)).toBe(false);
     run = play(run, admitted(2), started(2), ended(2, "Crashed"));
     expect(run.status?.nextAttemptAt).toBe("2026-01-01T00:00:02.000Z");
@@ -122,7 +134,11 @@ describe("the life of a run", () => {
   });
 
   it("ends TimedOut after maxDuration, without a retry", () => {
-    const run = play(newRun(), accepted, admitted(1), started(1), { type: "MaxDurationElapsed", attempt: 1, seconds: 5 });
+    const run = play(newRun(), accepted, admitted(1), started(1), {
+      type: "MaxDurationElapsed",
+      attempt: 1,
+      seconds: 5,
+    });
     expect(run.status?.phase).toBe("Stopping");
     const ended = play(run, gone(1));
     expect(ended.status?.phase).toBe("TimedOut");
@@ -130,18 +146,36 @@ describe("the life of a run", () => {
   });
 
   it("treats a start timeout as a failed attempt with the pod's reason", () => {
-    const blocked: RunEvent = { type: "StartTimedOut", attempt: 1, reason: "ImagePullBackOff", message: "no such image" };
+    const blocked: RunEvent = {
+      type: "StartTimedOut",
+      attempt: 1,
+      reason: "ImagePullBackOff",
+      message: "no such image",
+    };
     const run = play(newRun(), accepted, admitted(1), blocked, gone(1));
     expect(run.status).toMatchObject({ phase: "Queued", reason: "Backoff" });
     expect(run.status?.attempts?.[0]?.error?.name).toBe("ImagePullBackOff");
-    const second = play(run, admitted(2), { ...blocked, attempt: 2 }, gone(2), admitted(3), { ...blocked, attempt: 3 });
+    const second = play(run, admitted(2), { ...blocked, attempt: 2 }, gone(2), admitted(3), {
+      ...blocked,
+      attempt: 3,
+    });
     expect(play(second, gone(3)).status).toMatchObject({ phase: "Failed", reason: "ImagePullBackOff" });
   });
 
   it("refuses events of another attempt or another pod", () => {
-    const run = play(newRun(), accepted, admitted(1), started(1), ended(1, "Failed"), admitted(2), started(2));
+    const run = play(
+      newRun(),
+      accepted,
+      admitted(1),
+      started(1),
+      ended(1, "Failed"),
+      admitted(2),
+      started(2),
+    );
     expect(refusal(run, ended(1, "Completed"))).toContain("not the current one");
-    expect(refusal(run, { ...ended(2, "Completed"), podUid: "other" } as RunEvent)).toContain("not the attempt's pod");
+    expect(refusal(run, { ...ended(2, "Completed"), podUid: "other" } as RunEvent)).toContain(
+      "not the attempt's pod",
+    );
   });
 
   it("gives a lost slot back without having spent an attempt", () => {
@@ -176,33 +210,52 @@ describe("for any sequence of events", () => {
     fc.constant({ type: "Parked", reason: "TaskNotFound", message: "no" } as const),
     fc.record({ type: fc.constant("Admitted" as const), slot: fc.integer({ min: 0, max: 40 }) }),
     fc.record({ type: fc.constant("SlotLost" as const), attempt }),
-    fc.record({ type: fc.constant("StartBlocked" as const), attempt, reason: fc.constant("X"), message: fc.string() }),
+    fc.record({
+      type: fc.constant("StartBlocked" as const),
+      attempt,
+      reason: fc.constant("X"),
+      message: fc.string(),
+    }),
     attempt.map(started),
     fc
       .tuple(
         attempt,
-        fc.constantFrom("Completed", "Failed", "Crashed", "TimedOut", "Infrastructure") as fc.Arbitrary<"Completed">,
+        fc.constantFrom(
+          "Completed",
+          "Failed",
+          "Crashed",
+          "TimedOut",
+          "Infrastructure",
+        ) as fc.Arbitrary<"Completed">,
         fc.boolean(),
       )
       .map(([a, outcome, retryable]) => ended(a, outcome, retryable)),
     fc.constant({ type: "CancelRequested" } as const),
     fc.record({ type: fc.constant("MaxDurationElapsed" as const), attempt, seconds: fc.constant(5) }),
-    fc.record({ type: fc.constant("StartTimedOut" as const), attempt, reason: fc.constant("X"), message: fc.string() }),
+    fc.record({
+      type: fc.constant("StartTimedOut" as const),
+      attempt,
+      reason: fc.constant("X"),
+      message: fc.string(),
+    }),
     attempt.map(gone),
     fc.constant({ type: "TtlElapsed" } as const),
     fc.record({ type: fc.constant("Captured" as const), attempt }),
   );
   /** Mostly events that fit, so that sequences get far; the rest is noise. */
-  const step = fc.oneof({ weight: 1, arbitrary: event.map((e) => () => e) }, {
-    weight: 2,
-    arbitrary: fc
-      .tuple(event, fc.nat(3))
-      .map(([e, delta]) => (status: TaskRunStatus | undefined): RunEvent => {
-        if (e.type === "Admitted") return admitted((status?.slot ?? 0) + 1 + delta);
-        if ("attempt" in e) return { ...e, attempt: status?.attempt ?? 1, podUid: undefined } as RunEvent;
-        return e;
-      }),
-  });
+  const step = fc.oneof(
+    { weight: 1, arbitrary: event.map((e) => () => e) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(event, fc.nat(3))
+        .map(([e, delta]) => (status: TaskRunStatus | undefined): RunEvent => {
+          if (e.type === "Admitted") return admitted((status?.slot ?? 0) + 1 + delta);
+          if ("attempt" in e) return { ...e, attempt: status?.attempt ?? 1, podUid: undefined } as RunEvent;
+          return e;
+        }),
+    },
+  );
 
   it("never leaves a terminal phase, settles once, and holds a slot exactly while an attempt is under way", () => {
     fc.assert(

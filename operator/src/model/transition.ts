@@ -33,7 +33,12 @@ export function transition(run: TaskRun, event: RunEvent, now: string): Transiti
   const status = run.status ?? {};
   const phase = status.phase;
   if (isTerminal(phase) && event.type !== "Captured") return refused(`the run is ${phase} already`);
-  if (phase === undefined && event.type !== "Accepted" && event.type !== "CancelRequested" && event.type !== "Rejected") {
+  if (
+    phase === undefined &&
+    event.type !== "Accepted" &&
+    event.type !== "CancelRequested" &&
+    event.type !== "Rejected"
+  ) {
     return refused("the run was not accepted yet");
   }
   if ("attempt" in event && event.type !== "Captured") {
@@ -137,7 +142,13 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
       if (phase !== "Stopping" || !status.stop) return refused(`the run is ${phase}, not Stopping`);
       const { intent, reason, message } = status.stop;
       if (intent === "Failed") {
-        const end: AttemptEnd = { outcome: "Failed", reason, message, retryable: true, error: { name: reason, message } };
+        const end: AttemptEnd = {
+          outcome: "Failed",
+          reason,
+          message,
+          retryable: true,
+          error: { name: reason, message },
+        };
         return settle(status, end, event, event.retry, event.random, now);
       }
       const attempts = update(status, {
@@ -153,7 +164,13 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
 
     case "TtlElapsed":
       if (phase !== "Queued" || status.startedAt) return refused("the run does not wait for its first start");
-      return finish(status, "Expired", "TtlElapsed", "The run waited in its queue for longer than its ttl.", now);
+      return finish(
+        status,
+        "Expired",
+        "TtlElapsed",
+        "The run waited in its queue for longer than its ttl.",
+        now,
+      );
 
     case "Captured": {
       const known = status.attempts?.find((a) => a.number === event.attempt);
@@ -232,7 +249,10 @@ function settle(
   const lost = (status.infrastructureRetries ?? 0) + 1;
   switch (end.outcome) {
     case "Completed":
-      return finish(ended, "Completed", end.reason, end.message, now, { output: end.output, outputRef: end.outputRef });
+      return finish(ended, "Completed", end.reason, end.message, now, {
+        output: end.output,
+        outputRef: end.outputRef,
+      });
     case "TimedOut":
       return finish(ended, "TimedOut", end.reason, end.message, now, { error: end.error });
     case "Infrastructure": {
@@ -259,7 +279,9 @@ function backoff(status: TaskRunStatus, end: AttemptEnd, delayMs: number, now: s
       ...status,
       phase: "Queued",
       reason: "Backoff",
-      message: cut(`Attempt ${status.attempt} ended: ${end.message} Next attempt in ${(delayMs / 1000).toFixed(1)} s.`),
+      message: cut(
+        `Attempt ${status.attempt} ended: ${end.message} Next attempt in ${(delayMs / 1000).toFixed(1)} s.`,
+      ),
       nextAttemptAt: new Date(Date.parse(now) + delayMs).toISOString(),
     },
   };
@@ -268,7 +290,8 @@ function backoff(status: TaskRunStatus, end: AttemptEnd, delayMs: number, now: s
 function cancel(status: TaskRunStatus, now: string): Transition {
   const message = "Canceled on request.";
   if (status.phase === "Stopping") return refused("the run is being stopped already");
-  if (currentAttempt(status)) return stop(status, now, { intent: "Canceled", reason: "CancelRequested", message });
+  if (currentAttempt(status))
+    return stop(status, now, { intent: "Canceled", reason: "CancelRequested", message });
   return finish(status, "Canceled", "CancelRequested", message, now);
 }
 
@@ -278,7 +301,13 @@ function stop(
   why: { intent: "Canceled" | "TimedOut" | "Failed"; reason: string; message: string },
 ): Transition {
   return {
-    status: { ...status, phase: "Stopping", reason: why.reason, message: why.message, stop: { ...why, at: now } },
+    status: {
+      ...status,
+      phase: "Stopping",
+      reason: why.reason,
+      message: why.message,
+      stop: { ...why, at: now },
+    },
   };
 }
 

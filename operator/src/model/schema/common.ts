@@ -118,10 +118,14 @@ export const retry = () =>
         .describe("Multiply each delay by a random number from 1 to 2. Default true."),
       outOfMemory: z
         .object({
-          machine: machine().optional().describe("Machine preset for the one attempt after an out-of-memory kill."),
+          machine: machine()
+            .optional()
+            .describe("Machine preset for the one attempt after an out-of-memory kill."),
         })
         .optional()
-        .describe("What to do when an attempt was killed for using too much memory. Default: the run is Crashed."),
+        .describe(
+          "What to do when an attempt was killed for using too much memory. Default: the run is Crashed.",
+        ),
     })
     .describe(
       "When a failed attempt is followed by another. The delay before attempt n+1 is min(maxTimeoutInMs, r * minTimeoutInMs * factor^(n-1)), r from 1 to 2 when randomized.",
@@ -149,7 +153,9 @@ const envVar = () =>
   z.object({
     name: text(256, 1).describe("Name of the variable."),
     value: text(32_768).optional().describe("Its value. Default empty."),
-    valueFrom: openObject(4).optional().describe("Source of the value, as in a Pod: secretKeyRef, configMapKeyRef, fieldRef."),
+    valueFrom: openObject(4)
+      .optional()
+      .describe("Source of the value, as in a Pod: secretKeyRef, configMapKeyRef, fieldRef."),
   });
 
 export const envList = () =>
@@ -161,7 +167,11 @@ export const envFromList = () =>
 export const podTemplate = () =>
   z
     .object({
-      labels: z.record(z.string(), text(63)).optional().describe("Extra labels of the pod.").meta({ maxProperties: 32 }),
+      labels: z
+        .record(z.string(), text(63))
+        .optional()
+        .describe("Extra labels of the pod.")
+        .meta({ maxProperties: 32 }),
       annotations: z
         .record(z.string(), text(4096))
         .optional()
@@ -172,7 +182,11 @@ export const podTemplate = () =>
         .optional()
         .describe("Labels that the node must have.")
         .meta({ maxProperties: 32 }),
-      tolerations: z.array(openObject(8)).max(32).optional().describe("Taints that the pod tolerates, as in a Pod."),
+      tolerations: z
+        .array(openObject(8))
+        .max(32)
+        .optional()
+        .describe("Taints that the pod tolerates, as in a Pod."),
       affinity: openObject(8).optional().describe("Scheduling preferences, as in a Pod."),
       serviceAccountName: resourceName()
         .optional()
@@ -189,9 +203,15 @@ export const podTemplate = () =>
         .describe("Seconds between SIGTERM and SIGKILL when the run is stopped. Default 30."),
       securityContext: openObject(16)
         .optional()
-        .describe("Replaces the pod's default security context (uid, gid and fsGroup 65532, non-root, RuntimeDefault)."),
+        .describe(
+          "Replaces the pod's default security context (uid, gid and fsGroup 65532, non-root, RuntimeDefault).",
+        ),
       volumes: z.array(openObject(40)).max(32).optional().describe("Volumes of the pod, as in a Pod."),
-      volumeMounts: z.array(openObject(8)).max(32).optional().describe("Where the container sees the volumes."),
+      volumeMounts: z
+        .array(openObject(8))
+        .max(32)
+        .optional()
+        .describe("Where the container sees the volumes."),
       env: envList().optional(),
       envFrom: envFromList().optional(),
       resources: openObject(4)
@@ -210,4 +230,5 @@ export const condition = () =>
     observedGeneration: z.int().optional().describe("metadata.generation that this speaks of."),
   });
 
-export const conditions = () => listMap(z.array(condition()).max(16), "type").describe("What is known about the object.");
+export const conditions = () =>
+  listMap(z.array(condition()).max(16), "type").describe("What is known about the object.");

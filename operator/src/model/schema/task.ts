@@ -3,15 +3,30 @@
  * admission in a ControllerRevision (model/version.ts), so editing a Task never changes a run under way.
  */
 import { z } from "zod";
-import { anyJson, conditions, machine, podTemplate, queueRef, retry, rules, seconds, taskId, text } from "./common.ts";
+import {
+  conditions,
+  machine,
+  openObject,
+  podTemplate,
+  queueRef,
+  retry,
+  rules,
+  seconds,
+  taskId,
+  text,
+} from "./common.ts";
 import { notYet } from "./notYet.ts";
 
 export const taskSpec = rules(
   z.object({
     id: taskId()
       .optional()
-      .describe("The id that code triggers. Default: metadata.name. Ids that a resource name may not hold go here."),
-    image: text(512, 1).optional().describe("Container image with the runner and the task's code, built on the runtime image."),
+      .describe(
+        "The id that code triggers. Default: metadata.name. Ids that a resource name may not hold go here.",
+      ),
+    image: text(512, 1)
+      .optional()
+      .describe("Container image with the runner and the task's code, built on the runtime image."),
     bundle: z
       .object({
         key: text(512, 1).describe("Object key of the bundle in the bucket."),
@@ -19,18 +34,26 @@ export const taskSpec = rules(
       })
       .optional()
       .describe("Code in object storage, run on the runtime image."),
-    entry: text(256, 1).optional().describe("Path of the module that defines the task, in the image. Default /app/tasks.mjs."),
+    entry: text(256, 1)
+      .optional()
+      .describe("Path of the module that defines the task, in the image. Default /app/tasks.mjs."),
     podTemplate: podTemplate().optional(),
     machine: machine().optional(),
     queue: queueRef().optional(),
     retry: retry().optional(),
     maxDurationSeconds: seconds(5)
       .optional()
-      .describe("Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the chart's maxDurationSeconds, 3600."),
-    ttlSeconds: seconds(0).optional().describe("Seconds that a run may wait in its queue before it is Expired; 0 means forever. Default 0."),
+      .describe(
+        "Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the chart's maxDurationSeconds, 3600.",
+      ),
+    ttlSeconds: seconds(0)
+      .optional()
+      .describe("Seconds that a run may wait in its queue before it is Expired; 0 means forever. Default 0."),
     startTimeoutSeconds: seconds(1, 86_400)
       .optional()
-      .describe("Seconds from the Job's creation until the container runs (scheduling, image pull) before the attempt fails. Default: the chart's startTimeoutSeconds, 300."),
+      .describe(
+        "Seconds from the Job's creation until the container runs (scheduling, image pull) before the attempt fails. Default: the chart's startTimeoutSeconds, 300.",
+      ),
     warm: z
       .object({
         min: z.int().min(0).max(1000).optional().describe("Jobs kept started ahead. Default 0."),
@@ -45,7 +68,7 @@ export const taskSpec = rules(
       })
       .optional()
       .describe("Triggers the task on a schedule."),
-    payloadSchema: anyJson().optional().describe("JSON Schema that payloads must match."),
+    payloadSchema: openObject().optional().describe("JSON Schema that payloads must match."),
   }),
   {
     rule: "has(self.image) != has(self.bundle)",

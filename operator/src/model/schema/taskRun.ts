@@ -94,16 +94,21 @@ const immutability: CelRule[] = immutable.map((field) => ({
   reason: "FieldValueForbidden",
 }));
 
-const stringMap = (what: string) => z.record(z.string(), text(256)).describe(what).meta({ maxProperties: 16 });
+const stringMap = (what: string) =>
+  z.record(z.string(), text(256)).describe(what).meta({ maxProperties: 16 });
 
 export const taskRunSpec = rules(
   z.object({
-    task: taskId().optional().describe("Id of the Task to run, in the same namespace. Either this or container."),
+    task: taskId()
+      .optional()
+      .describe("Id of the Task to run, in the same namespace. Either this or container."),
     container: container().optional(),
     payload: anyJson()
       .optional()
       .describe("What the run gets, any JSON up to 256 KiB; larger ones go to object storage as payloadRef."),
-    payloadData: text(8192).optional().describe("The payload as exact text, for programs. Type in payloadType."),
+    payloadData: text(8192)
+      .optional()
+      .describe("The payload as exact text, for programs. Type in payloadType."),
     payloadType: text(64)
       .optional()
       .describe("Media type of payloadData or payloadRef. Default application/json."),
@@ -116,25 +121,59 @@ export const taskRunSpec = rules(
       .optional()
       .describe("A payload in object storage, up to 10 MB."),
     queue: queueRef().optional(),
-    concurrencyKey: text(256, 1).optional().describe("Gives each value its own copy of the queue, with the queue's limit."),
+    concurrencyKey: text(256, 1)
+      .optional()
+      .describe("Gives each value its own copy of the queue, with the queue's limit."),
     priority: z
       .int()
       .min(-31_536_000)
       .max(31_536_000)
       .optional()
       .describe("Seconds by which the run jumps ahead in its queue. Default 0."),
-    delayUntil: time().optional().describe("The run does not start before this time (RFC 3339). May change while Delayed. Default: at once."),
-    ttlSeconds: seconds(0).optional().describe("Seconds in the queue before the run is Expired, counted from enqueueing; 0 means forever. Default: the Task's."),
-    idempotencyKey: text(2048, 1).optional().describe("Makes the trigger count once within the key's lifetime."),
-    idempotencyKeyTTLSeconds: seconds(1).optional().describe("Lifetime of the key in seconds. Default 2592000 (30 days)."),
-    maxAttempts: z.int().min(1).max(250).optional().describe("Attempts in all; wins over retry.maxAttempts and over the Task's."),
+    delayUntil: time()
+      .optional()
+      .describe(
+        "The run does not start before this time (RFC 3339). May change while Delayed. Default: at once.",
+      ),
+    ttlSeconds: seconds(0)
+      .optional()
+      .describe(
+        "Seconds in the queue before the run is Expired, counted from enqueueing; 0 means forever. Default: the Task's.",
+      ),
+    idempotencyKey: text(2048, 1)
+      .optional()
+      .describe("Makes the trigger count once within the key's lifetime."),
+    idempotencyKeyTTLSeconds: seconds(1)
+      .optional()
+      .describe("Lifetime of the key in seconds. Default 2592000 (30 days)."),
+    maxAttempts: z
+      .int()
+      .min(1)
+      .max(250)
+      .optional()
+      .describe("Attempts in all; wins over retry.maxAttempts and over the Task's."),
     retry: retry().optional(),
-    maxDurationSeconds: seconds(5).optional().describe("Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the Task's, else the chart's maxDurationSeconds, 3600."),
-    startTimeoutSeconds: seconds(1, 86_400).optional().describe("Seconds from the Job's creation until the container runs before the attempt fails. Default: the Task's, else the chart's startTimeoutSeconds, 300."),
+    maxDurationSeconds: seconds(5)
+      .optional()
+      .describe(
+        "Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the Task's, else the chart's maxDurationSeconds, 3600.",
+      ),
+    startTimeoutSeconds: seconds(1, 86_400)
+      .optional()
+      .describe(
+        "Seconds from the Job's creation until the container runs before the attempt fails. Default: the Task's, else the chart's startTimeoutSeconds, 300.",
+      ),
     machine: machine().optional(),
     podTemplate: podTemplate().optional(),
-    version: text(64, 1).optional().describe("Version (content hash) of the Task to run. Default: the one at the first admission."),
-    tags: z.array(text(128, 1)).max(10).optional().describe("Up to 10 tags to find the run by.").meta({ "x-kubernetes-list-type": "set" }),
+    version: text(64, 1)
+      .optional()
+      .describe("Version (content hash) of the Task to run. Default: the one at the first admission."),
+    tags: z
+      .array(text(128, 1))
+      .max(10)
+      .optional()
+      .describe("Up to 10 tags to find the run by.")
+      .meta({ "x-kubernetes-list-type": "set" }),
     metadata: anyJson().optional().describe("Any JSON object that travels with the run, up to 256 KiB."),
     parent: stringMap("Name of the run that triggered this one.").optional(),
     batch: stringMap("The TaskBatch and the index in it.").optional(),
@@ -142,8 +181,13 @@ export const taskRunSpec = rules(
     replayOf: resourceName().optional().describe("Name of the run that this one repeats."),
     debounce: stringMap("Debounce key and delay.").optional(),
     test: z.boolean().optional().describe("Marks a test run. Default false."),
-    cancelRequested: z.boolean().optional().describe("Set to true to cancel the run; cannot be taken back. Default false."),
-    ttlSecondsAfterFinished: seconds(0).optional().describe("Seconds after which a finished run is removed. Default: never for an applied run."),
+    cancelRequested: z
+      .boolean()
+      .optional()
+      .describe("Set to true to cancel the run; cannot be taken back. Default false."),
+    ttlSecondsAfterFinished: seconds(0)
+      .optional()
+      .describe("Seconds after which a finished run is removed. Default: never for an applied run."),
   }),
   {
     rule: "has(self.task) != has(self.container)",
@@ -190,7 +234,9 @@ const attempt = z.object({
   outcome: z
     .enum(["Completed", "Failed", "Crashed", "TimedOut", "Canceled", "Infrastructure"])
     .optional()
-    .describe("How it ended. Infrastructure: the node or the pod was taken away; it is retried apart from maxAttempts."),
+    .describe(
+      "How it ended. Infrastructure: the node or the pod was taken away; it is retried apart from maxAttempts.",
+    ),
   exitCode: z.int().optional().describe("Exit code of the container."),
   error: runError.optional().describe("Why it failed."),
   captured: z.boolean().optional().describe("True once its log is in the bucket, or is known to be gone."),
@@ -205,7 +251,10 @@ export const taskRunStatus = z.object({
   message: text(1024).optional().describe("The same as a sentence."),
   attempt: z.int().optional().describe("Number of the current attempt; 0 before the first."),
   slot: z.int().optional().describe("Number of the last acquisition of a queue slot."),
-  infrastructureRetries: z.int().optional().describe("Attempts lost to the infrastructure; not counted by maxAttempts."),
+  infrastructureRetries: z
+    .int()
+    .optional()
+    .describe("Attempts lost to the infrastructure; not counted by maxAttempts."),
   version: text(64).optional().describe("Version of the Task that the run is pinned to."),
   payloadDigest: text(64).optional().describe("SHA-256 of the payload as it was accepted."),
   queuedAt: time().optional().describe("When it entered its queue."),
@@ -214,7 +263,9 @@ export const taskRunStatus = z.object({
   nextAttemptAt: time().optional().describe("When a run in backoff is tried again."),
   stop: z
     .object({
-      intent: z.enum(["Canceled", "TimedOut", "Failed"]).describe("Phase to end in once the container is gone."),
+      intent: z
+        .enum(["Canceled", "TimedOut", "Failed"])
+        .describe("Phase to end in once the container is gone."),
       reason: text(128).describe("Why it is stopped."),
       message: text(1024).describe("The same as a sentence."),
       at: time().describe("When the stop began."),

@@ -1,0 +1,146 @@
+/**
+ * How an attempt ended, from what its container left behind. Pure.
+ *
+ * A task's runner leaves a report in the termination message, which says all. Without one (killed, crashed,
+ * exited) the exit code, the pod's reason and a disruption tell. An inline container's exit code decides, its
+ * output is the object at FAIRLEAD_OUTPUT_URL, else the termination message.
+ */
+import type { AttemptEnd } from "../model/event.ts";
+import { outputCopyLimit, parseReport, type Report } from "../model/report.ts";
+import type { OutputRef, RunError } from "../model/resources.ts";
+import type { ContainerEnd } from "./podObserver.ts";
+import type { Program } from "./program.ts";
+
+/** Kubernetes cuts termination messages at this length. */
+export const terminationMessageLimit = 4096;
+
+/** An inline container's output, read by the controller. */
+export interface ContainerOutput {
+  ref: OutputRef;
+  copy?: unknown;
+}
+
+const signals: Record<number, string> = { 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM" };
+
+/** The end that a report tells; the same for one that came through the API and one in a termination message. */
+export function endOfReport(report: Report): AttemptEnd {
+  const times = { startedAt: report.startedAt, finishedAt: report.finishedAt };
+  if (report.outcome === "completed") {
+    const { output } = report;
+    return {
+      outcome: "Completed",
+      reason: "Completed",
+      message: "The task completed.",
+      output: output?.data === undefined ? undefined : copyOf(output.data, output.type),
+      outputRef: output?.key
+        ? { key: output.key, size: output.size, sha256: output.sha256, type: output.type }
+        : undefined,
+      ...times,
+    };
+  }
+  const error = report.error ?? { name: "Error", message: "The task failed and gave no error.", retryable: true };
+  const { retryable, ...shown } = error;
+  return {
+    outcome: "Failed",
+    reason: reasonOfCode(error.code),
+    message: `${error.name}: ${error.message}`,
+    retryable,
+    error: shown,
+    ...times,
+  };
+}
+
+/** UNCAUGHT_EXCEPTION → UncaughtException. */
+const reasonOfCode = (code: string | undefined): string =>
+  (code ?? "TASK_ERROR").toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** The copy of an output that fits into status, when it is JSON and small. */
+export function copyOf(data: string, type: string): unknown {
+  if (data.length > outputCopyLimit || !type.startsWith("application/json")) return undefined;
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}
+
+export function endOfContainer(
+  program: Pick<Program, "kind">,
+  attempt: number,
+  podUid: string | undefined,
+  end: ContainerEnd,
+  output?: ContainerOutput,
+): AttemptEnd {
+  const times = { startedAt: end.startedAt, finishedAt: end.finishedAt, exitCode: end.exitCode };
+  if (program.kind === "task") {
+    const report = parseReport(end.terminationMessage);
+    if (report && report.attempt === attempt && (!podUid || report.podUid === podUid)) {
+      return { ...endOfReport(report), exitCode: end.exitCode };
+    }
+  }
+  if (end.disruption) {
+    const { reason, message } = end.disruption;
+    const text = `The cluster took the pod away: ${message || reason}`;
+    return { outcome: "Infrastructure", reason, message: text, error: { name: reason, message: text }, ...times };
+  }
+  if (end.reason === "OOMKilled") {
+    const message = "The container used more memory than its limit and was killed. Choose a larger machine.";
+    return { ...failure("Crashed", "OOMKilled", message, false), ...times };
+  }
+  if (end.reason === "DeadlineExceeded") {
+    const message = "The pod ran into its deadline.";
+    return { ...failure("TimedOut", "DeadlineExceeded", message, false), ...times };
+  }
+  if (end.exitCode === undefined) {
+    const message = `The pod failed before its container ran: ${end.message || end.reason}`;
+    return { ...failure("Failed", end.reason, message, true), ...times };
+  }
+  const signal = signals[end.signal ?? end.exitCode - 128];
+  if (signal && end.exitCode > 128) {
+    const message = `The container was killed by ${signal} (exit code ${end.exitCode}).${tail(end.terminationMessage)}`;
+    return { ...failure("Crashed", "Killed", message, true), ...times };
+  }
+  if (end.exitCode !== 0) {
+    const message = `The container exited with code ${end.exitCode}.${tail(end.terminationMessage)}`;
+    return { ...failure("Failed", "ExitCode", message, true), ...times };
+  }
+  if (program.kind === "task") {
+    const message = "The container exited with code 0 without a report of the task's result.";
+    return { ...failure("Failed", "NoReport", message, true), ...times };
+  }
+  if (!output && Buffer.byteLength(end.terminationMessage) >= terminationMessageLimit) {
+    const message = `The termination message was cut off at ${terminationMessageLimit} bytes: PUT the output to the URL in FAIRLEAD_OUTPUT_URL instead.`;
+    return { ...failure("Failed", "OutputTooLarge", message, false), ...times };
+  }
+  return {
+    outcome: "Completed",
+    reason: "Completed",
+    message: "The container exited with code 0.",
+    output: output?.copy,
+    outputRef: output?.ref,
+    ...times,
+  };
+}
+
+function failure(
+  outcome: "Failed" | "Crashed" | "TimedOut",
+  reason: string,
+  message: string,
+  retryable: boolean,
+): AttemptEnd & { error: RunError } {
+  const short = message.length > 1000 ? `${message.slice(0, 997)}...` : message;
+  return { outcome, reason, message: short, retryable, error: { name: reason, message: short } };
+}
+
+/** What the container said of its failure, in its termination message. */
+const tail = (message: string): string => (message.trim() === "" ? "" : ` It said: ${message.trim().slice(0, 800)}`);
+
+/** Media type of an inline container's termination message. */
+export function typeOfText(text: string): string {
+  try {
+    JSON.parse(text);
+    return "application/json";
+  } catch {
+    return "text/plain";
+  }
+}

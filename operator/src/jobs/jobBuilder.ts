@@ -1,0 +1,133 @@
+/**
+ * One attempt as a Kubernetes Job. Pure: everything that needs I/O (token, URLs, payload) comes in.
+ *
+ * Invariants
+ *  - The name is `<run>-<attempt>`, so creating it twice is AlreadyExists and never a second Job.
+ *  - One pod, one container start: backoffLimit 0, restartPolicy Never, podReplacementPolicy Failed.
+ *  - The pod passes Pod Security `restricted`, unless its template asks for less.
+ *  - No service account token, unless the template names a service account.
+ *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, for when no controller runs.
+ */
+import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
+import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
+import { attemptLabel, managedBy, runLabel, taskLabel } from "./labels.ts";
+import { machineResources } from "./machine.ts";
+import type { Program } from "./program.ts";
+
+/** What the pod is given to reach its payload, its output and the API. */
+export interface AttemptInput {
+  env: V1EnvVar[];
+}
+
+/** A day past any capture: the controller removes Jobs itself, this is for when it is gone for good. */
+const leftoverSeconds = 7 * 24 * 3600;
+const backstopMarginSeconds = 60;
+const nodeLossTolerationSeconds = 30;
+
+export const containerName = "main";
+
+export function buildJob(run: TaskRun, attempt: Attempt, program: Program, input: AttemptInput): V1Job {
+  const labels: Record<string, string> = {
+    [managedBy]: "fairlead",
+    [runLabel]: run.metadata.name,
+    [attemptLabel]: String(attempt.number),
+    ...(program.taskName ? { [taskLabel]: program.taskName } : {}),
+  };
+  const template = program.podTemplate;
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: {
+      name: attempt.job,
+      namespace: run.metadata.namespace,
+      labels,
+      ownerReferences: [
+        {
+          apiVersion,
+          kind: "TaskRun",
+          name: run.metadata.name,
+          uid: run.metadata.uid,
+          controller: true,
+          // Without the right to set finalizers on TaskRuns this may not be true, and nothing needs it.
+          blockOwnerDeletion: false,
+        },
+      ],
+    },
+    spec: {
+      backoffLimit: 0,
+      completions: 1,
+      parallelism: 1,
+      podReplacementPolicy: "Failed",
+      ttlSecondsAfterFinished: leftoverSeconds,
+      activeDeadlineSeconds:
+        program.startTimeoutSeconds +
+        program.maxDurationSeconds +
+        program.gracePeriodSeconds +
+        backstopMarginSeconds,
+      template: {
+        metadata: {
+          labels: { ...template.labels, ...labels },
+          annotations: template.annotations,
+        },
+        spec: podSpec(program, input),
+      },
+    },
+  };
+}
+
+function podSpec(program: Program, input: AttemptInput): V1PodSpec {
+  const template = program.podTemplate;
+  return {
+    restartPolicy: "Never",
+    serviceAccountName: template.serviceAccountName,
+    automountServiceAccountToken: template.serviceAccountName !== undefined,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: program.gracePeriodSeconds,
+    securityContext: (template.securityContext as V1PodSpec["securityContext"]) ?? {
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      fsGroup: 65532,
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    nodeSelector: template.nodeSelector,
+    affinity: template.affinity as V1PodSpec["affinity"],
+    priorityClassName: template.priorityClassName,
+    runtimeClassName: template.runtimeClassName,
+    imagePullSecrets: template.imagePullSecrets,
+    tolerations: [
+      ...["not-ready", "unreachable"].map((taint) => ({
+        key: `node.kubernetes.io/${taint}`,
+        operator: "Exists",
+        effect: "NoExecute",
+        tolerationSeconds: nodeLossTolerationSeconds,
+      })),
+      ...((template.tolerations ?? []) as NonNullable<V1PodSpec["tolerations"]>),
+    ],
+    volumes: template.volumes as unknown as V1PodSpec["volumes"],
+    containers: [mainContainer(program, template, input)],
+  };
+}
+
+function mainContainer(program: Program, template: PodTemplate, input: AttemptInput): V1Container {
+  return {
+    name: containerName,
+    image: program.image,
+    imagePullPolicy: program.imagePullPolicy ?? "IfNotPresent",
+    command: program.command,
+    args: program.args,
+    workingDir: program.workingDir,
+    // Ours last: a later entry wins, and a user's variable must not hide the attempt's identity.
+    env: [...((template.env ?? []) as V1EnvVar[]), ...program.env, ...input.env],
+    envFrom: [...(template.envFrom ?? []), ...program.envFrom] as V1Container["envFrom"],
+    resources:
+      (program.resources as V1Container["resources"]) ??
+      (template.resources as V1Container["resources"]) ??
+      machineResources(program.machine),
+    volumeMounts: template.volumeMounts as unknown as V1Container["volumeMounts"],
+    terminationMessagePolicy: "File",
+    securityContext: template.securityContext
+      ? undefined
+      : { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+  };
+}

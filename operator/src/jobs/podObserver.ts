@@ -1,0 +1,106 @@
+/**
+ * What a pod says about its attempt. Pure: pod in, observation out.
+ * State is read from pods, which are seconds ahead of their Job's conditions.
+ *
+ *   pending ─► running ─► ended        disrupted: the cluster took the pod away (node loss, eviction, preemption)
+ */
+import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
+import { containerName } from "./jobBuilder.ts";
+
+export type Observation =
+  /** Not running yet. `blocked`: will not start without help (image pull, unschedulable, bad config). */
+  | { state: "pending"; blocked?: { reason: string; message: string } }
+  | { state: "running"; startedAt: string }
+  /** The container is gone for good. */
+  | { state: "ended"; end: ContainerEnd }
+  /** The node does not answer: the pod is marked for deletion and nobody confirms its end. */
+  | { state: "lost"; since: string };
+
+export interface ContainerEnd {
+  exitCode?: number;
+  signal?: number;
+  /** The container's or the pod's reason: Completed, Error, OOMKilled, DeadlineExceeded, Evicted … */
+  reason: string;
+  message: string;
+  /** /dev/termination-log, at most 4,096 bytes. */
+  terminationMessage: string;
+  startedAt?: string;
+  finishedAt?: string;
+  /** Set when the cluster took the pod away. */
+  disruption?: { reason: string; message: string };
+}
+
+/** Waiting reasons that do not pass by themselves as a rule. */
+const blocking = new Set([
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "ErrImageNeverPull",
+  "ImageInspectError",
+  "RegistryUnavailable",
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "RunContainerError",
+]);
+
+export function observePod(pod: V1Pod): Observation {
+  const status = pod.status;
+  const container = status?.containerStatuses?.find((c) => c.name === containerName);
+  const disruption = disruptionOf(pod);
+  const terminated = container?.state?.terminated;
+  if (status?.phase === "Succeeded" || status?.phase === "Failed" || terminated) {
+    return { state: "ended", end: endOf(pod, container, disruption) };
+  }
+  if (pod.metadata?.deletionTimestamp && disruption?.reason === "DeletionByTaintManager") {
+    return { state: "lost", since: iso(pod.metadata.deletionTimestamp) ?? "" };
+  }
+  const startedAt = iso(container?.state?.running?.startedAt);
+  if (startedAt) return { state: "running", startedAt };
+  return { state: "pending", blocked: blockOf(pod, container) };
+}
+
+function endOf(
+  pod: V1Pod,
+  container: V1ContainerStatus | undefined,
+  disruption: ContainerEnd["disruption"],
+): ContainerEnd {
+  const terminated = container?.state?.terminated;
+  const podReason = pod.status?.reason;
+  return {
+    exitCode: terminated?.exitCode,
+    signal: terminated?.signal,
+    reason: podReason ?? terminated?.reason ?? "Error",
+    message: pod.status?.message ?? "",
+    terminationMessage: terminated?.message ?? "",
+    startedAt: iso(terminated?.startedAt),
+    finishedAt: iso(terminated?.finishedAt),
+    disruption:
+      podReason === "Evicted" ? { reason: "Evicted", message: pod.status?.message ?? "" } : disruption,
+  };
+}
+
+function disruptionOf(pod: V1Pod): ContainerEnd["disruption"] {
+  const target = pod.status?.conditions?.find((c) => c.type === "DisruptionTarget" && c.status === "True");
+  return target && { reason: target.reason ?? "Disrupted", message: target.message ?? "" };
+}
+
+function blockOf(
+  pod: V1Pod,
+  container: V1ContainerStatus | undefined,
+): { reason: string; message: string } | undefined {
+  const waiting = container?.state?.waiting;
+  if (waiting?.reason && blocking.has(waiting.reason)) {
+    return { reason: waiting.reason, message: waiting.message ?? `The container waits: ${waiting.reason}.` };
+  }
+  const scheduled = pod.status?.conditions?.find((c) => c.type === "PodScheduled");
+  if (scheduled?.status === "False" && scheduled.reason) {
+    return { reason: scheduled.reason, message: scheduled.message ?? "The pod cannot be scheduled." };
+  }
+  return undefined;
+}
+
+/** Objects from a watch carry times as strings, the types of the client library say Date. */
+function iso(time: Date | string | undefined): string | undefined {
+  if (!time) return undefined;
+  return typeof time === "string" ? time : time.toISOString();
+}

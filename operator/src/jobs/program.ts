@@ -1,0 +1,123 @@
+/**
+ * What one attempt executes, resolved from the run, the pinned version of its Task and the defaults.
+ * Order of precedence for every setting: the run's spec, the Task's, the chart's default.
+ */
+import type { V1EnvVar } from "@kubernetes/client-node";
+import type { Attempt, PodTemplate, Retry, TaskRun, TaskSpec } from "../model/resources.ts";
+import { type RetryPolicy, retryPolicy } from "../model/retry.ts";
+import type { MachineName } from "./machine.ts";
+
+/** The part of a Task that a version pins; the data of its ControllerRevision. */
+export interface PinnedTask {
+  name: string;
+  id: string;
+  spec: Pick<
+    TaskSpec,
+    | "image"
+    | "bundle"
+    | "entry"
+    | "podTemplate"
+    | "machine"
+    | "retry"
+    | "maxDurationSeconds"
+    | "startTimeoutSeconds"
+  >;
+}
+
+export interface Defaults {
+  maxDurationSeconds: number;
+  startTimeoutSeconds: number;
+}
+
+export interface Program {
+  kind: "task" | "container";
+  taskName?: string;
+  taskId?: string;
+  image: string;
+  entry?: string;
+  command?: string[];
+  args?: string[];
+  workingDir?: string;
+  imagePullPolicy?: string;
+  env: V1EnvVar[];
+  envFrom: Record<string, unknown>[];
+  resources?: Record<string, unknown>;
+  machine?: MachineName;
+  podTemplate: PodTemplate;
+  maxDurationSeconds: number;
+  startTimeoutSeconds: number;
+  gracePeriodSeconds: number;
+  retry: RetryPolicy;
+}
+
+const defaultGraceSeconds = 30;
+
+/** Resolves the program of a run; `task` is its pinned version, absent for an inline container. */
+export function resolveProgram(
+  run: TaskRun,
+  task: PinnedTask | undefined,
+  defaults: Defaults,
+  attempt?: Attempt,
+): Program {
+  const { spec } = run;
+  const podTemplate = mergeTemplates(task?.spec.podTemplate, spec.podTemplate);
+  const common = {
+    podTemplate,
+    machine: attempt?.machine ?? spec.machine ?? task?.spec.machine,
+    maxDurationSeconds:
+      spec.maxDurationSeconds ?? task?.spec.maxDurationSeconds ?? defaults.maxDurationSeconds,
+    startTimeoutSeconds:
+      spec.startTimeoutSeconds ?? task?.spec.startTimeoutSeconds ?? defaults.startTimeoutSeconds,
+    gracePeriodSeconds: podTemplate.terminationGracePeriodSeconds ?? defaultGraceSeconds,
+    retry: retryPolicy(run, task?.spec.retry as Retry | undefined),
+  };
+  if (spec.container) {
+    const { container } = spec;
+    return {
+      ...common,
+      kind: "container",
+      image: container.image,
+      command: container.command,
+      args: container.args,
+      workingDir: container.workingDir,
+      imagePullPolicy: container.imagePullPolicy,
+      env: (container.env ?? []) as V1EnvVar[],
+      envFrom: container.envFrom ?? [],
+      resources: container.resources,
+    };
+  }
+  if (!task?.spec.image)
+    throw new Error(`run ${run.metadata.name} has neither a container nor a Task with an image`);
+  return {
+    ...common,
+    kind: "task",
+    taskName: task.name,
+    taskId: task.id,
+    image: task.spec.image,
+    entry: task.spec.entry ?? "/app/tasks.mjs",
+    env: [],
+    envFrom: [],
+  };
+}
+
+/** The run's template over the Task's: maps and lists add up, single values are replaced. */
+export function mergeTemplates(base: PodTemplate | undefined, over: PodTemplate | undefined): PodTemplate {
+  if (!base || !over) return over ?? base ?? {};
+  const merged: PodTemplate = { ...base, ...over };
+  for (const key of ["labels", "annotations", "nodeSelector"] as const) {
+    if (base[key] || over[key]) merged[key] = { ...base[key], ...over[key] };
+  }
+  merged.env = byName(base.env, over.env);
+  merged.volumes = byName(base.volumes, over.volumes);
+  merged.imagePullSecrets = byName(base.imagePullSecrets, over.imagePullSecrets);
+  for (const key of ["tolerations", "envFrom", "volumeMounts"] as const) {
+    if (base[key] || over[key]) merged[key] = [...(base[key] ?? []), ...(over[key] ?? [])];
+  }
+  return merged;
+}
+
+function byName<T extends { name?: unknown }>(base: T[] | undefined, over: T[] | undefined): T[] | undefined {
+  if (!base || !over) return over ?? base;
+  const names = new Set(over.map((item) => item.name));
+  return [...base.filter((item) => !names.has(item.name)), ...over];
+}
