@@ -1,0 +1,217 @@
+/**
+ * The built-in cluster: real Kubernetes components as processes of this machine, nodes as network namespaces.
+ * `up` brings it from any state to the wanted one: it keeps what runs, starts what does not, and begins anew only
+ * when what is there cannot be used (a reboot, files of an older version, the wires gone), saying so.
+ */
+import { existsSync } from "node:fs";
+import { withLock } from "../../lib/lock.ts";
+import { say, seconds, step } from "../../lib/progress.ts";
+import {
+  type ClusterAccess,
+  ClusterError,
+  type ClusterProvider,
+  type ClusterStatus,
+  type ImageArchive,
+  type LoadedImage,
+} from "../provider.ts";
+import { Api } from "./api.ts";
+import { type Binaries, clusterBinaries } from "./binary.ts";
+import { ensureControlPlane, waitControlPlane } from "./controlPlane.ts";
+import { linkExists, netnsExists } from "./netns.ts";
+import { ensureControlPlaneNetwork, ensureNodeNetwork } from "./network.ts";
+import { ensureNode, processName, waitNodeReady } from "./node.ts";
+import { importMissing, rememberedImages, rememberImages } from "./nodeImages.ts";
+import { ensurePackages, type PackagedCommand } from "./packages.ts";
+import { ensurePki } from "./pki.ts";
+import { maxNodes, planNodes } from "./plan.ts";
+import { type Ensured, readRecord } from "./process.ts";
+import {
+  type Cluster,
+  type ClusterState,
+  currentBootId,
+  layoutVersion,
+  makeFolders,
+  readState,
+  thisCluster,
+  writeState,
+} from "./state.ts";
+import { builtInStatus } from "./status.ts";
+import { removeCluster, removeNode } from "./teardown.ts";
+
+const packages: PackagedCommand[] = [
+  { command: "containerd", package: "containerd" },
+  { command: "runc", package: "runc" },
+  { command: "/usr/lib/cni/bridge", package: "containernetworking-plugins" },
+  { command: "iptables", package: "iptables" },
+  { command: "ip", package: "iproute2" },
+  { command: "conntrack", package: "conntrack" },
+  { command: "socat", package: "socat" },
+  { command: "sysctl", package: "procps" },
+  { command: "openssl", package: "openssl" },
+];
+
+export class BuiltInCluster implements ClusterProvider {
+  readonly name = "built-in";
+  readonly #cluster: Cluster = thisCluster();
+
+  up({ nodes }: { nodes?: number }): Promise<ClusterAccess> {
+    if (nodes !== undefined && (nodes < 1 || nodes > maxNodes)) {
+      throw new ClusterError(`--nodes ${nodes}: a built-in cluster has 1 to ${maxNodes} nodes`);
+    }
+    return this.#locked(async () => {
+      const started = performance.now();
+      await ensurePackages(packages);
+      const binaries = await clusterBinaries();
+      const state = await this.#usableState(nodes);
+      const changed = await this.#ensure(binaries, state);
+      say(
+        `Built-in cluster "${this.#cluster.plan.name}" is up: ${summary(state, changed)}, in ${seconds(performance.now() - started)}`,
+      );
+      return this.access();
+    });
+  }
+
+  down(): Promise<void> {
+    return this.#locked(async () => {
+      const { plan, paths } = this.#cluster;
+      const remains = existsSync(paths.dir) || existsSync(paths.runtime) || netnsExists(plan.netns);
+      if (!remains) return say("There is no built-in cluster; nothing to do");
+      await step("Removing the built-in cluster", () => removeCluster(this.#cluster));
+    });
+  }
+
+  status(): Promise<ClusterStatus> {
+    return builtInStatus(this.#cluster);
+  }
+
+  loadImages(archives: readonly ImageArchive[]): Promise<LoadedImage[]> {
+    return this.#locked(async () => {
+      const state = readState(this.#cluster.paths);
+      if (!state) throw new ClusterError("the built-in cluster is not up: run `npm run cluster -- up` first");
+      const nodes = planNodes(this.#cluster.plan, state.nodes);
+      const loaded = await Promise.all(
+        nodes.map(async (node) => ({ node, refs: await importMissing(this.#cluster, node, archives) })),
+      );
+      writeState(this.#cluster.paths, rememberImages(state, archives));
+      return archives.map(({ ref }) => ({
+        ref,
+        nodes: loaded.filter(({ refs }) => refs.includes(ref)).map(({ node }) => node.name),
+      }));
+    });
+  }
+
+  async access(): Promise<ClusterAccess> {
+    const { tools } = await clusterBinaries({ compile: false });
+    return {
+      provider: this.name,
+      kubeconfig: this.#cluster.paths.kubeconfig,
+      path: [tools],
+      directNetwork: true,
+    };
+  }
+
+  #locked<T>(work: () => Promise<T>): Promise<T> {
+    return withLock(`cluster ${this.#cluster.paths.dir}`, work);
+  }
+
+  /** The state to continue from; what cannot be used is removed first. */
+  async #usableState(wantedNodes: number | undefined): Promise<ClusterState> {
+    const { plan, paths } = this.#cluster;
+    const old = readState(paths);
+    const reason = await this.#whyUnusable(old);
+    if (reason) {
+      say(`Starting anew, without what was in the cluster: ${reason}`);
+      await step("Removing what is left of it", () => removeCluster(this.#cluster));
+    }
+    const known = reason ? undefined : old;
+    if (!known && (await linkExists(undefined, plan.hostLink))) {
+      throw new ClusterError(
+        `the interface ${plan.hostLink} is in use by another cluster: besides the default one there can be one more`,
+      );
+    }
+    const before = known?.nodes ?? 0;
+    if (wantedNodes !== undefined && wantedNodes < before) {
+      say(
+        `There are ${before} nodes already, more than ${wantedNodes}: nodes are not removed (\`down\` removes all)`,
+      );
+    }
+    makeFolders(paths);
+    const state: ClusterState = {
+      layout: layoutVersion,
+      bootId: currentBootId(),
+      images: known?.images ?? {},
+      nodes: Math.max(wantedNodes ?? 1, before),
+    };
+    writeState(paths, state);
+    return state;
+  }
+
+  async #whyUnusable(state: ClusterState | undefined): Promise<string | undefined> {
+    const { plan, paths } = this.#cluster;
+    if (!state) return existsSync(paths.dir) ? "an earlier start did not get far" : undefined;
+    if (state.bootId !== currentBootId()) return "the machine was started again since";
+    if (state.layout !== layoutVersion) return "it was made by another version of these scripts";
+    // Processes are held to it by their records; without it nothing of them can be reached.
+    if (existsSync(paths.etcd) && readRecord(paths, "etcd") && !netnsExists(plan.netns)) {
+      return `its network namespace ${plan.netns} is gone`;
+    }
+    return undefined;
+  }
+
+  async #ensure(binaries: Binaries, state: ClusterState): Promise<Record<string, Ensured>> {
+    const { plan, paths } = this.#cluster;
+    const nodes = planNodes(plan, state.nodes);
+    const quiet = { quietBelowMs: 3000 };
+    for (const node of nodes) {
+      if (!readRecord(paths, processName(node, "containerd")) || netnsExists(node.netns)) continue;
+      say(`The network namespace of ${node.name} is gone: the node is made anew`);
+      await removeNode(this.#cluster, node);
+    }
+    await ensureControlPlaneNetwork(plan);
+    for (const node of nodes) await ensureNodeNetwork(plan, node);
+    await ensurePki(plan, paths);
+    const api = new Api(plan, paths);
+    try {
+      const controlPlane = await step(
+        "Control plane",
+        () => ensureControlPlane(this.#cluster, binaries, api),
+        quiet,
+      );
+      const images = rememberedImages(state);
+      const ofNodes = await step(
+        nodes.length === 1 ? "Node" : `${nodes.length} nodes`,
+        async () => {
+          const ensured = await Promise.all(
+            nodes.map((node) => ensureNode(this.#cluster, node, binaries, api, images)),
+          );
+          await Promise.all([
+            waitControlPlane(this.#cluster, api),
+            ...nodes.map((node, i) => {
+              const kept = Object.values(ensured[i] ?? {}).every((what) => what === "kept");
+              return waitNodeReady(this.#cluster, api, node, { settledMs: kept ? 0 : 1000 });
+            }),
+          ]);
+          return ensured;
+        },
+        quiet,
+      );
+      const changed: Record<string, Ensured> = { ...controlPlane };
+      for (const [i, node] of nodes.entries()) {
+        for (const [name, ensured] of Object.entries(ofNodes[i] ?? {}))
+          changed[`${node.name}-${name}`] = ensured;
+      }
+      return changed;
+    } finally {
+      api.close();
+    }
+  }
+}
+
+function summary(state: ClusterState, changed: Record<string, Ensured>): string {
+  const names = (what: Ensured) => Object.keys(changed).filter((name) => changed[name] === what);
+  const parts = [`${state.nodes} ${state.nodes === 1 ? "node" : "nodes"} Ready`];
+  if (names("kept").length === Object.keys(changed).length) parts.push("everything was running");
+  else if (names("started").length > 0) parts.push(`${names("started").length} processes started`);
+  if (names("restarted").length > 0) parts.push(`started again: ${names("restarted").join(", ")}`);
+  return parts.join(", ");
+}

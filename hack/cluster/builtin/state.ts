@@ -1,0 +1,97 @@
+/**
+ * What is remembered about the built-in cluster between calls, and where its files are.
+ *
+ *   <cache>/cluster[-<name>]/   state.json, admin.kubeconfig, pki/, etcd/, log/, run/ (one record per process),
+ *                               volumes/ (data of PersistentVolumes), node<N>/ (containerd's and kubelet's files)
+ *   /run/<prefix>/              sockets and containerd's run-time state: short paths, and gone after a reboot
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cacheRoot } from "../../lib/paths.ts";
+import { ClusterError } from "../provider.ts";
+import { type ClusterPlan, clusterName, defaultClusterName, planCluster } from "./plan.ts";
+
+/** Raised when files of an older version of this code cannot be used any more. */
+export const layoutVersion = 1;
+
+export interface ClusterState {
+  layout: number;
+  /** A reboot ends every process and empties /run: what is left on disk is then of no use. */
+  bootId: string;
+  nodes: number;
+  /** Name and archive of images that were loaded, for nodes that are added later. */
+  images: Record<string, string>;
+}
+
+export interface ClusterPaths {
+  dir: string;
+  stateFile: string;
+  kubeconfig: string;
+  pki: string;
+  log: string;
+  records: string;
+  volumes: string;
+  etcd: string;
+  runtime: string;
+  node(name: string): string;
+  nodeRuntime(name: string): string;
+}
+
+export interface Cluster {
+  plan: ClusterPlan;
+  paths: ClusterPaths;
+}
+
+export function thisCluster(env: NodeJS.ProcessEnv = process.env): Cluster {
+  const plan = planCluster(clusterName(env));
+  const dir = join(cacheRoot(env), plan.name === defaultClusterName ? "cluster" : `cluster-${plan.name}`);
+  if (dir.length > 60) {
+    throw new ClusterError(
+      `${dir}: too long, sockets below it would exceed 108 characters; set FAIRLEAD_CACHE to a shorter folder`,
+    );
+  }
+  const runtime = join("/run", plan.netns);
+  return {
+    plan,
+    paths: {
+      dir,
+      stateFile: join(dir, "state.json"),
+      kubeconfig: join(dir, "admin.kubeconfig"),
+      pki: join(dir, "pki"),
+      log: join(dir, "log"),
+      records: join(dir, "run"),
+      volumes: join(dir, "volumes"),
+      etcd: join(dir, "etcd"),
+      runtime,
+      node: (name) => join(dir, name),
+      nodeRuntime: (name) => join(runtime, name),
+    },
+  };
+}
+
+export function readState(paths: ClusterPaths): ClusterState | undefined {
+  try {
+    return JSON.parse(readFileSync(paths.stateFile, "utf8")) as ClusterState;
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeState(paths: ClusterPaths, state: ClusterState): void {
+  writeFileAtomic(paths.stateFile, `${JSON.stringify(state, null, 2)}\n`);
+}
+
+export function currentBootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
+export function makeFolders(paths: ClusterPaths): void {
+  for (const dir of [paths.pki, paths.log, paths.records, paths.volumes, paths.etcd, paths.runtime]) {
+    mkdirSync(dir, { recursive: true, mode: 0o755 });
+  }
+}
+
+export function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o644): void {
+  writeFileSync(`${path}.new`, content, { mode });
+  renameSync(`${path}.new`, path);
+}

@@ -1,0 +1,56 @@
+/** Every image of this project: where its Dockerfile is, what goes into it, what it stands on. */
+import type { BundleName } from "../build.ts";
+import type { RootfsName } from "./rootfs.ts";
+
+export type ProductImage = "operator" | "runtime" | "hello-world" | "redis" | "versitygw" | "shell";
+/** `e2e-tasks`: tasks that end in every way, for the end-to-end tests. */
+export type ImageName = ProductImage | "e2e-tasks";
+
+export interface ImageSource {
+  /** What is built from: the folder with the Dockerfile, and for bundled images with the dist/ that it copies. */
+  folder: string;
+  /** The folder of the Dockerfile where that is another one. */
+  dockerfile?: string;
+  /** Made before the image. */
+  bundle?: BundleName;
+  /**
+   * `node`: the Node base, a public image or made here. An image's name: that image. Neither: the Dockerfile's own
+   * public base, or `scratch` with a root folder made here.
+   */
+  base?: "node" | "runtime";
+  rootfs?: RootfsName;
+}
+
+export interface BuiltImage {
+  /** Fully qualified, with the content hash as its tag. */
+  ref: string;
+  /** A docker-archive of the image as it was built (there it is named fairlead.local/<name>:<hash>). */
+  archive: string;
+}
+
+export type Images<N extends ImageName = ProductImage> = Record<N, BuiltImage>;
+
+export const catalog: Record<ImageName, ImageSource> = {
+  operator: { folder: "operator", bundle: "operator", base: "node" },
+  runtime: { folder: "runtime-image", bundle: "runner", base: "node" },
+  "hello-world": { folder: "examples/hello-world", bundle: "hello-world", base: "runtime" },
+  "e2e-tasks": {
+    folder: "test/e2e/fixtures/tasks",
+    dockerfile: "examples/hello-world",
+    bundle: "e2e-tasks",
+    base: "runtime",
+  },
+  redis: { folder: "images/redis", rootfs: "redis" },
+  versitygw: { folder: "images/versitygw", rootfs: "versitygw" },
+  shell: { folder: "images/shell", rootfs: "shell" },
+};
+
+export const productImages: readonly ProductImage[] = [
+  "operator",
+  "runtime",
+  "hello-world",
+  "redis",
+  "versitygw",
+  "shell",
+];
+export const allImages: readonly ImageName[] = [...productImages, "e2e-tasks"];

@@ -1,0 +1,109 @@
+/**
+ * `npm test [SUITE…]`: every suite, one after the other: unit, then the cluster (its programs are what the other
+ * suites run), chart, integration, the images and e2e. A suite that fails does not stop the next; a cluster or an
+ * image that cannot be had counts as one failure, and e2e is then left out. Reports go to .fairlead/reports/,
+ * and the last line on stdout is the count: `N passed, N failed`.
+ */
+import { rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { chooseProvider } from "./cluster/choose.ts";
+import { runInherited } from "./lib/exec.ts";
+import { repoRoot } from "./lib/paths.ts";
+import { say, seconds } from "./lib/progress.ts";
+import {
+  type Count,
+  countFile,
+  countReports,
+  formatCount,
+  reportFailure,
+  reportFolder,
+} from "./testReport.ts";
+
+const suites = ["unit", "chart", "integration", "e2e"] as const;
+type Suite = (typeof suites)[number];
+
+interface PhaseResult {
+  name: string;
+  milliseconds: number;
+  /** A suite's tests, or how a preparation ended. */
+  count: Count | "ready" | "failed" | "left out";
+}
+
+const started = performance.now();
+const results: PhaseResult[] = [];
+const chosen = chosenSuites(process.argv.slice(2));
+
+rmSync(reportFolder, { recursive: true, force: true });
+if (chosen.includes("unit")) await suite("unit");
+if (chosen.some((name) => name !== "unit")) {
+  const cluster = await prepare("cluster", ["hack/cluster/main.ts", "up"]);
+  if (cluster) await useCluster();
+  if (chosen.includes("chart")) await suite("chart");
+  if (chosen.includes("integration")) await suite("integration");
+  if (chosen.includes("e2e")) {
+    const images = cluster && (await prepare("images", ["hack/images/main.ts", "--load", "--tests"]));
+    if (images) await suite("e2e");
+    else results.push({ name: "e2e", milliseconds: 0, count: "left out" });
+  }
+}
+summarize();
+
+function chosenSuites(names: string[]): readonly Suite[] {
+  const unknown = names.filter((name) => !suites.includes(name as Suite));
+  if (unknown.length > 0) {
+    console.error(`no suite named ${unknown.join(", ")}; there are ${suites.join(", ")}`);
+    process.exit(2);
+  }
+  return names.length > 0 ? (names as Suite[]) : suites;
+}
+
+async function suite(name: Suite): Promise<void> {
+  const report = join(reportFolder, `${name}.json`);
+  const args = ["run", "--project", name, "--passWithNoTests", "--reporter=default", "--reporter=json"];
+  const begun = announce(`${name} tests`);
+  const vitest = join(repoRoot, "node_modules", ".bin", "vitest");
+  const code = await runInherited(process.execPath, [vitest, ...args, `--outputFile.json=${report}`], {
+    cwd: repoRoot,
+  });
+  const count = countFile(report);
+  // vitest also fails for errors outside of any test, which its report does not count.
+  if (code !== 0 && count.failed === 0) {
+    count.failed = 1;
+    reportFailure(`${name}-process`, `vitest ended with exit code ${code}`);
+  }
+  results.push({ name, milliseconds: performance.now() - begun, count });
+}
+
+/** Runs a script that a later phase needs; says whether it worked. */
+async function prepare(name: string, args: readonly string[]): Promise<boolean> {
+  const begun = announce(name);
+  const code = await runInherited(process.execPath, args, { cwd: repoRoot });
+  if (code !== 0) reportFailure(name, `${args.join(" ")} ended with exit code ${code}`);
+  results.push({ name, milliseconds: performance.now() - begun, count: code === 0 ? "ready" : "failed" });
+  return code === 0;
+}
+
+/** KUBECONFIG and a PATH with kubectl and helm, for the tests. */
+async function useCluster(): Promise<void> {
+  const { kubeconfig, path } = await (await chooseProvider()).access();
+  process.env.KUBECONFIG = kubeconfig;
+  process.env.PATH = [...path, process.env.PATH ?? ""].join(delimiter);
+}
+
+function announce(name: string): number {
+  const begun = performance.now();
+  say(`\n── ${name} (after ${seconds(begun - started)}) ──`);
+  return begun;
+}
+
+function summarize(): void {
+  say("");
+  for (const { name, milliseconds, count } of results) {
+    const outcome = typeof count === "string" ? count : formatCount(count);
+    say(`  ${name.padEnd(12)} ${outcome.padEnd(24)} ${seconds(milliseconds)}`);
+  }
+  const total = countReports();
+  say(`  ${"total".padEnd(12)} ${"".padEnd(24)} ${seconds(performance.now() - started)}`);
+  process.exitCode = total.failed > 0 ? 1 : 0;
+  console.log(formatCount(total));
+}

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { countReports, reportFailure } from "./testReport.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "fairlead-reports-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const report = (name: string, body: object): void =>
+  writeFileSync(join(folder, `${name}.json`), JSON.stringify(body));
+
+test("adds up what the suites report", () => {
+  const passed = { status: "passed", name: "a", message: "", assertionResults: [] };
+  report("unit", { numPassedTests: 20, numFailedTests: 0, testResults: [passed] });
+  const failed = { status: "failed", name: "b", message: "", assertionResults: [{ status: "failed" }] };
+  report("e2e", { numPassedTests: 3, numFailedTests: 2, testResults: [failed] });
+  expect(countReports(folder)).toEqual({ passed: 23, failed: 2 });
+});
+
+test("a file that could not be loaded is a failure", () => {
+  const broken = { status: "failed", name: "a", message: "Cannot find module", assertionResults: [] };
+  report("unit", { numPassedTests: 1, numFailedTests: 0, testResults: [broken] });
+  expect(countReports(folder)).toEqual({ passed: 1, failed: 1 });
+});
+
+test("a failed step, a broken report and no report at all are failures", () => {
+  reportFailure("cluster", "did not start", folder);
+  expect(countReports(folder)).toEqual({ passed: 0, failed: 1 });
+  writeFileSync(join(folder, "unit.json"), "{");
+  expect(countReports(folder)).toEqual({ passed: 0, failed: 2 });
+  expect(countReports(join(folder, "absent"))).toEqual({ passed: 0, failed: 1 });
+});

@@ -1,0 +1,76 @@
+/**
+ * The count of a test run, from the JSON reports that the suites leave in .fairlead/reports. Run by itself
+ * (`testReport.ts [EXIT_CODE]`, that of the whole run) it prints `N passed, N failed` and exits 1 when anything failed.
+ * A test file that could not even be loaded counts as one failed test.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const reportFolder = join(import.meta.dirname, "..", ".fairlead", "reports");
+
+export interface Count {
+  passed: number;
+  failed: number;
+}
+
+/** The part of vitest's JSON report that is read here. */
+export interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  testResults: { name: string; status: string; message: string; assertionResults: { status: string }[] }[];
+}
+
+export function countReport(report: Report): Count {
+  const broken = report.testResults.filter(
+    (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
+  );
+  return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
+}
+
+export function countReports(folder: string = reportFolder): Count {
+  const total: Count = { passed: 0, failed: 0 };
+  let names: string[] = [];
+  try {
+    names = readdirSync(folder).filter((name) => name.endsWith(".json"));
+  } catch {
+    // No folder: nothing ran, which is a failure like any other.
+  }
+  for (const name of names) {
+    const count = countFile(join(folder, name));
+    total.passed += count.passed;
+    total.failed += count.failed;
+  }
+  return names.length === 0 ? { passed: 0, failed: 1 } : total;
+}
+
+/** The count of one report; a missing or broken one is a failure. */
+export function countFile(path: string): Count {
+  try {
+    return countReport(JSON.parse(readFileSync(path, "utf8")) as Report);
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+}
+
+/** Leaves a report of one failure that no test could report: a step or a suite's process that failed. */
+export function reportFailure(name: string, message: string, folder: string = reportFolder): void {
+  const report: Report = {
+    numPassedTests: 0,
+    numFailedTests: 0,
+    testResults: [{ name, status: "failed", message, assertionResults: [] }],
+  };
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${name}.json`), JSON.stringify(report));
+}
+
+export function formatCount(count: Count): string {
+  return `${count.passed} passed, ${count.failed} failed`;
+}
+
+if (import.meta.main) {
+  const count = countReports();
+  // A run that broke off failed, whatever its reports say.
+  if (process.argv[2] !== undefined && process.argv[2] !== "0" && count.failed === 0) count.failed = 1;
+  console.log(formatCount(count));
+  process.exitCode = count.failed > 0 ? 1 : 0;
+}

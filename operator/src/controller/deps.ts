@@ -1,0 +1,45 @@
+/** What the reconcilers share. Composed once in controller.ts. */
+import type { V1Job, V1Pod } from "@kubernetes/client-node";
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Informer } from "../kube/informer.ts";
+import type { WorkQueue } from "../kube/workQueue.ts";
+import type { Task, TaskRun } from "../model/resources.ts";
+import type { Admission } from "../queue/admission.ts";
+import type { RunTokens } from "../runToken.ts";
+import type { ObjectStore } from "../storage/objectStore.ts";
+import type { PayloadSummary } from "./payload.ts";
+
+/** A TaskRun as the cache holds it: without its payload, which is summed up instead. */
+export interface CachedRun extends TaskRun {
+  payload?: PayloadSummary;
+}
+
+export interface Deps {
+  client: KubeClient;
+  runs: Informer<CachedRun>;
+  tasks: Informer<Task>;
+  jobs: Informer<V1Job>;
+  pods: Informer<V1Pod>;
+  queue: WorkQueue;
+  admission: Admission;
+  store: ObjectStore;
+  tokens: RunTokens;
+  config: Config;
+  log: Logger;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+  /** In [0, 1); seeded by tests. */
+  random: () => number;
+}
+
+export const keyOf = (object: { metadata?: { namespace?: string; name?: string } }): string =>
+  `${object.metadata?.namespace}/${object.metadata?.name}`;
+
+export const splitKey = (key: string): [namespace: string, name: string] => {
+  const slash = key.indexOf("/");
+  return [key.slice(0, slash), key.slice(slash + 1)];
+};
+
+export const isoNow = (deps: { clock: () => number }): string => new Date(deps.clock()).toISOString();

@@ -1,0 +1,82 @@
+/**
+ * One TaskRun, one step closer to its end. Level-triggered: looks at the run, its Job and its pod, applies at most
+ * a few events through transition.ts, and says when to look again. Doing a step twice does nothing new.
+ *
+ *   (new)      accept, or reject what cannot run
+ *   Delayed    wait for delayUntil
+ *   Queued     find the Task, ask admission, take the slot          → admit.ts
+ *   Starting   create the Job; follow the pod; start timeout        → attempt.ts
+ *   Executing  follow the pod; maxDuration                          → attempt.ts
+ *   Stopping   stop the container, wait until it is gone            → stop.ts
+ *   finished   capture logs, remove Jobs                            → capture.ts
+ */
+import { isFinished } from "../model/phase.ts";
+import type { TaskRun } from "../model/resources.ts";
+import { admit, forget, leaveSlot } from "./admit.ts";
+import { applyRunEvent } from "./apply.ts";
+import { followAttempt } from "./attempt.ts";
+import { captureAttempts } from "./capture.ts";
+import { type CachedRun, type Deps, keyOf, splitKey } from "./deps.ts";
+import { payloadProblem } from "./payload.ts";
+import { stopAttempt } from "./stop.ts";
+import type { Versions } from "./versions.ts";
+
+export interface RunDeps extends Deps {
+  versions: Versions;
+}
+
+/** Steps that one reconciliation may take before it yields to other keys. */
+const stepLimit = 8;
+
+export async function reconcileTaskRun(deps: RunDeps, key: string): Promise<void> {
+  const [namespace, name] = splitKey(key);
+  let run = deps.runs.get(namespace, name);
+  if (!run || run.metadata.deletionTimestamp) return forget(deps, namespace, name);
+  for (let step = 0; step < stepLimit; step++) {
+    const next = await advance(deps, run);
+    await leaveSlot(deps, next ?? run);
+    if (!next) return;
+    run = next;
+  }
+  deps.queue.add(key);
+}
+
+/** One step; the changed run, or undefined when there is nothing to do now. */
+async function advance(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
+  // Logs of earlier attempts are captured whatever the run does now.
+  const captured = await captureAttempts(deps, run);
+  if (captured) return captured;
+  if (isFinished(run)) return undefined;
+  const phase = run.status?.phase;
+  if (run.spec.cancelRequested && phase !== "Stopping") {
+    const canceled = await applyRunEvent(deps, run, { type: "CancelRequested" });
+    if (canceled) return canceled;
+  }
+  switch (phase) {
+    case undefined:
+      return accept(deps, run);
+    case "Delayed":
+      return checkDelay(deps, run);
+    case "Queued":
+      return admit(deps, run);
+    case "Starting":
+    case "Executing":
+      return followAttempt(deps, run);
+    case "Stopping":
+      return stopAttempt(deps, run);
+    default:
+      return undefined;
+  }
+}
+
+async function accept(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
+  const problem = payloadProblem(run);
+  if (problem) return applyRunEvent(deps, run, { type: "Rejected", ...problem });
+  return applyRunEvent(deps, run, { type: "Accepted", payloadDigest: run.payload?.sha256 });
+}
+
+async function checkDelay(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined> {
+  const until = run.spec.delayUntil ? Date.parse(run.spec.delayUntil) : 0;
+  if (until > deps.clock()) deps.queue.addAt(keyOf(run), until);
+  return applyRunEvent(deps, run, { type: "DelayChecked" });
+}

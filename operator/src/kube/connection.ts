@@ -1,0 +1,139 @@
+/**
+ * The way to the API server: address, credentials, connections that are kept.
+ *
+ * Kubeconfig, in-cluster files, exec plugins and token refresh are the client library's. Its connections are not
+ * used: for every request it makes a dispatcher of its own, hence a TLS handshake and a socket that lingers. Here
+ * one dispatcher serves all requests, over a bounded number of connections, and another one the streams (watches,
+ * logs), which would starve requests otherwise. Both are replaced when the TLS material changes (CA rotation,
+ * client certificates of an exec plugin).
+ */
+import { createHash } from "node:crypto";
+import type { AgentOptions, RequestOptions } from "node:https";
+import { KubeConfig } from "@kubernetes/client-node";
+import { Agent, type Dispatcher, ProxyAgent } from "undici";
+
+/** How long headers and TLS material are used before the library is asked again. It re-reads files once a minute. */
+const accessLifetimeMs = 10_000;
+/** Idle connections live this long: below the 90 s of the API server, so that it is not the one to close them. */
+const keepAliveMs = 60_000;
+const connectTimeoutMs = 10_000;
+
+export interface Access {
+  headers: Readonly<Record<string, string>>;
+  requests: Dispatcher;
+  streams: Dispatcher;
+}
+
+export class Connection {
+  readonly origin: string;
+  /** Path of the API server behind its host, without a slash at the end; empty as a rule. */
+  readonly prefix: string;
+  readonly #config: KubeConfig;
+  readonly #connections: number;
+  #access?: Access;
+  #accessUntil = 0;
+  #refreshing?: Promise<Access>;
+  #tlsDigest?: string;
+
+  constructor(config: KubeConfig, connections: number) {
+    const server = config.getCurrentCluster()?.server;
+    if (!server)
+      throw new Error("the kubeconfig has no current context, or it names a cluster that is not there");
+    const url = new URL(server);
+    this.origin = url.origin;
+    this.prefix = url.pathname.replace(/\/+$/, "");
+    this.#config = config;
+    this.#connections = connections;
+  }
+
+  /** Headers and dispatchers for the next request. */
+  access(): Promise<Access> {
+    if (this.#access && performance.now() < this.#accessUntil) return Promise.resolve(this.#access);
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** Ends all requests and streams, and closes the connections. */
+  async close(): Promise<void> {
+    const access = this.#access;
+    this.#access = undefined;
+    this.#tlsDigest = undefined;
+    await Promise.all([access?.requests.destroy(), access?.streams.destroy()]);
+  }
+
+  async #refresh(): Promise<Access> {
+    const options: RequestOptions = {};
+    await this.#config.applyToHTTPSOptions(options);
+    const headers: Record<string, string> = { "user-agent": "fairlead", accept: "application/json" };
+    for (const [name, value] of Object.entries(options.headers ?? {}))
+      headers[name.toLowerCase()] = String(value);
+    if (options.auth) headers.authorization = `Basic ${Buffer.from(options.auth).toString("base64")}`;
+    const digest = tlsDigest(options);
+    const before = this.#access;
+    if (before && digest === this.#tlsDigest) this.#access = { ...before, headers };
+    else {
+      this.#access = {
+        headers,
+        requests: this.#dispatcher(options, this.#connections),
+        streams: this.#dispatcher(options),
+      };
+      this.#tlsDigest = digest;
+      // What is under way ends by itself, watches within their time limit.
+      before?.requests.close().catch(() => undefined);
+      before?.streams.close().catch(() => undefined);
+    }
+    this.#accessUntil = performance.now() + accessLifetimeMs;
+    return this.#access;
+  }
+
+  #dispatcher(options: RequestOptions, connections?: number): Dispatcher {
+    const made = this.#config.createDispatcherOptions(
+      this.#config.getCurrentCluster(),
+      options as AgentOptions,
+    );
+    // HTTP/1.1: one request or watch a connection, none waits behind another one's packets.
+    const shared = {
+      allowH2: false,
+      keepAliveTimeout: keepAliveMs,
+      keepAliveMaxTimeout: keepAliveMs,
+      connections,
+    };
+    switch (made.type) {
+      case "agent":
+        return new Agent({ ...shared, connect: { ...made.connect, timeout: connectTimeoutMs } });
+      case "proxy":
+        return new ProxyAgent({
+          ...shared,
+          uri: made.uri,
+          requestTls: made.requestTls,
+          connect: made.connect,
+        });
+      case "none":
+        return new Agent({ ...shared, connect: { timeout: connectTimeoutMs } });
+      case "socks":
+        throw new Error("a SOCKS proxy-url in the kubeconfig is not supported: use an HTTP proxy or none");
+    }
+  }
+}
+
+/** KUBECONFIG, then ~/.kube/config, then the pod's service account. */
+export function configFromEnvironment(): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  if (config.getCurrentCluster()?.server === "http://localhost:8080") {
+    throw new Error("no Kubernetes found: set KUBECONFIG, or run in a pod with a service account token");
+  }
+  return config;
+}
+
+function tlsDigest(options: RequestOptions): string {
+  const hash = createHash("sha256");
+  const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = options;
+  for (const part of [ca, cert, key, pfx, passphrase, servername, rejectUnauthorized]) {
+    const bytes = part instanceof Uint8Array ? part : Buffer.from(String(part));
+    hash.update(`${bytes.length}:`).update(bytes);
+  }
+  return hash.digest("hex");
+}

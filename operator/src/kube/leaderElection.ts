@@ -1,0 +1,283 @@
+/**
+ * One leader among the replicas, by a record that the leader renews.
+ *
+ *   candidate ─(record is free, or not renewed for leaseMs)─► leader ─(no renewal for renewDeadlineMs)─► lost
+ *       ▲                                                       │ stop                                     │
+ *       └───────────────────────────────────────────────────────┼─ (its work has ended) ◄──────────────────┘
+ *                                                               ▼
+ *                                              (its work has ended) ─► released: the next one need not wait
+ *
+ * - Whether we lead is a matter of time, not of a flag: a renewal counts from before it was sent, and holds for
+ *   renewDeadlineMs, which is well below the leaseMs that others wait. A process that was stopped for longer finds
+ *   itself deposed by the first look at the clock: call `assertLeader` before every write.
+ * - The clocks of other machines do not matter: a candidate times how long the record stays the same.
+ * - `term` rises with every acquisition. A record that was deleted is made anew with a term above all earlier
+ *   ones (seconds since 2026), so that those who refuse older terms do not refuse the new leader.
+ */
+import type { Logger } from "pino";
+import type { LeaseClaim, LeaseRecord, LeaseStore } from "./leaseStore.ts";
+
+export interface LeaderElectionOptions {
+  store: LeaseStore;
+  /** Unique to this process, e.g. `<pod name>_<random>`. */
+  identity: string;
+  /**
+   * The work of the leader. The signal is aborted when it must end. The promise must not settle before the work has
+   * ended: the lease is released and another term begun only after that. If it rejects, so does `run`.
+   */
+  onStarted: (signal: AbortSignal, term: number) => Promise<void>;
+  /** Leadership was lost (not: given back by a stop); at this moment the signal is aborted already. */
+  onLost?: (reason: string) => void;
+  log: Logger;
+  /** Default 15,000. */
+  leaseMs?: number;
+  /** Default 10,000. */
+  renewDeadlineMs?: number;
+  /** Default 2,000. */
+  retryMs?: number;
+  /** How long a stop waits for the work to end; after that the lease is left to expire. Default 20,000. */
+  stopTimeoutMs?: number;
+  /** A clock that nobody sets. Default performance.now. */
+  monotonicMs?: () => number;
+  /** Default Date.now. Only to notice that the machine slept, which the other clock does not. */
+  wallMs?: () => number;
+}
+
+export class NotLeaderError extends Error {
+  override name = "NotLeaderError";
+}
+
+interface Moment {
+  monotonic: number;
+  wall: number;
+}
+
+interface Leadership {
+  term: number;
+  record: LeaseRecord;
+  renewed: Moment;
+  /** Aborted when the work must end. */
+  controller: AbortController;
+  /** Set when leadership ended against our will. */
+  lostBecause?: string;
+}
+
+/** Terms of new records count from here. */
+const termEpochMs = Date.UTC(2026, 0, 1);
+
+export class LeaderElection {
+  readonly #options: LeaderElectionOptions;
+  readonly #leaseMs: number;
+  readonly #renewDeadlineMs: number;
+  readonly #retryMs: number;
+  #leadership: Leadership | undefined;
+  /** The record as a candidate knows it, and since when it has been the same. */
+  #observed: { version: string; since: number } | undefined;
+
+  constructor(options: LeaderElectionOptions) {
+    this.#options = options;
+    this.#leaseMs = options.leaseMs ?? 15_000;
+    this.#renewDeadlineMs = options.renewDeadlineMs ?? 10_000;
+    this.#retryMs = options.retryMs ?? 2_000;
+    if (!(this.#retryMs < this.#renewDeadlineMs && this.#renewDeadlineMs < this.#leaseMs)) {
+      throw new RangeError("leader election needs retryMs < renewDeadlineMs < leaseMs");
+    }
+  }
+
+  /** The term that we lead, if we do. */
+  get term(): number | undefined {
+    return this.isLeader() ? this.#leadership?.term : undefined;
+  }
+
+  isLeader(): boolean {
+    const leadership = this.#leadership;
+    if (!leadership || leadership.lostBecause !== undefined) return false;
+    if (this.#remainingMs(leadership) > 0) return true;
+    this.#lose(leadership, "the lease could not be renewed in time");
+    return false;
+  }
+
+  assertLeader(): void {
+    if (!this.isLeader()) throw new NotLeaderError("this process is not the leader (any more)");
+  }
+
+  /** Competes and leads until the signal is aborted; then ends the work, releases the lease and returns. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const leadership = await this.#tryToAcquire(signal);
+      if (leadership) await this.#lead(leadership, signal);
+      else await pause(this.#candidatePauseMs(), signal);
+    }
+  }
+
+  async #tryToAcquire(signal: AbortSignal): Promise<Leadership | undefined> {
+    const { store, log } = this.#options;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#renewDeadlineMs)]);
+    try {
+      const found = await store.read(limit);
+      if (found && this.#isTaken(found)) return undefined;
+      const before = this.#now();
+      const firstTerm = Math.max(1, Math.floor((before.wall - termEpochMs) / 1000));
+      const term = found ? found.transitions + 1 : firstTerm;
+      const record = await store.write(this.#claim(term, true), found, limit);
+      return record && { term, record, renewed: before, controller: new AbortController() };
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, "leader election: the lease cannot be read or written");
+      return undefined;
+    }
+  }
+
+  #isTaken(record: LeaseRecord): boolean {
+    if (this.#observed?.version !== record.version) {
+      this.#observed = { version: record.version, since: this.#now().monotonic };
+    }
+    // Our own: an earlier term of this process, which has ended, or a claim whose answer was lost.
+    if (record.holder === "" || record.holder === this.#options.identity) return false;
+    return this.#unchangedMs() < this.#leaseMs;
+  }
+
+  /** A try every retryMs, and one as soon as the record is old enough. */
+  #candidatePauseMs(): number {
+    const regular = this.#retryMs * (1 + Math.random() / 5);
+    const expiresIn = this.#leaseMs - this.#unchangedMs();
+    return expiresIn > 0 ? Math.min(regular, expiresIn + (Math.random() * this.#retryMs) / 10) : regular;
+  }
+
+  /** How long the record has been the same. */
+  #unchangedMs(): number {
+    return this.#observed ? this.#now().monotonic - this.#observed.since : Number.NEGATIVE_INFINITY;
+  }
+
+  async #lead(leadership: Leadership, stop: AbortSignal): Promise<void> {
+    const { onStarted, log } = this.#options;
+    const { controller, term } = leadership;
+    this.#leadership = leadership;
+    log.info({ term }, "leading");
+    const ended = new AbortController();
+    let failure: { error: unknown } | undefined;
+    const work = Promise.resolve()
+      .then(() => onStarted(controller.signal, term))
+      .catch((error: unknown) => {
+        // How work that was told to end does so is its own affair.
+        if (!controller.signal.aborted) failure = { error };
+      })
+      .finally(() => {
+        if (failure || controller.signal.aborted) ended.abort();
+        else controller.signal.addEventListener("abort", () => ended.abort(), { once: true });
+      });
+    const onStop = (): void => controller.abort(stop.reason);
+    if (stop.aborted) onStop();
+    stop.addEventListener("abort", onStop, { once: true });
+    await this.#keep(leadership, stop, ended.signal);
+    stop.removeEventListener("abort", onStop);
+    if (leadership.lostBecause !== undefined) await work;
+    else if (ended.signal.aborted) await this.#release(leadership);
+    else log.warn({ term }, "the leader's work did not end in time; the lease is left to expire");
+    this.#leadership = undefined;
+    if (failure) throw failure.error;
+  }
+
+  /** Renews until leadership is lost, or the work has ended, or a stop has waited long enough for that. */
+  async #keep(leadership: Leadership, stop: AbortSignal, ended: AbortSignal): Promise<void> {
+    const wake = AbortSignal.any([ended, leadership.controller.signal]);
+    let stopBy = Number.POSITIVE_INFINITY;
+    while (!ended.aborted && this.isLeader()) {
+      if (stop.aborted) {
+        stopBy = Math.min(stopBy, this.#now().monotonic + (this.#options.stopTimeoutMs ?? 20_000));
+        if (this.#now().monotonic >= stopBy) return;
+      }
+      const stopsIn = stopBy - this.#now().monotonic;
+      // A short sleep at the end, so that the deadline is noticed when it comes.
+      await pause(
+        Math.min(this.#retryMs, stopsIn, this.#remainingMs(leadership)),
+        stop.aborted ? ended : wake,
+      );
+      if (ended.aborted || !this.isLeader()) return;
+      await this.#renew(leadership);
+    }
+  }
+
+  async #renew(leadership: Leadership): Promise<void> {
+    const { store, log } = this.#options;
+    const limit = new AbortController();
+    const deadline = setTimeout(() => {
+      limit.abort(new DOMException("no answer before the lease had to be given up", "TimeoutError"));
+      this.isLeader();
+    }, this.#remainingMs(leadership));
+    try {
+      const before = this.#now();
+      const record =
+        (await store.write(this.#claim(leadership.term, false), leadership.record, limit.signal)) ??
+        (await this.#renewChanged(leadership, limit.signal));
+      if (record && this.isLeader()) Object.assign(leadership, { record, renewed: before });
+    } catch (error) {
+      const remainingMs = this.#remainingMs(leadership);
+      log.warn({ err: error, remainingMs }, "the lease was not renewed; trying again");
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  /** Somebody else wrote the record; or we did, and the answer was lost. */
+  async #renewChanged(leadership: Leadership, signal: AbortSignal): Promise<LeaseRecord | undefined> {
+    const { store, identity } = this.#options;
+    const found = await store.read(signal);
+    if (found?.holder === identity && found.transitions === leadership.term) {
+      return store.write(this.#claim(leadership.term, false), found, signal);
+    }
+    this.#lose(leadership, found ? `the lease is held by ${found.holder || "nobody"}` : "the lease is gone");
+    return undefined;
+  }
+
+  async #release(leadership: Leadership): Promise<void> {
+    const { store, log } = this.#options;
+    this.#leadership = undefined;
+    try {
+      const record = { holder: "", transitions: leadership.term, durationSeconds: 1, acquired: false };
+      const done = await store.write(record, leadership.record, AbortSignal.timeout(this.#retryMs));
+      if (done) log.info({ term: leadership.term }, "leadership given back");
+      else log.warn({ term: leadership.term }, "the lease was not released: it changed meanwhile");
+    } catch (error) {
+      log.warn({ err: error }, "the lease was not released and will expire");
+    }
+  }
+
+  #lose(leadership: Leadership, reason: string): void {
+    if (leadership.lostBecause !== undefined) return;
+    leadership.lostBecause = reason;
+    leadership.controller.abort(new NotLeaderError(reason));
+    this.#options.log.error({ term: leadership.term, reason }, "leadership lost");
+    this.#options.onLost?.(reason);
+  }
+
+  #claim(transitions: number, acquired: boolean): LeaseClaim {
+    const { identity } = this.#options;
+    return { holder: identity, transitions, durationSeconds: Math.ceil(this.#leaseMs / 1000), acquired };
+  }
+
+  /** Until we must stop to act as leader. */
+  #remainingMs({ renewed }: Leadership): number {
+    const now = this.#now();
+    const elapsed = Math.max(now.monotonic - renewed.monotonic, now.wall - renewed.wall);
+    return this.#renewDeadlineMs - elapsed;
+  }
+
+  #now(): Moment {
+    const { monotonicMs = () => performance.now(), wallMs = Date.now } = this.#options;
+    return { monotonic: monotonicMs(), wall: wallMs() };
+  }
+}
+
+/** Resolves after the time, or when the signal is aborted. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.max(0, milliseconds));
+    signal.addEventListener("abort", end, { once: true });
+  });
+}

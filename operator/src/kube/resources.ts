@@ -1,0 +1,115 @@
+/** The kinds that Fairlead reads and writes: where they live on the API server, and their types. */
+import type {
+  CoreV1Event,
+  V1ControllerRevision,
+  V1Job,
+  V1Lease,
+  V1Namespace,
+  V1Node,
+  V1Pod,
+  V1Secret,
+} from "@kubernetes/client-node";
+import type { Task, TaskRun } from "../model/resources.ts";
+import { group, version } from "../model/resources.ts";
+
+/**
+ * What every object has. The client library's types fit, with one caution: they call times `Date`, while what the
+ * API server sends, and this client returns, are RFC 3339 strings.
+ */
+export interface KubeObject {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: {
+    name?: string;
+    generateName?: string;
+    namespace?: string;
+    uid?: string;
+    resourceVersion?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
+}
+
+export interface Resource<T extends KubeObject> {
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Never set: carries T. */
+  readonly type?: T;
+}
+
+export interface KubeList<T> {
+  metadata: { resourceVersion?: string; continue?: string; remainingItemCount?: number };
+  items: T[];
+}
+
+function resource<T extends KubeObject>(
+  group: string,
+  version: string,
+  plural: string,
+  kind: string,
+  namespaced = true,
+): Resource<T> {
+  return { group, version, plural, kind, namespaced };
+}
+
+export const Tasks = resource<Task>(group, version, "tasks", "Task");
+export const TaskRuns = resource<TaskRun>(group, version, "taskruns", "TaskRun");
+
+export const Jobs = resource<V1Job>("batch", "v1", "jobs", "Job");
+export const Pods = resource<V1Pod>("", "v1", "pods", "Pod");
+export const Nodes = resource<V1Node>("", "v1", "nodes", "Node", false);
+export const Secrets = resource<V1Secret>("", "v1", "secrets", "Secret");
+export const Events = resource<CoreV1Event>("", "v1", "events", "Event");
+export const Namespaces = resource<V1Namespace>("", "v1", "namespaces", "Namespace", false);
+export const Leases = resource<V1Lease>("coordination.k8s.io", "v1", "leases", "Lease");
+export const ControllerRevisions = resource<V1ControllerRevision>(
+  "apps",
+  "v1",
+  "controllerrevisions",
+  "ControllerRevision",
+);
+
+export const apiVersionOf = (resource: Resource<KubeObject>): string =>
+  resource.group ? `${resource.group}/${resource.version}` : resource.version;
+
+/** `namespace/name`, or just the name of what is cluster-scoped: the key in caches and work queues. */
+export function keyOf(object: KubeObject): string {
+  const { namespace, name } = object.metadata ?? {};
+  return objectKey(namespace, name ?? "");
+}
+
+export const objectKey = (namespace: string | undefined, name: string): string =>
+  namespace ? `${namespace}/${name}` : name;
+
+/**
+ * The path of a collection, or of one object in it. Throws for names that would address something else: an empty
+ * one makes a collection of an object's path, dots are folded by URL parsers.
+ */
+export function resourcePath(
+  resource: Resource<KubeObject>,
+  namespace: string | undefined,
+  name?: string,
+  subresource?: string,
+): string {
+  const parts = [resource.group ? `/apis/${resource.group}/${resource.version}` : `/api/${resource.version}`];
+  if (resource.namespaced && namespace !== undefined)
+    parts.push("namespaces", segment("namespace", namespace));
+  else if (resource.namespaced && name !== undefined) {
+    throw new TypeError(`${resource.kind} ${name}: a namespace is needed`);
+  }
+  parts.push(resource.plural);
+  if (name !== undefined) parts.push(segment(`name of a ${resource.kind}`, name));
+  if (subresource) parts.push(subresource);
+  return parts.join("/");
+}
+
+function segment(what: string, value: string): string {
+  if (!/^[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?$/.test(value)) {
+    throw new TypeError(`${JSON.stringify(value.slice(0, 300))} cannot be the ${what}`);
+  }
+  return encodeURIComponent(value);
+}

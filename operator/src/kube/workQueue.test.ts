@@ -1,0 +1,189 @@
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import fc from "fast-check";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { WorkQueue, type WorkQueueOptions } from "./workQueue.ts";
+
+const options: WorkQueueOptions = { concurrency: 2, baseDelayMs: 100, maxDelayMs: 1_000, onError: () => {} };
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await turn();
+}
+
+describe("any sequence of adds, fast and slow handlers, and failures", () => {
+  const keys = ["a", "b", "c", "d"];
+  const event = fc.record({ key: fc.constantFrom(...keys), pause: fc.nat(3) });
+  const behaviour = fc.array(fc.record({ turns: fc.nat(3), fails: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 10,
+  });
+
+  test("never two handlers of a key at once, never more than the concurrency, and no add is lost", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 40 }), behaviour, fc.integer({ min: 1, max: 3 }), run),
+      { numRuns: 200 },
+    );
+  });
+
+  async function run(
+    events: { key: string; pause: number }[],
+    how: { turns: number; fails: boolean }[],
+    concurrency: number,
+  ) {
+    const added = new Map<string, number>();
+    const handled = new Map<string, number>();
+    const running = new Set<string>();
+    const problems: string[] = [];
+    let calls = 0;
+    const queue = new WorkQueue(
+      async (key) => {
+        const sees = added.get(key) as number;
+        if (running.has(key)) problems.push(`${key} twice at once`);
+        running.add(key);
+        if (running.size > concurrency) problems.push(`${running.size} at once`);
+        const { turns: pause, fails } = how[calls++ % how.length] as { turns: number; fails: boolean };
+        await turns(pause);
+        running.delete(key);
+        // Failures end at some time, or nothing would.
+        if (fails && calls < 100) throw new Error("as told");
+        handled.set(key, sees);
+      },
+      { ...options, concurrency, baseDelayMs: 1, maxDelayMs: 2 },
+    );
+    const stop = new AbortController();
+    const ended = queue.run(stop.signal);
+    for (const { key, pause } of events) {
+      added.set(key, (added.get(key) ?? 0) + 1);
+      queue.add(key);
+      await turns(pause);
+    }
+    while (queue.depth + queue.running + queue.scheduled > 0) await sleep(1);
+    stop.abort();
+    await ended;
+    expect(problems).toEqual([]);
+    expect(handled).toEqual(added);
+  }
+});
+
+describe("times", () => {
+  afterEach(() => vi.useRealTimers());
+
+  function timed() {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], now: 1_000_000 });
+    const handled: [string, number][] = [];
+    const failing = new Set<string>();
+    const errors: { key: string; failures: number; delayMs: number }[] = [];
+    const queue = new WorkQueue(
+      async (key) => {
+        handled.push([key, Date.now() - 1_000_000]);
+        if (failing.has(key)) throw new Error("as told");
+      },
+      {
+        ...options,
+        random: () => 1,
+        onError: (key, _e, failures, delayMs) => errors.push({ key, failures, delayMs }),
+      },
+    );
+    const stop = new AbortController();
+    const ended = queue.run(stop.signal);
+    const advance = async (ms: number): Promise<void> => {
+      await vi.advanceTimersByTimeAsync(ms);
+      await turns(3);
+    };
+    return { queue, handled, failing, errors, advance, stop, ended };
+  }
+
+  test("a key has one time, the earliest", async () => {
+    const { queue, handled, advance } = timed();
+    queue.addAt("a", 1_000_500);
+    queue.addAt("a", 1_000_200);
+    queue.addAt("a", 1_000_900);
+    queue.addAt("b", 1_000_300);
+    expect(queue.scheduled).toBe(2);
+    for (let i = 0; i < 20; i++) await advance(100);
+    expect(handled).toEqual([
+      ["a", 200],
+      ["b", 300],
+    ]);
+  });
+
+  test("times beyond what setTimeout takes, and times that have passed", async () => {
+    const { queue, handled, advance } = timed();
+    const day = 86_400_000;
+    queue.addAt("far", 1_000_000 + 40 * day);
+    queue.addAt("past", 5);
+    await turns(3);
+    expect(handled).toEqual([["past", 0]]);
+    await advance(40 * day - 1);
+    expect(handled).toHaveLength(1);
+    await advance(60_000);
+    expect(handled[1]?.[0]).toBe("far");
+    expect(() => queue.addAt("a", Number.NaN)).toThrow("addAt(a): NaN is not a time");
+  });
+
+  test("a failing key backs off up to the bound, an add runs it at once, a success forgets", async () => {
+    const { queue, handled, failing, errors, advance } = timed();
+    failing.add("a");
+    queue.add("a");
+    for (let i = 0; i < 69; i++) await advance(50);
+    expect(errors.map((e) => e.delayMs)).toEqual([100, 200, 400, 800, 1_000, 1_000]);
+    expect(queue.retries).toBe(6);
+    const before = handled.length;
+    failing.delete("a");
+    queue.add("a");
+    await turns(3);
+    expect(handled).toHaveLength(before + 1);
+    failing.add("a");
+    queue.add("a");
+    await turns(3);
+    expect(errors.at(-1)).toMatchObject({ failures: 1, delayMs: 100 });
+    queue.forget("a");
+    expect(queue.scheduled).toBe(0);
+  });
+});
+
+test("a stop waits for the handlers that run and starts no others", async () => {
+  const begun: string[] = [];
+  let finish = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const queue = new WorkQueue(
+    async (key) => {
+      begun.push(key);
+      await gate;
+    },
+    { ...options, concurrency: 1 },
+  );
+  const stop = new AbortController();
+  let ended = false;
+  const run = queue.run(stop.signal).then(() => {
+    ended = true;
+  });
+  queue.add("a");
+  queue.add("b");
+  await turns(3);
+  expect(queue).toMatchObject({ depth: 1, running: 1 });
+  stop.abort();
+  await turns(3);
+  expect(ended).toBe(false);
+  finish();
+  await run;
+  expect(begun).toEqual(["a"]);
+  expect(queue).toMatchObject({ depth: 1, running: 0, processed: 1 });
+});
+
+test("a long queue of handlers that never wait leaves the event loop its turns", async () => {
+  const queue = new WorkQueue(async () => {}, { ...options, concurrency: 10 });
+  for (let i = 0; i < 5_000; i++) queue.add(`k${i}`);
+  const stop = new AbortController();
+  const ended = queue.run(stop.signal);
+  let seen = 0;
+  while (queue.depth > 0) {
+    await turn();
+    seen += 1;
+  }
+  stop.abort();
+  await ended;
+  expect(seen).toBeGreaterThan(400);
+  expect(queue.oldestMs).toBe(0);
+});

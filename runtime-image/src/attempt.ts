@@ -1,0 +1,90 @@
+/**
+ * One attempt from start to exit. The result is written to the termination message first (durable: the kubelet
+ * keeps it) and then reported to the API (fast); either settles the run, so an API that is down costs a bounded wait.
+ *
+ *   exit code 0: reported as completed       1: failed, or stopped without a result
+ */
+import type { Report } from "../../operator/src/model/report.ts";
+import { EngineApi } from "./engineApi.ts";
+import type { Environment } from "./environment.ts";
+import { execute, type Result } from "./execution.ts";
+import { Failure, failureOf, inspected, reportedError } from "./failure.ts";
+import { Guard } from "./guard.ts";
+import { flushOutput, warn } from "./stdio.ts";
+import { Stop } from "./stop.ts";
+import { fits, TerminationMessage } from "./terminationMessage.ts";
+
+/** The kubelet tells the controller about a second after the exit: insisting would be slower than giving up. */
+const reportBudgetMs = 5000;
+/** Only the API can take the result. */
+const onlyReportBudgetMs = 60_000;
+
+export async function runAttempt(environment: Environment): Promise<never> {
+  const { attempt, podUid } = environment;
+  const startedAt = new Date().toISOString();
+  const api = new EngineApi(environment);
+  const message = new TerminationMessage(environment.terminationLog, { attempt, podUid, startedAt });
+  message.mark({ outcome: "started" });
+  let exitCode = 1;
+  const guard = new Guard((code, during) => {
+    if (!message.settled && !stop.requested) {
+      const text = `The task called process.exit(${code}) before it finished (during ${during}).`;
+      const failure = new Failure("PROCESS_EXIT", text, { retryable: true });
+      message.settle(reportOf({ outcome: "failed", failure }));
+      logFailure(failure);
+    }
+    return exitCode;
+  });
+  const stop = new Stop({
+    ask: (timeoutMs) => api.stopReason(timeoutMs),
+    mark: (reason) => {
+      stoppingAt ??= new Date().toISOString();
+      message.mark({ outcome: "stopping", stoppingAt, reason });
+    },
+    gracePeriodMs: environment.gracePeriodMs,
+  });
+  let stoppingAt: string | undefined;
+  const reportOf = (result: Exclude<Result, { outcome: "stopped" }>): Report => ({
+    v: 1,
+    attempt,
+    podUid,
+    outcome: result.outcome,
+    ...(result.outcome === "completed"
+      ? { output: result.output }
+      : { error: reportedError(result.failure) }),
+    startedAt,
+    finishedAt: new Date().toISOString(),
+  });
+  let finished = false;
+  const result: Result = await execute({
+    environment,
+    api,
+    stop,
+    guard,
+    onBegin: () => {
+      if (finished) return;
+      api.start(startedAt).catch((error) => warn("the API was not told of the start:", error.message));
+    },
+    fits: (output) => fits(reportOf({ outcome: "completed", output })),
+  }).catch((error) => ({ outcome: "failed", failure: failureOf(error) }));
+  finished = true;
+  if (result.outcome !== "stopped") {
+    const report = reportOf(result);
+    exitCode = report.outcome === "completed" ? 0 : 1;
+    const durable = message.settle(report);
+    if (result.outcome === "failed") logFailure(result.failure);
+    await api
+      .report(report, durable ? reportBudgetMs : onlyReportBudgetMs)
+      .catch((error) =>
+        warn("the API did not take the report, the termination message has it:", error.message),
+      );
+  }
+  await flushOutput();
+  process.exit(exitCode);
+}
+
+/** The log shows the error as Node would, for who reads only `kubectl logs`. */
+function logFailure(failure: Failure): void {
+  if (failure.thrown) console.error(inspected(failure.thrown.value));
+  else warn(`${failure.name}: ${failure.message}`);
+}

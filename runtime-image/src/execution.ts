@@ -1,0 +1,157 @@
+/**
+ * One attempt's user code, in this order (Trigger.dev's):
+ *
+ *   load module, read payload
+ *   onStart (first attempt) → onStartAttempt → run        an error in any of them fails the attempt
+ *     returned: output stored → onSuccess → onComplete    errors of the two hooks are logged
+ *     failed, no other attempt follows: onFailure → onComplete    the same
+ *   cleanup                                               an error fails an attempt that had not failed
+ *
+ * Stopped (stop.ts) while `run` is at work: onCancel runs beside it when the run was canceled. When `run` then fails
+ * there is no result, the stop decides how the run ends: of the hooks only cleanup follows. When it returns, its
+ * output is stored and reported; onSuccess and onComplete follow only after a mere shutdown, since a canceled or
+ * timed-out run stays that.
+ */
+import type { HookParams } from "../../sdk/src/task.ts";
+import type { EngineApi } from "./engineApi.ts";
+import type { Environment } from "./environment.ts";
+import { type Failure, failureOf, inspected } from "./failure.ts";
+import type { Guard } from "./guard.ts";
+import { loadTask } from "./loader.ts";
+import { serializeOutput } from "./output.ts";
+import { readPayload } from "./payload.ts";
+import { warn } from "./stdio.ts";
+import type { Stop } from "./stop.ts";
+import { type StoredOutput, storeOutput } from "./upload.ts";
+
+export type Result =
+  | { outcome: "completed"; output?: StoredOutput }
+  | { outcome: "failed"; failure: Failure }
+  /** It was told to stop and did so: no result. */
+  | { outcome: "stopped" };
+
+export interface ExecutionDeps {
+  environment: Environment;
+  api: EngineApi;
+  stop: Stop;
+  guard: Guard;
+  /** User code has begun. */
+  onBegin: () => void;
+  /** Whether a report with this output is small enough for the termination message. */
+  fits: (output: StoredOutput) => boolean;
+}
+
+type AnyTask = Awaited<ReturnType<typeof loadTask>>;
+type AnyParams = HookParams<unknown>;
+
+export async function execute(deps: ExecutionDeps): Promise<Result> {
+  const { environment, guard, stop } = deps;
+  let task: AnyTask;
+  let payload: unknown;
+  try {
+    // A payload behind a URL is on its way while the code loads.
+    const pending = readPayload(environment);
+    pending.catch(() => {});
+    const { entry, taskId } = environment;
+    task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId));
+    payload = await pending;
+  } catch (error) {
+    return { outcome: "failed", failure: failureOf(error, "TASK_LOAD_ERROR") };
+  }
+  if (stop.requested) return { outcome: "stopped" };
+  const params: AnyParams = { payload, ctx: environment.ctx, signal: stop.signal, task: environment.taskId };
+  const result = await runTask(deps, task, params);
+  try {
+    if (task.cleanup) await guard.watch("cleanup", () => task.cleanup?.(params));
+  } catch (error) {
+    if (result.outcome === "completed") return { outcome: "failed", failure: failureOf(error) };
+    warn("cleanup failed too:", inspected(failureOf(error).shown));
+  }
+  return result;
+}
+
+async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): Promise<Result> {
+  const { environment, api, stop, guard } = deps;
+  const { ctx, signal, payload } = params;
+  let cancelHook: Promise<void> | undefined;
+  let output: unknown;
+  /** The run ends as Canceled or TimedOut, whatever comes of it. */
+  let decided = false;
+  try {
+    setImmediate(deps.onBegin);
+    if (task.onStart && environment.attempt === 1) await guard.watch("onStart", () => task.onStart?.(params));
+    if (task.onStartAttempt) await guard.watch("onStartAttempt", () => task.onStartAttempt?.(params));
+    if (stop.requested) throw signal.reason;
+    const runPromise = guard.watch("run", () => task.run(payload, { ctx, signal }));
+    stop.onStopped((type) => {
+      if (type !== "canceled" || !task.onCancel) return;
+      cancelHook = loggedHook(guard, "onCancel", () => task.onCancel?.({ ...params, runPromise }));
+    });
+    output = await runPromise;
+  } catch (error) {
+    return stop.requested ? stopped(error) : failed(failureOf(error));
+  }
+  await ended();
+  let stored: StoredOutput | undefined;
+  try {
+    const bytes = serializeOutput(output);
+    if (bytes) stored = await storeOutput(api, bytes, deps.fits);
+  } catch (error) {
+    return failed(failureOf(error));
+  }
+  if (!decided) {
+    await loggedHook(guard, "onSuccess", task.onSuccess && (() => task.onSuccess?.({ ...params, output })));
+    await onComplete({ ok: true, data: output });
+  }
+  return { outcome: "completed", output: stored };
+
+  /** Nothing is left for a stop to reach; waits for what it has begun. */
+  async function ended(): Promise<void> {
+    const type = await stop.type;
+    decided = type === "canceled" || type === "maxDuration";
+    stop.close();
+    await cancelHook;
+  }
+
+  async function stopped(error: unknown): Promise<Result> {
+    if (error !== signal.reason)
+      warn("run failed after it was told to stop:", inspected(failureOf(error).shown));
+    await ended();
+    return { outcome: "stopped" };
+  }
+
+  async function failed(failure: Failure): Promise<Result> {
+    stop.close();
+    if (!decided && !isFollowed(environment, failure)) {
+      const error = failure.shown;
+      await loggedHook(guard, "onFailure", task.onFailure && (() => task.onFailure?.({ ...params, error })));
+      await onComplete({ ok: false, error });
+    }
+    return { outcome: "failed", failure };
+  }
+
+  async function onComplete(
+    result: Parameters<NonNullable<AnyTask["onComplete"]>>[0]["result"],
+  ): Promise<void> {
+    await loggedHook(
+      guard,
+      "onComplete",
+      task.onComplete && (() => task.onComplete?.({ ...params, result })),
+    );
+  }
+}
+
+/** Whether the controller will start another attempt; the same rule as in operator/src/model/transition.ts. */
+export function isFollowed(environment: Pick<Environment, "attempt" | "ctx">, failure: Failure): boolean {
+  const { maxAttempts = 1, infrastructureRetries = 0 } = environment.ctx.run;
+  return failure.retryable && environment.attempt - infrastructureRetries < maxAttempts;
+}
+
+async function loggedHook(guard: Guard, name: string, hook?: () => void | Promise<void>): Promise<void> {
+  if (!hook) return;
+  try {
+    await guard.watch(name, hook);
+  } catch (error) {
+    warn(`${name} failed, which does not change the run:`, inspected(failureOf(error).shown));
+  }
+}

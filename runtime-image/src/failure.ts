@@ -1,0 +1,137 @@
+/**
+ * Why an attempt failed, and the form in which the run shows it.
+ *
+ * Not retryable: what another attempt of the same code with the same payload would run into again (the task is
+ * not there, does not load, cannot read its payload, returned what cannot be stored), and AbortTaskRunError.
+ */
+import type { Report } from "../../operator/src/model/report.ts";
+
+export type ReportedError = NonNullable<Report["error"]>;
+export type ErrorCode = NonNullable<ReportedError["code"]>;
+
+const nameLimit = 256;
+const messageLimit = 1000;
+const stackLimit = 8192;
+const causesShown = 5;
+
+export class Failure extends Error {
+  readonly #ours = true;
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+  /** What user code threw; absent when the runner itself found the failure. */
+  readonly thrown?: { value: unknown };
+
+  constructor(code: ErrorCode, message: string, options: { retryable?: boolean; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = nameOfCode(code);
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+
+  /** Safe with anything that user code may throw, a revoked proxy included. */
+  static is(value: unknown): value is Failure {
+    return typeof value === "object" && value !== null && #ours in value;
+  }
+
+  static thrownBy(code: ErrorCode, value: unknown, retryable: boolean): Failure {
+    const failure = new Failure(code, "", { retryable });
+    (failure as { thrown: Failure["thrown"] }).thrown = { value };
+    return failure;
+  }
+
+  /** What user code is told: its own error, or this one. */
+  get shown(): unknown {
+    return this.thrown ? this.thrown.value : this;
+  }
+}
+
+/** What a task's `run` or one of its hooks threw. */
+export function failureOf(value: unknown, code: ErrorCode = "TASK_ERROR"): Failure {
+  if (Failure.is(value)) return value;
+  const aborted = text(value, "name") === "AbortTaskRunError";
+  return Failure.thrownBy(aborted && code === "TASK_ERROR" ? "ABORTED" : code, value, !aborted);
+}
+
+export function reportedError(failure: Failure): ReportedError {
+  const { code, retryable } = failure;
+  const value = failure.shown;
+  return {
+    name: cut(text(value, "name") || "Error", nameLimit),
+    message: cut(text(value, "message") ?? describe(value), messageLimit),
+    stack: hasStack(failure) ? cut(stackOf(value), stackLimit) || undefined : undefined,
+    code,
+    retryable,
+  };
+}
+
+/** Where the runner noticed a failure tells nobody anything, except who called process.exit. */
+const hasStack = (failure: Failure): boolean =>
+  failure.thrown !== undefined || failure.code === "PROCESS_EXIT";
+
+/** The stack, followed by those of the causes: "fetch failed" alone helps nobody. */
+function stackOf(value: unknown): string {
+  const stacks: string[] = [];
+  let current = value;
+  for (let depth = 0; depth <= causesShown && current !== undefined; depth++) {
+    const stack = text(current, "stack") ?? (depth === 0 ? undefined : describe(current));
+    if (stack !== undefined) stacks.push(depth === 0 ? stack : `Caused by: ${stack}`);
+    current = property(current, "cause");
+  }
+  return withoutInternals(stacks.join("\n"));
+}
+
+/** A stack or a log text less the frames of the runner and of Node itself. */
+export function withoutInternals(text: string): string {
+  const internal = (line: string): boolean =>
+    /^\s+at /.test(line) &&
+    (line.includes(import.meta.url) ||
+      line.includes("(node:") ||
+      line.endsWith("at new Promise (<anonymous>)"));
+  return text
+    .split("\n")
+    .filter((line) => !internal(line))
+    .join("\n");
+}
+
+/** A thrown value as Node would log it. */
+export function inspected(value: unknown): string {
+  return withoutInternals(process.getBuiltinModule("node:util").inspect(value));
+}
+
+/** A thrown value that is no error. */
+function describe(value: unknown): string {
+  if (typeof value === "string") return value;
+  try {
+    const { inspect } = process.getBuiltinModule("node:util");
+    return `${inspect(value, { depth: 2, breakLength: Number.POSITIVE_INFINITY })} was thrown, not an Error`;
+  } catch {
+    return `a ${typeof value} was thrown, not an Error`;
+  }
+}
+
+function text(value: unknown, key: string): string | undefined {
+  const found = property(value, key);
+  return typeof found === "string" ? found : undefined;
+}
+
+/** Getters and proxies of user code may throw. */
+function property(value: unknown, key: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  try {
+    return (value as Record<string, unknown>)[key];
+  } catch {
+    return undefined;
+  }
+}
+
+/** TASK_NOT_FOUND → TaskNotFound. */
+const nameOfCode = (code: string): string =>
+  code.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** At most `limit` UTF-16 units, no character cut in two. */
+function cut(value: string, limit: number): string {
+  if (value.length <= limit) return value;
+  const last = value.charCodeAt(limit - 2);
+  const end = last >= 0xd800 && last <= 0xdbff ? limit - 2 : limit - 1;
+  return `${value.slice(0, end)}…`;
+}

@@ -1,0 +1,52 @@
+/** The run's payload: in a variable when it is small, else behind a presigned URL. */
+import type { Environment } from "./environment.ts";
+import { Failure } from "./failure.ts";
+import { AnswerTooLarge, expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
+
+/** The largest payload that a run may have. */
+const payloadLimit = 10 * 1024 * 1024;
+const budgetMs = 30_000;
+const tryMs = 15_000;
+
+type Source = Pick<Environment, "payload" | "payloadType" | "payloadUrl">;
+
+/** Undefined when the run has no payload. */
+export async function readPayload(source: Source): Promise<unknown> {
+  const text = source.payload ?? (source.payloadUrl ? await download(source.payloadUrl) : undefined);
+  return text === undefined ? undefined : parsePayload(text, source.payloadType);
+}
+
+export function parsePayload(text: string, mediaType: string): unknown {
+  const type = mediaType.split(";", 1)[0]?.trim().toLowerCase();
+  if (type === "text/plain") return text;
+  if (type !== "application/json") {
+    const message = `The payload's type is ${mediaType}: a task reads application/json and text/plain.`;
+    throw new Failure("PAYLOAD_ERROR", message);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = `The payload is not the JSON that its type application/json promises: ${(error as Error).message}`;
+    throw new Failure("PAYLOAD_ERROR", message);
+  }
+}
+
+/** A new attempt gets a new URL and may find the bucket up again; only a payload that is too large stays so. */
+async function download(url: string): Promise<string> {
+  try {
+    const response = await retrying({ budgetMs, tryMs }, async (timeoutMs) =>
+      expectSuccess(
+        "GET payload",
+        await httpRequest(url, { method: "GET", timeoutMs, maxBytes: payloadLimit }),
+      ),
+    );
+    return response.body.toString("utf8");
+  } catch (error) {
+    const message = `The payload could not be read from object storage: ${(error as Error).message}`;
+    const gone = error instanceof Refused && error.status === 404;
+    throw new Failure("PAYLOAD_ERROR", message, {
+      retryable: !gone && !(error instanceof AnswerTooLarge),
+      cause: error,
+    });
+  }
+}

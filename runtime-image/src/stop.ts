@@ -1,0 +1,101 @@
+/**
+ * The soft stop: SIGTERM tells the task's code, through its signal, to come to an end.
+ *
+ *   SIGTERM ─► mark in the termination message ─► ask the API why (at most a second) ─► abort the signal
+ *
+ * It never ends the process: that is up to the code, and to the kubelet's SIGKILL after the grace period.
+ * SIGTERM after `run` ended changes nothing any more; what is left is to report.
+ */
+import type { StopReason } from "../../sdk/src/context.ts";
+import { warn } from "./stdio.ts";
+
+type Type = StopReason["type"];
+
+const messages: Record<Type, string> = {
+  canceled: "The run was canceled.",
+  maxDuration: "The run took longer than its maxDuration.",
+  shutdown: "The pod is being shut down.",
+};
+
+class TaskRunStopped extends Error implements StopReason {
+  override readonly name = "TaskRunStopped";
+  readonly type: Type;
+
+  constructor(type: Type) {
+    super(messages[type]);
+    this.type = type;
+  }
+}
+
+const askLimitMs = 1000;
+
+export interface StopDeps {
+  /** Why the run is being stopped; undefined when nobody asked for it. */
+  ask: (timeoutMs: number) => Promise<Type | undefined>;
+  mark: (reason?: Type) => void;
+  gracePeriodMs: number;
+}
+
+export class Stop {
+  readonly #deps: StopDeps;
+  readonly #controller = new AbortController();
+  readonly #onStopped: ((type: Type) => void)[] = [];
+  #type: Promise<Type> | undefined;
+  #over = false;
+
+  constructor(deps: StopDeps) {
+    this.#deps = deps;
+    process.on("SIGTERM", () => this.#request());
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get requested(): boolean {
+    return this.#type !== undefined;
+  }
+
+  /** Why, once it is known; undefined when no stop was asked for. */
+  get type(): Promise<Type> | undefined {
+    return this.#type;
+  }
+
+  /** Called when the signal is aborted. */
+  onStopped(listener: (type: Type) => void): void {
+    this.#onStopped.push(listener);
+  }
+
+  /** User code that a stop could reach has ended. */
+  close(): void {
+    this.#over = true;
+  }
+
+  #request(): void {
+    if (this.#over || this.#type) return;
+    this.#deps.mark();
+    this.#type = this.#learn();
+  }
+
+  async #learn(): Promise<Type> {
+    const type = await this.#ask();
+    if (this.#over) return type;
+    this.#deps.mark(type);
+    this.#controller.abort(new TaskRunStopped(type));
+    for (const listener of this.#onStopped) listener(type);
+    return type;
+  }
+
+  async #ask(): Promise<Type> {
+    try {
+      const { ask, gracePeriodMs } = this.#deps;
+      return (await ask(Math.min(askLimitMs, gracePeriodMs / 4))) ?? "shutdown";
+    } catch (error) {
+      warn(
+        "the API did not say why the run is being stopped, taken as a shutdown:",
+        (error as Error).message,
+      );
+      return "shutdown";
+    }
+  }
+}

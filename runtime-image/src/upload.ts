@@ -1,0 +1,55 @@
+/** Stores the output in the bucket. Asks for the URL here, when the run has finished, so that none expires. */
+import type { Report } from "../../operator/src/model/report.ts";
+import type { EngineApi } from "./engineApi.ts";
+import { Failure } from "./failure.ts";
+import { expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
+import { outputCopyLimit, outputType, tooLarge } from "./output.ts";
+import { warn } from "./stdio.ts";
+
+export type StoredOutput = NonNullable<Report["output"]>;
+
+const urlMs = 5000;
+const tryMs = 15_000;
+const budgetMs = 30_000;
+/** With a copy in the termination message nothing is lost, and waiting would only hold the queue's slot. */
+const smallBudgetMs = 10_000;
+const slowestBytesPerMs = 1000;
+
+/** `fits`: does the output fit into the termination message, should the bucket or the API be out of reach? */
+export async function storeOutput(
+  api: EngineApi,
+  bytes: Buffer,
+  fits: (output: StoredOutput) => boolean,
+): Promise<StoredOutput> {
+  const size = bytes.byteLength;
+  // Node's crypto takes some 6 ms to load: it does so while the API answers.
+  const sha256 = new Promise<string>((resolve) =>
+    setImmediate(() => resolve(process.getBuiltinModule("node:crypto").hash("sha256", bytes, "hex"))),
+  );
+  const output: StoredOutput = { type: outputType, size };
+  if (size <= outputCopyLimit) output.data = bytes.toString("utf8");
+  const small = output.data !== undefined && fits({ ...output, sha256: "0".repeat(64) });
+  const transferMs = size / slowestBytesPerMs;
+  try {
+    const budget = { budgetMs: (small ? smallBudgetMs : budgetMs) + transferMs, tryMs: tryMs + transferMs };
+    output.key = await retrying(budget, async (timeoutMs) => {
+      const { url, key } = await api.outputUrl(size, outputType, Math.min(urlMs, timeoutMs));
+      const headers = { "content-type": outputType };
+      const put = { method: "PUT", headers, body: bytes, timeoutMs, maxBytes: 64 * 1024 } as const;
+      expectSuccess("PUT output", await httpRequest(url, put));
+      return key;
+    });
+  } catch (error) {
+    if (error instanceof Refused && error.status === 413) throw tooLarge(`${size} bytes`);
+    if (!small) throw uploadFailed(size, error);
+    warn("the output could not be uploaded, the report has it:", (error as Error).message);
+  }
+  return { ...output, sha256: await sha256 };
+}
+
+const uploadFailed = (size: number, error: unknown): Failure =>
+  new Failure(
+    "OUTPUT_UPLOAD_FAILED",
+    `The task ran to its end, but its output of ${size} bytes could not be stored: ${(error as Error).message}`,
+    { retryable: true, cause: error },
+  );

@@ -1,0 +1,71 @@
+/**
+ * What running code is told about its run. The controller sends it with each attempt, as JSON in FAIRLEAD_CTX.
+ * Field names are Trigger.dev's.
+ */
+export interface TaskContext {
+  /** The task being run. */
+  task: {
+    /** Its id, as given to `task()`. */
+    id: string;
+  };
+  /** The attempt under way. */
+  attempt: {
+    /** 1 for the first attempt. */
+    number: number;
+    /** When the attempt was given its slot in the queue. */
+    startedAt: Date;
+  };
+  /** The run that the attempt belongs to. */
+  run: {
+    /** `run_` and the name of the TaskRun. */
+    id: string;
+    /** When the TaskRun was created. */
+    createdAt: Date;
+    /** When the run's first attempt began. */
+    startedAt: Date;
+    /** `spec.tags` of the TaskRun. */
+    tags: string[];
+    /** True for a run with `spec.test`. */
+    isTest: boolean;
+    /** Seconds that one attempt may run before it is stopped. */
+    maxDuration?: number;
+    /** Attempts in all, the first included. */
+    maxAttempts?: number;
+    /** Attempts lost to nodes and evictions; `maxAttempts` does not count them. */
+    infrastructureRetries?: number;
+    /** Seconds by which the run was moved ahead in its queue. */
+    priority?: number;
+    /** The key that the run was triggered with. */
+    idempotencyKey?: string;
+    /** Content hash of the Task that the run is pinned to. */
+    version?: string;
+    /** `spec.metadata` of the TaskRun. */
+    metadata?: unknown;
+  };
+  /** The queue that the run waited in. */
+  queue: {
+    /** Its name; `task/<task id>` unless the run or its task names another. */
+    name: string;
+  };
+  /** Where the run belongs. */
+  environment: {
+    /** The namespace of the TaskRun. */
+    slug: string;
+    /** Kind of environment. */
+    type: "PRODUCTION" | "STAGING" | "DEVELOPMENT" | "PREVIEW";
+  };
+  /** The machine preset; absent when the container's resources were set otherwise. */
+  machine?: {
+    /** Name of the preset, for example `small-1x`. */
+    name: string;
+  };
+}
+
+/** Why a run is stopped; `signal.reason` of an aborted run. */
+export interface StopReason extends Error {
+  /**
+   * `canceled`: somebody canceled the run. `maxDuration`: the attempt ran longer than it may.
+   * `shutdown`: the pod has to go (a drained node, a preemption); the attempt is tried again elsewhere.
+   */
+  readonly type: "canceled" | "maxDuration" | "shutdown";
+}

@@ -1,0 +1,19 @@
+/**
+ * The tasks that the loaded modules defined, by id. The runner looks the run's task up here.
+ *
+ * It hangs on globalThis under a registered symbol: a bundle may contain the SDK several times, and the runner
+ * has its own copy of this file; all of them must see the same tasks.
+ */
+import type { TaskOptions } from "./task.ts";
+
+/** A task whatever its types. */
+// biome-ignore lint/suspicious/noExplicitAny: payload and output are both produced and consumed by user code
+export type AnyTaskOptions = TaskOptions<string, any, any>;
+
+const key = Symbol.for("fairlead.dev/tasks");
+const shared = globalThis as { [key]?: Map<string, AnyTaskOptions> };
+
+export function registeredTasks(): Map<string, AnyTaskOptions> {
+  shared[key] ??= new Map();
+  return shared[key];
+}

@@ -1,0 +1,90 @@
+/**
+ * `task()`: defines code that a run executes. Importing a module with tasks runs nothing, it only registers them.
+ * Order of the hooks, and what their errors do, are Trigger.dev's; runtime-image/src/execution.ts calls them.
+ */
+import type { TaskContext } from "./context.ts";
+import { registeredTasks } from "./registry.ts";
+
+/** Second argument of `run`. */
+export interface RunParams {
+  /** What is known of the run, its task and its attempt. */
+  ctx: TaskContext;
+  /** Aborted when the run is stopped; its reason is a `StopReason`. After the grace period the process is killed. */
+  signal: AbortSignal;
+}
+
+/** What every hook gets. */
+export interface HookParams<TPayload> extends RunParams {
+  /** The run's payload. */
+  payload: TPayload;
+  /** The task's id. */
+  task: string;
+}
+
+/** How a run ended, for `onComplete`. */
+export type TaskResult<TOutput> = { ok: true; data: TOutput } | { ok: false; error: unknown };
+
+type Hook<TParams> = (params: TParams) => void | Promise<void>;
+
+/** What a task is. */
+export interface TaskOptions<TId extends string, TPayload, TOutput> {
+  /** Unique among the tasks of an image: letters, digits and `_ . / : -`, at most 128. */
+  id: TId;
+  /** The work. What it returns, as JSON, is the run's output; what it throws fails the attempt. */
+  run: (payload: TPayload, params: RunParams) => TOutput | Promise<TOutput>;
+  /** Called before `run` in the run's first attempt; an error fails the attempt. */
+  onStart?: Hook<HookParams<TPayload>>;
+  /** Called before `run` in every attempt; an error fails the attempt. */
+  onStartAttempt?: Hook<HookParams<TPayload>>;
+  /** Called after `run` returned and its output is stored; an error is logged. */
+  onSuccess?: Hook<HookParams<TPayload> & { output: TOutput }>;
+  /** Called when an attempt failed and no other follows; an error is logged. */
+  onFailure?: Hook<HookParams<TPayload> & { error: unknown }>;
+  /** Called after `onSuccess` or `onFailure`; an error is logged. */
+  onComplete?: Hook<HookParams<TPayload> & { result: TaskResult<TOutput> }>;
+  /** Called when the run is canceled while `run` is at work, with the promise that `run` returned; an error is logged. */
+  onCancel?: Hook<HookParams<TPayload> & { runPromise: Promise<TOutput> }>;
+  /** Called last in every attempt, also when it was stopped; an error fails the attempt. */
+  cleanup?: Hook<HookParams<TPayload>>;
+}
+
+declare const types: unique symbol;
+
+/** A defined task. */
+export interface Task<TId extends string, TPayload, TOutput> {
+  /** The task's id. */
+  readonly id: TId;
+  /** Carries the types of payload and output for the compiler; has no value. */
+  readonly [types]?: { payload: TPayload; output: TOutput };
+}
+
+const idPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
+
+/**
+ * Defines a task.
+ *
+ * @example
+ * export const hello = task({
+ *   id: "hello-world",
+ *   run: async (payload: { name: string }) => ({ greeting: `Hello, ${payload.name}!` }),
+ * });
+ */
+export function task<TId extends string, TPayload = void, TOutput = unknown>(
+  options: TaskOptions<TId, TPayload, TOutput>,
+): Task<TId, TPayload, TOutput> {
+  const { id, run } = options;
+  if (typeof id !== "string" || id.length > 128 || !idPattern.test(id)) {
+    throw new TypeError(
+      `task({ id: ${JSON.stringify(id)} }): an id has 1 to 128 letters, digits and _ . / : - (the first a letter or a digit, the last one also _)`,
+    );
+  }
+  if (typeof run !== "function") {
+    throw new TypeError(`task({ id: "${id}" }): run must be a function, it is ${typeof run}`);
+  }
+  const tasks = registeredTasks();
+  if (tasks.has(id)) {
+    throw new Error(`task({ id: "${id}" }): another task has this id already; every id must be unique`);
+  }
+  tasks.set(id, options);
+  return { id };
+}

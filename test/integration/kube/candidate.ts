@@ -1,0 +1,40 @@
+/**
+ * A process that competes for a Lease; while it leads, it writes its term into a ConfigMap as fast as it may.
+ * Arguments: namespace, identity. Says on stdout what happens, a line each.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { KubeClient } from "../../../operator/src/kube/client.ts";
+import { LeaderElection } from "../../../operator/src/kube/leaderElection.ts";
+import { KubeLeaseStore } from "../../../operator/src/kube/leaseStore.ts";
+import { ConfigMaps, clusterConfig, quiet } from "./support.ts";
+
+const [, , namespace = "", identity = ""] = process.argv;
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const client = new KubeClient(clusterConfig(), {
+  onWrite: (phase) => phase === "before" && election.assertLeader(),
+});
+const election = new LeaderElection({
+  store: new KubeLeaseStore(new KubeClient(clusterConfig()), namespace, "leader"),
+  identity,
+  log: quiet,
+  onStarted: async (signal, term) => {
+    say(`started ${term}`);
+    while (!signal.aborted) {
+      const patch = { data: { term: String(term), identity } };
+      await client.patch(ConfigMaps, namespace, "ledger", patch, { type: "merge" }).catch((error: Error) => {
+        say(`refused ${error.name}`);
+      });
+      await sleep(50, undefined, { signal }).catch(() => undefined);
+    }
+    say("ended");
+  },
+  onLost: (reason) => say(`lost ${reason}`),
+});
+
+const stop = new AbortController();
+process.on("SIGTERM", () => stop.abort());
+say("up");
+await election.run(stop.signal);
+say("released");
+process.exit(0);

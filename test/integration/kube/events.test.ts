@@ -1,0 +1,46 @@
+/** Events as `kubectl describe` shows them. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EventRecorder } from "../../../operator/src/kube/events.ts";
+import { Events } from "../../../operator/src/kube/resources.ts";
+import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace } from "./support.ts";
+
+const run = promisify(execFile);
+let namespace: TestNamespace;
+
+beforeAll(async () => {
+  namespace = await testNamespace("events");
+});
+afterAll(() => namespace?.remove());
+
+test("kubectl describe shows them, the same ones counted", async () => {
+  const { client, name } = namespace;
+  const object = await client.create(ConfigMaps, name, configMap("a"));
+  const recorder = new EventRecorder({ client, component: "fairlead-controller", log: quiet });
+  recorder.record(object, "Normal", "Started", "Attempt 1 started.");
+  for (let i = 0; i < 3; i++) {
+    recorder.record(object, "Warning", "StartBlocked", "0/1 nodes are available.");
+    await recorder.flush();
+  }
+  const kubeconfig = process.env.FAIRLEAD_KUBECONFIG || process.env.KUBECONFIG || "";
+  const { stdout } = await run("kubectl", [
+    "--kubeconfig",
+    kubeconfig,
+    "-n",
+    name,
+    "describe",
+    "configmap",
+    "a",
+  ]);
+  expect(stdout).toMatch(/Normal +Started +\S+ +fairlead-controller +Attempt 1 started\./);
+  expect(stdout).toMatch(
+    /Warning +StartBlocked +.*x3 over.* +fairlead-controller +0\/1 nodes are available\./,
+  );
+  const { items } = await client.list(Events, name, { fieldSelector: "involvedObject.name=a" });
+  expect(items.map((event) => `${event.reason} ${event.count}`).sort()).toEqual([
+    "StartBlocked 3",
+    "Started 1",
+  ]);
+  expect(recorder.dropped).toBe(0);
+});

@@ -1,0 +1,262 @@
+/** The informer against a real API server: big lists, watches that end, connections that break. */
+import type { V1ConfigMap } from "@kubernetes/client-node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { KubeClient, WatchOptions } from "../../../operator/src/kube/client.ts";
+import { Informer, type InformerOptions } from "../../../operator/src/kube/informer.ts";
+import {
+  ConfigMaps,
+  configMap,
+  inParallel,
+  quiet,
+  type TestNamespace,
+  testNamespace,
+  until,
+  Wire,
+} from "./support.ts";
+
+const labelSelector = "suite=kube";
+const stops: AbortController[] = [];
+const namespaces: TestNamespace[] = [];
+let shared: TestNamespace;
+
+async function ownNamespace(): Promise<TestNamespace> {
+  const namespace = await testNamespace("informer");
+  namespaces.push(namespace);
+  return namespace;
+}
+
+beforeAll(async () => {
+  shared = await ownNamespace();
+});
+
+afterAll(async () => {
+  for (const stop of stops) stop.abort();
+  await Promise.all(namespaces.map((namespace) => namespace.remove()));
+});
+
+/** A client that tells of its lists, and whose watches can be changed. */
+function listening(
+  client: KubeClient,
+  spy: { onPage?: (items: number) => void; onWatch?: (options: WatchOptions) => WatchOptions },
+): KubeClient {
+  const source = {
+    list: async (...args: Parameters<KubeClient["list"]>) => {
+      const page = await client.list(...args);
+      spy.onPage?.(page.items.length);
+      return page;
+    },
+    watch: (...[resource, namespace, options]: Parameters<KubeClient["watch"]>) =>
+      client.watch(resource, namespace, spy.onWatch?.(options) ?? options),
+  };
+  return source as unknown as KubeClient;
+}
+
+/** An informer, and the state that follows from its changes alone. */
+function follow(
+  client: KubeClient,
+  namespace: string | undefined,
+  options: Partial<InformerOptions<V1ConfigMap>> = {},
+) {
+  const informer = new Informer<V1ConfigMap>(client, ConfigMaps, {
+    namespace,
+    labelSelector,
+    log: quiet,
+    backoffMs: 50,
+    maxBackoffMs: 500,
+    ...options,
+  });
+  const replayed = new Map<string, string>();
+  const broken: string[] = [];
+  informer.on("change", (key, before, after) => {
+    if (replayed.get(key) !== before?.metadata?.resourceVersion) broken.push(key);
+    if (after?.metadata?.resourceVersion) replayed.set(key, after.metadata.resourceVersion);
+    else replayed.delete(key);
+  });
+  const stop = new AbortController();
+  stops.push(stop);
+  return { informer, replayed, broken, stop, synced: informer.start(stop.signal) };
+}
+
+async function truth(client: KubeClient, namespace: string): Promise<Record<string, string>> {
+  const all: Record<string, string> = {};
+  for await (const object of client.listAll(ConfigMaps, namespace, { labelSelector })) {
+    all[`${namespace}/${object.metadata?.name}`] = object.metadata?.resourceVersion ?? "";
+  }
+  return all;
+}
+
+function contents(informer: Informer<V1ConfigMap>): Record<string, string> {
+  const pairs = [...informer.list()].map(({ metadata }) => [
+    `${metadata?.namespace}/${metadata?.name}`,
+    metadata?.resourceVersion ?? "",
+  ]);
+  return Object.fromEntries(pairs);
+}
+
+const sorted = (state: Record<string, string>): string => JSON.stringify(Object.entries(state).sort());
+
+describe("1,200 objects", () => {
+  test("are listed in pages, without ballast, and are what the API server has", async () => {
+    const { name, client } = await ownNamespace();
+    await inParallel(1_200, 32, (i) =>
+      client.create(ConfigMaps, name, configMap(`c${i}`, { value: String(i) })),
+    );
+    const pages: number[] = [];
+    const counting = listening(client, { onPage: (items) => pages.push(items) });
+    const { informer, synced } = follow(counting, name);
+    await synced;
+    expect(pages).toEqual([500, 500, 200]);
+    expect(contents(informer)).toEqual(await truth(client, name));
+    expect(informer.get(name, "c7")).toMatchObject({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      data: { value: "7" },
+    });
+    expect(informer.get(name, "c7")?.metadata).not.toHaveProperty("managedFields");
+  });
+});
+
+describe("watches that end", () => {
+  test("by their time limit, again and again: no change is lost, and there is no second list", async () => {
+    const { name, client } = await ownNamespace();
+    let lists = 0;
+    const counting = listening(client, { onPage: () => lists++ });
+    const { informer, synced, broken } = follow(counting, name, { watchSeconds: 1 });
+    await synced;
+    for (let i = 0; i < 40; i++) {
+      await client.create(ConfigMaps, name, configMap(`c${i}`));
+      if (i % 3 === 0) await client.delete(ConfigMaps, name, `c${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const expected = await truth(client, name);
+    await until("the last changes", () => sorted(contents(informer)) === sorted(expected));
+    expect(lists).toBe(1);
+    expect(broken).toEqual([]);
+  });
+
+  test("because their place is too old: 410 from the API server means a new list, with the deletions", async () => {
+    const { name, client } = await ownNamespace();
+    await inParallel(5, 5, (i) => client.create(ConfigMaps, name, configMap(`c${i}`)));
+    let lists = 0;
+    let watches = 0;
+    const forgetful = listening(client, {
+      onPage: () => lists++,
+      // The second watch asks for events that the API server forgot long ago.
+      onWatch: (options) => (++watches === 2 ? { ...options, resourceVersion: "1" } : options),
+    });
+    const logged: string[] = [];
+    const log = { ...quiet, info: (_context: object, text: string) => logged.push(text) } as never;
+    const { informer, synced, broken } = follow(forgetful, name, { watchSeconds: 1, log });
+    await synced;
+    await client.delete(ConfigMaps, name, "c1");
+    await until("the new list", () => lists === 2);
+    await client.create(ConfigMaps, name, configMap("later"));
+    await until("a change after it", () => informer.get(name, "later") !== undefined);
+    expect(contents(informer)).toEqual(await truth(client, name));
+    expect(broken).toEqual([]);
+    expect(logged).toEqual(["a watch expired; listing again"]);
+  });
+});
+
+describe("connections that break", () => {
+  test("20 times while objects come, change and go: what is known converges to what is", async () => {
+    const { name, client } = await ownNamespace();
+    const wire = await Wire.open();
+    const near = wire.client();
+    const { informer, replayed, broken, synced } = follow(near, name);
+    await synced;
+    let writing = true;
+    const writer = async (lane: number): Promise<void> => {
+      for (let i = 0; writing; i++) {
+        const object = configMap(`lane${lane}-${i % 12}`, { i: String(i) });
+        const known = await client.get(ConfigMaps, name, object.metadata?.name ?? "");
+        if (!known) informer.upsertFromWrite(await client.create(ConfigMaps, name, object));
+        else if (i % 5 === 0) await client.delete(ConfigMaps, name, object.metadata?.name ?? "");
+        else {
+          const { data } = object;
+          const patch = { data };
+          const options = { type: "merge" } as const;
+          informer.upsertFromWrite(
+            await client.patch(ConfigMaps, name, object.metadata?.name ?? "", patch, options),
+          );
+        }
+      }
+    };
+    const writers = [0, 1, 2, 3].map(writer);
+    while (wire.cuts < 20) {
+      await new Promise((resolve) => setTimeout(resolve, 150 + Math.random() * 250));
+      wire.cut();
+    }
+    writing = false;
+    await Promise.all(writers);
+    const expected = await truth(client, name);
+    await until("convergence", () => sorted(contents(informer)) === sorted(expected));
+    expect(sorted(Object.fromEntries(replayed))).toBe(sorted(expected));
+    expect(broken).toEqual([]);
+    await near.close();
+    await wire.close();
+  });
+
+  test("without a sign: a watch that hears nothing is replaced", async () => {
+    const wire = await Wire.open();
+    const near = wire.client();
+    const { informer, synced } = follow(near, shared.name, { idleTimeoutMs: 3_000 });
+    await synced;
+    await until("the watch", () => wire.open === 2);
+    wire.freeze();
+    await shared.client.create(ConfigMaps, shared.name, configMap("unheard"));
+    await until("the change", () => informer.get(shared.name, "unheard") !== undefined, 15_000);
+    await near.close();
+    await wire.close();
+  });
+});
+
+describe("our own writes", () => {
+  test("are seen at once, a deletion stays a deletion, and its version is above all of the object's", async () => {
+    const { name, client } = shared;
+    const { informer, synced } = follow(client, name);
+    await synced;
+    for (let i = 0; i < 100; i++) {
+      const created = await client.create(ConfigMaps, name, configMap("mine", { i: String(i) }));
+      informer.upsertFromWrite(created);
+      expect(informer.get(name, "mine")?.metadata?.uid).toBe(created.metadata?.uid);
+      const patched = await client.patch(
+        ConfigMaps,
+        name,
+        "mine",
+        { data: { more: "x" } },
+        { type: "merge" },
+      );
+      informer.upsertFromWrite(patched);
+      expect(informer.get(name, "mine")?.data).toEqual({ i: String(i), more: "x" });
+      await client.delete(ConfigMaps, name, "mine", { uid: created.metadata?.uid });
+      await until("the deletion", () => informer.get(name, "mine") === undefined);
+      // An answer that comes late, about something that is gone.
+      informer.upsertFromWrite(patched);
+      expect(informer.get(name, "mine")).toBeUndefined();
+    }
+  });
+
+  test("a precondition on uid or version is a Conflict", async () => {
+    const { name, client } = shared;
+    const { metadata } = await client.create(ConfigMaps, name, configMap("guarded"));
+    await expect(client.delete(ConfigMaps, name, "guarded", { uid: "other" })).rejects.toMatchObject({
+      status: 409,
+    });
+    await client.patch(ConfigMaps, name, "guarded", { data: { a: "b" } }, { type: "merge" });
+    const resourceVersion = metadata?.resourceVersion;
+    await expect(client.delete(ConfigMaps, name, "guarded", { resourceVersion })).rejects.toMatchObject({
+      reason: "Conflict",
+    });
+    expect(await client.delete(ConfigMaps, name, "guarded", { uid: metadata?.uid })).toBe(true);
+    expect(await client.delete(ConfigMaps, name, "guarded")).toBe(false);
+  });
+});
+
+test("two namespaces behind one informer", async () => {
+  const other = await ownNamespace();
+  const { informer, synced } = follow(shared.client, undefined, { namespaces: [shared.name, other.name] });
+  await synced;
+  for (const { name, client } of [shared, other]) await client.create(ConfigMaps, name, configMap("both"));
+  await until("both", () => Boolean(informer.get(shared.name, "both") && informer.get(other.name, "both")));
+});

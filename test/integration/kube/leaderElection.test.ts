@@ -1,0 +1,85 @@
+/** Leader election between real processes over a real Lease, with real signals. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { V1ConfigMap } from "@kubernetes/client-node";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Informer } from "../../../operator/src/kube/informer.ts";
+import { Leases } from "../../../operator/src/kube/resources.ts";
+import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace, until } from "./support.ts";
+
+let namespace: TestNamespace;
+const stop = new AbortController();
+const processes: ChildProcess[] = [];
+/** Every term that was written, in the API server's order. */
+const writtenTerms: number[] = [];
+
+beforeAll(async () => {
+  namespace = await testNamespace("election");
+  await namespace.client.create(ConfigMaps, namespace.name, configMap("ledger"));
+  const ledger = new Informer<V1ConfigMap>(namespace.client, ConfigMaps, {
+    namespace: namespace.name,
+    log: quiet,
+  });
+  ledger.on("change", (_key, _before, after) => {
+    if (after?.data?.term) writtenTerms.push(Number(after.data.term));
+  });
+  await ledger.start(stop.signal);
+});
+
+afterAll(async () => {
+  for (const child of processes) child.kill("SIGKILL");
+  stop.abort();
+  await namespace?.remove();
+});
+
+function candidate(identity: string) {
+  const script = fileURLToPath(new URL("candidate.ts", import.meta.url));
+  const child = spawn(process.execPath, [script, namespace.name, identity], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  processes.push(child);
+  const said: string[] = [];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => said.push(...text.trim().split("\n")));
+  const leads = (): boolean =>
+    said.filter((l) => l.startsWith("started")).length > said.filter((l) => l === "ended").length;
+  return { child, said, leads };
+}
+
+const holder = async (): Promise<string | undefined> =>
+  (await namespace.client.get(Leases, namespace.name, "leader"))?.spec?.holderIdentity;
+
+test("crash, pause and stop of the leader: one leader at a time, and the next one within its time", async () => {
+  const a = candidate("a");
+  await until("a leads", () => a.leads() && writtenTerms.length > 0);
+  const b = candidate("b");
+  await until("b competes", () => b.said.includes("up"));
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(b.leads()).toBe(false);
+
+  let since = Date.now();
+  a.child.kill("SIGKILL");
+  await until("b leads after a crash", b.leads, 20_000);
+  console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a crash`);
+
+  const c = candidate("c");
+  await until("c competes", () => c.said.includes("up"));
+  b.child.kill("SIGSTOP");
+  await until("c leads while b is paused", c.leads, 20_000);
+  b.child.kill("SIGCONT");
+  await until("b notices", () => b.said.includes("ended"), 5_000);
+  expect(b.said.some((line) => line.startsWith("lost"))).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect([b.leads(), c.leads(), await holder()]).toEqual([false, true, "c"]);
+
+  since = Date.now();
+  c.child.kill("SIGTERM");
+  await until("b leads again after a release", b.leads, 5_000);
+  console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a release`);
+  expect(c.said.slice(-2)).toEqual(["ended", "released"]);
+
+  b.child.kill("SIGTERM");
+  await until("b releases", () => b.said.at(-1) === "released");
+  expect(await holder()).toBe("");
+  expect(new Set(writtenTerms).size).toBe(4);
+  expect(writtenTerms).toEqual(writtenTerms.toSorted((x, y) => x - y));
+});

@@ -1,0 +1,134 @@
+/**
+ * The engine API and the bucket as the runner sees them, for its tests: answers as asked, remembers every request.
+ * The end-to-end suite runs the same runner against the real ones.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Report, report } from "../../../operator/src/model/report.ts";
+
+export type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
+
+/** An answer; undefined breaks the connection. */
+export interface Answer {
+  status: number;
+  body?: unknown;
+  delayMs?: number;
+}
+
+export interface Call {
+  endpoint: Endpoint;
+  method: string;
+  headers: IncomingMessage["headers"];
+  body: Buffer;
+}
+
+export const token = "the-token";
+
+export class EngineServer {
+  readonly calls: Call[] = [];
+  /** Replaces the answers of an endpoint; called with how often it was called before. */
+  readonly answers: Partial<Record<Endpoint, (nth: number) => Answer | undefined>> = {};
+  /** What GET payload sends. */
+  payload = "";
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    server.on("request", (request, response) => void this.#handle(request, response));
+  }
+
+  static async start(): Promise<EngineServer> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return new EngineServer(server);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  callsOf(endpoint: Endpoint): Call[] {
+    return this.calls.filter((call) => call.endpoint === endpoint);
+  }
+
+  /** Resolves when the endpoint was called. */
+  async called(endpoint: Endpoint): Promise<void> {
+    while (this.callsOf(endpoint).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  /** The accepted report, checked against the API's own schema. */
+  get report(): Report {
+    const [call, ...more] = this.callsOf("report");
+    if (!call || more.length > 0) throw new Error(`${more.length + (call ? 1 : 0)} reports, not one`);
+    return report.parse(JSON.parse(call.body.toString()));
+  }
+
+  /** The object in the bucket; undefined when nothing was uploaded. */
+  get stored(): Buffer | undefined {
+    return this.callsOf("put").at(-1)?.body;
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const endpoint = endpointOf(request);
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    if (!endpoint)
+      return send(response, { status: 404, body: { error: `no ${request.method} ${request.url}` } });
+    const nth = this.callsOf(endpoint).length;
+    const { method = "", headers } = request;
+    this.calls.push({ endpoint, method, headers, body: Buffer.concat(parts) });
+    const engine = request.url?.startsWith("/engine/");
+    const answer =
+      engine && headers.authorization !== `Bearer ${token}`
+        ? { status: 401, body: { error: "the token is not valid" } }
+        : this.answers[endpoint]
+          ? this.answers[endpoint](nth)
+          : this.#usual(endpoint);
+    if (!answer) return void request.socket.destroy();
+    if (answer.delayMs) await new Promise((resolve) => setTimeout(resolve, answer.delayMs));
+    send(response, answer);
+  }
+
+  #usual(endpoint: Endpoint): Answer {
+    switch (endpoint) {
+      case "attempt":
+        return { status: 200, body: { phase: "Executing" } };
+      case "output":
+        return {
+          status: 200,
+          body: { url: `${this.url}/bucket/output?signature=x`, key: "ns/default/output" },
+        };
+      case "payload":
+        return { status: 200, body: this.payload };
+      case "put":
+        return { status: 200 };
+      case "start":
+      case "report":
+        return { status: 204 };
+    }
+  }
+}
+
+function endpointOf(request: IncomingMessage): Endpoint | undefined {
+  const routes: Record<string, Endpoint> = {
+    "GET /engine/v1/attempt": "attempt",
+    "POST /engine/v1/attempt/start": "start",
+    "POST /engine/v1/attempt/output": "output",
+    "POST /engine/v1/attempt/report": "report",
+    "PUT /bucket/output": "put",
+    "GET /bucket/payload": "payload",
+  };
+  return routes[`${request.method} ${request.url?.split("?", 1)[0]}`];
+}
+
+function send(response: ServerResponse, { status, body }: Answer): void {
+  response.statusCode = status;
+  if (typeof body === "string") response.end(body);
+  else if (body === undefined) response.end();
+  else response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+}

@@ -1,0 +1,250 @@
+/** The bundled runner when the API, the bucket or the payload misbehave. */
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { EngineServer } from "./engineServer.ts";
+import { RunnerImage, reportIn } from "./runnerProcess.ts";
+
+let image: RunnerImage;
+let engine: EngineServer;
+
+beforeAll(async () => {
+  image = await RunnerImage.build();
+});
+afterAll(() => image.remove());
+beforeEach(async () => {
+  engine = await EngineServer.start();
+});
+afterEach(() => engine.close());
+
+/** Nothing listens there. */
+const nowhere = { url: "http://127.0.0.1:9" };
+
+describe.concurrent("without an API", () => {
+  it("the termination message is enough for a small output, after a bounded wait", async () => {
+    const ended = await image.run(nowhere, "echo", { payload: { n: 1 } });
+    expect(ended.exitCode).toBe(0);
+    const report = reportIn(ended);
+    expect(report).toMatchObject({ outcome: "completed", output: { size: 7, data: '{"n":1}' } });
+    expect(report.output?.key).toBeUndefined();
+    expect(ended.milliseconds).toBeLessThan(20_000);
+    expect(ended.stderr).toContain("the termination message has it");
+  });
+
+  it("an output that fits nowhere fails the attempt, to be tried again", async () => {
+    const ended = await image.run(nowhere, "big-output", { payload: { bytes: 6000 } });
+    expect(ended.exitCode).toBe(1);
+    const { error } = reportIn(ended);
+    expect(error).toMatchObject({ code: "OUTPUT_UPLOAD_FAILED", retryable: true });
+    expect(error?.message).toMatch(/6000 bytes.*ECONNREFUSED/);
+    expect(ended.milliseconds).toBeLessThan(45_000);
+  });
+
+  it("an error is in the termination message soon", async () => {
+    const ended = await image.run(nowhere, "throws");
+    expect(ended.exitCode).toBe(1);
+    expect(reportIn(ended).error?.name).toBe("PaymentError");
+    expect(ended.milliseconds).toBeLessThan(12_000);
+  });
+});
+
+describe("an API that stumbles", () => {
+  it("is asked again", async () => {
+    engine.answers.output = (nth) =>
+      nth < 2
+        ? { status: 503, body: { error: "restarting" } }
+        : { status: 200, body: { url: `${engine.url}/bucket/output`, key: "k" } };
+    engine.answers.put = (nth) => (nth < 1 ? undefined : { status: 200 });
+    engine.answers.report = (nth) => (nth < 1 ? { status: 500, body: { error: "oops" } } : { status: 204 });
+    const ended = await image.run(engine, "echo", { payload: 1 });
+    expect(ended.exitCode).toBe(0);
+    expect(engine.callsOf("put")).toHaveLength(2);
+    expect(engine.callsOf("output")).toHaveLength(4);
+    expect(engine.callsOf("report")).toHaveLength(2);
+    expect(reportIn(ended).output?.key).toBe("k");
+  });
+
+  it("is waited for when it is slow", async () => {
+    for (const endpoint of ["start", "report"] as const) {
+      engine.answers[endpoint] = () => ({ status: 204, delayMs: 1500 });
+    }
+    const ended = await image.run(engine, "echo", { payload: 1 });
+    expect(ended.exitCode).toBe(0);
+    expect(engine.report.outcome).toBe("completed");
+    expect(ended.stderr).toBe("");
+  });
+
+  it("is given up when it does not answer; the result is durable before it is reported", async () => {
+    engine.answers.report = () => ({ status: 204, delayMs: 60_000 });
+    const started = image.start(engine, "echo", { payload: 1 });
+    await engine.called("report");
+    expect(JSON.parse(started.message())).toMatchObject({ outcome: "completed" });
+    const ended = await started.ended;
+    expect(ended.exitCode).toBe(0);
+    expect(ended.milliseconds).toBeLessThan(12_000);
+  });
+
+  it("is believed when it refuses: nothing is repeated, and the exit code still tells the outcome", async () => {
+    const refusal = () => ({ status: 409, body: { error: "attempt 1 is not the current one, 2 is" } });
+    engine.answers.start = refusal;
+    engine.answers.report = refusal;
+    const ended = await image.run(engine, "sleep", { payload: { ms: 100 } });
+    expect(ended.exitCode).toBe(0);
+    expect(engine.callsOf("start")).toHaveLength(1);
+    expect(engine.callsOf("report")).toHaveLength(1);
+    expect(ended.stderr).toContain("attempt 1 is not the current one, 2 is");
+    expect(reportIn(ended).outcome).toBe("completed");
+  });
+
+  it("that refuses an output as too large decides", async () => {
+    engine.answers.output = () => ({ status: 413, body: { error: "too large" } });
+    const ended = await image.run(engine, "big-output", { payload: { bytes: 9000 } });
+    expect(ended.exitCode).toBe(1);
+    expect(engine.report.error).toMatchObject({ code: "OUTPUT_TOO_LARGE", retryable: false });
+    expect(engine.report.error?.message).toMatch(/9000 bytes.*104857600/);
+    expect(engine.callsOf("output")).toHaveLength(1);
+  });
+
+  it("that gives nonsense does not end the runner without a result", async () => {
+    engine.answers.output = () => ({ status: 200, body: "<html>" });
+    const ended = await image.run(engine, "echo", { payload: { n: 1 } });
+    expect(ended.exitCode).toBe(0);
+    expect(engine.report.output).toMatchObject({ data: '{"n":1}' });
+    expect(engine.report.output?.key).toBeUndefined();
+  });
+});
+
+it("an output above 100 MB fails before it is uploaded, with both sizes", async () => {
+  const ended = await image.run(engine, "big-output", { payload: { bytes: 100 * 1024 * 1024 + 1 } });
+  expect(ended.exitCode).toBe(1);
+  expect(engine.report.error).toMatchObject({ code: "OUTPUT_TOO_LARGE", retryable: false });
+  expect(engine.report.error?.message).toContain("104857601 bytes, at most 104857600");
+  expect(engine.callsOf("output")).toHaveLength(0);
+});
+
+it("a termination message that cannot be written leaves the report", async () => {
+  const ended = await image.run(engine, "echo", {
+    payload: 1,
+    env: { FAIRLEAD_TERMINATION_LOG: "/no/such/folder/log" },
+  });
+  expect(ended.exitCode).toBe(0);
+  expect(engine.report.outcome).toBe("completed");
+  expect(ended.stderr).toContain("the termination message cannot be written");
+});
+
+describe("the payload", () => {
+  const byUrl = (type = "application/json") => ({
+    env: { FAIRLEAD_PAYLOAD_URL: `${engine.url}/bucket/payload?signature=x`, FAIRLEAD_PAYLOAD_TYPE: type },
+  });
+
+  it("comes from a URL when it is large", async () => {
+    const payload = { text: "ü".repeat(500_000) };
+    engine.payload = JSON.stringify(payload);
+    const ended = await image.run(engine, "echo", byUrl());
+    expect(ended.exitCode).toBe(0);
+    expect(JSON.parse(engine.stored?.toString() ?? "")).toEqual(payload);
+    expect(engine.callsOf("payload")[0]?.headers.authorization).toBeUndefined();
+  });
+
+  it("is asked for again when the bucket stumbles", async () => {
+    engine.answers.payload = (nth) => (nth < 2 ? { status: 503 } : { status: 200, body: '{"n":1}' });
+    await image.run(engine, "echo", byUrl());
+    expect(engine.report.output?.data).toBe('{"n":1}');
+  });
+
+  it("that is gone fails the attempt for good", async () => {
+    engine.answers.payload = () => ({ status: 404, body: "NoSuchKey" });
+    await image.run(engine, "echo", byUrl());
+    expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
+    expect(engine.report.error?.message).toContain("404 NoSuchKey");
+  });
+
+  it("that cannot be fetched fails the attempt, to be tried again with a new URL", async () => {
+    engine.answers.payload = () => ({ status: 403, body: "Request has expired" });
+    await image.run(engine, "echo", byUrl());
+    expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: true });
+  });
+
+  it("has a bound", async () => {
+    engine.payload = `"${"x".repeat(10 * 1024 * 1024)}"`;
+    await image.run(engine, "echo", byUrl());
+    expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
+    expect(engine.report.error?.message).toContain("more than 10485760 bytes");
+  });
+
+  it("is text when its type says so", async () => {
+    const env = { FAIRLEAD_PAYLOAD: "{not json", FAIRLEAD_PAYLOAD_TYPE: "text/plain; charset=utf-8" };
+    await image.run(engine, "echo", { env });
+    expect(engine.report.output?.data).toBe('"{not json"');
+  });
+
+  it.each([
+    ["is not JSON", { FAIRLEAD_PAYLOAD: "{oops" }, "not the JSON"],
+    [
+      "has a type that a task cannot read",
+      { FAIRLEAD_PAYLOAD: "<a/>", FAIRLEAD_PAYLOAD_TYPE: "text/xml" },
+      "text/xml",
+    ],
+  ])("that %s fails the attempt for good, before user code", async (_what, env, message) => {
+    await image.run(engine, "echo", { env });
+    expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
+    expect(engine.report.error?.message).toContain(message);
+  });
+});
+
+describe("output lines", () => {
+  it("are all there when the reader is slow and the process exits", async () => {
+    const ended = await image.run(engine, "log-many", {
+      payload: { lines: 20_000 },
+      readOutputAfterMs: 1500,
+    });
+    expect(ended.exitCode).toBe(0);
+    expect(ended.stdout.match(/^line \d+ /gm)).toHaveLength(10_000);
+    expect(ended.stdout).toContain("line 19999 ");
+    expect(ended.stdout.trim().split("\n").at(-1)).toMatch(
+      /^\{"lines":20000,"time":".*","level":"info","message":"written"\}$/,
+    );
+    expect(ended.stderr.match(/^line \d+ /gm)).toHaveLength(10_000);
+  });
+});
+
+it("a log reader that goes away costs log lines, not the run", async () => {
+  engine.answers.output = (nth) =>
+    nth === 0 ? { status: 409, body: { error: "makes the runner write to stderr too" } } : { status: 204 };
+  const started = image.start(engine, "log-many", { payload: { lines: 1000 } });
+  started.process.stdout?.destroy();
+  started.process.stderr?.destroy();
+  const ended = await started.ended;
+  expect(ended).toMatchObject({ exitCode: 0, signal: null });
+  expect(engine.report.outcome).toBe("completed");
+});
+
+describe("starting it otherwise", () => {
+  it("names the variable that is missing", async () => {
+    const ended = await image.run(engine, "");
+    expect(ended.exitCode).toBe(1);
+    expect(ended.stderr).toContain("FAIRLEAD_TASK_ID is not set");
+  });
+
+  it("--warm writes runner and tasks to the compile cache and runs nothing", async () => {
+    const cache = join(image.folder, "cache");
+    const env = { NODE_COMPILE_CACHE: cache };
+    const args = ["--warm", join(image.folder, "tasks.mjs")];
+    const ended = await image.run(engine, "", { env, args });
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+    const files = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    expect(files.length).toBeGreaterThanOrEqual(2);
+    expect(engine.calls).toHaveLength(0);
+  });
+
+  it("--warm takes code that misses something at build time, and refuses code that is none", async () => {
+    const env = { NODE_COMPILE_CACHE: join(image.folder, "cache") };
+    const throwing = image.module('throw new Error("DATABASE_URL is not set")');
+    expect((await image.run(engine, "", { env, args: ["--warm", throwing] })).exitCode).toBe(0);
+    const broken = image.module("export const = 1;");
+    writeFileSync(broken, "export const = 1;");
+    expect((await image.run(engine, "", { env, args: ["--warm", broken] })).exitCode).toBe(1);
+  });
+});

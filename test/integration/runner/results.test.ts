@@ -1,0 +1,292 @@
+/** The bundled runner, run as a process: what a task returns or throws, and how the API and the kubelet learn of it. */
+import { createHash } from "node:crypto";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { EngineServer } from "./engineServer.ts";
+import { RunnerImage, reportIn } from "./runnerProcess.ts";
+
+let image: RunnerImage;
+let engine: EngineServer;
+
+beforeAll(async () => {
+  image = await RunnerImage.build();
+});
+afterAll(() => image.remove());
+beforeEach(async () => {
+  engine = await EngineServer.start();
+});
+afterEach(() => engine.close());
+
+const sha256 = (data: Buffer): string => createHash("sha256").update(data).digest("hex");
+
+describe("a task that returns", () => {
+  it("stores its output, reports it, and says the same in the termination message", async () => {
+    const payload = { name: "Ada", list: [1, null, "ü🚢"] };
+    const ended = await image.run(engine, "echo", { payload });
+    expect(ended.exitCode).toBe(0);
+    expect(engine.stored?.toString()).toBe(JSON.stringify(payload));
+    expect(engine.callsOf("put")[0]?.headers["content-type"]).toBe("application/json");
+    expect(engine.report).toMatchObject({
+      v: 1,
+      attempt: 1,
+      podUid: "pod-uid",
+      outcome: "completed",
+      output: {
+        type: "application/json",
+        key: "ns/default/output",
+        size: engine.stored?.length,
+        sha256: sha256(engine.stored as Buffer),
+        data: JSON.stringify(payload),
+      },
+    });
+    expect(reportIn(ended)).toEqual(engine.report);
+    expect(Date.parse(engine.report.finishedAt)).toBeGreaterThanOrEqual(Date.parse(engine.report.startedAt));
+    expect(ended.stderr).toBe("");
+  });
+
+  it("tells the API of the start, with the time that the report repeats", async () => {
+    const ended = await image.run(engine, "sleep", { payload: { ms: 200 } });
+    expect(ended.exitCode).toBe(0);
+    const start = JSON.parse(engine.callsOf("start")[0]?.body.toString() ?? "");
+    expect(start).toEqual({ podUid: "pod-uid", startedAt: engine.report.startedAt });
+    expect(JSON.parse(engine.callsOf("output")[0]?.body.toString() ?? "")).toEqual({
+      podUid: "pod-uid",
+      size: engine.stored?.length,
+      type: "application/json",
+    });
+  });
+
+  it("does not wait for the API before user code runs", async () => {
+    engine.answers.start = () => ({ status: 204, delayMs: 3000 });
+    const ended = await image.run(engine, "sleep", { payload: { ms: 50 } });
+    expect(ended.exitCode).toBe(0);
+    expect(ended.milliseconds).toBeLessThan(2500);
+  });
+
+  it("is not kept waiting for modules that only its end needs", async () => {
+    const source = `
+      const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
+      tasks.set("loaded", { id: "loaded", run: () => process.moduleLoadList });`;
+    await image.run(engine, "loaded", { env: { FAIRLEAD_ENTRY: image.module(source) } });
+    const loaded: string[] = JSON.parse(engine.stored?.toString() ?? "");
+    expect(loaded).toContain("NativeModule fs");
+    expect(loaded.filter((name) => /^NativeModule (_?http|https|crypto|tls|.*undici)/.test(name))).toEqual(
+      [],
+    );
+  });
+
+  it("has no output when it returns undefined", async () => {
+    const ended = await image.run(engine, "echo");
+    expect(ended.exitCode).toBe(0);
+    expect(engine.report.output).toBeUndefined();
+    expect(engine.callsOf("output")).toHaveLength(0);
+  });
+
+  it("gives a string as JSON", async () => {
+    await image.run(engine, "echo", { payload: "plain" });
+    expect(engine.report.output).toMatchObject({ type: "application/json", data: '"plain"' });
+  });
+
+  it("gives the run's context with dates as dates", async () => {
+    await image.run(engine, "context", { payload: {} });
+    const { ctx, aborted } = JSON.parse(engine.stored?.toString() ?? "");
+    expect(aborted).toBe(false);
+    expect(ctx.run).toMatchObject({ id: "run_test", createdAt: "2026-01-01T00:00:00.000Z", tags: ["a"] });
+    expect(ctx.attempt.number).toBe(1);
+  });
+
+  it("keeps an output of more than 4 KiB out of the termination message, and one above 8 KiB out of the report", async () => {
+    const middle = await image.run(engine, "big-output", { payload: { bytes: 6000 } });
+    expect(engine.report.output?.data).toHaveLength(6000);
+    expect(reportIn(middle).output).toEqual({ ...engine.report.output, data: undefined });
+    await engine.close();
+    engine = await EngineServer.start();
+    const large = await image.run(engine, "big-output", { payload: { bytes: 2 * 1024 * 1024 } });
+    expect(large.exitCode).toBe(0);
+    expect(engine.stored).toHaveLength(2 * 1024 * 1024);
+    expect(engine.report.output).toEqual({
+      type: "application/json",
+      key: "ns/default/output",
+      size: 2 * 1024 * 1024,
+      sha256: sha256(engine.stored as Buffer),
+    });
+    expect(reportIn(large)).toEqual(engine.report);
+  });
+});
+
+describe("a task that fails", () => {
+  it.each([
+    [
+      "throws",
+      { name: "PaymentError", message: "the card was declined", code: "TASK_ERROR", retryable: true },
+    ],
+    ["aborts", { name: "AbortTaskRunError", code: "ABORTED", retryable: false }],
+    ["unhandled-rejection", { message: "nobody awaits this", code: "UNHANDLED_REJECTION", retryable: true }],
+    ["uncaught", { message: "thrown in a timer", code: "UNCAUGHT_EXCEPTION", retryable: true }],
+    [
+      "never-settles",
+      { message: expect.stringContaining("run never settled"), code: "PROCESS_EXIT", retryable: true },
+    ],
+    [
+      "bigint-output",
+      {
+        message: expect.stringContaining("output.items[1].total is a BigInt"),
+        code: "OUTPUT_NOT_SERIALIZABLE",
+        retryable: false,
+      },
+    ],
+    [
+      "circular-output",
+      {
+        message: expect.stringContaining('output.child["of the"] refers back to output'),
+        code: "OUTPUT_NOT_SERIALIZABLE",
+      },
+    ],
+    [
+      "function-output",
+      { message: expect.stringContaining("output is a function"), code: "OUTPUT_NOT_SERIALIZABLE" },
+    ],
+    [
+      "no-such-task",
+      { message: expect.stringMatching(/"no-such-task".*echo/), code: "TASK_NOT_FOUND", retryable: false },
+    ],
+  ])("%s: a clear error, in the report and in the termination message", async (id, error) => {
+    const ended = await image.run(engine, id);
+    expect(ended.exitCode).toBe(1);
+    expect(engine.report.outcome).toBe("failed");
+    expect(engine.report.error).toMatchObject(error);
+    expect(reportIn(ended)).toEqual(engine.report);
+    expect(ended.stderr).toContain(engine.report.error?.message);
+    expect(engine.callsOf("put")).toHaveLength(0);
+  });
+
+  it("shows the stack of the task's code, with the cause and without the runner's frames", async () => {
+    await image.run(engine, "throws");
+    const stack = engine.report.error?.stack ?? "";
+    expect(stack).toContain("tasks.mjs");
+    expect(stack).toContain("Caused by: Error: connect ECONNREFUSED 10.0.0.1:5432");
+    expect(stack).not.toContain("runner.mjs");
+  });
+
+  it("does not let process.exit pass for an end, whatever its code", async () => {
+    const ended = await image.run(engine, "exits", { payload: { code: 0 } });
+    expect(ended.exitCode).toBe(1);
+    expect(ended.stdout).toContain("about to exit");
+    expect(reportIn(ended).error).toMatchObject({ code: "PROCESS_EXIT", retryable: true });
+    expect(reportIn(ended).error?.message).toContain("process.exit(0) before it finished");
+    expect(reportIn(ended).error?.stack).toContain("tasks.mjs");
+  });
+
+  it("still cleans up after an uncaught exception", async () => {
+    expect((await image.run(engine, "uncaught")).stdout).toBe("cleanup\n");
+  });
+
+  it("ignores what comes to light after the result is known", async () => {
+    engine.answers.output = () => ({
+      status: 200,
+      delayMs: 300,
+      body: { url: `${engine.url}/bucket/output`, key: "k" },
+    });
+    const ended = await image.run(engine, "late-rejection");
+    expect(ended.exitCode).toBe(0);
+    expect(engine.report.outcome).toBe("completed");
+    expect(ended.stderr).toContain("too late to matter");
+  });
+
+  it.each([
+    ["a text", "just text", "just text"],
+    ["null", null, "null was thrown, not an Error"],
+    ["an object", { status: 500 }, "{ status: 500 } was thrown, not an Error"],
+    ["an error-like object", { name: "HttpError", message: "bad gateway" }, "bad gateway"],
+  ])("describes %s that was thrown", async (_what, payload, message) => {
+    await image.run(engine, "throws-value", { payload });
+    expect(engine.report.error?.message).toBe(message);
+  });
+
+  it("cuts a long message for the report and for the termination message", async () => {
+    const ended = await image.run(engine, "throws", { payload: { message: "🚢".repeat(5000) } });
+    expect(engine.report.error?.message.length).toBeLessThanOrEqual(1000);
+    expect(engine.report.error?.message).toMatch(/^(🚢)+…$/u);
+    expect(reportIn(ended).error?.message).toMatch(/^(🚢)+…$/u);
+  });
+});
+
+describe("the module", () => {
+  const load = (source: string) =>
+    image.run(engine, "echo", { env: { FAIRLEAD_ENTRY: image.module(source) } });
+
+  it.each([
+    ["throws", 'throw new Error("DATABASE_URL is not set")', "DATABASE_URL is not set"],
+    ["has a syntax error", "export const = 1;", "Unexpected token"],
+    ["imports what is not there", 'import "no-such-package";', "no-such-package"],
+    ["waits for ever", "await new Promise(() => {});", "never settled"],
+  ])("fails the attempt when it %s", async (_what, source, message) => {
+    const ended = await load(source);
+    expect(ended.exitCode).toBe(1);
+    expect(engine.report.error?.message).toContain(message);
+    expect(engine.report.error?.code).toMatch(/TASK_LOAD_ERROR|PROCESS_EXIT/);
+    expect(engine.callsOf("start")).toHaveLength(0);
+  });
+
+  it("fails the attempt when it is not there, and says where it was looked for", async () => {
+    await image.run(engine, "echo", { env: { FAIRLEAD_ENTRY: "/app/missing.mjs" } });
+    expect(engine.report.error).toMatchObject({ code: "TASK_LOAD_ERROR", retryable: false });
+    expect(engine.report.error?.message).toContain("/app/missing.mjs");
+  });
+
+  it("fails the attempt when it defines no task", async () => {
+    await load("export {};");
+    expect(engine.report.error?.message).toContain("defines no task");
+  });
+});
+
+describe("hooks", () => {
+  it("run in order around a run that returns", async () => {
+    const ended = await image.run(engine, "hooks", { payload: {} });
+    expect(ended.stdout.trim().split("\n")).toEqual([
+      "onStart",
+      "onStartAttempt 1",
+      "run",
+      'onSuccess {"ran":true}',
+      "onComplete true",
+      "cleanup",
+    ]);
+    expect(engine.calls.map((call) => call.endpoint).filter((name) => name !== "start")).toEqual([
+      "output",
+      "put",
+      "report",
+    ]);
+  });
+
+  it("leave onStart out after the first attempt, and onFailure until the last", async () => {
+    const second = await image.run(engine, "hooks", { payload: { fail: "run" }, attempt: 2 });
+    expect(second.stdout.trim().split("\n")).toEqual(["onStartAttempt 2", "run", "cleanup"]);
+    const third = await image.run(engine, "hooks", { payload: { fail: "run" }, attempt: 3 });
+    expect(third.stdout.trim().split("\n")).toEqual([
+      "onStartAttempt 3",
+      "run",
+      'onFailure "run failed"',
+      "onComplete false",
+      "cleanup",
+    ]);
+  });
+
+  it("do not count attempts that the infrastructure lost", async () => {
+    const ctx = { infrastructureRetries: 1 };
+    const ended = await image.run(engine, "hooks", { payload: { fail: "run" }, attempt: 3, ctx });
+    expect(ended.stdout).not.toContain("onFailure");
+  });
+
+  it.each(["onStart", "onStartAttempt", "cleanup"])("fail the attempt when %s throws", async (fail) => {
+    const ended = await image.run(engine, "hooks", { payload: { fail } });
+    expect(ended.exitCode).toBe(1);
+    expect(engine.report.error).toMatchObject({ code: "TASK_ERROR", message: `${fail} failed` });
+  });
+
+  it.each(["onSuccess", "onComplete"])("do not change the result when %s throws", async (fail) => {
+    const ended = await image.run(engine, "hooks", { payload: { fail } });
+    expect(ended.exitCode).toBe(0);
+    expect(engine.report.outcome).toBe("completed");
+    expect(ended.stderr).toContain(`${fail} failed`);
+    expect(ended.stdout).toContain("cleanup");
+  });
+});

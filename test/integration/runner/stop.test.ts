@@ -1,0 +1,197 @@
+/** The bundled runner and SIGTERM: the soft stop, and what the termination message tells after the hard one. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { EngineServer } from "./engineServer.ts";
+import { RunnerImage, reportIn } from "./runnerProcess.ts";
+
+let image: RunnerImage;
+let engine: EngineServer;
+
+beforeAll(async () => {
+  image = await RunnerImage.build();
+});
+afterAll(() => image.remove());
+beforeEach(async () => {
+  engine = await EngineServer.start();
+});
+afterEach(() => engine.close());
+
+const stopping = (stopReason?: string) => () => ({ status: 200, body: { phase: "Stopping", stopReason } });
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe("a task that cleans up when it is told to stop", () => {
+  it.each(["canceled", "maxDuration"] as const)("learns that the reason is %s", async (reason) => {
+    engine.answers.attempt = stopping(reason);
+    const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 300 } });
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    const ended = await started.ended;
+    expect(ended.signal).toBeNull();
+    expect(ended.exitCode).toBe(1);
+    const lines = ended.stdout.trim().split("\n");
+    const expected = ["working", `stopped: ${reason}`, "cleaned up in run", "cleanup"];
+    expect(lines.filter((line) => line !== "onCancel")).toEqual(expected);
+    expect(lines.includes("onCancel")).toBe(reason === "canceled");
+    expect(engine.callsOf("report")).toHaveLength(0);
+    expect(JSON.parse(ended.message)).toMatchObject({
+      v: 1,
+      attempt: 1,
+      podUid: "pod-uid",
+      outcome: "stopping",
+      reason,
+    });
+  });
+
+  it("is left to clean up for as long as it takes, and a second SIGTERM changes nothing", async () => {
+    engine.answers.attempt = stopping("canceled");
+    const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 2000 } });
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    await started.printed("stopped: canceled");
+    started.process.kill("SIGTERM");
+    const ended = await started.ended;
+    expect(ended.stdout).toContain("cleaned up in run");
+    expect(ended.milliseconds).toBeGreaterThan(2000);
+    expect(engine.callsOf("attempt")).toHaveLength(1);
+  });
+
+  it("is shut down when nobody asked for the stop, and leaves no result", async () => {
+    const started = image.start(engine, "cleanup-in-grace", { payload: {} });
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    const ended = await started.ended;
+    expect(ended.stdout).toContain("stopped: shutdown");
+    expect(ended.stdout).not.toContain("onFailure");
+    expect(ended.exitCode).toBe(1);
+    expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping", reason: "shutdown" });
+  });
+
+  it("has what it throws otherwise in the log", async () => {
+    engine.answers.attempt = stopping("canceled");
+    const source = `
+      const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
+      tasks.set("breaks", { id: "breaks", run: async (_payload, { signal }) => {
+        console.log("working");
+        while (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20));
+        throw new Error("could not close the file");
+      }});`;
+    const started = image.start(engine, "breaks", { env: { FAIRLEAD_ENTRY: image.module(source) } });
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    const ended = await started.ended;
+    expect(ended.stderr).toContain("run failed after it was told to stop: Error: could not close the file");
+    expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping", reason: "canceled" });
+  });
+
+  it("is told within about a second when the API does not answer", async () => {
+    engine.answers.attempt = () => ({ status: 200, delayMs: 20_000 });
+    const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 0 } });
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    const since = performance.now();
+    await started.printed("stopped: shutdown");
+    expect(performance.now() - since).toBeLessThan(2000);
+    await started.ended;
+  });
+
+  it("gets most of a short grace period for itself", async () => {
+    engine.answers.attempt = () => ({ status: 200, delayMs: 20_000 });
+    const env = { FAIRLEAD_GRACE_PERIOD_SECONDS: "1" };
+    const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 0 }, env });
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    const since = performance.now();
+    await started.printed("stopped: shutdown");
+    expect(performance.now() - since).toBeLessThan(700);
+    await started.ended;
+  });
+});
+
+describe("a task that returns a result when it is told to stop", () => {
+  it.each([
+    ["shutdown", undefined, true],
+    ["canceled", "canceled", false],
+  ])("has it stored and reported after %s", async (type, reason, success) => {
+    engine.answers.attempt = stopping(reason);
+    const started = image.start(engine, "partial-result");
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    const ended = await started.ended;
+    expect(ended.exitCode).toBe(0);
+    expect(engine.report.output?.data).toBe(JSON.stringify({ stoppedBy: type }));
+    expect(reportIn(ended)).toEqual(engine.report);
+    expect(ended.stdout.includes("onSuccess")).toBe(success);
+    expect(ended.stdout).toContain("cleanup");
+  });
+});
+
+it("SIGTERM while the result is being reported does not lose it", async () => {
+  engine.answers.report = () => ({ status: 204, delayMs: 500 });
+  const started = image.start(engine, "echo", { payload: { n: 1 } });
+  await engine.called("report");
+  started.process.kill("SIGTERM");
+  const ended = await started.ended;
+  expect(ended).toMatchObject({ exitCode: 0, signal: null });
+  expect(reportIn(ended).outcome).toBe("completed");
+  expect(engine.callsOf("attempt")).toHaveLength(0);
+});
+
+it("SIGTERM before user code began keeps it from beginning", async () => {
+  engine.answers.payload = () => ({ status: 200, body: "1", delayMs: 1000 });
+  const env = { FAIRLEAD_PAYLOAD_URL: `${engine.url}/bucket/payload` };
+  const started = image.start(engine, "cleanup-in-grace", { env });
+  await engine.called("payload");
+  started.process.kill("SIGTERM");
+  const ended = await started.ended;
+  expect(ended.stdout).toBe("");
+  expect(ended.exitCode).toBe(1);
+  expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping" });
+});
+
+describe("a task that has to be killed", () => {
+  it("ignored SIGTERM: the termination message says that it was told", async () => {
+    engine.answers.attempt = stopping("maxDuration");
+    const started = image.start(engine, "ignore-sigterm");
+    await started.printed("ignoring SIGTERM");
+    started.process.kill("SIGTERM");
+    await wait(1500);
+    expect(started.process.exitCode).toBeNull();
+    started.process.kill("SIGKILL");
+    const ended = await started.ended;
+    expect(ended.signal).toBe("SIGKILL");
+    expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping", reason: "maxDuration" });
+    expect(engine.callsOf("report")).toHaveLength(0);
+  });
+
+  it("blocked its event loop: the termination message says only that it was started", async () => {
+    const started = image.start(engine, "blocked-loop");
+    await started.printed("blocking the event loop");
+    started.process.kill("SIGTERM");
+    await wait(500);
+    started.process.kill("SIGKILL");
+    const ended = await started.ended;
+    expect(ended.signal).toBe("SIGKILL");
+    expect(JSON.parse(ended.message)).toEqual({
+      v: 1,
+      attempt: 1,
+      podUid: "pod-uid",
+      outcome: "started",
+      startedAt: expect.any(String),
+    });
+  });
+
+  it("exits by itself on SIGTERM: taken as stopped, not as a failure of its own", async () => {
+    const source = `
+      const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
+      tasks.set("own-handler", { id: "own-handler", run: () => {
+        process.on("SIGTERM", () => process.exit(0));
+        console.log("working");
+        return new Promise((resolve) => setTimeout(resolve, 60_000));
+      }});`;
+    const started = image.start(engine, "own-handler", { env: { FAIRLEAD_ENTRY: image.module(source) } });
+    await started.printed("working");
+    started.process.kill("SIGTERM");
+    const ended = await started.ended;
+    expect(ended.exitCode).toBe(1);
+    expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping" });
+  });
+});

@@ -1,0 +1,54 @@
+/**
+ * The suites. `unit` needs nothing but Node; `chart` also helm; `integration` Redis, the object store or an API
+ * server; `e2e` a whole cluster with Fairlead installed. `npm test` runs them in this order.
+ */
+import { defineConfig } from "vitest/config";
+
+export const suites = ["unit", "chart", "integration", "e2e"] as const;
+export type Suite = (typeof suites)[number];
+
+const notOurs = ["**/node_modules/**", "**/dist/**", "**/.fairlead/**"];
+const minutes = 60_000;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["{operator,sdk,runtime-image}/src/**/*.test.ts", "hack/**/*.test.ts"],
+          exclude: notOurs,
+        },
+      },
+      {
+        test: {
+          name: "chart",
+          include: ["charts/**/*.test.ts"],
+          exclude: notOurs,
+          testTimeout: 1 * minutes,
+          hookTimeout: 2 * minutes,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          exclude: notOurs,
+          testTimeout: 2 * minutes,
+          hookTimeout: 5 * minutes,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          exclude: notOurs,
+          // One cluster, one installation: the files take turns.
+          fileParallelism: false,
+          testTimeout: 5 * minutes,
+          hookTimeout: 10 * minutes,
+        },
+      },
+    ],
+  },
+});
