@@ -201,7 +201,7 @@ describe("losing touch", () => {
     const server = new FakeServer();
     const a = candidate(server, "a");
     await pass(6_000);
-    for (const mode of ["down", "mute"] as const) {
+    for (const mode of ["down", "mute", "hangs"] as const) {
       a.store.mode = mode;
       await pass(6_000);
       a.store.mode = "up";

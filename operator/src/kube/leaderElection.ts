@@ -70,6 +70,8 @@ export class LeaderElection {
   readonly #leaseMs: number;
   readonly #renewDeadlineMs: number;
   readonly #retryMs: number;
+  /** For one read or write: a request that hangs must leave time for another one. */
+  readonly #attemptMs: number;
   #leadership: Leadership | undefined;
   /** The record as a candidate knows it, and since when it has been the same. */
   #observed: { version: string; since: number } | undefined;
@@ -79,6 +81,7 @@ export class LeaderElection {
     this.#leaseMs = options.leaseMs ?? 15_000;
     this.#renewDeadlineMs = options.renewDeadlineMs ?? 10_000;
     this.#retryMs = options.retryMs ?? 2_000;
+    this.#attemptMs = Math.floor(this.#renewDeadlineMs / 3);
     if (!(this.#retryMs < this.#renewDeadlineMs && this.#renewDeadlineMs < this.#leaseMs)) {
       throw new RangeError("leader election needs retryMs < renewDeadlineMs < leaseMs");
     }
@@ -112,7 +115,7 @@ export class LeaderElection {
 
   async #tryToAcquire(signal: AbortSignal): Promise<Leadership | undefined> {
     const { store, log } = this.#options;
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#renewDeadlineMs)]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#attemptMs)]);
     try {
       const found = await store.read(limit);
       if (found && this.#isTaken(found)) return undefined;
@@ -199,11 +202,11 @@ export class LeaderElection {
 
   async #renew(leadership: Leadership): Promise<void> {
     const { store, log } = this.#options;
+    const remaining = this.#remainingMs(leadership);
     const limit = new AbortController();
-    const deadline = setTimeout(() => {
-      limit.abort(new DOMException("no answer before the lease had to be given up", "TimeoutError"));
-      this.isLeader();
-    }, this.#remainingMs(leadership));
+    const late = (): void => limit.abort(new DOMException("no answer in time", "TimeoutError"));
+    const attemptLimit = setTimeout(late, Math.min(remaining, this.#attemptMs));
+    const deadline = setTimeout(() => this.isLeader(), remaining);
     try {
       const before = this.#now();
       const record =
@@ -214,6 +217,7 @@ export class LeaderElection {
       const remainingMs = this.#remainingMs(leadership);
       log.warn({ err: error, remainingMs }, "the lease was not renewed; trying again");
     } finally {
+      clearTimeout(attemptLimit);
       clearTimeout(deadline);
     }
   }
