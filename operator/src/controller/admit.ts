@@ -93,8 +93,15 @@ async function park(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined>
   return applyRunEvent(deps, run, { type: "Parked", reason: "TaskNotFound", message });
 }
 
+/** The Task with this id; of several the oldest, the others' status says so. */
 export function taskOf(deps: Pick<RunDeps, "tasks">, namespace: string, id: string): Task | undefined {
-  return deps.tasks.byIndex("id", `${namespace}/${id}`)[0];
+  const age = ({ metadata }: Task) => `${metadata.creationTimestamp} ${metadata.name}`;
+  return deps.tasks
+    .byIndex("id", `${namespace}/${id}`)
+    .reduce<Task | undefined>(
+      (oldest, task) => (oldest && age(oldest) <= age(task) ? oldest : task),
+      undefined,
+    );
 }
 
 export const taskIndex = (task: Task): string[] => [`${task.metadata.namespace}/${idOfTask(task)}`];

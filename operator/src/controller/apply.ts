@@ -11,7 +11,11 @@ import { type CachedRun, type Deps, isoNow } from "./deps.ts";
 import { withoutPayload } from "./payload.ts";
 
 /** The changed run; undefined when the event was refused or the run is gone. */
-export async function applyRunEvent(deps: Deps, run: TaskRun, event: RunEvent): Promise<CachedRun | undefined> {
+export async function applyRunEvent(
+  deps: Deps,
+  run: TaskRun,
+  event: RunEvent,
+): Promise<CachedRun | undefined> {
   const now = isoNow(deps);
   const next = transition(run, event, now);
   if ("refused" in next) return undefined;

@@ -5,11 +5,11 @@
  * A missing Job of an attempt that never ran is created again: its name is the same, so there is still only one.
  */
 import type { V1Pod } from "@kubernetes/client-node";
+import { endOfContainer, endOfReport, reportOf } from "../jobs/attemptEnd.ts";
 import { attemptEnv } from "../jobs/attemptEnv.ts";
-import { endOfContainer } from "../jobs/attemptEnd.ts";
 import { buildJob } from "../jobs/jobBuilder.ts";
 import { attemptSelector } from "../jobs/labels.ts";
-import { observePod } from "../jobs/podObserver.ts";
+import { type ContainerEnd, observePod } from "../jobs/podObserver.ts";
 import { type Program, resolveProgram } from "../jobs/program.ts";
 import { KubeError } from "../kube/client.ts";
 import { Events, Jobs, Pods } from "../kube/resources.ts";
@@ -18,6 +18,7 @@ import { currentAttempt } from "../model/phase.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
 import { retryPolicy } from "../model/retry.ts";
 import { containerOutputKey } from "../storage/layout.ts";
+import { storeReportOutput } from "../storage/reportOutput.ts";
 import { slotConfirmed, taskOf } from "./admit.ts";
 import { applyRunEvent } from "./apply.ts";
 import { containerOutput } from "./containerOutput.ts";
@@ -47,7 +48,10 @@ export async function followAttempt(deps: RunDeps, run: CachedRun): Promise<Cach
 
 /** The pod of an attempt from the cache; the one that status names when there are several. */
 export function podOf(deps: Pick<RunDeps, "pods">, run: TaskRun, attempt: Attempt): V1Pod | undefined {
-  const pods = deps.pods.byIndex("attempt", `${run.metadata.namespace}/${run.metadata.name}/${attempt.number}`);
+  const pods = deps.pods.byIndex(
+    "attempt",
+    `${run.metadata.namespace}/${run.metadata.name}/${attempt.number}`,
+  );
   return pods.find((p) => p.metadata?.uid === attempt.podUid) ?? pods[0];
 }
 
@@ -58,7 +62,11 @@ export const placeOf = (pod: V1Pod | undefined): AttemptPlace => ({
 });
 
 /** What the attempt executes; undefined when its Task and version are gone. */
-export async function programOf(deps: RunDeps, run: TaskRun, attempt?: Attempt): Promise<Program | undefined> {
+export async function programOf(
+  deps: RunDeps,
+  run: TaskRun,
+  attempt?: Attempt,
+): Promise<Program | undefined> {
   const defaults = deps.config.defaults;
   if (run.spec.container) return resolveProgram(run, undefined, defaults, attempt);
   const task = taskOf(deps, run.metadata.namespace, run.spec.task ?? "");
@@ -94,13 +102,31 @@ async function followPod(
       return maxDuration(deps, run, attempt, program);
     }
     case "ended": {
-      const output = program.kind === "container" ? await containerOutput(deps, run, attempt, seen.end) : undefined;
-      const end = endOfContainer(program, attempt.number, pod.metadata?.uid, seen.end, output);
+      const end = await endOf(deps, run, attempt, program, pod, seen.end);
       return endAttempt(deps, run, attempt, end, placeOf(pod), program);
     }
     case "lost":
       return nodeLost(deps, run, attempt, pod, seen.since);
   }
+}
+
+async function endOf(
+  deps: RunDeps,
+  run: CachedRun,
+  attempt: Attempt,
+  program: Program,
+  pod: V1Pod,
+  end: ContainerEnd,
+): Promise<AttemptEnd> {
+  if (program.kind === "container") {
+    return endOfContainer(program, end, await containerOutput(deps, run, attempt, end));
+  }
+  const report = reportOf(end, attempt.number, pod.metadata?.uid);
+  if (!report) return endOfContainer(program, end);
+  return {
+    ...endOfReport(await storeReportOutput(deps.store, run.metadata, report)),
+    exitCode: end.exitCode,
+  };
 }
 
 /** Ends the attempt once its node has been silent for longer than the run may wait for it. */
@@ -127,14 +153,26 @@ function nodeLostEnd(pod: V1Pod): AttemptEnd {
   return { outcome: "Infrastructure", reason: "NodeLost", message, error: { name: "NodeLost", message } };
 }
 
-async function confirmMissing(deps: RunDeps, run: CachedRun, attempt: Attempt): Promise<CachedRun | undefined> {
+async function confirmMissing(
+  deps: RunDeps,
+  run: CachedRun,
+  attempt: Attempt,
+): Promise<CachedRun | undefined> {
   const { namespace, name } = run.metadata;
-  const live = await deps.client.list(Pods, namespace, { labelSelector: attemptSelector(name, attempt.number) });
+  const live = await deps.client.list(Pods, namespace, {
+    labelSelector: attemptSelector(name, attempt.number),
+  });
   if (live.items.length > 0) {
     deps.queue.addAt(keyOf(run), deps.clock() + recheckMs);
     return undefined;
   }
-  const message = `Pod ${attempt.pod} was deleted while the attempt ran.`;
+  const job = await deps.client.get(Jobs, namespace, attempt.job);
+  if (job?.status?.conditions?.some((c) => c.type === "Failed" && c.reason === "DeadlineExceeded")) {
+    const message = "The attempt ran into the deadline of its Job while no controller was there to stop it.";
+    const error = { name: "DeadlineExceeded", message };
+    return endAttempt(deps, run, attempt, { outcome: "TimedOut", reason: error.name, message, error });
+  }
+  const message = `The pod${attempt.pod ? ` ${attempt.pod}` : ""} was deleted while the attempt ran.`;
   return endAttempt(deps, run, attempt, {
     outcome: "Infrastructure",
     reason: "PodDeleted",
@@ -191,7 +229,8 @@ async function jobProblem(
   attempt: Attempt,
   error: unknown,
 ): Promise<CachedRun | undefined> {
-  if (error instanceof PayloadChanged) return endAttempt(deps, run, attempt, failed(error.name, error.message));
+  if (error instanceof PayloadChanged)
+    return endAttempt(deps, run, attempt, failed(error.name, error.message));
   if (!(error instanceof KubeError)) throw error;
   if (error.reason === "AlreadyExists") {
     const job = await deps.client.get(Jobs, run.metadata.namespace, attempt.job);
@@ -204,7 +243,12 @@ async function jobProblem(
     return endAttempt(deps, run, attempt, failed("JobNameTaken", message));
   }
   if (error.status === 422 || error.reason === "BadRequest") {
-    return endAttempt(deps, run, attempt, failed("InvalidJob", `The API server refused the Job: ${error.message}`));
+    return endAttempt(
+      deps,
+      run,
+      attempt,
+      failed("InvalidJob", `The API server refused the Job: ${error.message}`),
+    );
   }
   if (error.status === 403) {
     deps.queue.addAt(keyOf(run), deps.clock() + recheckMs);
@@ -258,9 +302,17 @@ async function startTimeout(
     return undefined;
   }
   const last = run.status?.reason === "Admitted" ? undefined : run.status;
-  const why = blocked ?? { reason: last?.reason ?? "StartTimeout", message: last?.message ?? "No reason is known." };
+  const why = blocked ?? {
+    reason: last?.reason ?? "StartTimeout",
+    message: last?.message ?? "No reason is known.",
+  };
   const message = `Not started within startTimeoutSeconds, ${program.startTimeoutSeconds} s. ${why.message}`;
-  return applyRunEvent(deps, run, { type: "StartTimedOut", attempt: attempt.number, reason: why.reason, message });
+  return applyRunEvent(deps, run, {
+    type: "StartTimedOut",
+    attempt: attempt.number,
+    reason: why.reason,
+    message,
+  });
 }
 
 async function maxDuration(

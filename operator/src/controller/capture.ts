@@ -9,7 +9,7 @@ import { Jobs, Pods } from "../kube/resources.ts";
 import type { Attempt } from "../model/resources.ts";
 import { captureLog } from "../storage/capture.ts";
 import { applyRunEvent } from "./apply.ts";
-import { podOf } from "./attempt.ts";
+import { placeOf, podOf } from "./attempt.ts";
 import { type CachedRun, keyOf } from "./deps.ts";
 import { endPod } from "./stop.ts";
 import type { RunDeps } from "./taskRunReconciler.ts";
@@ -34,7 +34,9 @@ async function capture(deps: RunDeps, run: CachedRun, attempt: Attempt): Promise
   const pod = podOf(deps, run, attempt);
   if (!pod) {
     const { namespace, name } = run.metadata;
-    const live = await deps.client.list(Pods, namespace, { labelSelector: attemptSelector(name, attempt.number) });
+    const live = await deps.client.list(Pods, namespace, {
+      labelSelector: attemptSelector(name, attempt.number),
+    });
     if (live.items.length > 0) return undefined;
     return applyRunEvent(deps, run, { type: "Captured", attempt: attempt.number });
   }
@@ -51,6 +53,7 @@ async function capture(deps: RunDeps, run: CachedRun, attempt: Attempt): Promise
     type: "Captured",
     attempt: attempt.number,
     logKey: "key" in log ? log.key : undefined,
+    ...placeOf(pod),
   });
 }
 

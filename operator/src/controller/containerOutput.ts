@@ -2,7 +2,7 @@
  * The output of an inline container, moved to where every output is: the object that it PUT to FAIRLEAD_OUTPUT_URL,
  * else its termination message, which is written to the same key.
  */
-import { copyOf, type ContainerOutput, terminationMessageLimit, typeOfText } from "../jobs/attemptEnd.ts";
+import { type ContainerOutput, copyOf, terminationMessageLimit, typeOfText } from "../jobs/attemptEnd.ts";
 import type { ContainerEnd } from "../jobs/podObserver.ts";
 import { outputCopyLimit } from "../model/report.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
@@ -20,7 +20,8 @@ export async function containerOutput(
   const key = containerOutputKey(run.metadata, attempt.number);
   const put = await deps.store.head(key);
   if (put) {
-    const small = put.size <= outputCopyLimit ? await deps.store.get(key, { maxBytes: outputCopyLimit }) : undefined;
+    const small =
+      put.size <= outputCopyLimit ? await deps.store.get(key, { maxBytes: outputCopyLimit }) : undefined;
     const text = small && Buffer.from(small.body).toString("utf8");
     const type = text !== undefined && !put.type?.startsWith("text/") ? typeOfText(text) : put.type;
     return {
@@ -36,4 +37,5 @@ export async function containerOutput(
   return { ref: { key, size, type }, copy: copyOfText(text, type) };
 }
 
-const copyOfText = (text: string, type: string): unknown => (type.startsWith("text/") ? text : copyOf(text, type));
+const copyOfText = (text: string, type: string): unknown =>
+  type.startsWith("text/") ? text : copyOf(text, type);

@@ -62,7 +62,9 @@ export async function endPod(deps: Pick<RunDeps, "client" | "pods">, pod: V1Pod)
 async function removeJob(deps: RunDeps, run: CachedRun, attempt: Attempt): Promise<CachedRun | undefined> {
   const { namespace, name } = run.metadata;
   const there = await deps.client.delete(Jobs, namespace, attempt.job, { propagationPolicy: "Background" });
-  const pods = await deps.client.list(Pods, namespace, { labelSelector: attemptSelector(name, attempt.number) });
+  const pods = await deps.client.list(Pods, namespace, {
+    labelSelector: attemptSelector(name, attempt.number),
+  });
   if (!there && pods.items.length === 0) return gone(deps, run, attempt);
   deps.queue.addAt(keyOf(run), deps.clock() + recheckMs);
   return undefined;

@@ -14,7 +14,8 @@ import { apiVersion, idOfTask, type Task } from "../model/resources.ts";
 const cacheLimit = 1000;
 
 export function pinOf(task: Task): PinnedTask {
-  const { image, bundle, entry, podTemplate, machine, retry, maxDurationSeconds, startTimeoutSeconds } = task.spec;
+  const { image, bundle, entry, podTemplate, machine, retry, maxDurationSeconds, startTimeoutSeconds } =
+    task.spec;
   return {
     name: task.metadata.name,
     id: idOfTask(task),
@@ -23,7 +24,10 @@ export function pinOf(task: Task): PinnedTask {
 }
 
 export function versionOf(task: Task): string {
-  return createHash("sha256").update(JSON.stringify(pinOf(task))).digest("hex").slice(0, 10);
+  return createHash("sha256")
+    .update(JSON.stringify(pinOf(task)))
+    .digest("hex")
+    .slice(0, 10);
 }
 
 export class Versions {

@@ -6,7 +6,7 @@
  * output is the object at FAIRLEAD_OUTPUT_URL, else the termination message.
  */
 import type { AttemptEnd } from "../model/event.ts";
-import { outputCopyLimit, parseReport, type Report } from "../model/report.ts";
+import { type Mark, outputCopyLimit, parseMark, parseReport, type Report } from "../model/report.ts";
 import type { OutputRef, RunError } from "../model/resources.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
@@ -20,7 +20,15 @@ export interface ContainerOutput {
   copy?: unknown;
 }
 
-const signals: Record<number, string> = { 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM" };
+const signals: Record<number, string> = {
+  4: "SIGILL",
+  6: "SIGABRT",
+  7: "SIGBUS",
+  8: "SIGFPE",
+  9: "SIGKILL",
+  11: "SIGSEGV",
+  15: "SIGTERM",
+};
 
 /** The end that a report tells; the same for one that came through the API and one in a termination message. */
 export function endOfReport(report: Report): AttemptEnd {
@@ -38,7 +46,11 @@ export function endOfReport(report: Report): AttemptEnd {
       ...times,
     };
   }
-  const error = report.error ?? { name: "Error", message: "The task failed and gave no error.", retryable: true };
+  const error = report.error ?? {
+    name: "Error",
+    message: "The task failed and gave no error.",
+    retryable: true,
+  };
   const { retryable, ...shown } = error;
   return {
     outcome: "Failed",
@@ -52,7 +64,9 @@ export function endOfReport(report: Report): AttemptEnd {
 
 /** UNCAUGHT_EXCEPTION → UncaughtException. */
 const reasonOfCode = (code: string | undefined): string =>
-  (code ?? "TASK_ERROR").toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  (code ?? "TASK_ERROR")
+    .toLowerCase()
+    .replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** The copy of an output that fits into status, when it is JSON and small. */
 export function copyOf(data: string, type: string): unknown {
@@ -64,24 +78,31 @@ export function copyOf(data: string, type: string): unknown {
   }
 }
 
+/** The report that a task's container left, if it is about this attempt. */
+export function reportOf(end: ContainerEnd, attempt: number, podUid: string | undefined): Report | undefined {
+  const report = parseReport(end.terminationMessage);
+  return report && report.attempt === attempt && (!podUid || report.podUid === podUid) ? report : undefined;
+}
+
+/** The end of a container that left no report: an inline container, or a task's that was killed or exited early. */
 export function endOfContainer(
   program: Pick<Program, "kind">,
-  attempt: number,
-  podUid: string | undefined,
   end: ContainerEnd,
   output?: ContainerOutput,
 ): AttemptEnd {
   const times = { startedAt: end.startedAt, finishedAt: end.finishedAt, exitCode: end.exitCode };
-  if (program.kind === "task") {
-    const report = parseReport(end.terminationMessage);
-    if (report && report.attempt === attempt && (!podUid || report.podUid === podUid)) {
-      return { ...endOfReport(report), exitCode: end.exitCode };
-    }
-  }
+  const mark = program.kind === "task" ? parseMark(end.terminationMessage) : undefined;
+  const said = mark ? marked(mark) : tail(end.terminationMessage);
   if (end.disruption) {
     const { reason, message } = end.disruption;
     const text = `The cluster took the pod away: ${message || reason}`;
-    return { outcome: "Infrastructure", reason, message: text, error: { name: reason, message: text }, ...times };
+    return {
+      outcome: "Infrastructure",
+      reason,
+      message: text,
+      error: { name: reason, message: text },
+      ...times,
+    };
   }
   if (end.reason === "OOMKilled") {
     const message = "The container used more memory than its limit and was killed. Choose a larger machine.";
@@ -97,15 +118,15 @@ export function endOfContainer(
   }
   const signal = signals[end.signal ?? end.exitCode - 128];
   if (signal && end.exitCode > 128) {
-    const message = `The container was killed by ${signal} (exit code ${end.exitCode}).${tail(end.terminationMessage)}`;
+    const message = `The container was killed by ${signal} (exit code ${end.exitCode}).${said}`;
     return { ...failure("Crashed", "Killed", message, true), ...times };
   }
   if (end.exitCode !== 0) {
-    const message = `The container exited with code ${end.exitCode}.${tail(end.terminationMessage)}`;
+    const message = `The container exited with code ${end.exitCode}.${said}`;
     return { ...failure("Failed", "ExitCode", message, true), ...times };
   }
   if (program.kind === "task") {
-    const message = "The container exited with code 0 without a report of the task's result.";
+    const message = `The container exited with code 0 without a report of the task's result.${said}`;
     return { ...failure("Failed", "NoReport", message, true), ...times };
   }
   if (!output && Buffer.byteLength(end.terminationMessage) >= terminationMessageLimit) {
@@ -132,8 +153,16 @@ function failure(
   return { outcome, reason, message: short, retryable, error: { name: reason, message: short } };
 }
 
+/** What the runner's last mark means for an attempt that ended without a report. */
+function marked({ outcome }: Mark): string {
+  return outcome === "stopping"
+    ? " It had been told to stop."
+    : " Its event loop did not react before that: the task's code blocked it, or it was killed at once.";
+}
+
 /** What the container said of its failure, in its termination message. */
-const tail = (message: string): string => (message.trim() === "" ? "" : ` It said: ${message.trim().slice(0, 800)}`);
+const tail = (message: string): string =>
+  message.trim() === "" ? "" : ` It said: ${message.trim().slice(0, 800)}`;
 
 /** Media type of an inline container's termination message. */
 export function typeOfText(text: string): string {

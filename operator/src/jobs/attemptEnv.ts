@@ -19,7 +19,12 @@ export interface AttemptAccess {
   outputUrl?: string;
 }
 
-export function attemptEnv(run: TaskRun, attempt: Attempt, program: Program, access: AttemptAccess): V1EnvVar[] {
+export function attemptEnv(
+  run: TaskRun,
+  attempt: Attempt,
+  program: Program,
+  access: AttemptAccess,
+): V1EnvVar[] {
   const values: Record<string, string | undefined> = {
     FAIRLEAD_API_URL: access.apiUrl,
     FAIRLEAD_RUN_TOKEN: access.token,
@@ -37,8 +42,11 @@ export function attemptEnv(run: TaskRun, attempt: Attempt, program: Program, acc
     values.FAIRLEAD_ENTRY = program.entry;
     values.FAIRLEAD_CTX = JSON.stringify(context(run, attempt, program));
   }
-  const env: V1EnvVar[] = [{ name: "FAIRLEAD_POD_UID", valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } }];
-  for (const [name, value] of Object.entries(values)) if (value !== undefined) env.push({ name, value: escaped(value) });
+  const env: V1EnvVar[] = [
+    { name: "FAIRLEAD_POD_UID", valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } },
+  ];
+  for (const [name, value] of Object.entries(values))
+    if (value !== undefined) env.push({ name, value: escaped(value) });
   return env;
 }
 
@@ -59,6 +67,7 @@ function context(run: TaskRun, attempt: Attempt, program: Program): object {
       isTest: spec.test ?? false,
       maxDuration: program.maxDurationSeconds,
       maxAttempts: program.retry.maxAttempts,
+      infrastructureRetries: run.status?.infrastructureRetries ?? 0,
       priority: spec.priority,
       idempotencyKey: spec.idempotencyKey,
       version: run.status?.version,

@@ -59,4 +59,4 @@ export type RunEvent =
     } & AttemptPlace)
   | { type: "TtlElapsed" }
   /** The attempt's log is in the bucket, or is known to be lost. Allowed in every phase. */
-  | { type: "Captured"; attempt: number; logKey?: string };
+  | ({ type: "Captured"; attempt: number; logKey?: string } & AttemptPlace);

@@ -51,10 +51,25 @@ export const report = z.object({
 
 export type Report = z.infer<typeof report>;
 
+/** What a runner's termination message says while there is no report. */
+const mark = z.object({
+  v: z.literal(1),
+  attempt: z.int().min(1),
+  podUid: z.string().min(1).max(64),
+  startedAt: z.iso.datetime({ offset: true }),
+  outcome: z.enum(["started", "stopping"]),
+});
+
+export type Mark = z.infer<typeof mark>;
+
 /** The report in a termination message; undefined when the text is something else (a container's own output). */
-export function parseReport(text: string): Report | undefined {
+export const parseReport = (text: string): Report | undefined => parseAs(report, text);
+
+export const parseMark = (text: string): Mark | undefined => parseAs(mark, text);
+
+function parseAs<T>(schema: z.ZodType<T>, text: string): T | undefined {
   try {
-    const parsed = report.safeParse(JSON.parse(text));
+    const parsed = schema.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : undefined;
   } catch {
     return undefined;

@@ -177,7 +177,7 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
       if (!known || known.outcome === undefined) return refused(`attempt ${event.attempt} has not ended`);
       if (known.captured) return refused(`attempt ${event.attempt} is captured already`);
       const attempts = status.attempts?.map((a) =>
-        a === known ? { ...a, captured: true, logKey: event.logKey } : a,
+        a === known ? { ...a, ...place(event), captured: true, logKey: event.logKey } : a,
       );
       return { status: { ...status, attempts } };
     }

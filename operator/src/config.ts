@@ -1,0 +1,122 @@
+/**
+ * The settings of both servers, from environment variables that the chart sets.
+ * A missing or bad one ends the process with a message that names it.
+ */
+import { z } from "zod";
+
+const text = z.string().min(1);
+const list = z
+  .string()
+  .default("")
+  .transform((value) =>
+    value
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== ""),
+  );
+const flag = z.enum(["true", "false"]).transform((value) => value === "true");
+const seconds = (least: number, fallback: number) => z.coerce.number().int().min(least).default(fallback);
+
+/** Secrets that the controller makes when they are absent. */
+export const secretRoles = ["redis", "objectstore", "signing", "api-key"] as const;
+export type SecretRole = (typeof secretRoles)[number];
+
+const environment = z.object({
+  FAIRLEAD_NAMESPACE: text,
+  FAIRLEAD_FULLNAME: text,
+  FAIRLEAD_WATCH_NAMESPACES: list,
+  FAIRLEAD_API_URL: z.url({ protocol: /^https?$/ }),
+  FAIRLEAD_S3_ENDPOINT: z.url({ protocol: /^https?$/ }),
+  FAIRLEAD_S3_PUBLIC_ENDPOINT: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
+  FAIRLEAD_S3_BUCKET: text,
+  FAIRLEAD_S3_REGION: text.default("us-east-1"),
+  FAIRLEAD_S3_SECRET: text,
+  FAIRLEAD_S3_FORCE_PATH_STYLE: flag.default(true),
+  FAIRLEAD_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  FAIRLEAD_REDIS_SECRET: z.string().default(""),
+  FAIRLEAD_SIGNING_SECRET: text,
+  FAIRLEAD_API_KEY_SECRET: text,
+  FAIRLEAD_CREATE_SECRETS: list.pipe(z.array(z.enum(secretRoles))),
+  FAIRLEAD_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
+  FAIRLEAD_NODE_LOST_AFTER_SECONDS: seconds(0, 300),
+  FAIRLEAD_MAX_DURATION_SECONDS: seconds(5, 3600),
+  FAIRLEAD_START_TIMEOUT_SECONDS: seconds(1, 300),
+  FAIRLEAD_JOB_RETENTION_SECONDS: seconds(0, 300),
+  FAIRLEAD_LEASE_NAME: z.string().default(""),
+  FAIRLEAD_POD_NAME: z.string().default(""),
+  PORT: z.coerce.number().int().min(0).max(65535).optional(),
+});
+
+export interface Config {
+  namespace: string;
+  /** Prefix of the release's object names. */
+  fullname: string;
+  /** Empty: all namespaces. */
+  watchNamespaces: string[];
+  /** Of this API, as pods reach it. */
+  apiUrl: string;
+  s3: {
+    endpoint: string;
+    /** Of the same bucket, as clients outside of the cluster reach it; undefined where they cannot. */
+    publicEndpoint?: string;
+    bucket: string;
+    region: string;
+    forcePathStyle: boolean;
+  };
+  redisUrl: string;
+  /** Names of Secrets in `namespace`; an empty one for Redis: no password. */
+  secrets: Record<SecretRole, string>;
+  createSecrets: SecretRole[];
+  logLevel: string;
+  defaults: { maxDurationSeconds: number; startTimeoutSeconds: number };
+  nodeLostAfterSeconds: number;
+  /** How long a finished Job stays for `kubectl logs`, counted from the attempt's end. */
+  jobRetentionSeconds: number;
+  leaseName: string;
+  podName: string;
+  port?: number;
+}
+
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+export function readConfig(variables: Record<string, string | undefined>): Config {
+  const parsed = environment.safeParse(variables);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new ConfigError(`the environment does not fit:\n  ${problems.join("\n  ")}`);
+  }
+  const env = parsed.data;
+  return {
+    namespace: env.FAIRLEAD_NAMESPACE,
+    fullname: env.FAIRLEAD_FULLNAME,
+    watchNamespaces: env.FAIRLEAD_WATCH_NAMESPACES,
+    apiUrl: env.FAIRLEAD_API_URL.replace(/\/+$/, ""),
+    s3: {
+      endpoint: env.FAIRLEAD_S3_ENDPOINT,
+      publicEndpoint: env.FAIRLEAD_S3_PUBLIC_ENDPOINT || undefined,
+      bucket: env.FAIRLEAD_S3_BUCKET,
+      region: env.FAIRLEAD_S3_REGION,
+      forcePathStyle: env.FAIRLEAD_S3_FORCE_PATH_STYLE,
+    },
+    redisUrl: env.FAIRLEAD_REDIS_URL,
+    secrets: {
+      redis: env.FAIRLEAD_REDIS_SECRET,
+      objectstore: env.FAIRLEAD_S3_SECRET,
+      signing: env.FAIRLEAD_SIGNING_SECRET,
+      "api-key": env.FAIRLEAD_API_KEY_SECRET,
+    },
+    createSecrets: env.FAIRLEAD_CREATE_SECRETS,
+    logLevel: env.FAIRLEAD_LOG_LEVEL,
+    defaults: {
+      maxDurationSeconds: env.FAIRLEAD_MAX_DURATION_SECONDS,
+      startTimeoutSeconds: env.FAIRLEAD_START_TIMEOUT_SECONDS,
+    },
+    nodeLostAfterSeconds: env.FAIRLEAD_NODE_LOST_AFTER_SECONDS,
+    jobRetentionSeconds: env.FAIRLEAD_JOB_RETENTION_SECONDS,
+    leaseName: env.FAIRLEAD_LEASE_NAME || `${env.FAIRLEAD_FULLNAME}-controller`,
+    podName: env.FAIRLEAD_POD_NAME || "local",
+    port: env.PORT,
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * `main.js controller | api | smoke`: the composition root. SIGTERM ends it cleanly: a leader finishes what it has
+ * begun and gives the lease back, a server answers what it has taken.
+ */
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import express, { type Express } from "express";
+import { type Logger, pino } from "pino";
+import { apiRouter } from "./api/server.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
+import { Controller } from "./controller/controller.ts";
+import { crashHook } from "./crash.ts";
+import { type Health, healthRouter, listen } from "./health.ts";
+import { KubeClient, type WriteHook } from "./kube/client.ts";
+import { LeaderElection } from "./kube/leaderElection.ts";
+import { KubeLeaseStore } from "./kube/leaseStore.ts";
+import { newMetrics } from "./metrics.ts";
+import { ImmediateAdmission } from "./queue/admission.ts";
+import { RunTokens } from "./runToken.ts";
+import { ensureSecrets, readSecret, retrying } from "./secrets.ts";
+import { smoke } from "./smoke.ts";
+import { ObjectStore } from "./storage/objectStore.ts";
+
+const modes = { controller: runController, api: runApi };
+const defaultPorts = { controller: 8081, api: 8080 };
+
+async function main(): Promise<void> {
+  const mode = process.argv[2];
+  if (mode === "smoke") {
+    process.exitCode = await smoke(process.env);
+    return;
+  }
+  if (mode !== "controller" && mode !== "api") {
+    console.error("usage: main.js controller | api | smoke");
+    process.exitCode = 2;
+    return;
+  }
+  const config = readConfig(process.env);
+  const log = pino({ level: config.logLevel, base: { component: mode } });
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, "stopping");
+      stop.abort();
+    });
+  }
+  try {
+    await modes[mode](config, log, stop.signal, config.port ?? defaultPorts[mode]);
+    log.info("stopped");
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    log.info({ err: error }, "stopped");
+  }
+  // Nothing is left to do; a connection that lingers must not hold the process.
+  process.exit(0);
+}
+
+async function runController(config: Config, log: Logger, signal: AbortSignal, port: number): Promise<void> {
+  const crash = crashHook(process.env.FAIRLEAD_CRASH_AT_WRITE);
+  const metrics = newMetrics("controller");
+  let problem: () => string | undefined = () => undefined;
+  let unready: () => string | undefined = () => "starting";
+  const server = await listen(newApp({ alive: () => problem(), ready: () => unready(), metrics }), port);
+
+  const setup = KubeClient.fromEnvironment({ onWrite: crash });
+  await ensureSecrets(setup, config, log, signal);
+  const { store, tokens } = await connect(setup, config, log, signal, crash);
+  await retrying("make the bucket", log, signal, () => store.ensureBucket());
+
+  // Only a leader may write; the lease itself has a client of its own.
+  const onWrite: WriteHook = (moment, what) => {
+    if (moment === "before") election.assertLeader();
+    crash?.(moment, what);
+  };
+  const client = KubeClient.fromEnvironment({ onWrite });
+  const controller = new Controller({
+    client,
+    store,
+    tokens,
+    admission: new ImmediateAdmission(),
+    config,
+    metrics,
+    log,
+  });
+  const lease = KubeClient.fromEnvironment({ connections: 2, requestTimeoutMs: 5_000 });
+  const election: LeaderElection = new LeaderElection({
+    store: new KubeLeaseStore(lease, config.namespace, config.leaseName),
+    identity: `${config.podName}_${randomBytes(4).toString("hex")}`,
+    onStarted: (leading) => controller.lead(leading),
+    onLost: (reason) => log.error({ reason }, "leadership lost"),
+    log,
+  });
+  problem = () => controller.stuck();
+  unready = () => controller.problem();
+  await controller.sync(signal);
+  await election.run(signal);
+  await server.close();
+}
+
+async function runApi(config: Config, log: Logger, signal: AbortSignal, port: number): Promise<void> {
+  const client = KubeClient.fromEnvironment();
+  let unready: string | undefined = "starting";
+  const app = newApp({ alive: () => undefined, ready: () => unready, metrics: newMetrics("api") });
+  const server = await listen(app, port);
+  const { store, tokens } = await connect(client, config, log, signal);
+  app.use(apiRouter({ client, store, tokens, log, clock: Date.now, random: Math.random }));
+  unready = undefined;
+  log.info({ port: server.port }, "listening");
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  // Endpoints are withdrawn while requests still come.
+  unready = "stopping";
+  await pause(drainMs);
+  await server.close();
+  await client.close();
+}
+
+/** Answers the probes from the first moment; the rest is added when it can be served. */
+function newApp(health: Health): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  return app.use(healthRouter(health));
+}
+
+const drainMs = 2_000;
+
+async function connect(
+  client: KubeClient,
+  config: Config,
+  log: Logger,
+  signal: AbortSignal,
+  onWrite?: WriteHook,
+): Promise<{ store: ObjectStore; tokens: RunTokens }> {
+  const read = <K extends string>(name: string, keys: readonly K[]) =>
+    readSecret(client, config.namespace, name, keys, log, signal);
+  const credentials = await read(config.secrets.objectstore, ["accessKeyId", "secretAccessKey"]);
+  const { key } = await read(config.secrets.signing, ["key"]);
+  return { store: new ObjectStore({ s3: config.s3, credentials, onWrite }), tokens: new RunTokens(key) };
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+});

@@ -1,0 +1,146 @@
+/**
+ * The bucket. Any S3 server will do: put, get, head, presigned URLs, create-bucket.
+ * Presigned URLs are made for the host that their user will call: pods the in-cluster endpoint, others the public
+ * one. Signing needs no request.
+ */
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from "@aws-sdk/client-s3";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import type { Config } from "../config.ts";
+import type { WriteHook } from "../kube/client.ts";
+
+export interface ObjectStoreOptions {
+  s3: Config["s3"];
+  credentials: { accessKeyId: string; secretAccessKey: string };
+  /** As in the Kubernetes client: before and after every write. */
+  onWrite?: WriteHook;
+}
+
+/** Who will use a URL. `public`: a client outside of the cluster. */
+export type Audience = "cluster" | "public";
+
+export interface StoredObject {
+  size: number;
+  type?: string;
+}
+
+const requestTimeoutMs = 30_000;
+/** The longest that signatures allow: seven days. */
+export const longestUrlSeconds = 7 * 24 * 3600;
+
+export class ObjectStore {
+  readonly #clients: Record<Audience, S3Client>;
+  readonly #bucket: string;
+  readonly #onWrite: WriteHook | undefined;
+  readonly #region: string;
+
+  constructor({ s3, credentials, onWrite }: ObjectStoreOptions) {
+    const client = (endpoint: string) =>
+      new S3Client({
+        endpoint,
+        region: s3.region,
+        forcePathStyle: s3.forcePathStyle,
+        credentials,
+        maxAttempts: 3,
+        // A presigned PUT must not demand a checksum of a body that the signer does not know.
+        requestChecksumCalculation: "WHEN_REQUIRED",
+        responseChecksumValidation: "WHEN_REQUIRED",
+      });
+    const cluster = client(s3.endpoint);
+    this.#clients = { cluster, public: s3.publicEndpoint ? client(s3.publicEndpoint) : cluster };
+    this.#bucket = s3.bucket;
+    this.#region = s3.region;
+    this.#onWrite = onWrite;
+  }
+
+  /** Makes the bucket if it is not there. */
+  async ensureBucket(): Promise<void> {
+    const Bucket = this.#bucket;
+    try {
+      await this.#send(new HeadBucketCommand({ Bucket }));
+      return;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    const location = this.#region === "us-east-1" ? undefined : { LocationConstraint: this.#region as never };
+    try {
+      await this.#send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: location }));
+    } catch (error) {
+      const name = error instanceof Error ? error.name : "";
+      if (!["BucketAlreadyOwnedByYou", "BucketAlreadyExists"].includes(name)) throw error;
+    }
+  }
+
+  async put(key: string, body: string | Uint8Array, options: { type: string }): Promise<void> {
+    this.#onWrite?.("before", `put object ${key}`);
+    await this.#send(
+      new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: body, ContentType: options.type }),
+    );
+    this.#onWrite?.("after", `put object ${key}`);
+  }
+
+  /** Undefined when there is no such object. */
+  async head(key: string): Promise<StoredObject | undefined> {
+    try {
+      const head = await this.#send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }));
+      return { size: head.ContentLength ?? 0, type: head.ContentType };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The first `maxBytes` bytes; undefined when there is no such object. */
+  async get(
+    key: string,
+    options: { maxBytes: number },
+  ): Promise<(StoredObject & { body: Uint8Array }) | undefined> {
+    try {
+      const Range = `bytes=0-${options.maxBytes - 1}`;
+      const got = await this.#send(new GetObjectCommand({ Bucket: this.#bucket, Key: key, Range }));
+      const body = (await got.Body?.transformToByteArray()) ?? new Uint8Array();
+      return { body, size: got.ContentLength ?? body.length, type: got.ContentType };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      // An empty object has no first byte.
+      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 416) {
+        return { body: new Uint8Array(), size: 0 };
+      }
+      throw error;
+    }
+  }
+
+  presignGet(
+    key: string,
+    { expiresSeconds, audience }: { expiresSeconds: number; audience: Audience },
+  ): Promise<string> {
+    const command = new GetObjectCommand({ Bucket: this.#bucket, Key: key });
+    return getSignedUrl(this.#clients[audience], command, { expiresIn: expiresSeconds });
+  }
+
+  presignPut(
+    key: string,
+    { expiresSeconds, audience }: { expiresSeconds: number; audience: Audience },
+  ): Promise<string> {
+    const command = new PutObjectCommand({ Bucket: this.#bucket, Key: key });
+    return getSignedUrl(this.#clients[audience], command, { expiresIn: expiresSeconds });
+  }
+
+  // The client's own overloads are many; this keeps the time limit in one place.
+  get #send(): S3Client["send"] {
+    const { cluster } = this.#clients;
+    const send = (command: Parameters<S3Client["send"]>[0]) =>
+      cluster.send(command, { abortSignal: AbortSignal.timeout(requestTimeoutMs) });
+    return send as S3Client["send"];
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404;
