@@ -10,6 +10,7 @@ import { isFinished } from "./model/phase.ts";
 import { apiVersion, type TaskRun } from "./model/resources.ts";
 
 const limitMs = 120_000;
+const echo = "require('fs').writeFileSync('/dev/termination-log', process.env.FAIRLEAD_PAYLOAD)";
 
 export async function smoke(env: Record<string, string | undefined>): Promise<number> {
   const { FAIRLEAD_NAMESPACE: namespace, FAIRLEAD_FULLNAME: fullname, FAIRLEAD_TEST_IMAGE: image } = env;
@@ -27,7 +28,8 @@ export async function smoke(env: Record<string, string | undefined>): Promise<nu
       payload: { greeting: "hello" },
       container: {
         image,
-        command: ["sh", "-c", 'printf %s "$FAIRLEAD_PAYLOAD" > /dev/termination-log'],
+        // The operator's own image, so that the test needs no other: no shell, only Node.
+        command: ["/nodejs/bin/node", "-e", echo],
       },
       startTimeoutSeconds: limitMs / 1000,
     } as TaskRun["spec"],
