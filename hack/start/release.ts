@@ -1,7 +1,7 @@
 /** The chart as a release of the cluster in KUBECONFIG: installed, or upgraded to what the work tree has. */
 import { join } from "node:path";
 import { valuesFile } from "../images/imageFiles.ts";
-import { run } from "../lib/exec.ts";
+import { ExecError, run, tryRun } from "../lib/exec.ts";
 import { repoRoot } from "../lib/paths.ts";
 import { say, step } from "../lib/progress.ts";
 
@@ -18,14 +18,21 @@ export async function installRelease(set: readonly string[] = []): Promise<void>
     );
   }
   const values = [...persistence, ...set].flatMap((value) => ["--set", value]);
+  const command = [
+    ...["upgrade", "--install", releaseName, join(repoRoot, "charts", "fairlead")],
+    ...["--namespace", releaseNamespace, "--create-namespace", "--values", valuesFile],
+    // CRDs outlive a release; one that was uninstalled elsewhere may have left its mark on them.
+    ...["--take-ownership", "--wait", "--timeout", timeout, ...values],
+  ];
   await step(`helm upgrade --install ${releaseName} charts/fairlead`, async () => {
     await unlock();
-    await run("helm", [
-      ...["upgrade", "--install", releaseName, join(repoRoot, "charts", "fairlead")],
-      ...["--namespace", releaseNamespace, "--create-namespace", "--values", valuesFile],
-      // CRDs outlive a release; one that was uninstalled elsewhere may have left its mark on them.
-      ...["--take-ownership", "--wait", "--timeout", timeout, ...values],
-    ]);
+    const first = await tryRun("helm", command);
+    if (first.code === 0) return;
+    if (!/StatefulSet\.apps .* is invalid: spec: Forbidden/.test(first.stderr)) throw new ExecError("helm upgrade", first);
+    // A release of an earlier work tree whose volumes were declared otherwise: its pods and volumes stay.
+    const sets = ["--selector", `app.kubernetes.io/instance=${releaseName}`, "--cascade=orphan"];
+    await run("kubectl", ["delete", "statefulset", "--namespace", releaseNamespace, ...sets]);
+    await run("helm", command);
   });
 }
 

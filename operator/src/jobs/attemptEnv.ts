@@ -50,8 +50,8 @@ export function attemptEnv(
   return env;
 }
 
-/** Kubernetes expands `$(NAME)` in values; `$$` stands for a `$`. */
-const escaped = (value: string): string => value.replaceAll("$(", "$$$$(");
+/** Kubernetes expands `$(NAME)` in values, and makes one `$` of two. */
+const escaped = (value: string): string => value.replaceAll("$", "$$$$");
 
 /** What a task sees as `ctx`, less what the runner knows by itself. Shape: TaskContext in the SDK. */
 function context(run: TaskRun, attempt: Attempt, program: Program): object {

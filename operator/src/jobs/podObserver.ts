@@ -75,8 +75,20 @@ function endOf(
     startedAt: iso(terminated?.startedAt),
     finishedAt: iso(terminated?.finishedAt),
     disruption:
-      podReason === "Evicted" ? { reason: "Evicted", message: pod.status?.message ?? "" } : disruption,
+      podReason === "Evicted"
+        ? { reason: "Evicted", message: pod.status?.message ?? "" }
+        : (disruption ?? deletionOf(pod, terminated?.finishedAt)),
   };
+}
+
+/** Somebody deleted the pod before its container ended: what it ended with is not its own result. */
+function deletionOf(pod: V1Pod, finishedAt: Date | string | undefined): ContainerEnd["disruption"] {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata ?? {};
+  if (!deletionTimestamp) return undefined;
+  // The timestamp is when the grace period ends. Both times are whole seconds.
+  const requestedAt = Date.parse(iso(deletionTimestamp) ?? "") - deletionGracePeriodSeconds * 1000;
+  if (finishedAt && Date.parse(iso(finishedAt) ?? "") < requestedAt) return undefined;
+  return { reason: "PodDeleted", message: "the pod was deleted" };
 }
 
 function disruptionOf(pod: V1Pod): ContainerEnd["disruption"] {

@@ -51,6 +51,7 @@ export class EventRecorder {
   readonly #allowances = new Map<string, { tokens: number; at: number }>();
   #sending: Promise<void> | undefined;
   #dropped = 0;
+  #created = 0;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -147,7 +148,7 @@ export class EventRecorder {
   async #create(event: Recorded): Promise<string> {
     const { apiVersion, kind, metadata = {} } = event.object;
     const namespace = namespaceOf(event.object);
-    const name = `${metadata.name?.slice(0, 230)}.${randomBytes(8).toString("hex")}`;
+    const name = `${metadata.name?.slice(0, 220)}.${this.#nameSuffix()}`;
     const body: Event = {
       apiVersion: "v1",
       kind: "Event",
@@ -171,6 +172,13 @@ export class EventRecorder {
     };
     await this.#options.client.create(Events, namespace, body as unknown as CoreV1Event);
     return name;
+  }
+
+  /** Rises with time: readers order Events of one second, which is all that their times tell, by name. */
+  #nameSuffix(): string {
+    this.#created += 1;
+    const place = (this.#created % 0x1000).toString(16).padStart(3, "0");
+    return `${this.#now().toString(16).padStart(12, "0")}${place}${randomBytes(2).toString("hex")}`;
   }
 
   #remember(key: string, event: Recorded): void {

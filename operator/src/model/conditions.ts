@@ -4,30 +4,33 @@ import type { TaskRunStatus } from "./resources.ts";
 
 type Condition = NonNullable<TaskRunStatus["conditions"]>[number];
 
+interface Wanted {
+  type: string;
+  value: boolean;
+  reason: string;
+  message: string;
+}
+
 export function setConditions(status: TaskRunStatus, now: string): TaskRunStatus {
   const { phase } = status;
   const finished = isTerminal(phase);
   const reason = word(status.reason ?? phase ?? "Unknown");
   const message = status.message ?? "";
-  const wanted: [string, boolean][] = [
-    ["Finished", finished],
-    ["Complete", phase === "Completed"],
-    ["Failed", finished && phase !== "Completed" && phase !== "Canceled"],
+  const wanted: Wanted[] = [
+    { type: "Finished", value: finished, reason, message },
+    { type: "Complete", value: phase === "Completed", reason, message },
+    { type: "Failed", value: finished && phase !== "Completed" && phase !== "Canceled", reason, message },
   ];
-  if (finished) wanted.push(["Captured", (status.attempts ?? []).every((a) => a.captured)]);
-  const conditions = wanted.map(([type, value]): Condition => {
+  if (finished) {
+    const value = (status.attempts ?? []).every((a) => a.captured);
+    wanted.push({ type: "Captured", value, reason: value ? "LogsStored" : "LogsPending", message: "" });
+  }
+  const conditions = wanted.map(({ value, ...said }): Condition => {
     const next = value ? "True" : "False";
-    const before = status.conditions?.find((c) => c.type === type);
-    const same = before?.status === next;
-    if (same && (finished || before.reason === reason)) return before;
-    return {
-      type,
-      status: next,
-      reason: type === "Captured" ? (value ? "LogsStored" : "LogsPending") : reason,
-      message: type === "Captured" ? "" : message,
-      lastTransitionTime: same ? before.lastTransitionTime : now,
-      observedGeneration: status.observedGeneration,
-    };
+    const before = status.conditions?.find((c) => c.type === said.type);
+    if (before?.status === next && before.reason === said.reason) return before;
+    const lastTransitionTime = before?.status === next ? before.lastTransitionTime : now;
+    return { ...said, status: next, lastTransitionTime, observedGeneration: status.observedGeneration };
   });
   return { ...status, conditions };
 }

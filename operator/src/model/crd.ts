@@ -44,10 +44,11 @@ export const kinds: Kind[] = [
     spec: taskSpec,
     status: taskStatus,
     columns: [
-      { name: "Id", type: "string", jsonPath: ".spec.id" },
       { name: "Image", type: "string", jsonPath: ".spec.image" },
-      { name: "Version", type: "string", jsonPath: ".status.version", priority: 1 },
+      { name: "Version", type: "string", jsonPath: ".status.version" },
+      { name: "Ready", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
       age,
+      { name: "Id", type: "string", jsonPath: ".spec.id", priority: 1 },
     ],
     selectable: [".spec.id"],
     rules: [nameLimit(63, "it is a label of the task's pods")],

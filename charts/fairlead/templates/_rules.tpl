@@ -1,0 +1,33 @@
+{{/* What the operator may do where TaskRuns are: in all namespaces, or in each of those that are watched. */}}
+
+{{- define "fairlead.controllerRules" -}}
+- { apiGroups: [fairlead.dev], resources: [taskruns, tasks], verbs: [get, list, watch] }
+- { apiGroups: [fairlead.dev], resources: [taskruns/status, tasks/status], verbs: [update, patch] }
+- { apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, delete] }
+- { apiGroups: [""], resources: [pods/log], verbs: [get] }
+- { apiGroups: [""], resources: [events], verbs: [list, create, patch] }
+- { apiGroups: [apps], resources: [controllerrevisions], verbs: [get, list, watch, create, delete] }
+{{- end }}
+
+{{- define "fairlead.apiRules" -}}
+- { apiGroups: [fairlead.dev], resources: [taskruns, tasks], verbs: [get, list, watch] }
+- { apiGroups: [fairlead.dev], resources: [taskruns/status], verbs: [update, patch] }
+{{- end }}
+
+{{/* In the release's namespace. `create` cannot be limited to names. */}}
+{{- define "fairlead.controllerOwnRules" -}}
+- { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] }
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "fairlead.fullname" . }}-controller]
+  verbs: [get, update, patch]
+{{ include "fairlead.apiOwnRules" . }}
+{{- if include "fairlead.createSecrets" . }}
+- { apiGroups: [""], resources: [secrets], verbs: [create] }
+{{- end }}
+{{- end }}
+
+{{- define "fairlead.apiOwnRules" -}}
+- { apiGroups: [""], resources: [secrets], resourceNames: {{ include "fairlead.secretNames" . }}, verbs: [get] }
+{{- end }}

@@ -1,0 +1,153 @@
+/** Who may do what: the least that works, and nothing of the cluster when namespaces are named. */
+import { describe, expect, it } from "vitest";
+import {
+  environment,
+  find,
+  type Manifest,
+  namesOf,
+  notes,
+  podTemplates,
+  type Rule,
+  render,
+} from "./render.ts";
+
+const namespaces = ["one", "two"];
+
+/** All rights of a process, each as `verb group/resource`, with `namespace:` where they are limited to one. */
+function rightsOf(manifests: Manifest[], component: string): Set<string> {
+  const rights = new Set<string>();
+  for (const binding of manifests.filter(({ kind }) => kind.endsWith("RoleBinding"))) {
+    if (!binding.subjects?.some(({ name }) => name === `fairlead-${component}`)) continue;
+    const role = manifests.find(
+      ({ kind, metadata }) =>
+        kind === binding.roleRef?.kind &&
+        metadata.name === binding.roleRef.name &&
+        metadata.namespace === binding.metadata.namespace,
+    );
+    if (!role) throw new Error(`${binding.metadata.name} binds nothing`);
+    const where = binding.metadata.namespace ? `${binding.metadata.namespace}: ` : "";
+    for (const right of (role.rules ?? []).flatMap(spell)) rights.add(where + right);
+  }
+  return rights;
+}
+
+const spell = ({ apiGroups, resources, verbs, resourceNames }: Rule): string[] =>
+  apiGroups.flatMap((group) =>
+    resources.flatMap((resource) => {
+      const named = resourceNames ? ` ${resourceNames.join(",")}` : "";
+      return verbs.map((verb) => `${verb} ${group}/${resource}${named}`);
+    }),
+  );
+
+const each = (verbs: string, resource: string) => verbs.split(" ").map((verb) => `${verb} ${resource}`);
+const secrets = "/secrets fairlead-redis,fairlead-objectstore,fairlead-signing,fairlead-api-key";
+
+const work = {
+  controller: [
+    ...each("get list watch", "fairlead.dev/taskruns"),
+    ...each("get list watch", "fairlead.dev/tasks"),
+    ...each("update patch", "fairlead.dev/taskruns/status"),
+    ...each("update patch", "fairlead.dev/tasks/status"),
+    ...each("get list watch create patch delete", "batch/jobs"),
+    ...each("get list watch patch delete", "/pods"),
+    "get /pods/log",
+    ...each("list create patch", "/events"),
+    ...each("get list watch create delete", "apps/controllerrevisions"),
+  ],
+  api: [
+    ...each("get list watch", "fairlead.dev/taskruns"),
+    ...each("get list watch", "fairlead.dev/tasks"),
+    ...each("update patch", "fairlead.dev/taskruns/status"),
+  ],
+};
+const own = {
+  controller: [
+    "create coordination.k8s.io/leases",
+    ...each("get update patch", "coordination.k8s.io/leases fairlead-controller"),
+    `get ${secrets}`,
+    "create /secrets",
+  ],
+  api: [`get ${secrets}`],
+};
+const inside = (namespace: string, rights: string[]) => rights.map((right) => `${namespace}: ${right}`);
+
+describe.each(["controller", "api"] as const)("the rights of the %s", (component) => {
+  it("are its work in all namespaces, and its Secrets and lease in the release's", async () => {
+    const rights = rightsOf(await render(), component);
+    expect(rights).toEqual(new Set([...work[component], ...inside("jobs", own[component])]));
+  });
+
+  it("are its work in the watched namespaces only", async () => {
+    const rights = rightsOf(await render({ watchNamespaces: namespaces }), component);
+    const watched = namespaces.flatMap((namespace) => inside(namespace, work[component]));
+    expect(rights).toEqual(new Set([...watched, ...inside("jobs", own[component])]));
+  });
+
+  it("follow the Secrets that are named", async () => {
+    const named = { existingSecret: "mine" };
+    const values = { redis: named, objectStore: named, signing: named, apiKey: named };
+    const rights = [...rightsOf(await render(values), component)].filter((right) =>
+      right.includes("/secrets"),
+    );
+    expect(rights).toEqual(["jobs: get /secrets mine"]);
+  });
+});
+
+describe("watchNamespaces", () => {
+  it("makes nothing of the cluster but CRDs", async () => {
+    const manifests = await render({ watchNamespaces: namespaces });
+    expect(namesOf(manifests, "ClusterRole")).toEqual([]);
+    expect(namesOf(manifests, "ClusterRoleBinding")).toEqual([]);
+    const clusterWide = manifests.filter(({ metadata }) => !metadata.namespace).map(({ kind }) => kind);
+    expect(new Set(clusterWide)).toEqual(new Set(["CustomResourceDefinition"]));
+    const env = environment(manifests, "Deployment fairlead-controller");
+    expect(env.FAIRLEAD_WATCH_NAMESPACES).toBe("one,two");
+  });
+
+  it("names roles so that releases of the same name in two namespaces can watch one", async () => {
+    const values = { watchNamespaces: ["one"] };
+    const rolesIn = (manifests: Manifest[]) =>
+      namesOf(
+        manifests.filter(({ metadata }) => metadata.namespace === "one"),
+        "Role",
+      );
+    const first = rolesIn(await render(values, { namespace: "jobs" }));
+    const second = rolesIn(await render(values, { namespace: "other" }));
+    expect(first).toHaveLength(3);
+    expect(first.filter((name) => second.includes(name))).toEqual([]);
+  });
+
+  it.each([
+    [[], "jobs"],
+    [["one", "jobs"], "jobs"],
+    [["one", "two"], "one"],
+  ])("%j: `helm test` and the notes use namespace %s", async (watchNamespaces, namespace) => {
+    const manifests = await render({ watchNamespaces });
+    expect(environment(manifests, "Pod fairlead-test").FAIRLEAD_NAMESPACE).toBe(namespace);
+    const tester = [...each("create get delete", "fairlead.dev/taskruns")];
+    expect(rightsOf(manifests, "test")).toEqual(new Set(inside(namespace, tester)));
+    const text = await notes({ watchNamespaces });
+    expect(text).toContain(`kubectl apply --namespace ${namespace} `);
+    expect(text.includes("WARNING: watchNamespaces does not list jobs")).toBe(namespace !== "jobs");
+  });
+});
+
+describe("service accounts", () => {
+  it("are each process's own, with a token only where the Kubernetes API is used", async () => {
+    const manifests = await render();
+    const used = [...podTemplates(manifests)].map(([name, { spec }]) => [
+      name,
+      spec.automountServiceAccountToken ? spec.serviceAccountName : "no token",
+    ]);
+    expect(Object.fromEntries(used)).toEqual({
+      "Deployment fairlead-api": "fairlead-api",
+      "Deployment fairlead-controller": "fairlead-controller",
+      "Deployment fairlead-objectstore": "no token",
+      "StatefulSet fairlead-redis": "no token",
+      "Pod fairlead-test": "fairlead-test",
+    });
+    for (const name of ["fairlead-api", "fairlead-controller", "fairlead-test"]) {
+      expect(find(manifests, "ServiceAccount", name)).toMatchObject({ automountServiceAccountToken: false });
+    }
+  });
+});

@@ -1,0 +1,124 @@
+import { describe, expect, test } from "vitest";
+import type { Report } from "../model/report.ts";
+import { endOfContainer, endOfReport, reportOf } from "./attemptEnd.ts";
+import type { ContainerEnd } from "./podObserver.ts";
+
+const time = "2026-01-01T00:00:00Z";
+const end = (over: Partial<ContainerEnd>): ContainerEnd => ({
+  reason: "Completed",
+  message: "",
+  terminationMessage: "",
+  exitCode: 0,
+  ...over,
+});
+const report: Report = {
+  v: 1,
+  attempt: 1,
+  podUid: "p",
+  outcome: "completed",
+  output: { type: "application/json", key: "k", size: 7, data: '{"a":1}' },
+  startedAt: time,
+  finishedAt: time,
+};
+const mark = (outcome: string) => JSON.stringify({ v: 1, attempt: 1, podUid: "p", startedAt: time, outcome });
+
+describe("a report", () => {
+  test("of success carries the output's copy and its place", () => {
+    expect(endOfReport(report)).toMatchObject({
+      outcome: "Completed",
+      output: { a: 1 },
+      outputRef: { key: "k", size: 7, type: "application/json" },
+    });
+  });
+
+  test("of failure carries the error, without what only the policy needs", () => {
+    const error = { name: "E", message: "m", code: "UNCAUGHT_EXCEPTION" as const, retryable: false };
+    expect(endOfReport({ ...report, outcome: "failed", output: undefined, error })).toMatchObject({
+      outcome: "Failed",
+      reason: "UncaughtException",
+      message: "E: m",
+      retryable: false,
+      error: { name: "E", message: "m", code: "UNCAUGHT_EXCEPTION" },
+    });
+  });
+
+  test("counts only for its own attempt and pod", () => {
+    const left = end({ terminationMessage: JSON.stringify(report) });
+    expect(reportOf(left, 1, "p")).toEqual(report);
+    expect(reportOf(left, 2, "p")).toBeUndefined();
+    expect(reportOf(left, 1, "q")).toBeUndefined();
+    expect(reportOf(end({ terminationMessage: mark("started") }), 1, "p")).toBeUndefined();
+  });
+});
+
+describe("a task without a report", () => {
+  const task = { kind: "task" as const };
+
+  test("did not finish, whatever its exit code", () => {
+    expect(endOfContainer(task, end({}))).toMatchObject({
+      outcome: "Failed",
+      reason: "NoReport",
+      retryable: true,
+    });
+  });
+
+  test("killed with a blocked event loop says so", () => {
+    const killed = end({ exitCode: 137, reason: "Error", terminationMessage: mark("started") });
+    const { outcome, message } = endOfContainer(task, killed);
+    expect(outcome).toBe("Crashed");
+    expect(message).toMatch(/SIGKILL.*event loop/);
+    expect(message).not.toContain("podUid");
+  });
+
+  test("that had been told to stop says so", () => {
+    const stopped = end({ exitCode: 1, reason: "Error", terminationMessage: mark("stopping") });
+    expect(endOfContainer(task, stopped).message).toContain("told to stop");
+  });
+});
+
+describe("a container", () => {
+  const container = { kind: "container" as const };
+
+  test.each<[string, Partial<ContainerEnd>, object]>([
+    ["exit code 0", {}, { outcome: "Completed" }],
+    [
+      "exit code 3",
+      { exitCode: 3, reason: "Error" },
+      { outcome: "Failed", reason: "ExitCode", retryable: true },
+    ],
+    ["a signal", { exitCode: 139, reason: "Error" }, { outcome: "Crashed", reason: "Killed" }],
+    [
+      "no memory",
+      { exitCode: 137, reason: "OOMKilled" },
+      { outcome: "Crashed", reason: "OOMKilled", retryable: false },
+    ],
+    ["its deadline", { exitCode: 143, reason: "DeadlineExceeded" }, { outcome: "TimedOut" }],
+    [
+      "no start",
+      { exitCode: undefined, reason: "UnexpectedAdmissionError" },
+      { outcome: "Failed", reason: "UnexpectedAdmissionError" },
+    ],
+    [
+      "an eviction, whatever the code",
+      { exitCode: 137, reason: "Evicted", disruption: { reason: "Evicted", message: "disk" } },
+      { outcome: "Infrastructure", reason: "Evicted" },
+    ],
+    [
+      "a cut message",
+      { terminationMessage: "x".repeat(4096) },
+      { outcome: "Failed", reason: "OutputTooLarge" },
+    ],
+  ])("ended by %s", (_what, over, expected) => {
+    expect(endOfContainer(container, end(over))).toMatchObject(expected);
+  });
+
+  test("with an output", () => {
+    const ref = { key: "k", size: 1, type: "application/json" };
+    const cut = end({ terminationMessage: "x".repeat(4096) });
+    expect(endOfContainer(container, cut, { ref, copy: 1 })).toMatchObject({
+      outcome: "Completed",
+      output: 1,
+      outputRef: ref,
+    });
+  });
+});

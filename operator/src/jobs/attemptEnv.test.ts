@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import type { Attempt, TaskRun } from "../model/resources.ts";
+import { attemptEnv } from "./attemptEnv.ts";
+import { resolveProgram } from "./program.ts";
+
+const attempt: Attempt = { number: 2, job: "hello-2", slot: 3, admittedAt: "2026-01-01T00:00:00Z" };
+const defaults = { maxDurationSeconds: 60, startTimeoutSeconds: 30 };
+
+function valuesOf(
+  spec: object,
+  payload?: { text?: string; type: string; url?: string },
+): Record<string, string> {
+  const run = { metadata: { name: "hello", namespace: "prod", uid: "u" }, spec } as TaskRun;
+  const pinned = { name: "greet", id: "greet", spec: { image: "i" } };
+  const program = resolveProgram(run, run.spec.container ? undefined : pinned, defaults);
+  const access = { apiUrl: "http://api", token: "t", payload };
+  const env = attemptEnv(run, attempt, program, access);
+  return Object.fromEntries(env.map(({ name, value }) => [name, value ?? ""]));
+}
+
+test("a task is told its id, its entry and its context", () => {
+  const values = valuesOf({ task: "greet" });
+  expect(values).toMatchObject({ FAIRLEAD_TASK_ID: "greet", FAIRLEAD_ENTRY: "/app/tasks.mjs" });
+  expect(JSON.parse(values.FAIRLEAD_CTX ?? "")).toMatchObject({
+    task: { id: "greet" },
+    attempt: { number: 2 },
+    run: { id: "run_hello", maxAttempts: 3, maxDuration: 60 },
+    queue: { name: "task/greet" },
+    environment: { slug: "prod" },
+  });
+});
+
+test("a container is told no task", () => {
+  const values = valuesOf({ container: { image: "i" } });
+  expect(values).toMatchObject({ FAIRLEAD_RUN_ID: "run_hello", FAIRLEAD_ATTEMPT: "2" });
+  expect(values).not.toHaveProperty("FAIRLEAD_TASK_ID");
+  expect(values).not.toHaveProperty("FAIRLEAD_PAYLOAD");
+});
+
+test("dollars survive what Kubernetes makes of them", () => {
+  // Kubernetes: `$$` is a dollar, `$(NAME)` a variable.
+  const expand = (value: string) =>
+    value.replaceAll(/\$\$|\$\((\w+)\)/g, (found, name) => (found === "$$" ? "$" : `<${name}>`));
+  for (const text of ["$", "$$", "$$$", "$(HOME)", "$$(HOME)", "a$b"]) {
+    expect(expand(valuesOf({ task: "greet" }, { text, type: "text/plain" }).FAIRLEAD_PAYLOAD ?? "")).toBe(
+      text,
+    );
+  }
+});

@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import type { Attempt, TaskRun } from "../model/resources.ts";
+import { buildJob } from "./jobBuilder.ts";
+import { type PinnedTask, resolveProgram } from "./program.ts";
+
+const attempt: Attempt = { number: 1, job: "hello-1", slot: 1, admittedAt: "2026-01-01T00:00:00Z" };
+const defaults = { maxDurationSeconds: 3600, startTimeoutSeconds: 300 };
+
+function jobOf(spec: object, task?: PinnedTask) {
+  const run = { metadata: { name: "hello", namespace: "prod", uid: "u1" }, spec } as TaskRun;
+  return buildJob(run, attempt, resolveProgram(run, task, defaults), {
+    env: [{ name: "FAIRLEAD_X", value: "1" }],
+  });
+}
+
+test("one pod, one try, owned by the run, findable by its labels", () => {
+  const { metadata, spec } = jobOf({ container: { image: "i" } });
+  expect(metadata).toMatchObject({
+    name: "hello-1",
+    namespace: "prod",
+    labels: {
+      "fairlead.dev/run": "hello",
+      "fairlead.dev/attempt": "1",
+      "app.kubernetes.io/managed-by": "fairlead",
+    },
+    ownerReferences: [{ kind: "TaskRun", uid: "u1", controller: true, blockOwnerDeletion: false }],
+  });
+  expect(spec).toMatchObject({ backoffLimit: 0, podReplacementPolicy: "Failed", completions: 1 });
+  expect(spec?.template.spec?.restartPolicy).toBe("Never");
+  expect(spec?.template.metadata?.labels).toMatchObject(metadata?.labels ?? {});
+});
+
+test("passes Pod Security restricted and has no service account token", () => {
+  const pod = jobOf({ container: { image: "i" } }).spec?.template.spec;
+  expect(pod).toMatchObject({
+    automountServiceAccountToken: false,
+    securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: "RuntimeDefault" } },
+    containers: [{ securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } } }],
+  });
+});
+
+test("the Job's own deadline lies behind every other", () => {
+  const spec = { container: { image: "i" }, maxDurationSeconds: 100, startTimeoutSeconds: 20 };
+  expect(jobOf(spec).spec?.activeDeadlineSeconds).toBeGreaterThan(100 + 20 + 30);
+});
+
+test("the run's template goes over the Task's, and neither over the attempt's own variables and labels", () => {
+  const task: PinnedTask = {
+    name: "t",
+    id: "t",
+    spec: {
+      image: "i",
+      podTemplate: {
+        nodeSelector: { disk: "ssd", zone: "a" },
+        env: [
+          { name: "A", value: "task" },
+          { name: "FAIRLEAD_X", value: "stolen" },
+        ],
+        labels: { "fairlead.dev/run": "stolen", team: "x" },
+      },
+    },
+  };
+  const spec = {
+    task: "t",
+    podTemplate: { nodeSelector: { zone: "b" }, env: [{ name: "A", value: "run" }] },
+  };
+  const template = jobOf(spec, task).spec?.template;
+  expect(template?.spec?.nodeSelector).toEqual({ disk: "ssd", zone: "b" });
+  const env = Object.fromEntries(template?.spec?.containers[0]?.env?.map((e) => [e.name, e.value]) ?? []);
+  expect(env).toEqual({ A: "run", FAIRLEAD_X: "1" });
+  expect(template?.metadata?.labels).toMatchObject({ "fairlead.dev/run": "hello", team: "x" });
+});
+
+test("a machine is the container's resources", () => {
+  const resources = jobOf({ container: { image: "i" }, machine: "small-2x" }).spec?.template.spec
+    ?.containers[0]?.resources;
+  expect(resources).toEqual({ requests: { cpu: "1", memory: "1G" }, limits: { memory: "1G" } });
+});

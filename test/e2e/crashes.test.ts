@@ -1,0 +1,148 @@
+/**
+ * kill -9 of the controller between any two of its writes: whatever was begun is ended once, by the next one.
+ *
+ * Each round starts a controller that kills itself around its n-th write, lets a fresh set of runs begin, and when it
+ * is dead starts one that lives. n rises until a controller lives through all of it: then every write had its turn.
+ */
+
+import type { V1Job } from "@kubernetes/client-node";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../../hack/lib/wait.ts";
+import { isTerminal } from "../../operator/src/model/phase.ts";
+import type { TaskRun } from "../../operator/src/model/resources.ts";
+import { shell, testTask } from "./support/fixtures.ts";
+import { TestNamespace, taskRun } from "./support/kubectl.ts";
+import {
+  controllerEnvironment,
+  type LocalController,
+  pauseRelease,
+  resumeRelease,
+  startController,
+} from "./support/localController.ts";
+
+let ns: TestNamespace;
+let env: Record<string, string>;
+beforeAll(async () => {
+  ns = await TestNamespace.create("crash");
+  await pauseRelease();
+  env = await controllerEnvironment(ns.name);
+  // Jobs go as soon as their logs are stored, so that their deletion is among the writes.
+  env.FAIRLEAD_JOB_RETENTION_SECONDS = "0";
+});
+afterAll(async () => {
+  await resumeRelease();
+  await ns?.remove();
+});
+
+/** One run of every way through the state machine that is quick. */
+const scenario = (round: string) => [
+  taskRun(`task-${round}`, { task: "echo", payload: { round } }),
+  taskRun(`box-${round}`, {
+    payload: { round },
+    ...shell('printf "%s" "$FAIRLEAD_PAYLOAD" > /dev/termination-log'),
+  }),
+  taskRun(`again-${round}`, {
+    maxAttempts: 2,
+    retry: { minTimeoutInMs: 100, randomize: false },
+    ...shell('test "$FAIRLEAD_ATTEMPT" = 2'),
+  }),
+  taskRun(`fails-${round}`, shell("exit 3")),
+  taskRun(`stops-${round}`, {
+    ...shell("sleep 300"),
+    cancelRequested: true,
+    podTemplate: { terminationGracePeriodSeconds: 1 },
+  }),
+];
+
+const expected = {
+  task: "Completed",
+  box: "Completed",
+  again: "Completed",
+  fails: "Failed",
+  stops: "Canceled",
+};
+/** More writes than the scenario can need: reached only when it never ends. */
+const roundLimit = 80;
+
+test("every run ends once", { timeout: 15 * 60_000 }, async () => {
+  await ns.apply(testTask("echo"));
+  let crashes = 0;
+  for (let n = 1; ; n++) {
+    expect(n, "the controller writes without end").toBeLessThan(roundLimit);
+    const survivedBefore = await round(`${n}-before`, `${n}:before`);
+    const survivedAfter = await round(`${n}-after`, `${n}:after`);
+    crashes += Number(!survivedBefore) + Number(!survivedAfter);
+    if (survivedBefore && survivedAfter) break;
+  }
+  // Five runs: accepted, admitted, Job, started, ended, captured at the least.
+  expect(crashes).toBeGreaterThan(40);
+});
+
+/** Whether the controller lived through it. */
+async function round(name: string, crash: string): Promise<boolean> {
+  await ns.apply(...scenario(name));
+  const doomed = startController({ ...env, FAIRLEAD_CRASH_AT_WRITE: crash });
+  const survived = await Promise.race([
+    settled(name, doomed).then(() => true),
+    doomed.ended.then(() => false),
+  ]);
+  if (survived) await doomed.stop();
+  else {
+    expect(await doomed.ended, doomed.output()).toBe("SIGKILL");
+    const next = startController(env);
+    try {
+      await settled(name, next);
+    } finally {
+      await next.stop();
+    }
+  }
+  await check(name);
+  await ns.kubectl("delete", "taskruns", "--all", "--wait=false");
+  return survived;
+}
+
+/** Until every run of the round has ended and nothing of it is left to do. */
+async function settled(name: string, controller: LocalController): Promise<void> {
+  let over = false;
+  controller.ended.then(() => {
+    over = true;
+  });
+  let last: string[] = [];
+  await waitFor(
+    `the runs of round ${name} settle`,
+    async () => {
+      if (over) return true;
+      const runs = (await runsOf(name)).map(({ metadata, status }) => {
+        const done = isTerminal(status?.phase) && (status?.attempts ?? []).every((a) => a.captured);
+        return { done, text: `${metadata.name}: ${status?.phase} ${status?.reason} ${status?.message}` };
+      });
+      last = runs.filter(({ done }) => !done).map(({ text }) => text);
+      const jobs = last.length === 0 ? await jobsOf(name) : [];
+      return runs.length === Object.keys(expected).length && last.length === 0 && jobs.length === 0;
+    },
+    { timeoutMs: 60_000, intervalMs: 200, describe: () => `${last.join("\n")}\n${controller.output()}` },
+  );
+}
+
+async function check(name: string): Promise<void> {
+  for (const { metadata, status } of await runsOf(name)) {
+    const kind = metadata.name.slice(0, metadata.name.indexOf("-")) as keyof typeof expected;
+    expect(status?.phase, `${metadata.name}: ${status?.message}`).toBe(expected[kind]);
+    const numbers = status?.attempts?.map((a) => a.number) ?? [];
+    if (kind === "again") expect(numbers).toEqual([1, 2]);
+    else if (kind !== "stops") expect(numbers).toEqual([1]);
+    if (kind === "task" || kind === "box") expect(status?.output).toEqual({ round: name });
+  }
+}
+
+async function runsOf(name: string): Promise<TaskRun[]> {
+  const text = await ns.kubectl("get", "taskruns", "-o", "json");
+  const { items } = JSON.parse(text) as { items: TaskRun[] };
+  return items.filter((run) => run.metadata.name.endsWith(`-${name}`) && !run.metadata.deletionTimestamp);
+}
+
+async function jobsOf(name: string): Promise<V1Job[]> {
+  const text = await ns.kubectl("get", "jobs", "-o", "json");
+  const { items } = JSON.parse(text) as { items: V1Job[] };
+  return items.filter((job) => job.metadata?.labels?.["fairlead.dev/run"]?.endsWith(`-${name}`));
+}

@@ -1,0 +1,209 @@
+/** What the cluster, its users and its other parts do to a run behind our back. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../hack/lib/exec.ts";
+import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
+import type { TaskRunStatus } from "../../operator/src/model/resources.ts";
+import { objectText } from "./support/bucket.ts";
+import { shell, testTask } from "./support/fixtures.ts";
+import { TestNamespace } from "./support/kubectl.ts";
+
+let ns: TestNamespace;
+beforeAll(async () => {
+  ns = await TestNamespace.create("disturb");
+  await ns.apply(...["echo", "oom", "sleep"].map((id) => testTask(id)));
+});
+afterAll(() => ns?.remove());
+
+const podOf = async (name: string): Promise<string> => {
+  const [pod] = await ns.list<{ metadata: { name: string } }>("pods", `fairlead.dev/run=${name}`);
+  if (!pod) throw new Error(`${name} has no pod`);
+  return pod.metadata.name;
+};
+
+test("a task that needs more memory than it has has Crashed", async () => {
+  await ns.startRun("oom", { task: "oom", machine: "micro" });
+  expect(await ns.finished("oom")).toMatchObject({ phase: "Crashed", reason: "OOMKilled" });
+});
+
+describe("a run that cannot start fails with the pod's own reason", () => {
+  const blocked: [string, object, RegExp, RegExp][] = [
+    [
+      "an image that is not there",
+      { container: { image: "fairlead.local/nothing:1" } },
+      /Image/,
+      /fairlead\.local\/nothing:1/,
+    ],
+    [
+      "a node that is not there",
+      { ...shell("exit 0"), podTemplate: { nodeSelector: { "no-such": "label" } } },
+      /Unschedulable/,
+      /node/,
+    ],
+    [
+      "a ConfigMap that is not there",
+      { container: { image: "x", envFrom: [{ configMapRef: { name: "none" } }] } },
+      /CreateContainerConfigError|Image/,
+      /none|x/,
+    ],
+  ];
+
+  test.each(blocked)("%s", async (what, spec, reason, message) => {
+    const name = what.replaceAll(/[^a-z]+/g, "-");
+    await ns.startRun(name, { ...spec, startTimeoutSeconds: 6 });
+    const waiting = await ns.until(name, "says why it waits", (s) => reason.test(s.reason ?? ""));
+    expect(waiting.phase).toBe("Starting");
+    const status = await ns.finished(name);
+    expect(status).toMatchObject({ phase: "Failed", reason: expect.stringMatching(reason) });
+    expect(status.message).toMatch(/startTimeoutSeconds, 6 s/);
+    expect(status.message).toMatch(message);
+  });
+
+  test("a quota", async () => {
+    const tight = await TestNamespace.create("quota");
+    try {
+      await tight.kubectl("create", "quota", "none", "--hard=pods=0");
+      await tight.startRun("quota", { ...shell("exit 0"), startTimeoutSeconds: 8 });
+      const status = await tight.finished("quota");
+      expect(status).toMatchObject({ phase: "Failed", reason: "QuotaExceeded" });
+      expect(status.message).toContain("exceeded quota");
+    } finally {
+      await tight.remove();
+    }
+  });
+
+  test("a pod that Pod Security refuses", async () => {
+    await ns.startRun("root", {
+      ...shell("exit 0"),
+      podTemplate: { securityContext: { runAsUser: 0 } },
+      startTimeoutSeconds: 8,
+    });
+    const status = await ns.finished("root");
+    expect(status).toMatchObject({ phase: "Failed", reason: "FailedCreate" });
+    expect(status.message).toContain("violates PodSecurity");
+  });
+
+  test("a Job that the API server refuses", async () => {
+    await ns.startRun("bad", { ...shell("exit 0"), podTemplate: { nodeSelector: { "not a label!": "x" } } });
+    expect(await ns.finished("bad")).toMatchObject({ phase: "Failed", reason: "InvalidJob" });
+  });
+});
+
+describe("is tried again, without spending an attempt of its own, after", () => {
+  const retried = (status: TaskRunStatus) => status.attempts?.length === 2 && status.phase === "Completed";
+  // The first attempt would run for a minute, the second one knows that it is the second.
+  const script = 'test "$FAIRLEAD_ATTEMPT" = 2 || sleep 60';
+  const spec = { ...shell(script), podTemplate: { terminationGracePeriodSeconds: 1 } };
+
+  test("its pod was deleted", async () => {
+    await ns.startRun("pod-gone", spec);
+    await ns.phase("pod-gone", "Executing");
+    await ns.kubectl("delete", "pod", await podOf("pod-gone"), "--wait=false");
+    const status = await ns.until("pod-gone", "has completed its second attempt", retried);
+    expect(status).toMatchObject({ infrastructureRetries: 1, attempts: [{ outcome: "Infrastructure" }, {}] });
+  });
+
+  test("its pod was deleted by force", async () => {
+    await ns.startRun("forced", spec);
+    await ns.phase("forced", "Executing");
+    await ns.kubectl("delete", "pod", await podOf("forced"), "--force", "--grace-period=0");
+    const status = await ns.until("forced", "has completed its second attempt", retried);
+    expect(status.infrastructureRetries).toBe(1);
+  });
+
+  test("its Job was deleted", async () => {
+    await ns.startRun("job-gone", spec);
+    await ns.phase("job-gone", "Executing");
+    await ns.kubectl("delete", "job", "job-gone-1", "--wait=false");
+    const status = await ns.until("job-gone", "has completed its second attempt", retried);
+    expect(status.infrastructureRetries).toBe(1);
+  });
+
+  test("its pod was evicted", async () => {
+    await ns.startRun("evicted", spec);
+    await ns.phase("evicted", "Executing");
+    const pod = await podOf("evicted");
+    const eviction = {
+      apiVersion: "policy/v1",
+      kind: "Eviction",
+      metadata: { name: pod, namespace: ns.name },
+    };
+    const path = `/api/v1/namespaces/${ns.name}/pods/${pod}/eviction`;
+    await run("kubectl", ["create", "--raw", path, "-f", "-"], { input: JSON.stringify(eviction) });
+    const status = await ns.until("evicted", "has completed its second attempt", retried);
+    expect(status.infrastructureRetries).toBe(1);
+  });
+});
+
+describe("either way of the result is enough", () => {
+  const scale = (name: string, replicas: number) =>
+    run("kubectl", [
+      "scale",
+      "--namespace",
+      releaseNamespace,
+      `deployment/${releaseName}-${name}`,
+      `--replicas=${replicas}`,
+    ]);
+  const ready = (name: string) =>
+    run("kubectl", [
+      "rollout",
+      "status",
+      "--namespace",
+      releaseNamespace,
+      `deployment/${releaseName}-${name}`,
+      "--timeout=120s",
+    ]);
+
+  test("the API is away: the termination message settles the run, and the output is in the bucket", async () => {
+    await scale("api", 0);
+    try {
+      await ready("api");
+      await ns.startRun("no-api", { task: "echo", payload: { still: "here" } });
+      const status = await ns.finished("no-api", 120_000);
+      expect(status).toMatchObject({ phase: "Completed", output: { still: "here" } });
+      expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual({ still: "here" });
+    } finally {
+      await scale("api", 2);
+      await ready("api");
+    }
+  });
+
+  test("the controller is away: the report settles the run, and the rest follows", async () => {
+    await ns.startRun("no-controller", { task: "sleep", payload: { ms: 4000 } });
+    await ns.phase("no-controller", "Executing");
+    await scale("controller", 0);
+    try {
+      expect(await ns.finished("no-controller")).toMatchObject({
+        phase: "Completed",
+        output: { sleptMs: 4000 },
+      });
+      expect((await ns.runOf("no-controller")).status?.attempts?.[0]?.captured).toBeUndefined();
+    } finally {
+      await scale("controller", 2);
+      await ready("controller");
+    }
+    await ns.captured("no-controller");
+  });
+
+  test("the object store is away: the result is there, the log follows when it is back", async () => {
+    await ns.startRun("no-store", { task: "sleep", payload: { ms: 3000 } });
+    await ns.phase("no-store", "Executing");
+    await scale("objectstore", 0);
+    try {
+      await ns.kubectl(
+        "wait",
+        "--for=jsonpath={.status.phase}=Succeeded",
+        `pod/${await podOf("no-store")}`,
+        "--timeout=100s",
+      );
+    } finally {
+      await scale("objectstore", 1);
+      await ready("objectstore");
+    }
+    expect(await ns.finished("no-store", 120_000)).toMatchObject({
+      phase: "Completed",
+      output: { sleptMs: 3000 },
+    });
+    const status = await ns.captured("no-store", 120_000);
+    expect(status.attempts?.[0]?.logKey).toBeDefined();
+  });
+});

@@ -1,0 +1,221 @@
+/** A run from kubectl apply to its output, of both kinds, well and badly ended. */
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { objectText } from "./support/bucket.ts";
+import { shell, testTask } from "./support/fixtures.ts";
+import { TestNamespace } from "./support/kubectl.ts";
+
+let ns: TestNamespace;
+beforeAll(async () => {
+  ns = await TestNamespace.create("life");
+  await ns.apply(
+    testTask("echo"),
+    testTask("context"),
+    testTask("throws", { retry: { maxAttempts: 2, minTimeoutInMs: 200 } }),
+    testTask("aborts", { retry: { maxAttempts: 3, minTimeoutInMs: 200 } }),
+    testTask("exits"),
+    testTask("uncaught"),
+    testTask("unhandled-rejection"),
+    testTask("bigint-output"),
+    testTask("big-output"),
+    testTask("log-many"),
+  );
+});
+afterAll(() => ns?.remove());
+
+describe("a task", () => {
+  test("gets its payload, and its output is in the bucket and in status", async () => {
+    await ns.startRun("echo", { task: "echo", payload: { name: "Ada", ünicode: ["$(HOME)", "$$"] } });
+    const status = await ns.finished("echo");
+    expect(status).toMatchObject({ phase: "Completed", reason: "Completed", attempt: 1 });
+    expect(status.output).toEqual({ name: "Ada", ünicode: ["$(HOME)", "$$"] });
+    const text = await objectText(status.outputRef?.key);
+    expect(JSON.parse(text)).toEqual(status.output);
+    expect(status.outputRef).toMatchObject({
+      size: Buffer.byteLength(text),
+      sha256: createHash("sha256").update(text).digest("hex"),
+      type: "application/json",
+    });
+  });
+
+  test("gets a payload that is too long for an environment variable", async () => {
+    const text = "x".repeat(100_000);
+    await ns.startRun("long", { task: "echo", payload: { text } });
+    const status = await ns.finished("long");
+    expect(status).toMatchObject({ phase: "Completed" });
+    expect(status.output).toBeUndefined();
+    expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual({ text });
+  });
+
+  test("knows its run", async () => {
+    await ns.startRun("ctx", { task: "context", tags: ["one"], maxDurationSeconds: 60 });
+    const { output } = await ns.finished("ctx");
+    expect(output).toMatchObject({
+      ctx: {
+        task: { id: "context" },
+        attempt: { number: 1 },
+        run: { id: "run_ctx", tags: ["one"], maxDuration: 60, isTest: false },
+        environment: { slug: ns.name },
+      },
+      aborted: false,
+    });
+  });
+
+  test("that throws is tried again, then has Failed with its error", async () => {
+    await ns.startRun("throws", { task: "throws", payload: { message: "no funds" } });
+    const status = await ns.finished("throws");
+    expect(status).toMatchObject({ phase: "Failed", attempt: 2 });
+    expect(status.error).toMatchObject({
+      name: "PaymentError",
+      message: expect.stringContaining("no funds"),
+    });
+    expect(status.attempts?.map((a) => a.outcome)).toEqual(["Failed", "Failed"]);
+  });
+
+  test("that aborts is not tried again", async () => {
+    await ns.startRun("aborts", { task: "aborts" });
+    const status = await ns.finished("aborts");
+    expect(status).toMatchObject({ phase: "Failed", attempt: 1 });
+    expect(status.message).toContain("this account does not exist");
+  });
+
+  test.each([
+    ["exits", { code: 3 }, "PROCESS_EXIT", /exit.*3/],
+    ["uncaught", undefined, "UNCAUGHT_EXCEPTION", /thrown in a timer/],
+    ["unhandled-rejection", undefined, "UNHANDLED_REJECTION", /nobody awaits this/],
+    ["bigint-output", undefined, "OUTPUT_NOT_SERIALIZABLE", /total/],
+  ])("%s ends in a clear error", async (id, payload, code, message) => {
+    await ns.startRun(id, { task: id, payload });
+    const status = await ns.finished(id);
+    expect(status).toMatchObject({ phase: "Failed", error: { code } });
+    expect(status.message).toMatch(message);
+  });
+
+  test("may have an output that is too big for status", async () => {
+    await ns.startRun("big", { task: "big-output", payload: { bytes: 1_000_000 } });
+    const status = await ns.finished("big");
+    expect(status).toMatchObject({ phase: "Completed", outputRef: { size: 1_000_000 } });
+    expect(status.output).toBeUndefined();
+    expect(await objectText(status.outputRef?.key)).toHaveLength(1_000_000);
+  });
+
+  test("has its log in kubectl logs and, whole, in the bucket", async () => {
+    await ns.startRun("logs", { task: "log-many", payload: { lines: 2000 } });
+    const status = await ns.captured("logs");
+    const live = await ns.kubectl("logs", "--selector", "fairlead.dev/run=logs", "--tail=-1");
+    const kept = await objectText(status.attempts?.[0]?.logKey);
+    expect(kept).toBe(live);
+    expect(kept.split("\n").filter((line) => line.startsWith("line "))).toHaveLength(2000);
+  });
+});
+
+describe("a container", () => {
+  test("gets its payload in a variable and answers in its termination message", async () => {
+    const script =
+      'test "$FAIRLEAD_PAYLOAD" = \'{"a":1,"b":2}\' && echo "{\\"n\\": 3}" > /dev/termination-log';
+    await ns.startRun("sum", { payload: { a: 1, b: 2 }, ...shell(script) });
+    const status = await ns.finished("sum");
+    expect(status).toMatchObject({ phase: "Completed", output: { n: 3 } });
+    expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual({ n: 3 });
+  });
+
+  test("gets its payload by URL and answers by a presigned PUT", async () => {
+    // busybox wget can send a body only as POST; nc speaks for itself.
+    const script = [
+      'wget -q -O /tmp/in "$FAIRLEAD_PAYLOAD_URL"',
+      "host=${FAIRLEAD_OUTPUT_URL#http://}; path=/${host#*/}; host=${host%%/*}",
+      "size=$(wc -c < /tmp/in)",
+      '{ printf "PUT %s HTTP/1.1\\r\\nHost: %s\\r\\nContent-Length: %s\\r\\nConnection: close\\r\\n\\r\\n" "$path" "$host" "$size"; cat /tmp/in; } | nc -w 10 "${host%:*}" "${host#*:}" | head -1',
+    ].join("; ");
+    const payload = { text: "y".repeat(70_000) };
+    await ns.startRun("put", { payload, ...shell(script) });
+    const status = await ns.finished("put");
+    expect(status).toMatchObject({ phase: "Completed" });
+    expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual(payload);
+  });
+
+  test("that exits with a code has Failed, with the code and what it said", async () => {
+    await ns.startRun("exit-7", shell('echo "disk is full" > /dev/termination-log; exit 7'));
+    const status = await ns.finished("exit-7");
+    expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", attempt: 1 });
+    expect(status.attempts?.[0]).toMatchObject({ exitCode: 7, outcome: "Failed" });
+    expect(status.message).toBe("The container exited with code 7. It said: disk is full");
+  });
+
+  test("that dies of a signal has Crashed", async () => {
+    await ns.startRun("segv", shell("sh -c 'kill -SEGV $$'; exit $?"));
+    const status = await ns.finished("segv");
+    expect(status).toMatchObject({ phase: "Crashed" });
+    expect(status.message).toContain("SIGSEGV");
+  });
+
+  test("whose termination message was cut off is told of the URL", async () => {
+    await ns.startRun("cut", shell("head -c 5000 /dev/zero | tr '\\0' x > /dev/termination-log"));
+    const status = await ns.finished("cut");
+    expect(status).toMatchObject({ phase: "Failed", reason: "OutputTooLarge" });
+    expect(status.message).toContain("FAIRLEAD_OUTPUT_URL");
+  });
+
+  test("is tried again when the run asks for it", async () => {
+    const script = 'test "$FAIRLEAD_ATTEMPT" = 2 || exit 1; echo "\\"second\\"" > /dev/termination-log';
+    await ns.startRun("again", { maxAttempts: 3, retry: { minTimeoutInMs: 200 }, ...shell(script) });
+    expect(await ns.finished("again")).toMatchObject({ phase: "Completed", attempt: 2, output: "second" });
+  });
+});
+
+describe("what a user sees", () => {
+  test("kubectl get shows task, phase, attempt, reason and age", async () => {
+    await ns.startRun("shown", { task: "echo" });
+    await ns.finished("shown");
+    const [head = "", line = ""] = (await ns.kubectl("get", "frun", "shown")).split("\n");
+    expect(head.split(/\s+/).slice(0, 6)).toEqual(["NAME", "TASK", "PHASE", "ATTEMPT", "REASON", "AGE"]);
+    expect(line.split(/\s+/).slice(0, 5)).toEqual(["shown", "echo", "Completed", "1", "Completed"]);
+  });
+
+  test("kubectl wait returns however a run ended", async () => {
+    await ns.startRun("good", shell("exit 0"));
+    await ns.startRun("bad", shell("exit 1"));
+    await ns.kubectl("wait", "--for=condition=Finished", "taskrun/good", "taskrun/bad", "--timeout=60s");
+    await ns.kubectl("wait", "--for=condition=Complete", "taskrun/good", "--timeout=1s");
+    await ns.kubectl("wait", "--for=condition=Failed", "taskrun/bad", "--timeout=1s");
+    const not = await ns.try("wait", "--for=condition=Complete", "taskrun/bad", "--timeout=1s");
+    expect(not.code).not.toBe(0);
+  });
+
+  test("kubectl describe tells the story in its order", async () => {
+    await ns.startRun("story", { task: "throws" });
+    await ns.finished("story");
+    const story = [
+      "Queued",
+      "Starting",
+      "Started",
+      "AttemptFailed",
+      "Backoff",
+      "Starting",
+      "Started",
+      "AttemptFailed",
+      "Failed",
+    ];
+    await expect
+      .poll(
+        async () => {
+          const text = await ns.kubectl("describe", "taskrun", "story");
+          const rows = text.slice(text.indexOf("\nEvents:")).split("\n").slice(4);
+          return rows.map((row) => row.trim().split(/\s+/)[1]).filter(Boolean);
+        },
+        { timeout: 20_000, interval: 500 },
+      )
+      .toEqual(story);
+  });
+
+  test("kubectl explain describes every field", async () => {
+    const text = await ns.kubectl("explain", "taskrun.spec");
+    for (const field of ["task", "container", "payload", "maxDurationSeconds", "cancelRequested"]) {
+      expect(text).toMatch(new RegExp(`^ {2}${field}\\t`, "m"));
+    }
+    expect(text).not.toContain("<no description>");
+    expect(text.replaceAll(/\s+/g, " ")).toContain(
+      "Default: the Task's, else the chart's maxDurationSeconds, 3600.",
+    );
+  });
+});

@@ -1,0 +1,139 @@
+/** What the API server refuses at once, with a sentence, and what the controller refuses with a reason. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run, tryRun } from "../../hack/lib/exec.ts";
+import { imageOf, shell, testTask } from "./support/fixtures.ts";
+import { type Manifest, TestNamespace, task, taskRun } from "./support/kubectl.ts";
+
+let ns: TestNamespace;
+beforeAll(async () => {
+  ns = await TestNamespace.create("refuse");
+});
+afterAll(() => ns?.remove());
+
+const image = "fairlead.local/x:1";
+const container = { image };
+
+const refused: [string, Manifest, RegExp][] = [
+  [
+    "a typo in a field",
+    taskRun("x", { container, maxDurationSecond: 5 }),
+    /unknown field "spec\.maxDurationSecond"/,
+  ],
+  [
+    "a typo inside",
+    taskRun("x", { container: { image, comand: ["sh"] } }),
+    /unknown field "spec\.container\.comand"/,
+  ],
+  [
+    "a negative duration",
+    taskRun("x", { container, maxDurationSeconds: -1 }),
+    /spec\.maxDurationSeconds.*greater than or equal to 5/,
+  ],
+  [
+    "a text for a number",
+    taskRun("x", { container, maxAttempts: "two" }),
+    /spec\.maxAttempts.*(integer|numeric)/,
+  ],
+  [
+    "both task and container",
+    taskRun("x", { container, task: "t" }),
+    /exactly one of spec\.task .* and spec\.container/,
+  ],
+  ["neither", taskRun("x", {}), /exactly one of spec\.task .* and spec\.container/],
+  ["a name that is too long", taskRun("x".repeat(59), { container }), /at most 58 characters/],
+  ["a date that is none", taskRun("x", { container, delayUntil: "tomorrow" }), /spec\.delayUntil.*date-time/],
+  ["an unknown machine", taskRun("x", { container, machine: "huge" }), /spec\.machine.*supported values/],
+  [
+    "what is still to come",
+    taskRun("x", { container, queue: { name: "q" } }),
+    /queue is not supported in this version/,
+  ],
+  ["a Task without an image", task("x", {}), /exactly one of spec\.image/],
+];
+
+describe("kubectl apply", () => {
+  test.each(refused)("of %s", async (_what, manifest, message) => {
+    expect(await ns.refusal(manifest)).toMatch(message);
+    expect(await ns.get("taskrun", manifest.metadata.name)).toBeUndefined();
+  });
+
+  test.each(refused)("on the server side, strictly, of %s", async (_what, manifest, message) => {
+    const text = await ns.refusal(manifest, "--server-side", "--validate=strict");
+    // The field manager's schema speaks of the field alone: `.spec.maxDurationSecond: field not declared in schema`.
+    const field = /unknown field "(.+?)"/.exec(message.source.replaceAll("\\", ""))?.[1];
+    expect(text).toMatch(
+      field
+        ? new RegExp(`${field.replaceAll(".", "\\.")}.*(not declared|unknown)|unknown field.*${field}`)
+        : message,
+    );
+  });
+
+  test("of a change after creation", async () => {
+    await ns.startRun("fixed", { ...shell("exit 0"), maxDurationSeconds: 10 });
+    const text = await ns.refusal(taskRun("fixed", { ...shell("exit 0"), maxDurationSeconds: 20 }));
+    expect(text).toMatch(/maxDurationSeconds.*(immutable|cannot be changed|create another)/i);
+  });
+});
+
+describe("the controller", () => {
+  test("ends a run whose payload is too large", async () => {
+    const payload = "x".repeat(300 * 1024);
+    const manifest = JSON.stringify(taskRun("large", { payload, container: { image: imageOf("shell") } }));
+    await run("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: manifest });
+    const status = await ns.finished("large");
+    expect(status).toMatchObject({ phase: "Failed", reason: "PayloadTooLarge" });
+    expect(status.message).toContain("spec.payloadRef");
+    expect(await ns.list("jobs", "fairlead.dev/run=large")).toEqual([]);
+  });
+
+  test("takes a payload of just what fits", async () => {
+    const payload = "x".repeat(256 * 1024 - 2);
+    const manifest = JSON.stringify(
+      taskRun("fits", {
+        payload,
+        ...shell('wget -q -O - "$FAIRLEAD_PAYLOAD_URL" | wc -c > /dev/termination-log'),
+      }),
+    );
+    await run("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: manifest });
+    expect(await ns.finished("fits")).toMatchObject({ phase: "Completed", output: 256 * 1024 });
+  });
+
+  test("fails a run whose payload was edited before it started", async () => {
+    await ns.startRun("edited", { payload: { a: 1 }, task: "late" });
+    await ns.until("edited", "waits for its Task", (status) => status.reason === "TaskNotFound");
+    const patch = JSON.stringify({ spec: { payload: { a: 2 } } });
+    await ns.kubectl("patch", "taskrun", "edited", "--type=merge", "-p", patch);
+    await ns.startRun("waits", { task: "late", payload: "right" });
+    await ns.until("waits", "waits for its Task", (status) => status.reason === "TaskNotFound");
+    expect(await ns.kubectl("describe", "taskrun", "waits")).toContain("late");
+
+    // GitOps applies in any order: the Task comes last.
+    await ns.apply(testTask("echo", { id: "late" }));
+    expect(await ns.finished("edited")).toMatchObject({ phase: "Failed", reason: "PayloadChanged" });
+    // The image's task is called `echo`; what matters here is that the run went on.
+    expect(await ns.finished("waits")).toMatchObject({ error: { code: "TASK_NOT_FOUND" } });
+  });
+
+  test("marks the younger of two Tasks with one id", async () => {
+    await ns.apply(testTask("first", { id: "same" }));
+    await ns.kubectl("wait", "--for=condition=Ready", "task/first", "--timeout=30s");
+    await ns.apply(testTask("second", { id: "same" }));
+    await ns.kubectl("wait", "--for=condition=Ready=false", "task/second", "--timeout=30s");
+  });
+
+  test("does not take the Job of somebody else", async () => {
+    const job = {
+      apiVersion: "batch/v1",
+      kind: "Job",
+      metadata: { name: "taken-1" },
+      spec: {
+        suspend: true,
+        template: { spec: { restartPolicy: "Never", containers: [{ name: "c", image }] } },
+      },
+    };
+    await tryRun("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: JSON.stringify(job) });
+    await ns.startRun("taken", shell("exit 0"));
+    expect(await ns.finished("taken")).toMatchObject({ phase: "Failed", reason: "JobNameTaken" });
+    expect(await ns.get("job", "taken-1")).toBeDefined();
+  });
+});

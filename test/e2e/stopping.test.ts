@@ -1,0 +1,168 @@
+/** The kill path, with nothing left behind. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../../hack/lib/wait.ts";
+import { objectText } from "./support/bucket.ts";
+import { shell, testTask } from "./support/fixtures.ts";
+import { TestNamespace } from "./support/kubectl.ts";
+import { processesOf } from "./support/processes.ts";
+
+let ns: TestNamespace;
+beforeAll(async () => {
+  ns = await TestNamespace.create("stop");
+  await ns.apply(
+    ...["ignore-sigterm", "cleanup-in-grace", "blocked-loop", "partial-result"].map((id) => testTask(id)),
+  );
+});
+afterAll(() => ns?.remove());
+
+/** Executing, with at least one process: what "none is left" later is worth something. */
+async function executing(name: string): Promise<void> {
+  await ns.phase(name, "Executing");
+  await waitFor(`a process of ${name}`, () => processesOf(name, ns.name).length > 0, { timeoutMs: 10_000 });
+}
+
+async function noneLeft(name: string): Promise<void> {
+  await waitFor(`no process of ${name}`, () => processesOf(name, ns.name).length === 0, {
+    timeoutMs: 10_000,
+  });
+}
+
+const logOf = async (name: string): Promise<string> =>
+  objectText((await ns.captured(name)).attempts?.[0]?.logKey);
+
+describe("maxDuration", () => {
+  test("a task that ignores SIGTERM is killed after its grace period", async () => {
+    await ns.startRun("ignores", { task: "ignore-sigterm", maxDurationSeconds: 5 });
+    await executing("ignores");
+    const status = await ns.finished("ignores");
+    expect(status).toMatchObject({ phase: "TimedOut", reason: "MaxDurationExceeded", attempt: 1 });
+    expect(status.message).toContain("5 s");
+    await noneLeft("ignores");
+    expect(await logOf("ignores")).toContain("ignoring SIGTERM");
+  });
+
+  test("a task that cleans up has its grace period for it", async () => {
+    await ns.startRun("cleans", {
+      task: "cleanup-in-grace",
+      payload: { cleanupMs: 300 },
+      maxDurationSeconds: 5,
+    });
+    await executing("cleans");
+    expect(await ns.finished("cleans")).toMatchObject({ phase: "TimedOut" });
+    await noneLeft("cleans");
+    const log = await logOf("cleans");
+    expect(log).toContain("stopped: maxDuration");
+    expect(log).toContain("cleaned up in run");
+    expect(log).toContain("\ncleanup\n");
+  });
+
+  test("a task that blocks its event loop is killed all the same", async () => {
+    await ns.startRun("blocks", { task: "blocked-loop", maxDurationSeconds: 5 });
+    await executing("blocks");
+    expect(await ns.finished("blocks")).toMatchObject({ phase: "TimedOut" });
+    await noneLeft("blocks");
+    expect(await logOf("blocks")).toContain("blocking the event loop");
+  });
+
+  test("a result that comes after the stop began does not count", async () => {
+    await ns.startRun("late", { task: "partial-result", maxDurationSeconds: 5 });
+    await executing("late");
+    const status = await ns.finished("late");
+    expect(status.phase).toBe("TimedOut");
+    expect(status.output).toBeUndefined();
+  });
+
+  test("holds for a container too", async () => {
+    await ns.startRun("loops", {
+      ...shell("trap '' TERM; echo working; while :; do sleep 1; done"),
+      maxDurationSeconds: 5,
+      podTemplate: { terminationGracePeriodSeconds: 1 },
+    });
+    await executing("loops");
+    expect(await ns.finished("loops")).toMatchObject({ phase: "TimedOut" });
+    await noneLeft("loops");
+    expect(await logOf("loops")).toBe("working\n");
+  });
+});
+
+describe("cancelRequested", () => {
+  const cancel = (name: string) =>
+    ns.kubectl("patch", "taskrun", name, "--type=merge", "-p", '{"spec":{"cancelRequested":true}}');
+
+  test("stops an executing run, which is told why", async () => {
+    await ns.startRun("cancel", { task: "cleanup-in-grace", payload: {} });
+    await executing("cancel");
+    await cancel("cancel");
+    expect(await ns.finished("cancel")).toMatchObject({ phase: "Canceled", reason: "CancelRequested" });
+    await noneLeft("cancel");
+    const log = await logOf("cancel");
+    expect(log).toContain("stopped: canceled");
+    expect(log).toContain("onCancel");
+  });
+
+  test("ends a run that waits at once", async () => {
+    await ns.startRun("waits", { task: "nobody" });
+    await ns.until("waits", "waits", (status) => status.reason === "TaskNotFound");
+    await cancel("waits");
+    expect(await ns.finished("waits")).toMatchObject({ phase: "Canceled", attempt: 0 });
+  });
+
+  test("ends a delayed run at once", async () => {
+    const delayUntil = new Date(Date.now() + 3_600_000).toISOString();
+    await ns.startRun("delayed", { ...shell("exit 0"), delayUntil });
+    await ns.phase("delayed", "Delayed");
+    await cancel("delayed");
+    expect(await ns.finished("delayed")).toMatchObject({ phase: "Canceled" });
+  });
+
+  test("ends a run whose pod cannot start", async () => {
+    await ns.startRun("stuck", { container: { image: "fairlead.local/nothing:1" } });
+    await ns.until("stuck", "is blocked", (status) => /Image/.test(status.reason ?? ""));
+    await cancel("stuck");
+    expect(await ns.finished("stuck")).toMatchObject({ phase: "Canceled" });
+  });
+
+  test("cannot be taken back, and does nothing to a run that has ended", async () => {
+    await ns.startRun("ended", shell("exit 0"));
+    const before = await ns.finished("ended");
+    await cancel("ended");
+    const undo = await ns.try(
+      "patch",
+      "taskrun",
+      "ended",
+      "--type=merge",
+      "-p",
+      '{"spec":{"cancelRequested":false}}',
+    );
+    expect(undo.stderr).toContain("cannot be taken back");
+    expect((await ns.runOf("ended")).status).toMatchObject({
+      phase: "Completed",
+      finishedAt: before.finishedAt,
+    });
+  });
+});
+
+describe("deletion", () => {
+  test("of the TaskRun takes its Job and its pod along", async () => {
+    await ns.startRun("deleted", { task: "ignore-sigterm" });
+    await executing("deleted");
+    await ns.kubectl("delete", "taskrun", "deleted", "--timeout=30s");
+    await waitFor(
+      "Job and pod are gone",
+      async () =>
+        (await ns.list("jobs", "fairlead.dev/run=deleted")).length === 0 &&
+        (await ns.list("pods", "fairlead.dev/run=deleted")).length === 0,
+      { timeoutMs: 30_000 },
+    );
+    await noneLeft("deleted");
+  });
+});
+
+test("a delayed run starts when its time has come", async () => {
+  const due = Date.now() + 4_000;
+  await ns.startRun("later", { ...shell("exit 0"), delayUntil: new Date(due).toISOString() });
+  await ns.phase("later", "Delayed");
+  const status = await ns.finished("later");
+  expect(status.phase).toBe("Completed");
+  expect(Date.parse(status.queuedAt ?? "")).toBeGreaterThanOrEqual(due);
+});
