@@ -1,8 +1,8 @@
 /**
  * kill -9 of the controller between any two of its writes: whatever was begun is ended once, by the next one.
  *
- * Each round starts a controller that kills itself around its n-th write, lets a fresh set of runs begin, and when it
- * is dead starts one that lives. n rises until a controller lives through all of it: then every write had its turn.
+ * Each round applies a fresh set of runs, starts a controller that kills itself around its n-th write, and when it is
+ * dead starts one that lives. n rises until a controller lives through all of it: then every write had its turn.
  */
 
 import type { V1Job } from "@kubernetes/client-node";
@@ -20,18 +20,28 @@ import {
   startController,
 } from "./support/localController.ts";
 
-let ns: TestNamespace;
-let env: Record<string, string>;
+/** A namespace with a controller of its own; several share the machine's time. */
+interface Lane {
+  ns: TestNamespace;
+  env: Record<string, string>;
+}
+
+const laneCount = 3;
+const lanes: Lane[] = [];
+
 beforeAll(async () => {
-  ns = await TestNamespace.create("crash");
   await pauseRelease();
-  env = await controllerEnvironment(ns.name);
-  // Jobs go as soon as their logs are stored, so that their deletion is among the writes.
-  env.FAIRLEAD_JOB_RETENTION_SECONDS = "0";
+  for (let number = 1; number <= laneCount; number++) {
+    const ns = await TestNamespace.create("crash");
+    await ns.apply(testTask("echo"));
+    // Jobs go as soon as their logs are stored, so that their deletion is among the writes.
+    const env = { ...(await controllerEnvironment(ns.name)), FAIRLEAD_JOB_RETENTION_SECONDS: "0" };
+    lanes.push({ ns, env });
+  }
 });
 afterAll(async () => {
   await resumeRelease();
-  await ns?.remove();
+  for (const { ns } of lanes) await ns.remove();
 });
 
 /** One run of every way through the state machine that is quick. */
@@ -62,47 +72,57 @@ const expected = {
   stops: "Canceled",
 };
 /** More writes than the scenario can need: reached only when it never ends. */
-const roundLimit = 80;
+const roundLimit = 200;
 
-test("every run ends once", { timeout: 15 * 60_000 }, async () => {
-  await ns.apply(testTask("echo"));
+test("every run ends once", { timeout: 12 * 60_000 }, async () => {
+  let next = 1;
   let crashes = 0;
-  for (let n = 1; ; n++) {
-    expect(n, "the controller writes without end").toBeLessThan(roundLimit);
-    const survivedBefore = await round(`${n}-before`, `${n}:before`);
-    const survivedAfter = await round(`${n}-after`, `${n}:after`);
-    crashes += Number(!survivedBefore) + Number(!survivedAfter);
-    if (survivedBefore && survivedAfter) break;
-  }
-  // Five runs: accepted, admitted, Job, started, ended, captured at the least.
-  expect(crashes).toBeGreaterThan(40);
+  let survived = false;
+  const work = async (lane: Lane): Promise<void> => {
+    while (!survived) {
+      const n = next++;
+      expect(n, "the controller writes without end").toBeLessThan(roundLimit);
+      // Before and after by turns: both kill between two writes, the first one with more under way.
+      const crash = `${n}:${n % 2 === 0 ? "before" : "after"}`;
+      if (await round(lane, String(n), crash)) survived = true;
+      else crashes++;
+    }
+  };
+  await Promise.all(lanes.map(work));
+  // Five runs, each accepted, admitted, given a Job, settled and captured at the least.
+  expect(crashes).toBeGreaterThan(25);
 });
 
 /** Whether the controller lived through it. */
-async function round(name: string, crash: string): Promise<boolean> {
+async function round({ ns, env }: Lane, name: string, crash: string): Promise<boolean> {
   await ns.apply(...scenario(name));
-  const doomed = startController({ ...env, FAIRLEAD_CRASH_AT_WRITE: crash });
+  const doomed = startController({
+    ...env,
+    FAIRLEAD_LEASE_NAME: `crash-${ns.name}-${name}`,
+    FAIRLEAD_CRASH_AT_WRITE: crash,
+  });
   const survived = await Promise.race([
-    settled(name, doomed).then(() => true),
+    settled(ns, name, doomed).then(() => true),
     doomed.ended.then(() => false),
   ]);
   if (survived) await doomed.stop();
   else {
     expect(await doomed.ended, doomed.output()).toBe("SIGKILL");
-    const next = startController(env);
+    // A lease of its own: the dead one's would be free only after 15 s.
+    const next = startController({ ...env, FAIRLEAD_LEASE_NAME: `crash-${ns.name}-${name}-next` });
     try {
-      await settled(name, next);
+      await settled(ns, name, next);
     } finally {
       await next.stop();
     }
   }
-  await check(name);
+  await check(ns, name);
   await ns.kubectl("delete", "taskruns", "--all", "--wait=false");
   return survived;
 }
 
 /** Until every run of the round has ended and nothing of it is left to do. */
-async function settled(name: string, controller: LocalController): Promise<void> {
+async function settled(ns: TestNamespace, name: string, controller: LocalController): Promise<void> {
   let over = false;
   controller.ended.then(() => {
     over = true;
@@ -112,20 +132,20 @@ async function settled(name: string, controller: LocalController): Promise<void>
     `the runs of round ${name} settle`,
     async () => {
       if (over) return true;
-      const runs = (await runsOf(name)).map(({ metadata, status }) => {
+      const runs = (await runsOf(ns, name)).map(({ metadata, status }) => {
         const done = isTerminal(status?.phase) && (status?.attempts ?? []).every((a) => a.captured);
         return { done, text: `${metadata.name}: ${status?.phase} ${status?.reason} ${status?.message}` };
       });
       last = runs.filter(({ done }) => !done).map(({ text }) => text);
-      const jobs = last.length === 0 ? await jobsOf(name) : [];
+      const jobs = last.length === 0 ? await jobsOf(ns, name) : [];
       return runs.length === Object.keys(expected).length && last.length === 0 && jobs.length === 0;
     },
     { timeoutMs: 60_000, intervalMs: 200, describe: () => `${last.join("\n")}\n${controller.output()}` },
   );
 }
 
-async function check(name: string): Promise<void> {
-  for (const { metadata, status } of await runsOf(name)) {
+async function check(ns: TestNamespace, name: string): Promise<void> {
+  for (const { metadata, status } of await runsOf(ns, name)) {
     const kind = metadata.name.slice(0, metadata.name.indexOf("-")) as keyof typeof expected;
     expect(status?.phase, `${metadata.name}: ${status?.message}`).toBe(expected[kind]);
     const numbers = status?.attempts?.map((a) => a.number) ?? [];
@@ -135,13 +155,13 @@ async function check(name: string): Promise<void> {
   }
 }
 
-async function runsOf(name: string): Promise<TaskRun[]> {
+async function runsOf(ns: TestNamespace, name: string): Promise<TaskRun[]> {
   const text = await ns.kubectl("get", "taskruns", "-o", "json");
   const { items } = JSON.parse(text) as { items: TaskRun[] };
   return items.filter((run) => run.metadata.name.endsWith(`-${name}`) && !run.metadata.deletionTimestamp);
 }
 
-async function jobsOf(name: string): Promise<V1Job[]> {
+async function jobsOf(ns: TestNamespace, name: string): Promise<V1Job[]> {
   const text = await ns.kubectl("get", "jobs", "-o", "json");
   const { items } = JSON.parse(text) as { items: V1Job[] };
   return items.filter((job) => job.metadata?.labels?.["fairlead.dev/run"]?.endsWith(`-${name}`));

@@ -4,7 +4,7 @@ import { run } from "../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import type { TaskRunStatus } from "../../operator/src/model/resources.ts";
 import { objectText } from "./support/bucket.ts";
-import { shell, testTask } from "./support/fixtures.ts";
+import { imageOf, shell, testTask } from "./support/fixtures.ts";
 import { TestNamespace } from "./support/kubectl.ts";
 
 let ns: TestNamespace;
@@ -41,9 +41,9 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     ],
     [
       "a ConfigMap that is not there",
-      { container: { image: "x", envFrom: [{ configMapRef: { name: "none" } }] } },
-      /CreateContainerConfigError|Image/,
-      /none|x/,
+      { container: { image: imageOf("shell"), envFrom: [{ configMapRef: { name: "no-such-map" } }] } },
+      /CreateContainerConfigError/,
+      /no-such-map/,
     ],
   ];
 

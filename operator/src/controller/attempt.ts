@@ -86,7 +86,7 @@ async function followPod(
   const seen = observePod(pod);
   switch (seen.state) {
     case "pending": {
-      const late = await startTimeout(deps, run, attempt, program, seen.blocked);
+      const late = await startTimeout(deps, run, attempt, program, seen.blocked, seen.waiting);
       if (late || !seen.blocked) return late;
       return applyRunEvent(deps, run, { type: "StartBlocked", attempt: attempt.number, ...seen.blocked });
     }
@@ -295,6 +295,7 @@ async function startTimeout(
   attempt: Attempt,
   program: Program,
   blocked?: { reason: string; message: string },
+  waiting?: string,
 ): Promise<CachedRun | undefined> {
   const due = Date.parse(attempt.admittedAt) + program.startTimeoutSeconds * 1000;
   if (deps.clock() < due) {
@@ -304,7 +305,7 @@ async function startTimeout(
   const last = run.status?.reason === "Admitted" ? undefined : run.status;
   const why = blocked ?? {
     reason: last?.reason ?? "StartTimeout",
-    message: last?.message ?? "No reason is known.",
+    message: last?.message ?? stillWaiting(waiting),
   };
   const message = `Not started within startTimeoutSeconds, ${program.startTimeoutSeconds} s. ${why.message}`;
   return applyRunEvent(deps, run, {
@@ -314,6 +315,11 @@ async function startTimeout(
     message,
   });
 }
+
+const stillWaiting = (waiting: string | undefined): string =>
+  waiting
+    ? `The pod gives no reason; it is ${waiting}.`
+    : "There is no pod, and no reason for that is known.";
 
 async function maxDuration(
   deps: RunDeps,

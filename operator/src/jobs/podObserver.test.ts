@@ -20,20 +20,24 @@ const disrupted = (reason: string) => ({
 
 describe("observePod", () => {
   test("a new pod is pending", () => {
-    expect(observePod(pod({ phase: "Pending" }))).toEqual({ state: "pending", blocked: undefined });
+    expect(observePod(pod({ phase: "Pending" }))).toEqual({
+      state: "pending",
+      blocked: undefined,
+      waiting: "Pending",
+    });
   });
 
   test.each(["ImagePullBackOff", "CreateContainerConfigError", "ErrImageNeverPull"])(
     "%s blocks",
     (reason) => {
       const seen = observePod(pod({ phase: "Pending", ...main({ waiting: { reason, message: "why" } }) }));
-      expect(seen).toEqual({ state: "pending", blocked: { reason, message: "why" } });
+      expect(seen).toEqual({ state: "pending", blocked: { reason, message: "why" }, waiting: reason });
     },
   );
 
   test("ContainerCreating passes by itself", () => {
     const seen = observePod(pod({ phase: "Pending", ...main({ waiting: { reason: "ContainerCreating" } }) }));
-    expect(seen).toEqual({ state: "pending", blocked: undefined });
+    expect(seen).toEqual({ state: "pending", blocked: undefined, waiting: "ContainerCreating" });
   });
 
   test("an unschedulable pod tells why", () => {
@@ -43,6 +47,7 @@ describe("observePod", () => {
     expect(observePod(pod({ phase: "Pending", conditions }))).toEqual({
       state: "pending",
       blocked: { reason: "Unschedulable", message: "0/1 nodes" },
+      waiting: "Pending",
     });
   });
 
@@ -102,7 +107,10 @@ describe("observePod", () => {
     ["before it ended: it was taken away", "2026-01-01T00:00:08Z", { reason: "PodDeleted" }],
     ["after it ended: its result is its own", "2026-01-01T00:00:06Z", undefined],
   ])("deleted %s", (_what, finishedAt, disruption) => {
-    const status = { phase: "Failed", ...main({ terminated: { exitCode: 137, reason: "Error", finishedAt } }) };
+    const status = {
+      phase: "Failed",
+      ...main({ terminated: { exitCode: 137, reason: "Error", finishedAt } }),
+    };
     // Deleted at second 7, with 30 s to end.
     const metadata = { deletionTimestamp: "2026-01-01T00:00:37Z", deletionGracePeriodSeconds: 30 };
     const seen = observePod(pod(status, metadata));

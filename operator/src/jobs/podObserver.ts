@@ -8,8 +8,8 @@ import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 import { containerName } from "./jobBuilder.ts";
 
 export type Observation =
-  /** Not running yet. `blocked`: will not start without help (image pull, unschedulable, bad config). */
-  | { state: "pending"; blocked?: { reason: string; message: string } }
+  /** Not running yet. `blocked`: will not start without help (image pull, unschedulable, bad config). `waiting`: where it is. */
+  | { state: "pending"; blocked?: { reason: string; message: string }; waiting: string }
   | { state: "running"; startedAt: string }
   /** The container is gone for good. */
   | { state: "ended"; end: ContainerEnd }
@@ -56,7 +56,8 @@ export function observePod(pod: V1Pod): Observation {
   }
   const startedAt = iso(container?.state?.running?.startedAt);
   if (startedAt) return { state: "running", startedAt };
-  return { state: "pending", blocked: blockOf(pod, container) };
+  const waiting = container?.state?.waiting?.reason ?? status?.phase ?? "Pending";
+  return { state: "pending", blocked: blockOf(pod, container), waiting };
 }
 
 function endOf(
