@@ -7,7 +7,9 @@
 
 import type { V1Job } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { run } from "../../hack/lib/exec.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
+import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { isTerminal } from "../../operator/src/model/phase.ts";
 import type { TaskRun } from "../../operator/src/model/resources.ts";
 import { shell, testTask } from "./support/fixtures.ts";
@@ -40,6 +42,8 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
+  const leases = ["delete", "leases", "--namespace", releaseNamespace, "--field-selector"];
+  await run("kubectl", [...leases, `metadata.name!=${releaseName}-controller`]);
   await resumeRelease();
   for (const { ns } of lanes) await ns.remove();
 });
