@@ -27,14 +27,18 @@ ensureDependencies();
 runScript();
 
 function ensureDependencies() {
-  const stamp = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const stamp = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   const node = join(modules, ".bin", "node");
   if (existsSync(node) && existsSync(stampFile) && readFileSync(stampFile, "utf8").trim() === stamp) return;
   // After `npm install X` the packages are there already, only the stamp is old.
   if (!existsSync(node) || !isInstalled()) {
     console.error("Installing the dependencies (npm ci), once per change of package-lock.json …");
     // npm must not run on the Node that it is about to delete.
-    const path = (process.env.PATH ?? "").split(delimiter).filter((dir) => resolve(dir) !== join(modules, ".bin"));
+    const path = (process.env.PATH ?? "")
+      .split(delimiter)
+      .filter((dir) => resolve(dir) !== join(modules, ".bin"));
     const result = spawnSync("npm", ["ci", "--no-fund", "--no-audit"], {
       cwd: root,
       stdio: ["ignore", 2, 2],

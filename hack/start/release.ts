@@ -28,7 +28,8 @@ export async function installRelease(set: readonly string[] = []): Promise<void>
     await unlock();
     const first = await tryRun("helm", command);
     if (first.code === 0) return;
-    if (!/StatefulSet\.apps .* is invalid: spec: Forbidden/.test(first.stderr)) throw new ExecError("helm upgrade", first);
+    if (!/StatefulSet\.apps .* is invalid: spec: Forbidden/.test(first.stderr))
+      throw new ExecError("helm upgrade", first);
     // A release of an earlier work tree whose volumes were declared otherwise: its pods and volumes stay.
     const sets = ["--selector", `app.kubernetes.io/instance=${releaseName}`, "--cascade=orphan"];
     await run("kubectl", ["delete", "statefulset", "--namespace", releaseNamespace, ...sets]);

@@ -57,27 +57,36 @@ export async function followRun(
 export async function readOutput(kubeconfig: string, ref: OutputRef | undefined): Promise<string> {
   if (!ref) throw new Error("the run has no output");
   const client = clientOf(kubeconfig);
-  const forward = spawn("kubectl", [
-    ...["port-forward", "--namespace", releaseNamespace, `service/${releaseName}-objectstore`, ":7070"],
-  ]);
   try {
     const secret = await client.get(Secrets, releaseNamespace, `${releaseName}-objectstore`);
     const decode = (key: string) => Buffer.from(secret?.data?.[key] ?? "", "base64").toString();
-    const store = new ObjectStore({
-      s3: {
-        endpoint: `http://127.0.0.1:${await forwardedPort(forward)}`,
-        bucket: "fairlead",
-        region: "us-east-1",
-        forcePathStyle: true,
-      },
-      credentials: { accessKeyId: decode("accessKeyId"), secretAccessKey: decode("secretAccessKey") },
+    return await withForward("objectstore", 7070, async (endpoint) => {
+      const store = new ObjectStore({
+        s3: { endpoint, bucket: "fairlead", region: "us-east-1", forcePathStyle: true },
+        credentials: { accessKeyId: decode("accessKeyId"), secretAccessKey: decode("secretAccessKey") },
+      });
+      const object = await store.get(ref.key, { maxBytes: outputBytes });
+      if (!object) throw new Error(`the bucket has no object ${ref.key}`);
+      return Buffer.from(object.body).toString("utf8");
     });
-    const object = await store.get(ref.key, { maxBytes: outputBytes });
-    if (!object) throw new Error(`the bucket has no object ${ref.key}`);
-    return Buffer.from(object.body).toString("utf8");
+  } finally {
+    await client.close();
+  }
+}
+
+/** Work with a Service of the release at an address of this machine, for as long as it takes. */
+export async function withForward<T>(
+  component: string,
+  port: number,
+  work: (url: string) => Promise<T>,
+): Promise<T> {
+  const forward = spawn("kubectl", [
+    ...["port-forward", "--namespace", releaseNamespace, `service/${releaseName}-${component}`, `:${port}`],
+  ]);
+  try {
+    return await work(`http://127.0.0.1:${await forwardedPort(forward)}`);
   } finally {
     forward.kill();
-    await client.close();
   }
 }
 

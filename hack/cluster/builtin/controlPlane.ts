@@ -187,7 +187,7 @@ export function kubeProxyArgs({ plan, paths }: Cluster, node: string): string[] 
 }
 
 function corednsSpec(
-  { plan, paths }: Cluster,
+  { paths }: Cluster,
   spec: (name: ControlPlaneProcess, args: string[], inputs?: string[]) => ProcessSpec,
 ): ProcessSpec {
   const text = `.:53 {

@@ -10,13 +10,16 @@
  *   Stopping   stop the container, wait until it is gone            → stop.ts
  *   finished   capture logs, remove Jobs                            → capture.ts
  */
+
+import type { RunEvent } from "../model/event.ts";
 import { isFinished } from "../model/phase.ts";
 import type { TaskRun } from "../model/resources.ts";
+import { transition } from "../model/transition.ts";
 import { admit, forget, leaveSlot } from "./admit.ts";
 import { applyRunEvent } from "./apply.ts";
 import { followAttempt } from "./attempt.ts";
 import { captureAttempts } from "./capture.ts";
-import { type CachedRun, type Deps, keyOf, splitKey } from "./deps.ts";
+import { type CachedRun, type Deps, isoNow, keyOf, splitKey } from "./deps.ts";
 import { payloadProblem } from "./payload.ts";
 import { stopAttempt } from "./stop.ts";
 import type { Versions } from "./versions.ts";
@@ -69,10 +72,17 @@ async function advance(deps: RunDeps, run: CachedRun): Promise<CachedRun | undef
   }
 }
 
+/** Accepts the run and, when it can start at once, admits it with the same write. */
 async function accept(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
   const problem = payloadProblem(run);
   if (problem) return applyRunEvent(deps, run, { type: "Rejected", ...problem });
-  return applyRunEvent(deps, run, { type: "Accepted", payloadDigest: run.payload?.sha256 });
+  const accepted: RunEvent = { type: "Accepted", payloadDigest: run.payload?.sha256 };
+  const next = transition(run, accepted, isoNow(deps));
+  if ("status" in next && next.status.phase === "Queued") {
+    const further = await admit(deps, { ...run, status: next.status });
+    if (further) return further;
+  }
+  return applyRunEvent(deps, run, accepted);
 }
 
 async function checkDelay(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined> {

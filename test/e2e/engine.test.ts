@@ -1,0 +1,115 @@
+/** `/engine/v1` as a container reaches it: what it refuses, and that a report settles a run once. */
+import type { V1Pod } from "@kubernetes/client-node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { withForward } from "../../hack/start/run.ts";
+import { objectText } from "./support/bucket.ts";
+import { shell } from "./support/fixtures.ts";
+import { TestNamespace } from "./support/kubectl.ts";
+
+let ns: TestNamespace;
+let token: string;
+let podUid: string;
+beforeAll(async () => {
+  ns = await TestNamespace.create("engine");
+  await ns.startRun("held", { ...shell("sleep 600"), podTemplate: { terminationGracePeriodSeconds: 1 } });
+  await ns.phase("held", "Executing");
+  const [pod] = await ns.list<V1Pod>("pods", "fairlead.dev/run=held");
+  token = pod?.spec?.containers[0]?.env?.find((e) => e.name === "FAIRLEAD_RUN_TOKEN")?.value ?? "";
+  podUid = pod?.metadata?.uid ?? "";
+});
+afterAll(() => ns?.remove());
+
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  bearer = token,
+): Promise<{ status: number; body: { error?: string; phase?: string; url?: string; key?: string } }> {
+  return withForward("api", 80, async (url) => {
+    const answer = await fetch(`${url}/engine/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${bearer}`, "content-type": "application/json" },
+      body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: text === "" ? {} : JSON.parse(text) };
+  });
+}
+
+const report = (over: object = {}) => ({
+  v: 1,
+  attempt: 1,
+  podUid,
+  outcome: "completed",
+  output: { type: "application/json", size: 8, data: '{"n": 1}' },
+  startedAt: new Date().toISOString(),
+  finishedAt: new Date().toISOString(),
+  ...over,
+});
+
+describe("refuses", () => {
+  test("a token that is not ours", async () => {
+    const forged = `${token.slice(0, -4)}AAAA`;
+    expect((await call("GET", "/attempt", undefined, forged)).status).toBe(401);
+    expect((await call("GET", "/attempt", undefined, "")).status).toBe(401);
+  });
+
+  test.each<[string, string, () => unknown, number, string]>([
+    ["text that is no JSON", "/attempt/report", () => "{", 400, "JSON"],
+    ["a report without an outcome", "/attempt/report", () => report({ outcome: undefined }), 400, "outcome"],
+    ["a report on another attempt", "/attempt/report", () => report({ attempt: 2 }), 400, "attempt"],
+    ["another pod's report", "/attempt/report", () => report({ podUid: "other" }), 409, "not under way"],
+    [
+      "somebody else's object as output",
+      "/attempt/report",
+      () => report({ output: { type: "text/plain", size: 1, key: "ns/other/secret" } }),
+      400,
+      "output.key",
+    ],
+    [
+      "an output that is too big",
+      "/attempt/output",
+      () => ({ podUid, size: 2 ** 30, type: "text/plain" }),
+      413,
+      "size",
+    ],
+    [
+      "a body that is too big",
+      "/attempt/report",
+      () => report({ junk: "x".repeat(100_000) }),
+      413,
+      "too large",
+    ],
+    ["a start without a time", "/attempt/start", () => ({ podUid, startedAt: "now" }), 400, "startedAt"],
+    ["an unknown path", "/attempts", () => ({}), 404, "/engine/v1/attempts"],
+  ])("%s", async (_what, path, body, status, message) => {
+    const answer = await call("POST", path, body());
+    expect(answer.body.error).toContain(message);
+    expect(answer.status).toBe(status);
+    expect((await ns.runOf("held")).status?.phase).toBe("Executing");
+  });
+});
+
+test("answers with the phase, and with an URL that takes the output", async () => {
+  expect(await call("GET", "/attempt")).toMatchObject({ status: 200, body: { phase: "Executing" } });
+  const answer = await call("POST", "/attempt/output", { podUid, size: 2, type: "text/plain" });
+  expect(answer.body.key).toMatch(new RegExp(`^ns/${ns.name}/runs/held\\..*/attempts/1\\.${podUid}/output$`));
+  expect(answer.body.url).toContain("X-Amz-Signature");
+});
+
+test("a report settles the run once, and its output is in the bucket", async () => {
+  expect((await call("POST", "/attempt/report", report())).status).toBe(204);
+  const status = await ns.finished("held");
+  expect(status).toMatchObject({ phase: "Completed", output: { n: 1 } });
+  expect(await objectText(status.outputRef?.key)).toBe('{"n": 1}');
+  const late = await call(
+    "POST",
+    "/attempt/report",
+    report({ output: { type: "application/json", size: 1, data: "2" } }),
+  );
+  expect(late.status).toBe(409);
+  expect((await ns.runOf("held")).status?.output).toEqual({ n: 1 });
+  expect(await objectText(status.outputRef?.key)).toBe('{"n": 1}');
+  // It sleeps on after its report: it is stopped, and its log captured.
+  await ns.captured("held", 90_000);
+});
