@@ -28,10 +28,7 @@ const external = {
     existingSecret: "my-s3",
   },
 };
-const withoutPersistence = {
-  redis: { persistence: { enabled: false } },
-  objectStore: { persistence: { enabled: false } },
-};
+const withoutPersistence = { persistence: { enabled: false } };
 /** Values that change which resources there are. */
 const variants: [string, Values][] = [
   ["no values", {}],
@@ -119,7 +116,7 @@ describe("with no values", () => {
 
   it("tells what to type next", async () => {
     const text = await notes();
-    for (const part of ["kubectl apply", "condition=Finished", "secret fairlead-api-key", "port-forward"]) {
+    for (const part of ["kubectl apply", "condition=Finished", "kubectl wait", "helm test"]) {
       expect(text).toContain(part);
     }
     expect(text).not.toContain("WARNING");
@@ -215,7 +212,6 @@ describe("parts", () => {
     expect(config.createSecrets).toEqual([]);
     const redis = onlyContainer(podTemplate(manifests, "StatefulSet fairlead-redis"));
     expect(redis.env?.[0]?.valueFrom?.secretKeyRef).toEqual({ name: "my-redis", key: "password" });
-    expect(await notes({ apiKey: { existingSecret: "my-key" } })).toContain("secret my-key");
   });
 
   it("keeps nothing on disk without persistence, and warns", async () => {
@@ -225,8 +221,8 @@ describe("parts", () => {
       expect(podTemplate(manifests, name).spec.volumes).toContainEqual({ name: "data", emptyDir: {} });
     }
     const text = await notes(withoutPersistence);
-    expect(text).toContain("WARNING: redis.persistence.enabled=false");
-    expect(text).toContain("WARNING: objectStore.persistence.enabled=false");
+    expect(text).toContain("WARNING: persistence.enabled=false. Payloads");
+    expect(text).toContain("Redis forgets");
   });
 
   it("asks for volumes of the size and class that were given, and keeps them at uninstall", async () => {

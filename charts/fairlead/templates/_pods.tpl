@@ -73,7 +73,7 @@ The volume `data` and the claim behind it, which stays at `helm uninstall`. Both
 template of its StatefulSet, as an upgrade could not change that one.
 */}}
 {{- define "fairlead.dataVolume" -}}
-{{- if .part.values.persistence.enabled -}}
+{{- if .part.root.Values.persistence.enabled -}}
 - { name: data, persistentVolumeClaim: { claimName: {{ .name }} } }
 {{- else -}}
 - { name: data, emptyDir: {} }
@@ -82,7 +82,7 @@ template of its StatefulSet, as an upgrade could not change that one.
 
 {{- define "fairlead.claim" -}}
 {{- with .part.values.persistence }}
-{{- if .enabled }}
+{{- if $.part.root.Values.persistence.enabled }}
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
