@@ -76,8 +76,22 @@ test("uninstalled, with runs under way, nothing hangs; the CRDs and their data s
     "name",
   ]);
   expect(crds.stdout.trim().split("\n")).toHaveLength(2);
+});
 
-  // In the same emptiness: a release that may only touch one namespace, and forgets with its pods.
+test("a release that may only touch one namespace, and forgets with its pods", async () => {
+  // Two that see the same namespace would both run what is in it.
+  const { stdout } = await run("helm", ["list", "--all-namespaces", "--short"]);
+  if (stdout.split("\n").includes(releaseName)) {
+    await run("helm", [
+      "uninstall",
+      releaseName,
+      "--namespace",
+      releaseNamespace,
+      "--wait",
+      "--timeout",
+      "3m",
+    ]);
+  }
   const only = await TestNamespace.create("only");
   const other = await TestNamespace.create("other");
   const install = [
@@ -112,5 +126,5 @@ test("uninstalled, with runs under way, nothing hangs; the CRDs and their data s
   expect(await only.finished("here")).toMatchObject({ phase: "Completed" });
   expect((await other.runOf("elsewhere")).status).toBeUndefined();
   await run("helm", ["uninstall", "small", "--namespace", only.name, "--wait", "--timeout", "3m"]);
-  await run("kubectl", ["delete", "namespace", only.name, other.name, "--timeout=120s"]);
+  await Promise.all([only.remove(), other.remove()]);
 });

@@ -19,7 +19,7 @@ import type { Attempt, TaskRun } from "../model/resources.ts";
 import { retryPolicy } from "../model/retry.ts";
 import { containerOutputKey } from "../storage/layout.ts";
 import { storeReportOutput } from "../storage/reportOutput.ts";
-import { slotConfirmed, taskOf } from "./admit.ts";
+import { taskOf } from "./admit.ts";
 import { applyRunEvent } from "./apply.ts";
 import { containerOutput } from "./containerOutput.ts";
 import { type CachedRun, keyOf } from "./deps.ts";
@@ -189,7 +189,7 @@ async function createJob(
 ): Promise<CachedRun | undefined> {
   const late = await startTimeout(deps, run, attempt, program);
   if (late) return late;
-  if (!(await slotConfirmed(deps, run))) {
+  if (!(await deps.slots.confirm(run))) {
     return applyRunEvent(deps, run, { type: "SlotLost", attempt: attempt.number });
   }
   const { namespace } = run.metadata;

@@ -15,12 +15,13 @@ import { Informer } from "../kube/informer.ts";
 import { Jobs, Pods, type Resource, TaskRuns, Tasks } from "../kube/resources.ts";
 import { WorkQueue } from "../kube/workQueue.ts";
 import type { Task } from "../model/resources.ts";
-import type { Admission } from "../queue/admission.ts";
+import type { Admission, Grant } from "../queue/admission.ts";
 import type { RunTokens } from "../runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { onGrant, taskIndex } from "./admit.ts";
+import { taskIndex } from "./admit.ts";
 import type { CachedRun } from "./deps.ts";
 import { withoutPayload } from "./payload.ts";
+import { Slots } from "./slots.ts";
 import { storyOf } from "./story.ts";
 import { reconcileTask } from "./taskReconciler.ts";
 import { type RunDeps, reconcileTaskRun } from "./taskRunReconciler.ts";
@@ -35,6 +36,8 @@ export interface ControllerOptions {
   metrics: Registry;
   log: Logger;
 }
+
+type Informers = "runs" | "tasks" | "jobs" | "pods";
 
 /** Runs reconciled at once; each step is a request or two. */
 const concurrency = 16;
@@ -57,10 +60,11 @@ export class Controller {
     this.#measure(options.metrics);
   }
 
-  #core({ client }: ControllerOptions): Pick<RunDeps, "queue" | "versions" | "clock" | "random"> {
+  #core({ client, admission }: ControllerOptions): Omit<RunDeps, keyof ControllerOptions | Informers> {
     return {
       queue: this.#newQueue("run", (key) => reconcileTaskRun(this.#deps, key)),
       versions: new Versions(client),
+      slots: new Slots(admission),
       clock: Date.now,
       random: Math.random,
     };
@@ -74,9 +78,14 @@ export class Controller {
 
   /** The leader's work, until the signal is aborted. */
   async lead(signal: AbortSignal): Promise<void> {
-    const { runs, tasks, queue, admission } = this.#deps;
+    const { runs, tasks, queue, admission, slots } = this.#deps;
     await this.sync(signal);
-    await admission.start((grant) => onGrant(this.#deps, grant), signal);
+    slots.clear();
+    const onGrant = (grant: Grant): void => {
+      slots.onGrant(grant);
+      queue.add(`${grant.namespace}/${grant.name}`);
+    };
+    await admission.start(onGrant, signal);
     this.#leading = true;
     try {
       for (const task of tasks.list()) this.#taskQueue.add(keyOf(task));
@@ -130,15 +139,18 @@ export class Controller {
       const run = labels?.[runLabel];
       return run ? [`${namespace}/${run}/${labels?.[attemptLabel]}`] : [];
     });
+    // Those who stand by keep no queue: a leader begins with every key.
     runs.on("change", (key, before, after) => {
+      if (!this.#leading) return;
       queue.add(key);
-      if (this.#leading && after)
-        this.#tell(before?.metadata.uid === after.metadata.uid ? before : undefined, after);
+      if (after) this.#tell(before?.metadata.uid === after.metadata.uid ? before : undefined, after);
     });
-    tasks.on("change", (key) => this.#taskQueue.add(key));
+    tasks.on("change", (key) => {
+      if (this.#leading) this.#taskQueue.add(key);
+    });
     const ofRun = (_key: string, before: V1Job | V1Pod | undefined, after: V1Job | V1Pod | undefined) => {
       const { namespace, labels } = (after ?? before)?.metadata ?? {};
-      if (labels?.[runLabel]) queue.add(`${namespace}/${labels[runLabel]}`);
+      if (this.#leading && labels?.[runLabel]) queue.add(`${namespace}/${labels[runLabel]}`);
     };
     jobs.on("change", ofRun);
     pods.on("change", ofRun);
@@ -189,11 +201,7 @@ export class Controller {
 const keyOf = (object: { metadata: { namespace: string; name: string } }): string =>
   `${object.metadata.namespace}/${object.metadata.name}`;
 
-function informersOf(
-  client: KubeClient,
-  config: Config,
-  log: Logger,
-): Pick<RunDeps, "runs" | "tasks" | "jobs" | "pods"> {
+function informersOf(client: KubeClient, config: Config, log: Logger): Pick<RunDeps, Informers> {
   const scope = { namespaces: config.watchNamespaces, log };
   const managed = { ...scope, labelSelector: managedSelector };
   return {

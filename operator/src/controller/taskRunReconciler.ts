@@ -15,17 +15,19 @@ import type { RunEvent } from "../model/event.ts";
 import { isFinished } from "../model/phase.ts";
 import type { TaskRun } from "../model/resources.ts";
 import { transition } from "../model/transition.ts";
-import { admit, forget, leaveSlot } from "./admit.ts";
+import { admit } from "./admit.ts";
 import { applyRunEvent } from "./apply.ts";
 import { followAttempt } from "./attempt.ts";
 import { captureAttempts } from "./capture.ts";
 import { type CachedRun, type Deps, isoNow, keyOf, splitKey } from "./deps.ts";
 import { payloadProblem } from "./payload.ts";
+import type { Slots } from "./slots.ts";
 import { stopAttempt } from "./stop.ts";
 import type { Versions } from "./versions.ts";
 
 export interface RunDeps extends Deps {
   versions: Versions;
+  slots: Slots;
 }
 
 /** Steps that one reconciliation may take before it yields to other keys. */
@@ -34,10 +36,10 @@ const stepLimit = 8;
 export async function reconcileTaskRun(deps: RunDeps, key: string): Promise<void> {
   const [namespace, name] = splitKey(key);
   let run = deps.runs.get(namespace, name);
-  if (!run || run.metadata.deletionTimestamp) return forget(deps, namespace, name);
+  if (!run || run.metadata.deletionTimestamp) return deps.slots.forget(namespace, name);
   for (let step = 0; step < stepLimit; step++) {
     const next = await advance(deps, run);
-    await leaveSlot(deps, next ?? run);
+    await deps.slots.leave(next ?? run);
     if (!next) return;
     run = next;
   }
