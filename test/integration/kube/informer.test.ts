@@ -7,6 +7,7 @@ import {
   ConfigMaps,
   configMap,
   inParallel,
+  newKind,
   quiet,
   type TestNamespace,
   testNamespace,
@@ -56,8 +57,9 @@ function follow(
   client: KubeClient,
   namespace: string | undefined,
   options: Partial<InformerOptions<V1ConfigMap>> = {},
+  resource = ConfigMaps,
 ) {
-  const informer = new Informer<V1ConfigMap>(client, ConfigMaps, {
+  const informer = new Informer<V1ConfigMap>(client, resource, {
     namespace,
     labelSelector,
     log: quiet,
@@ -77,9 +79,13 @@ function follow(
   return { informer, replayed, broken, stop, synced: informer.start(stop.signal) };
 }
 
-async function truth(client: KubeClient, namespace: string): Promise<Record<string, string>> {
+async function truth(
+  client: KubeClient,
+  namespace: string,
+  resource = ConfigMaps,
+): Promise<Record<string, string>> {
   const all: Record<string, string> = {};
-  for await (const object of client.listAll(ConfigMaps, namespace, { labelSelector })) {
+  for await (const object of client.listAll(resource, namespace, { labelSelector })) {
     all[`${namespace}/${object.metadata?.name}`] = object.metadata?.resourceVersion ?? "";
   }
   return all;
@@ -136,25 +142,32 @@ describe("watches that end", () => {
 
   test("because their place is too old: 410 from the API server means a new list, with the deletions", async () => {
     const { name, client } = await ownNamespace();
-    await inParallel(5, 5, (i) => client.create(ConfigMaps, name, configMap(`c${i}`)));
+    const { resource, remove } = await newKind(client);
+    const thing = (i: number) => ({
+      ...configMap(`c${i}`),
+      apiVersion: `${resource.group}/v1`,
+      kind: "Thing",
+    });
+    await inParallel(5, 5, (i) => client.create(resource, name, thing(i)));
     let lists = 0;
     let watches = 0;
     const forgetful = listening(client, {
       onPage: () => lists++,
-      // The second watch asks for events that the API server forgot long ago.
+      // The second watch asks for events from before the API server watched this kind.
       onWatch: (options) => (++watches === 2 ? { ...options, resourceVersion: "1" } : options),
     });
     const logged: string[] = [];
     const log = { ...quiet, info: (_context: object, text: string) => logged.push(text) } as never;
-    const { informer, synced, broken } = follow(forgetful, name, { watchSeconds: 1, log });
+    const { informer, synced, broken } = follow(forgetful, name, { watchSeconds: 1, log }, resource);
     await synced;
-    await client.delete(ConfigMaps, name, "c1");
+    await client.delete(resource, name, "c1");
     await until("the new list", () => lists === 2);
-    await client.create(ConfigMaps, name, configMap("later"));
-    await until("a change after it", () => informer.get(name, "later") !== undefined);
-    expect(contents(informer)).toEqual(await truth(client, name));
+    await client.create(resource, name, thing(9));
+    await until("a change after it", () => informer.get(name, "c9") !== undefined);
+    expect(contents(informer)).toEqual(await truth(client, name, resource));
     expect(broken).toEqual([]);
     expect(logged).toEqual(["a watch expired; listing again"]);
+    await remove();
   });
 });
 

@@ -8,7 +8,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { KubeConfig, type V1ConfigMap } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import { type ClientOptions, KubeClient } from "../../../operator/src/kube/client.ts";
-import { Namespaces, type Resource } from "../../../operator/src/kube/resources.ts";
+import { type KubeObject, Namespaces, type Resource } from "../../../operator/src/kube/resources.ts";
 
 export const ConfigMaps: Resource<V1ConfigMap> = {
   group: "",
@@ -52,6 +52,48 @@ export async function testNamespace(purpose: string): Promise<TestNamespace> {
 
 export function configMap(name: string, data: Record<string, string> = {}): V1ConfigMap {
   return { apiVersion: "v1", kind: "ConfigMap", metadata: { name, labels: { suite: "kube" } }, data };
+}
+
+const Definitions: Resource<KubeObject> = {
+  group: "apiextensions.k8s.io",
+  version: "v1",
+  plural: "customresourcedefinitions",
+  kind: "CustomResourceDefinition",
+  namespaced: false,
+};
+
+/** A kind that the API server has known since now: every version from before is too old for a watch of it. */
+export async function newKind(
+  client: KubeClient,
+): Promise<{ resource: Resource<V1ConfigMap>; remove: () => Promise<void> }> {
+  const group = `${randomBytes(4).toString("hex")}.test.fairlead.dev`;
+  const names = { kind: "Thing", listKind: "ThingList", plural: "things", singular: "thing" };
+  const openAPIV3Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+  const definition = {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `things.${group}` },
+    spec: {
+      group,
+      scope: "Namespaced",
+      names,
+      versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema } }],
+    },
+  };
+  await client.create(Definitions, undefined, definition);
+  const resource = { group, version: "v1", plural: "things", kind: "Thing", namespaced: true };
+  await until("the new kind is served", () =>
+    client.list(resource, undefined).then(
+      () => true,
+      () => false,
+    ),
+  );
+  return {
+    resource,
+    remove: async () => {
+      await client.delete(Definitions, undefined, definition.metadata.name);
+    },
+  };
 }
 
 /** A TCP proxy to the API server. */
