@@ -17,8 +17,8 @@ import {
 import { Api } from "./api.ts";
 import { type Binaries, clusterBinaries } from "./binary.ts";
 import { ensureControlPlane, waitControlPlane } from "./controlPlane.ts";
-import { linkExists, netnsExists } from "./netns.ts";
-import { ensureControlPlaneNetwork, ensureNodeNetwork } from "./network.ts";
+import { netnsExists, netnsPids } from "./netns.ts";
+import { ensureControlPlaneNetwork, ensureNodeNetwork, linkOwner } from "./network.ts";
 import { ensureNode, processName, waitNodeReady } from "./node.ts";
 import { importMissing, rememberedImages, rememberImages } from "./nodeImages.ts";
 import { ensurePackages, type PackagedCommand } from "./packages.ts";
@@ -28,6 +28,7 @@ import { type Ensured, readRecord } from "./process.ts";
 import {
   type Cluster,
   type ClusterState,
+  clusterIn,
   currentBootId,
   layoutVersion,
   makeFolders,
@@ -36,7 +37,7 @@ import {
   writeState,
 } from "./state.ts";
 import { builtInStatus } from "./status.ts";
-import { removeCluster, removeNode } from "./teardown.ts";
+import { removeCluster, removeNode, removeRemains } from "./teardown.ts";
 
 const packages: PackagedCommand[] = [
   { command: "containerd", package: "containerd" },
@@ -73,6 +74,7 @@ export class BuiltInCluster implements ClusterProvider {
 
   down(): Promise<void> {
     return this.#locked(async () => {
+      await this.#takeOver();
       const { plan, paths } = this.#cluster;
       const remains = existsSync(paths.dir) || existsSync(paths.runtime) || netnsExists(plan.netns);
       if (!remains) return say("There is no built-in cluster; nothing to do");
@@ -116,7 +118,8 @@ export class BuiltInCluster implements ClusterProvider {
 
   /** The state to continue from; what cannot be used is removed first. */
   async #usableState(wantedNodes: number | undefined): Promise<ClusterState> {
-    const { plan, paths } = this.#cluster;
+    const { paths } = this.#cluster;
+    await this.#takeOver();
     const old = readState(paths);
     const reason = await this.#whyUnusable(old);
     if (reason) {
@@ -124,11 +127,6 @@ export class BuiltInCluster implements ClusterProvider {
       await step("Removing what is left of it", () => removeCluster(this.#cluster));
     }
     const known = reason ? undefined : old;
-    if (!known && (await linkExists(undefined, plan.hostLink))) {
-      throw new ClusterError(
-        `the interface ${plan.hostLink} is in use by another cluster: besides the default one there can be one more`,
-      );
-    }
     const before = known?.nodes ?? 0;
     if (wantedNodes !== undefined && wantedNodes < before) {
       say(
@@ -144,6 +142,27 @@ export class BuiltInCluster implements ClusterProvider {
     };
     writeState(paths, state);
     return state;
+  }
+
+  /** The names and addresses of this cluster may be those of another one, with another cache or name. */
+  async #takeOver(): Promise<void> {
+    const { plan, paths } = this.#cluster;
+    const owner = await linkOwner(plan);
+    if (owner === undefined || owner === paths.dir) return;
+    // Without a name on it, it was cut off before it got one.
+    if (owner === "" && readState(paths)) return;
+    const dead = owner === "" ? this.#cluster : clusterIn(owner);
+    const netns = [dead.plan.netns, ...planNodes(dead.plan, maxNodes).map((node) => node.netns)];
+    const pids = (await Promise.all(netns.map(netnsPids))).flat();
+    if (pids.length > 0) {
+      throw new ClusterError(
+        `the interface ${plan.hostLink} belongs to a cluster that is running, the one in ${dead.paths.dir}: use that one, or ` +
+          "end it with `npm run cluster -- down` and the FAIRLEAD_CACHE and FAIRLEAD_CLUSTER that it was started with",
+      );
+    }
+    await step(`Removing what is left of a cluster whose processes have ended (${dead.paths.dir})`, () =>
+      removeRemains(dead),
+    );
   }
 
   async #whyUnusable(state: ClusterState | undefined): Promise<string | undefined> {
@@ -167,7 +186,7 @@ export class BuiltInCluster implements ClusterProvider {
       say(`The network namespace of ${node.name} is gone: the node is made anew`);
       await removeNode(this.#cluster, node);
     }
-    await ensureControlPlaneNetwork(plan);
+    await ensureControlPlaneNetwork(plan, paths.dir);
     for (const node of nodes) await ensureNodeNetwork(plan, node);
     await ensurePki(plan, paths);
     const api = new Api(plan, paths);

@@ -35,6 +35,13 @@ export async function linkExists(netns: string | undefined, link: string): Promi
   return code === 0;
 }
 
+/** Processes in a namespace; none when there is no such namespace. */
+export async function netnsPids(name: string): Promise<number[]> {
+  if (!netnsExists(name)) return [];
+  const { stdout } = await run("ip", ["netns", "pids", name]);
+  return stdout.split("\n").filter(Boolean).map(Number);
+}
+
 export async function sysctl(netns: string, ...settings: string[]): Promise<void> {
   await run("nsenter", [`--net=${netnsPath(netns)}`, "--", "sysctl", "-qw", ...settings]);
 }

@@ -15,7 +15,15 @@ import { type ClusterPlan, type NodePlan, planCluster, testRange } from "./plan.
 
 const bridge = "br0";
 
-export async function ensureControlPlaneNetwork(plan: ClusterPlan): Promise<void> {
+/** The folder of the cluster that the host's link is part of: kept on the link itself, so that it goes with it. */
+export async function linkOwner(plan: ClusterPlan): Promise<string | undefined> {
+  const { code, stdout } = await tryRun("ip", ["-j", "link", "show", "dev", plan.hostLink]);
+  if (code !== 0) return undefined;
+  const [link] = JSON.parse(stdout) as { ifalias?: string }[];
+  return link?.ifalias ?? "";
+}
+
+export async function ensureControlPlaneNetwork(plan: ClusterPlan, owner: string): Promise<void> {
   await ensureHostRange(plan);
   await ensureNetns(plan.netns);
   await ip(plan.netns, "link", "set", "lo", "up");
@@ -29,6 +37,7 @@ export async function ensureControlPlaneNetwork(plan: ClusterPlan): Promise<void
       ...["link", "add", plan.hostLink, "type", "veth", "peer", "name", "eth0", "netns", plan.netns],
     );
   }
+  await ip(undefined, "link", "set", "dev", plan.hostLink, "alias", owner);
   await ip(undefined, "address", "replace", `${plan.hostAddress}/30`, "dev", plan.hostLink);
   await ip(undefined, "link", "set", plan.hostLink, "up");
   await ip(plan.netns, "address", "replace", `${plan.hostLinkAddress}/30`, "dev", "eth0");

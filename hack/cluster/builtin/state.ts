@@ -6,7 +6,7 @@
  *   /run/<prefix>/              sockets and containerd's run-time state: short paths, and gone after a reboot
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { cacheRoot } from "../../lib/paths.ts";
 import { ClusterError } from "../provider.ts";
 import { type ClusterPlan, clusterName, defaultClusterName, planCluster } from "./plan.ts";
@@ -50,22 +50,29 @@ export function thisCluster(env: NodeJS.ProcessEnv = process.env): Cluster {
       `${dir}: too long, sockets below it would exceed 108 characters; set FAIRLEAD_CACHE to a shorter folder`,
     );
   }
+  return { plan, paths: clusterPaths(plan, dir) };
+}
+
+/** The cluster, of whatever cache, whose folder this is. */
+export function clusterIn(dir: string): Cluster {
+  const plan = planCluster(/^cluster-(.+)$/.exec(basename(dir))?.[1] ?? defaultClusterName);
+  return { plan, paths: clusterPaths(plan, dir) };
+}
+
+function clusterPaths(plan: ClusterPlan, dir: string): ClusterPaths {
   const runtime = join("/run", plan.netns);
   return {
-    plan,
-    paths: {
-      dir,
-      stateFile: join(dir, "state.json"),
-      kubeconfig: join(dir, "admin.kubeconfig"),
-      pki: join(dir, "pki"),
-      log: join(dir, "log"),
-      records: join(dir, "run"),
-      volumes: join(dir, "volumes"),
-      etcd: join(dir, "etcd"),
-      runtime,
-      node: (name) => join(dir, name),
-      nodeRuntime: (name) => join(runtime, name),
-    },
+    dir,
+    stateFile: join(dir, "state.json"),
+    kubeconfig: join(dir, "admin.kubeconfig"),
+    pki: join(dir, "pki"),
+    log: join(dir, "log"),
+    records: join(dir, "run"),
+    volumes: join(dir, "volumes"),
+    etcd: join(dir, "etcd"),
+    runtime,
+    node: (name) => join(dir, name),
+    nodeRuntime: (name) => join(runtime, name),
   };
 }
 

@@ -16,6 +16,12 @@ import { type ProcessRecord, readRecord, readStartTime, removeRecord, stopProces
 import type { Cluster } from "./state.ts";
 
 export async function removeCluster(cluster: Cluster): Promise<void> {
+  await removeRemains(cluster);
+  await removeFolder(cluster.paths.dir);
+}
+
+/** All but the cluster's own folder: what another cluster of that name, with another cache, would be in the way of. */
+export async function removeRemains(cluster: Cluster): Promise<void> {
   const { plan, paths } = cluster;
   const nodes = planNodes(plan, maxNodes);
   await stopAll(cluster, recordNames(cluster), nodes);
@@ -27,7 +33,6 @@ export async function removeCluster(cluster: Cluster): Promise<void> {
   removeLogLinks(paths.dir);
   removeKubeletFolder();
   await removeFolder(paths.runtime);
-  await removeFolder(paths.dir);
 }
 
 /** The node's pods, images and processes; its object in the API server and its volumes' data stay. */
