@@ -42,6 +42,9 @@ const environment = z.object({
   FAIRLEAD_MAX_DURATION_SECONDS: seconds(5, 3600),
   FAIRLEAD_START_TIMEOUT_SECONDS: seconds(1, 300),
   FAIRLEAD_JOB_RETENTION_SECONDS: seconds(0, 300),
+  FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT: seconds(0, 0),
+  FAIRLEAD_RETENTION_SECONDS: seconds(0, 3600),
+  FAIRLEAD_HISTORY_SECONDS: seconds(60, 30 * 24 * 3600),
   FAIRLEAD_LEASE_NAME: z.string().default(""),
   FAIRLEAD_POD_NAME: z.string().default(""),
   PORT: z.coerce.number().int().min(0).max(65535).optional(),
@@ -72,6 +75,12 @@ export interface Config {
   nodeLostAfterSeconds: number;
   /** How long a finished Job stays for `kubectl logs`, counted from the attempt's end. */
   jobRetentionSeconds: number;
+  /** Runs of one namespace that may execute at once, unless the namespace says otherwise; 0: no limit. */
+  namespaceConcurrencyLimit: number;
+  /** How long a finished run that was made by API, batch or schedule stays a resource. */
+  retentionSeconds: number;
+  /** How long history, payloads, outputs and logs stay in the bucket. */
+  historySeconds: number;
   leaseName: string;
   podName: string;
   port?: number;
@@ -115,6 +124,9 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
     },
     nodeLostAfterSeconds: env.FAIRLEAD_NODE_LOST_AFTER_SECONDS,
     jobRetentionSeconds: env.FAIRLEAD_JOB_RETENTION_SECONDS,
+    namespaceConcurrencyLimit: env.FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT,
+    retentionSeconds: env.FAIRLEAD_RETENTION_SECONDS,
+    historySeconds: env.FAIRLEAD_HISTORY_SECONDS,
     leaseName: env.FAIRLEAD_LEASE_NAME || `${env.FAIRLEAD_FULLNAME}-controller`,
     podName: env.FAIRLEAD_POD_NAME || "local",
     port: env.PORT,

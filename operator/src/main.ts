@@ -15,7 +15,7 @@ import { KubeClient, type WriteHook } from "./kube/client.ts";
 import { LeaderElection } from "./kube/leaderElection.ts";
 import { KubeLeaseStore } from "./kube/leaseStore.ts";
 import { newMetrics } from "./metrics.ts";
-import { ImmediateAdmission } from "./queue/admission.ts";
+import { connectRedis } from "./queue/redisClient.ts";
 import { RunTokens } from "./runToken.ts";
 import { ensureSecrets, readSecret, retrying } from "./secrets.ts";
 import { smoke } from "./smoke.ts";
@@ -77,7 +77,8 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
     client,
     store,
     tokens,
-    admission: new ImmediateAdmission(),
+    redis: connectRedis(config.redisUrl, await redisPassword(setup, config, log, signal)),
+    term: () => election.term,
     config,
     metrics,
     log,
@@ -138,6 +139,17 @@ async function connect(
   const credentials = await read(config.secrets.objectstore, ["accessKeyId", "secretAccessKey"]);
   const { key } = await read(config.secrets.signing, ["key"]);
   return { store: new ObjectStore({ s3: config.s3, credentials, onWrite }), tokens: new RunTokens(key) };
+}
+
+async function redisPassword(
+  client: KubeClient,
+  config: Config,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (config.secrets.redis === "") return undefined;
+  const secret = await readSecret(client, config.namespace, config.secrets.redis, ["password"], log, signal);
+  return secret.password;
 }
 
 main().catch((error: unknown) => {

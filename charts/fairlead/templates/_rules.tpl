@@ -1,8 +1,14 @@
 {{/* What the operator may do where TaskRuns are: in all namespaces, or in each of those that are watched. */}}
 
 {{- define "fairlead.controllerRules" -}}
-- { apiGroups: [fairlead.dev], resources: [taskruns, tasks], verbs: [get, list, watch] }
-- { apiGroups: [fairlead.dev], resources: [taskruns/status, tasks/status], verbs: [update, patch] }
+- { apiGroups: [fairlead.dev], resources: [tasks], verbs: [get, list, watch] }
+- { apiGroups: [fairlead.dev], resources: [taskruns, taskqueues, taskschedules], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [fairlead.dev], resources: [taskbatches], verbs: [get, list, watch, delete] }
+- apiGroups: [fairlead.dev]
+  resources: [taskruns/status, tasks/status, taskbatches/status, taskqueues/status, taskschedules/status]
+  verbs: [update, patch]
+# A Role allows to read its own namespace, and cannot allow to list them.
+- { apiGroups: [""], resources: [namespaces], verbs: [{{ .Values.watchNamespaces | empty | ternary "get, list, watch" "get" }}] }
 - { apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, delete] }
 - { apiGroups: [""], resources: [pods/log], verbs: [get] }

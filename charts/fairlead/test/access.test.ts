@@ -44,10 +44,15 @@ const secrets = "/secrets fairlead-redis,fairlead-objectstore,fairlead-signing,f
 
 const work = {
   controller: [
-    ...each("get list watch", "fairlead.dev/taskruns"),
+    ...["taskruns", "taskqueues", "taskschedules"].flatMap((kind) =>
+      each("get list watch create patch delete", `fairlead.dev/${kind}`),
+    ),
+    ...each("get list watch delete", "fairlead.dev/taskbatches"),
     ...each("get list watch", "fairlead.dev/tasks"),
-    ...each("update patch", "fairlead.dev/taskruns/status"),
-    ...each("update patch", "fairlead.dev/tasks/status"),
+    ...["taskruns", "tasks", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>
+      each("update patch", `fairlead.dev/${kind}/status`),
+    ),
+    "get /namespaces",
     ...each("get list watch create patch delete", "batch/jobs"),
     ...each("get list watch patch delete", "/pods"),
     "get /pods/log",
@@ -74,7 +79,8 @@ const inside = (namespace: string, rights: string[]) => rights.map((right) => `$
 describe.each(["controller", "api"] as const)("the rights of the %s", (component) => {
   it("are its work in all namespaces, and its Secrets and lease in the release's", async () => {
     const rights = rightsOf(await render(), component);
-    expect(rights).toEqual(new Set([...work[component], ...inside("jobs", own[component])]));
+    const everywhere = component === "controller" ? each("list watch", "/namespaces") : [];
+    expect(rights).toEqual(new Set([...work[component], ...everywhere, ...inside("jobs", own[component])]));
   });
 
   it("are its work in the watched namespaces only", async () => {

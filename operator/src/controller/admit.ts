@@ -3,42 +3,63 @@
  * hold in Redis → Starting written → hold confirmed → (attempt.ts) Job created.
  * A Starting run whose hold is not confirmed and that has no Job goes back to Queued.
  */
+import { ttlSecondsOf } from "../model/environment.ts";
 import { idOfTask, type Task, type TaskRun } from "../model/resources.ts";
-import type { Grant, PendingRun } from "../queue/admission.ts";
+import { pendingOf } from "./admissionSource.ts";
 import { applyRunEvent } from "./apply.ts";
 import { type CachedRun, keyOf } from "./deps.ts";
+import { duplicateOf } from "./idempotency.ts";
 import type { RunDeps } from "./taskRunReconciler.ts";
 
 /** How long a run may wait for a Task that does not exist before it fails. */
 const unknownTaskLimitMs = 24 * 3600 * 1000;
 
 export async function admit(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
+  const { namespace } = run.metadata;
+  const task = run.spec.task === undefined ? undefined : taskOf(deps, namespace, run.spec.task);
+  if (isExpired(deps, run, task)) return applyRunEvent(deps, run, { type: "TtlElapsed" });
   const notBefore = run.status?.nextAttemptAt ? Date.parse(run.status.nextAttemptAt) : 0;
   if (notBefore > deps.clock()) {
     deps.queue.addAt(keyOf(run), notBefore);
     return undefined;
   }
+  if (!run.status?.attempt) {
+    const duplicate = await duplicateOf(deps, run);
+    if (duplicate) return applyRunEvent(deps, run, duplicate);
+  }
   let version: string | undefined;
   if (run.spec.task !== undefined) {
-    const task = taskOf(deps, run.metadata.namespace, run.spec.task);
-    if (!task) return park(deps, run);
+    if (!task) {
+      await deps.slots.withdraw(run);
+      return park(deps, run);
+    }
     version = run.status?.version ?? run.spec.version ?? (await deps.versions.pin(task)).version;
-    if (!(await deps.versions.get(run.metadata.namespace, task.metadata.name, version))) {
+    if (!(await deps.versions.get(namespace, task.metadata.name, version))) {
       const message = `Task ${run.spec.task} has no version ${version}.`;
       return applyRunEvent(deps, run, { type: "Rejected", reason: "VersionNotFound", message });
     }
   }
-  const grant = deps.slots.granted(run) ?? (await ask(deps, run));
+  const place = pendingOf(run, task);
+  const grant = deps.slots.granted(run) ?? (await deps.slots.ask(place));
   if (!grant) return undefined;
-  const admitted = await applyRunEvent(deps, run, { type: "Admitted", slot: grant.slot, version });
+  const admitted = await applyRunEvent(deps, run, {
+    type: "Admitted",
+    slot: grant.slot,
+    queue: place.queue,
+    version,
+  });
   await deps.slots.settle(grant, admitted !== undefined);
   return admitted;
 }
 
-/** Puts the run among the pending ones; the grant, when admission gives it at once. */
-async function ask(deps: RunDeps, run: TaskRun): Promise<Grant | undefined> {
-  await deps.admission.enqueue(pendingOf(run));
-  return deps.slots.granted(run);
+/** Whether the run has waited for its first start for longer than its ttl; otherwise it is looked at again then. */
+function isExpired(deps: RunDeps, run: CachedRun, task: Task | undefined): boolean {
+  const ttl = ttlSecondsOf(run, task, deps.environments.of(run.metadata.namespace).type);
+  if (ttl === 0 || run.status?.startedAt || !run.status?.queuedAt) return false;
+  const due = Date.parse(run.status.queuedAt) + ttl * 1000;
+  if (deps.clock() >= due) return true;
+  deps.queue.addAt(keyOf(run), due);
+  return false;
 }
 
 async function park(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined> {
@@ -63,16 +84,3 @@ export function taskOf(deps: Pick<RunDeps, "tasks">, namespace: string, id: stri
 }
 
 export const taskIndex = (task: Task): string[] => [`${task.metadata.namespace}/${idOfTask(task)}`];
-
-function pendingOf(run: TaskRun): PendingRun {
-  return {
-    namespace: run.metadata.namespace,
-    name: run.metadata.name,
-    uid: run.metadata.uid,
-    queue: run.spec.queue?.name ?? `task/${run.spec.task ?? ""}`,
-    concurrencyKey: run.spec.concurrencyKey,
-    enqueuedAtMs: Date.parse(run.status?.queuedAt ?? run.metadata.creationTimestamp ?? ""),
-    prioritySeconds: run.spec.priority ?? 0,
-    slot: run.status?.slot ?? 0,
-  };
-}

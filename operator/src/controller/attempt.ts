@@ -17,6 +17,7 @@ import type { AttemptEnd, AttemptPlace } from "../model/event.ts";
 import { currentAttempt } from "../model/phase.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
 import { retryPolicy } from "../model/retry.ts";
+import { AdmissionClosedError } from "../queue/namespaceAdmission.ts";
 import { containerOutputKey } from "../storage/layout.ts";
 import { storeReportOutput } from "../storage/reportOutput.ts";
 import { taskOf } from "./admit.ts";
@@ -189,9 +190,9 @@ async function createJob(
 ): Promise<CachedRun | undefined> {
   const late = await startTimeout(deps, run, attempt, program);
   if (late) return late;
-  if (!(await deps.slots.confirm(run))) {
-    return applyRunEvent(deps, run, { type: "SlotLost", attempt: attempt.number });
-  }
+  const held = await isHeld(deps, run);
+  if (held === undefined) return undefined;
+  if (!held) return applyRunEvent(deps, run, { type: "SlotLost", attempt: attempt.number });
   const { namespace } = run.metadata;
   try {
     const outputUrl =
@@ -220,6 +221,17 @@ async function createJob(
     return jobProblem(deps, run, attempt, error);
   }
   return undefined;
+}
+
+/** Undefined while the queues are closed: the run is looked at again when they are open, at the latest in a while. */
+async function isHeld(deps: RunDeps, run: CachedRun): Promise<boolean | undefined> {
+  try {
+    return await deps.slots.confirm(run);
+  } catch (error) {
+    if (!(error instanceof AdmissionClosedError)) throw error;
+    deps.queue.addAt(keyOf(run), deps.clock() + recheckMs);
+    return undefined;
+  }
 }
 
 /** What a failed creation of the Job means for the attempt; throws what may pass by itself. */

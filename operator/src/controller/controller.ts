@@ -5,24 +5,49 @@
  * its Job, its pod or its Task adds the run's key; the reconciler looks at all of them.
  */
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
+import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { Config } from "../config.ts";
 import { attemptLabel, managedSelector, runLabel } from "../jobs/labels.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { Informer } from "../kube/informer.ts";
-import { Jobs, Pods, type Resource, TaskRuns, Tasks } from "../kube/resources.ts";
+import {
+  Jobs,
+  Pods,
+  type Resource,
+  TaskBatches,
+  TaskQueues,
+  TaskRuns,
+  TaskSchedules,
+  Tasks,
+} from "../kube/resources.ts";
 import { WorkQueue } from "../kube/workQueue.ts";
-import type { Task } from "../model/resources.ts";
-import type { Admission, Grant } from "../queue/admission.ts";
+import {
+  batchLabel,
+  nameOfQueue,
+  type Task,
+  type TaskBatch,
+  type TaskQueue,
+  type TaskSchedule,
+} from "../model/resources.ts";
+import type { Grant } from "../queue/admission.ts";
+import { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { taskIndex } from "./admit.ts";
+import { admissionSource } from "./admissionSource.ts";
+import { taskIndex, taskOf } from "./admit.ts";
+import { reconcileBatch, withoutItems } from "./batchReconciler.ts";
+import { measureController } from "./controllerMetrics.ts";
 import type { CachedRun } from "./deps.ts";
+import { Environments } from "./environments.ts";
 import { withoutPayload } from "./payload.ts";
+import { reconcileSchedule } from "./scheduleReconciler.ts";
+import { sweepSlots } from "./slotSweep.ts";
 import { Slots } from "./slots.ts";
 import { storyOf } from "./story.ts";
+import { announce, keepQueueStatus, queueIndex } from "./taskQueues.ts";
 import { reconcileTask } from "./taskReconciler.ts";
 import { type RunDeps, reconcileTaskRun } from "./taskRunReconciler.ts";
 import { Versions } from "./versions.ts";
@@ -31,13 +56,15 @@ export interface ControllerOptions {
   client: KubeClient;
   store: ObjectStore;
   tokens: RunTokens;
-  admission: Admission;
+  redis: Redis;
+  /** The term that this process leads in. */
+  term: () => number | undefined;
   config: Config;
   metrics: Registry;
   log: Logger;
 }
 
-type Informers = "runs" | "tasks" | "jobs" | "pods";
+type Informers = "runs" | "tasks" | "jobs" | "pods" | "batches" | "queues" | "schedules";
 
 /** Runs reconciled at once; each step is a request or two. */
 const concurrency = 16;
@@ -53,16 +80,39 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     const { client, config, log } = options;
-    this.#deps = { ...options, ...informersOf(client, config, log), ...this.#core(options) };
+    const informers = informersOf(client, config, log);
+    this.#deps = { ...options, ...informers, ...this.#core(options, informers.tasks) };
     this.#taskQueue = this.#newQueue("task", (key) => reconcileTask(this.#deps, key));
     this.#recorder = new EventRecorder({ client, component: "fairlead-controller", log });
     this.#subscribe();
-    this.#measure(options.metrics);
+    measureController(options.metrics, this.#deps);
   }
 
-  #core({ client, admission }: ControllerOptions): Omit<RunDeps, keyof ControllerOptions | Informers> {
+  #core(
+    { client, config, log, redis, term }: ControllerOptions,
+    tasks: Informer<Task>,
+  ): Omit<RunDeps, keyof ControllerOptions | Informers> {
+    const { watchNamespaces, namespaceConcurrencyLimit } = config;
+    const environments = new Environments(client, watchNamespaces, namespaceConcurrencyLimit, log);
+    const admission = new RedisAdmission({
+      redis,
+      source: admissionSource({
+        client,
+        environments,
+        taskOf: (namespace, id) => taskOf({ tasks }, namespace, id),
+        clock: Date.now,
+      }),
+      term: () => term() ?? 0,
+      log,
+      onOpen: (namespace) => this.#lookAgain(namespace),
+      onFenced: (namespace) => log.error({ namespace }, "another leader with a younger term has the queues"),
+    });
     return {
+      admission,
+      environments,
       queue: this.#newQueue("run", (key) => reconcileTaskRun(this.#deps, key)),
+      batchQueue: this.#newQueue("batch", (key) => reconcileBatch(this.#deps, key)),
+      scheduleQueue: this.#newQueue("schedule", (key) => reconcileSchedule(this.#deps, key)),
       versions: new Versions(client),
       slots: new Slots(admission),
       clock: Date.now,
@@ -72,13 +122,14 @@ export class Controller {
 
   /** Fills the caches and keeps them; resolves when they are filled. */
   async sync(signal: AbortSignal): Promise<void> {
-    const { runs, tasks, jobs, pods } = this.#deps;
-    await Promise.all([runs, tasks, jobs, pods].map((informer) => informer.start(signal)));
+    const { environments } = this.#deps;
+    await Promise.all([...this.#informers, environments].map((source) => source.start(signal)));
   }
 
   /** The leader's work, until the signal is aborted. */
   async lead(signal: AbortSignal): Promise<void> {
-    const { runs, tasks, queue, admission, slots } = this.#deps;
+    const { runs, tasks, batches, schedules, queue, batchQueue, scheduleQueue, admission, slots } =
+      this.#deps;
     await this.sync(signal);
     slots.clear();
     const onGrant = (grant: Grant): void => {
@@ -90,7 +141,11 @@ export class Controller {
     try {
       for (const task of tasks.list()) this.#taskQueue.add(keyOf(task));
       for (const run of runs.list()) queue.add(keyOf(run));
-      await Promise.all([queue.run(signal), this.#taskQueue.run(signal)]);
+      for (const batch of batches.list()) batchQueue.add(keyOf(batch));
+      for (const schedule of schedules.list()) scheduleQueue.add(keyOf(schedule));
+      const queues = [queue, this.#taskQueue, batchQueue, scheduleQueue];
+      const upkeep = [keepQueueStatus, sweepSlots].map((work) => work(this.#deps, signal));
+      await Promise.all([...queues.map((one) => one.run(signal)), ...upkeep]);
     } finally {
       this.#leading = false;
       await this.#recorder.flush();
@@ -99,19 +154,18 @@ export class Controller {
 
   /** Undefined when well. */
   problem(): string | undefined {
-    const { runs, tasks, jobs, pods } = this.#deps;
-    if (![runs, tasks, jobs, pods].every((informer) => informer.synced))
-      return "the caches are not filled yet";
-    return undefined;
+    return this.#informers.every((informer) => informer.synced) ? undefined : "the caches are not filled yet";
   }
 
   /** Whether a watch has been silent for so long that only a restart can help. */
   stuck(): string | undefined {
-    const { runs, tasks, jobs, pods } = this.#deps;
-    const quietest = Math.min(
-      ...[runs, tasks, jobs, pods].map((informer) => informer.lastActivityAt || Date.now()),
-    );
+    const quietest = Math.min(...this.#informers.map((informer) => informer.lastActivityAt || Date.now()));
     return Date.now() - quietest > silenceLimitMs ? "a watch has been silent for five minutes" : undefined;
+  }
+
+  get #informers(): Pick<Informer<Task>, "start" | "synced" | "lastActivityAt">[] {
+    const { runs, tasks, jobs, pods, batches, queues, schedules } = this.#deps;
+    return [runs, tasks, jobs, pods, batches, queues, schedules];
   }
 
   #newQueue(name: string, handler: (key: string) => Promise<void>): WorkQueue {
@@ -127,13 +181,29 @@ export class Controller {
   }
 
   #subscribe(): void {
-    const { runs, tasks, jobs, pods, queue } = this.#deps;
+    const { runs, tasks, jobs, pods, queue, batches, batchQueue, schedules, scheduleQueue } = this.#deps;
+    const { queues, environments, admission } = this.#deps;
+    runs.addIndex("batch", (run) => {
+      const batch = run.metadata.labels?.[batchLabel];
+      return batch ? [`${run.metadata.namespace}/${batch}`] : [];
+    });
     runs.addIndex("parked", (run) =>
       run.status?.reason === "TaskNotFound" && run.spec.task
         ? [`${run.metadata.namespace}/${run.spec.task}`]
         : [],
     );
     tasks.addIndex("id", taskIndex);
+    queues.addIndex("name", queueIndex);
+    queues.on("change", (_key, before, after) => {
+      if (!this.#leading) return;
+      for (const queue of [before, after]) {
+        if (queue) announce(this.#deps, queue.metadata.namespace, nameOfQueue(queue));
+      }
+    });
+    environments.onChange = (namespace) => {
+      if (!this.#leading) return;
+      admission.setNamespaceLimit(namespace, environments.limitOf(namespace));
+    };
     pods.addIndex("attempt", (pod) => {
       const { namespace, labels } = pod.metadata ?? {};
       const run = labels?.[runLabel];
@@ -143,11 +213,15 @@ export class Controller {
     runs.on("change", (key, before, after) => {
       if (!this.#leading) return;
       queue.add(key);
+      const batch = (after ?? before)?.metadata.labels?.[batchLabel];
+      if (batch) batchQueue.add(`${(after ?? before)?.metadata.namespace}/${batch}`);
       if (after) this.#tell(before?.metadata.uid === after.metadata.uid ? before : undefined, after);
     });
     tasks.on("change", (key) => {
       if (this.#leading) this.#taskQueue.add(key);
     });
+    batches.on("change", (key) => this.#leading && batchQueue.add(key));
+    schedules.on("change", (key) => this.#leading && scheduleQueue.add(key));
     const ofRun = (_key: string, before: V1Job | V1Pod | undefined, after: V1Job | V1Pod | undefined) => {
       const { namespace, labels } = (after ?? before)?.metadata ?? {};
       if (this.#leading && labels?.[runLabel]) queue.add(`${namespace}/${labels[runLabel]}`);
@@ -156,45 +230,19 @@ export class Controller {
     pods.on("change", ofRun);
   }
 
+  /** The queues of a namespace were rebuilt: a run that starts may have lost its slot, or waits to confirm it. */
+  #lookAgain(namespace: string): void {
+    for (const run of this.#deps.runs.list()) {
+      const { phase } = run.status ?? {};
+      if (run.metadata.namespace === namespace && (phase === "Starting" || phase === "Queued"))
+        this.#deps.queue.add(keyOf(run));
+    }
+  }
+
   #tell(before: CachedRun | undefined, after: CachedRun): void {
     for (const { type, reason, message } of storyOf(before, after)) {
       this.#recorder.record(after, type, reason, message);
     }
-  }
-
-  #measure(registry: Registry): void {
-    const { runs, queue } = this.#deps;
-    const registers = [registry];
-    new Gauge({
-      name: "fairlead_runs",
-      help: "TaskRuns by phase.",
-      labelNames: ["phase"],
-      registers,
-      collect() {
-        this.reset();
-        for (const run of runs.list()) this.inc({ phase: run.status?.phase ?? "New" });
-      },
-    });
-    new Gauge({
-      name: "fairlead_queue_depth",
-      help: "Keys that wait to be reconciled.",
-      registers,
-      collect() {
-        this.set(queue.depth);
-      },
-    });
-    const total = (name: string, help: string, value: () => number) =>
-      new Counter({
-        name,
-        help,
-        registers,
-        collect() {
-          this.reset();
-          this.inc(value());
-        },
-      });
-    total("fairlead_reconciles_total", "Reconciliations of TaskRuns.", () => queue.processed);
-    total("fairlead_reconcile_retries_total", "Reconciliations that failed.", () => queue.retries);
   }
 }
 
@@ -210,6 +258,9 @@ function informersOf(client: KubeClient, config: Config, log: Logger): Pick<RunD
       transform: withoutPayload,
     }),
     tasks: new Informer<Task>(client, Tasks, scope),
+    batches: new Informer<TaskBatch>(client, TaskBatches, { ...scope, transform: withoutItems }),
+    queues: new Informer<TaskQueue>(client, TaskQueues, scope),
+    schedules: new Informer<TaskSchedule>(client, TaskSchedules, scope),
     jobs: new Informer<V1Job>(client, Jobs, managed),
     pods: new Informer<V1Pod>(client, Pods, managed),
   };

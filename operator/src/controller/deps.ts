@@ -5,10 +5,11 @@ import type { Config } from "../config.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Informer } from "../kube/informer.ts";
 import type { WorkQueue } from "../kube/workQueue.ts";
-import type { Task, TaskRun } from "../model/resources.ts";
-import type { Admission } from "../queue/admission.ts";
+import type { Task, TaskBatch, TaskQueue, TaskRun, TaskSchedule } from "../model/resources.ts";
+import type { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
+import type { Environments } from "./environments.ts";
 import type { PayloadSummary } from "./payload.ts";
 
 /** A TaskRun as the cache holds it: without its payload, which is summed up instead. */
@@ -22,8 +23,15 @@ export interface Deps {
   tasks: Informer<Task>;
   jobs: Informer<V1Job>;
   pods: Informer<V1Pod>;
+  batches: Informer<TaskBatch>;
+  queues: Informer<TaskQueue>;
+  schedules: Informer<TaskSchedule>;
+  /** Keys of TaskRuns. */
   queue: WorkQueue;
-  admission: Admission;
+  batchQueue: WorkQueue;
+  scheduleQueue: WorkQueue;
+  admission: RedisAdmission;
+  environments: Environments;
   store: ObjectStore;
   tokens: RunTokens;
   config: Config;

@@ -8,6 +8,7 @@ import { Tasks } from "../kube/resources.ts";
 import { idOfTask, type Task, type TaskStatus } from "../model/resources.ts";
 import { taskOf } from "./admit.ts";
 import { isoNow, keyOf, splitKey } from "./deps.ts";
+import { ensureQueueOfTask } from "./taskQueues.ts";
 import type { RunDeps } from "./taskRunReconciler.ts";
 import { versionOf } from "./versions.ts";
 
@@ -18,6 +19,7 @@ export async function reconcileTask(deps: RunDeps, key: string): Promise<void> {
   const task = deps.tasks.get(namespace, name);
   if (!task || task.metadata.deletionTimestamp) return;
   for (const run of deps.runs.byIndex("parked", `${namespace}/${idOfTask(task)}`)) deps.queue.add(keyOf(run));
+  await ensureQueueOfTask(deps, task);
   const status = statusOf(task, taskOf(deps, namespace, idOfTask(task)), isoNow(deps));
   if (isDeepStrictEqual(task.status, status)) return;
   const { apiVersion, kind, metadata } = task;

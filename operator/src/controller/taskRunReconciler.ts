@@ -21,8 +21,10 @@ import { followAttempt } from "./attempt.ts";
 import { captureAttempts } from "./capture.ts";
 import { type CachedRun, type Deps, isoNow, keyOf, splitKey } from "./deps.ts";
 import { payloadProblem } from "./payload.ts";
+import { retire } from "./retention.ts";
 import type { Slots } from "./slots.ts";
 import { stopAttempt } from "./stop.ts";
+import { ensureQueueOfRun } from "./taskQueues.ts";
 import type { Versions } from "./versions.ts";
 
 export interface RunDeps extends Deps {
@@ -51,7 +53,10 @@ async function advance(deps: RunDeps, run: CachedRun): Promise<CachedRun | undef
   // Logs of earlier attempts are captured whatever the run does now.
   const captured = await captureAttempts(deps, run);
   if (captured) return captured;
-  if (isFinished(run)) return undefined;
+  if (isFinished(run)) {
+    await retire(deps, run);
+    return undefined;
+  }
   const phase = run.status?.phase;
   if (run.spec.cancelRequested && phase !== "Stopping") {
     const canceled = await applyRunEvent(deps, run, { type: "CancelRequested" });
@@ -78,6 +83,7 @@ async function advance(deps: RunDeps, run: CachedRun): Promise<CachedRun | undef
 async function accept(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
   const problem = payloadProblem(run);
   if (problem) return applyRunEvent(deps, run, { type: "Rejected", ...problem });
+  await ensureQueueOfRun(deps, run);
   const accepted: RunEvent = { type: "Accepted", payloadDigest: run.payload?.sha256 };
   const next = transition(run, accepted, isoNow(deps));
   if ("status" in next && next.status.phase === "Queued") {

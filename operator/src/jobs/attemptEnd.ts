@@ -8,6 +8,7 @@
 import type { AttemptEnd } from "../model/event.ts";
 import { type Mark, outputCopyLimit, parseMark, parseReport, type Report } from "../model/report.ts";
 import type { OutputRef, RunError } from "../model/resources.ts";
+import { outOfMemory } from "../model/transition.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
 
@@ -106,7 +107,7 @@ export function endOfContainer(
   }
   if (end.reason === "OOMKilled") {
     const message = "The container used more memory than its limit and was killed. Choose a larger machine.";
-    return { ...failure("Crashed", "OOMKilled", message, false), ...times };
+    return { ...failure("Crashed", outOfMemory, message, false), ...times };
   }
   if (end.reason === "DeadlineExceeded") {
     const message = "The pod ran into its deadline.";

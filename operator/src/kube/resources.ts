@@ -9,7 +9,7 @@ import type {
   V1Pod,
   V1Secret,
 } from "@kubernetes/client-node";
-import type { Task, TaskRun } from "../model/resources.ts";
+import type { Task, TaskBatch, TaskQueue, TaskRun, TaskSchedule } from "../model/resources.ts";
 import { group, version } from "../model/resources.ts";
 
 /**
@@ -58,6 +58,9 @@ function resource<T extends KubeObject>(
 
 export const Tasks = resource<Task>(group, version, "tasks", "Task");
 export const TaskRuns = resource<TaskRun>(group, version, "taskruns", "TaskRun");
+export const TaskBatches = resource<TaskBatch>(group, version, "taskbatches", "TaskBatch");
+export const TaskQueues = resource<TaskQueue>(group, version, "taskqueues", "TaskQueue");
+export const TaskSchedules = resource<TaskSchedule>(group, version, "taskschedules", "TaskSchedule");
 
 export const Jobs = resource<V1Job>("batch", "v1", "jobs", "Job");
 export const Pods = resource<V1Pod>("", "v1", "pods", "Pod");

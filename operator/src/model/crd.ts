@@ -6,11 +6,14 @@ import { z } from "zod";
 import { group, version } from "./resources.ts";
 import type { CelRule } from "./schema/common.ts";
 import { taskSpec, taskStatus } from "./schema/task.ts";
+import { taskBatchSpec, taskBatchStatus } from "./schema/taskBatch.ts";
+import { taskQueueSpec, taskQueueStatus } from "./schema/taskQueue.ts";
 import { taskRunSpec, taskRunStatus } from "./schema/taskRun.ts";
+import { taskScheduleSpec, taskScheduleStatus } from "./schema/taskSchedule.ts";
 
 interface Column {
   name: string;
-  type: "string" | "integer" | "date";
+  type: "string" | "integer" | "boolean" | "date";
   jsonPath: string;
   priority?: number;
   description?: string;
@@ -67,10 +70,75 @@ export const kinds: Kind[] = [
       { name: "Reason", type: "string", jsonPath: ".status.reason" },
       age,
       { name: "Finished", type: "date", jsonPath: ".status.finishedAt", priority: 1 },
+      { name: "Queue", type: "string", jsonPath: ".status.queue", priority: 1 },
       { name: "Message", type: "string", jsonPath: ".status.message", priority: 1 },
     ],
     selectable: [".spec.task", ".status.phase"],
-    rules: [nameLimit(58, "the run's Job is called <name>-<attempt>")],
+    rules: [
+      nameLimit(58, "the run's Job is called <name>-<attempt>"),
+      {
+        rule: "has(self.spec.delayUntil) == has(oldSelf.spec.delayUntil) && (!has(self.spec.delayUntil) || self.spec.delayUntil == oldSelf.spec.delayUntil) || !has(self.status) || !has(self.status.phase) || self.status.phase == 'Delayed'",
+        message: "spec.delayUntil can change only while the run is Delayed",
+      },
+    ],
+  },
+  {
+    kind: "TaskBatch",
+    plural: "taskbatches",
+    shortName: "fbatch",
+    description: "A TaskBatch is up to 1,000 runs triggered as one.",
+    spec: taskBatchSpec,
+    status: taskBatchStatus,
+    columns: [
+      { name: "Phase", type: "string", jsonPath: ".status.phase" },
+      { name: "Total", type: "integer", jsonPath: ".status.counts.total" },
+      { name: "Running", type: "integer", jsonPath: ".status.counts.running" },
+      { name: "Completed", type: "integer", jsonPath: ".status.counts.completed" },
+      { name: "Failed", type: "integer", jsonPath: ".status.counts.failed" },
+      age,
+      { name: "Message", type: "string", jsonPath: ".status.message", priority: 1 },
+    ],
+    selectable: [".status.phase"],
+    rules: [nameLimit(53, "its runs are called <name>-<index>")],
+  },
+  {
+    kind: "TaskQueue",
+    plural: "taskqueues",
+    shortName: "fqueue",
+    description: "A TaskQueue limits how many runs execute at once.",
+    spec: taskQueueSpec,
+    status: taskQueueStatus,
+    columns: [
+      { name: "Queue", type: "string", jsonPath: ".spec.name" },
+      { name: "Limit", type: "integer", jsonPath: ".status.concurrencyLimit" },
+      { name: "Paused", type: "boolean", jsonPath: ".status.paused" },
+      { name: "Running", type: "integer", jsonPath: ".status.running" },
+      { name: "Queued", type: "integer", jsonPath: ".status.queued" },
+      { name: "Oldest", type: "date", jsonPath: ".status.oldestQueuedAt" },
+      age,
+    ],
+    selectable: [".spec.name"],
+    rules: [],
+  },
+  {
+    kind: "TaskSchedule",
+    plural: "taskschedules",
+    shortName: "fsched",
+    description: "A TaskSchedule triggers a task at the times of a cron expression.",
+    spec: taskScheduleSpec,
+    status: taskScheduleStatus,
+    columns: [
+      { name: "Task", type: "string", jsonPath: ".spec.task" },
+      { name: "Cron", type: "string", jsonPath: ".spec.cron" },
+      { name: "Zone", type: "string", jsonPath: ".spec.timezone" },
+      { name: "Active", type: "boolean", jsonPath: ".status.active" },
+      { name: "Last", type: "date", jsonPath: ".status.lastScheduledAt" },
+      { name: "Next", type: "string", jsonPath: ".status.nextScheduledAt" },
+      { name: "Missed", type: "integer", jsonPath: ".status.missed", priority: 1 },
+      age,
+    ],
+    selectable: [".spec.task"],
+    rules: [nameLimit(47, "its runs are called <name>-<time of the tick>")],
   },
 ];
 
@@ -143,7 +211,7 @@ export function customResourceDefinition(kind: Kind): Json {
                 spec: { description: "What is wanted.", ...openApiSchema(kind.spec) },
                 status: { description: "What is, written by Fairlead.", ...openApiSchema(kind.status) },
               },
-              "x-kubernetes-validations": kind.rules,
+              ...(kind.rules.length > 0 ? { "x-kubernetes-validations": kind.rules } : {}),
             },
           },
         },

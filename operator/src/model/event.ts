@@ -33,7 +33,8 @@ export type RunEvent =
   | { type: "DelayChecked" }
   /** A queued run waits for something that admission cannot give; no phase changes. */
   | { type: "Parked"; reason: string; message: string }
-  | { type: "Admitted"; slot: number; version?: string }
+  /** `queue` is fixed from the first admission on. */
+  | { type: "Admitted"; slot: number; queue?: string; version?: string }
   /** The slot was lost before the Job was created: back to the queue, the attempt never was. */
   | { type: "SlotLost"; attempt: number }
   /** What keeps the attempt from starting (image pull, unschedulable …); no phase changes. */

@@ -1,6 +1,9 @@
 /** The kinds of group fairlead.dev as full Kubernetes objects. Specs and statuses are inferred from schema/. */
 import type { TaskSpec, TaskStatus } from "./schema/task.ts";
+import type { TaskBatchSpec, TaskBatchStatus } from "./schema/taskBatch.ts";
+import type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";
 import type { TaskRunSpec, TaskRunStatus } from "./schema/taskRun.ts";
+import type { TaskScheduleSpec, TaskScheduleStatus } from "./schema/taskSchedule.ts";
 
 export const group = "fairlead.dev";
 export const version = "v1alpha1";
@@ -45,7 +48,41 @@ export interface TaskRun {
   status?: TaskRunStatus;
 }
 
+export interface TaskBatch {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: TaskBatchSpec;
+  status?: TaskBatchStatus;
+}
+
+export interface TaskQueue {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: TaskQueueSpec;
+  status?: TaskQueueStatus;
+}
+
+export interface TaskSchedule {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: TaskScheduleSpec;
+  status?: TaskScheduleStatus;
+}
+
+/** Who made an object: a value of `origins`. Absent: somebody applied it. Retention removes only runs that have it. */
+export const originLabel = "fairlead.dev/origin";
+export const origins = ["api", "batch", "schedule", "task", "trigger"] as const;
+export type Origin = (typeof origins)[number];
+/** Name of the TaskBatch or TaskSchedule that a run belongs to. */
+export const batchLabel = "fairlead.dev/batch";
+export const scheduleLabel = "fairlead.dev/schedule";
+
 export type { TaskSpec, TaskStatus } from "./schema/task.ts";
+export type { BatchItem, BatchPhase, TaskBatchSpec, TaskBatchStatus } from "./schema/taskBatch.ts";
+export type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";
 export type {
   Attempt,
   Container,
@@ -57,6 +94,10 @@ export type {
   TaskRunSpec,
   TaskRunStatus,
 } from "./schema/taskRun.ts";
+export type { TaskScheduleSpec, TaskScheduleStatus } from "./schema/taskSchedule.ts";
 
 /** The id that code triggers a Task by. */
 export const idOfTask = (task: Task): string => task.spec.id ?? task.metadata.name;
+
+/** The name that runs call a TaskQueue by. */
+export const nameOfQueue = (queue: TaskQueue): string => queue.spec.name ?? queue.metadata.name;

@@ -2,7 +2,7 @@
  * When a failed attempt is followed by another.
  * The formula is Trigger.dev's: delay(n) = round(min(max, r * min * factor^(n-1))), r in [1, 2) when randomized.
  */
-import type { Retry, TaskRun } from "./resources.ts";
+import type { Retry, TaskRun, TaskRunStatus } from "./resources.ts";
 
 export interface RetryPolicy {
   maxAttempts: number;
@@ -10,6 +10,8 @@ export interface RetryPolicy {
   minTimeoutInMs: number;
   maxTimeoutInMs: number;
   randomize: boolean;
+  /** Machine preset for one further attempt after an out-of-memory kill, whatever maxAttempts says. */
+  outOfMemoryMachine?: TaskRunStatus["machine"];
 }
 
 /** Attempts that may be lost to the infrastructure before the run ends as SystemFailure. */
@@ -33,6 +35,7 @@ export function retryPolicy(run: TaskRun, task: Retry | undefined): RetryPolicy 
     minTimeoutInMs: own.minTimeoutInMs ?? defaults.minTimeoutInMs,
     maxTimeoutInMs: own.maxTimeoutInMs ?? defaults.maxTimeoutInMs,
     randomize: own.randomize ?? defaults.randomize,
+    outOfMemoryMachine: own.outOfMemory?.machine,
   };
 }
 

@@ -114,6 +114,31 @@ describe("the life of a run", () => {
     expect(lost.status?.phase).toBe("SystemFailure");
   });
 
+  it("tries an out-of-memory kill once more on the larger machine, whatever maxAttempts says", () => {
+    const killed = (attempt: number): RunEvent => ({
+      type: "AttemptEnded",
+      attempt,
+      end: { outcome: "Crashed", reason: "OOMKilled", message: "Too little memory.", retryable: false },
+      retry: { ...policy, maxAttempts: 1, outOfMemoryMachine: "large-1x" },
+      random: 0,
+    });
+    const raised = play(newRun(), accepted, admitted(1), started(1), killed(1));
+    expect(raised.status).toMatchObject({ phase: "Queued", reason: "Backoff", machine: "large-1x" });
+    const again = play(raised, admitted(2), started(2), killed(2));
+    expect(again.status?.phase).toBe("Crashed");
+    expect(again.status?.attempts?.map((a) => a.machine)).toEqual([undefined, "large-1x"]);
+  });
+
+  it("stays in the queue of its first admission", () => {
+    const first: RunEvent = { type: "Admitted", slot: 1, queue: "a" };
+    const run = play(newRun(), accepted, first, started(1), ended(1, "Failed"), {
+      type: "Admitted",
+      slot: 2,
+      queue: "b",
+    });
+    expect(run.status?.queue).toBe("a");
+  });
+
   it("does not retry what is not retryable", () => {
     expect(play(newRun(), accepted, admitted(1), ended(1, "Failed", false)).status?.phase).toBe("Failed");
   });

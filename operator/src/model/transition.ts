@@ -29,6 +29,9 @@ export type Transition =
 /** Attempts kept in status; the oldest captured ones are dropped beyond it. */
 export const attemptsKept = 20;
 
+/** Reason of an attempt that was killed for its memory: tried once more on the machine that the policy names. */
+export const outOfMemory = "OOMKilled";
+
 export function transition(run: TaskRun, event: RunEvent, now: string): Transition {
   const status = run.status ?? {};
   const phase = status.phase;
@@ -84,7 +87,7 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
       return { status: { ...status, reason: event.reason, message: event.message } };
 
     case "Admitted":
-      return admit(run, status, event.slot, event.version, now);
+      return admit(run, status, event, now);
 
     case "SlotLost": {
       if (phase !== "Starting") return refused(`the run is ${phase}, not Starting`);
@@ -200,14 +203,14 @@ function enter(status: TaskRunStatus, run: TaskRun, now: string): Transition {
 function admit(
   run: TaskRun,
   status: TaskRunStatus,
-  slot: number,
-  version: string | undefined,
+  { slot, queue, version }: Extract<RunEvent, { type: "Admitted" }>,
   now: string,
 ): Transition {
   if (status.phase !== "Queued") return refused(`the run is ${status.phase}, not Queued`);
   if (slot <= (status.slot ?? 0)) return refused(`slot ${slot} is not above the last one, ${status.slot}`);
   const number = (status.attempt ?? 0) + 1;
   const attempt: Attempt = { number, job: `${run.metadata.name}-${number}`, slot, admittedAt: now };
+  if (status.machine) attempt.machine = status.machine;
   return {
     status: {
       ...status,
@@ -217,6 +220,7 @@ function admit(
       attempt: number,
       slot,
       version: status.version ?? version,
+      queue: status.queue ?? queue,
       nextAttemptAt: undefined,
       attempts: bounded([...(status.attempts ?? []), attempt]),
     },
@@ -265,6 +269,9 @@ function settle(
     case "Failed":
     case "Crashed": {
       const failures = (status.attempt ?? 0) - (status.infrastructureRetries ?? 0);
+      const larger = end.reason === outOfMemory && !status.machine ? retry.outOfMemoryMachine : undefined;
+      if (larger)
+        return backoff({ ...ended, machine: larger }, end, retryDelay(retry, failures, random), now);
       if (end.retryable && failures < retry.maxAttempts) {
         return backoff(ended, end, retryDelay(retry, failures, random), now);
       }

@@ -31,33 +31,13 @@ export interface Grant {
 }
 
 export interface Admission {
-  /** Begins to grant; resolves when the queues are open. Ends with the signal. */
+  /** Begins to grant. Ends with the signal. */
   start(onGrant: (grant: Grant) => void, signal: AbortSignal): Promise<void>;
+  /** Resolves when the run was looked at once, granted or not; while the queues are closed, at once. */
   enqueue(run: PendingRun): Promise<void>;
   /** Whether this acquisition is held. */
   confirm(grant: Grant): Promise<boolean>;
   release(grant: Grant): Promise<void>;
   /** The run is no longer pending; a slot that it holds stays until its release. */
   remove(namespace: string, uid: string): Promise<void>;
-}
-
-/** No limits: every run is admitted as soon as it is enqueued. */
-export class ImmediateAdmission implements Admission {
-  #onGrant: (grant: Grant) => void = () => undefined;
-
-  async start(onGrant: (grant: Grant) => void): Promise<void> {
-    this.#onGrant = onGrant;
-  }
-
-  async enqueue({ namespace, name, uid, slot }: PendingRun): Promise<void> {
-    this.#onGrant({ namespace, name, uid, slot: slot + 1 });
-  }
-
-  async confirm(): Promise<boolean> {
-    return true;
-  }
-
-  async release(): Promise<void> {}
-
-  async remove(): Promise<void> {}
 }

@@ -128,6 +128,13 @@ export class TestNamespace {
   }
 }
 
+export async function podUid(namespace: string, pod: string): Promise<string> {
+  const { stdout } = await run("kubectl", [
+    ...["get", "pod", pod, "--namespace", namespace, "-o", "jsonpath={.metadata.uid}"],
+  ]);
+  return stdout;
+}
+
 export function taskRun(name: string, spec: object): Manifest {
   return { apiVersion, kind: "TaskRun", metadata: { name }, spec } as Manifest;
 }

@@ -7,24 +7,12 @@ import type { CelRule } from "./common.ts";
 const fields: Record<"Task" | "TaskRun", Record<string, string>> = {
   Task: {
     bundle: "code from object storage",
-    queue: "queues",
-    ttlSeconds: "expiry",
     warm: "warm Jobs",
-    schedule: "schedules",
     payloadSchema: "payload schemas",
   },
   TaskRun: {
-    queue: "queues",
-    concurrencyKey: "concurrency keys",
-    priority: "priorities",
-    ttlSeconds: "expiry",
-    idempotencyKey: "idempotency keys",
-    idempotencyKeyTTLSeconds: "idempotency keys",
-    batch: "batches",
-    schedule: "schedules",
     debounce: "debouncing",
     parent: "subtasks",
-    ttlSecondsAfterFinished: "removal of finished runs",
   },
 };
 

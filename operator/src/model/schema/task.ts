@@ -16,6 +16,7 @@ import {
   text,
 } from "./common.ts";
 import { notYet } from "./notYet.ts";
+import { cronExpression, timezone } from "./taskSchedule.ts";
 
 export const taskSpec = rules(
   z.object({
@@ -63,8 +64,8 @@ export const taskSpec = rules(
       .describe("Jobs started ahead of their runs."),
     schedule: z
       .object({
-        cron: text(128, 1).describe("Five-field cron expression."),
-        timezone: text(64, 1).optional().describe("IANA time zone. Default UTC."),
+        cron: cronExpression(),
+        timezone: timezone().optional(),
       })
       .optional()
       .describe("Triggers the task on a schedule."),

@@ -72,6 +72,7 @@ const immutable = [
   "ttlSeconds",
   "idempotencyKey",
   "idempotencyKeyTTLSeconds",
+  "idempotencyKeyGeneration",
   "maxAttempts",
   "retry",
   "maxDurationSeconds",
@@ -97,98 +98,121 @@ const immutability: CelRule[] = immutable.map((field) => ({
 const stringMap = (what: string) =>
   z.record(z.string(), text(256)).describe(what).meta({ maxProperties: 16 });
 
+/** The fields of a TaskRun's spec; an item of a batch has most of them, too. */
+export const taskRunFields = {
+  task: taskId()
+    .optional()
+    .describe("Id of the Task to run, in the same namespace. Either this or container."),
+  container: container().optional(),
+  payload: anyJson()
+    .optional()
+    .describe("What the run gets, any JSON up to 256 KiB; larger ones go to object storage as payloadRef."),
+  payloadData: text(8192)
+    .optional()
+    .describe("The payload as exact text, for programs. Type in payloadType."),
+  payloadType: text(64)
+    .optional()
+    .describe("Media type of payloadData or payloadRef. Default application/json."),
+  payloadRef: z
+    .object({
+      key: text(1024, 1).describe("Object key of the payload in the bucket."),
+      size: z.int().min(0).optional().describe("Size in bytes."),
+      sha256: text(64, 64).optional().describe("SHA-256 of the object, in hex."),
+    })
+    .optional()
+    .describe("A payload in object storage, up to 10 MB."),
+  queue: queueRef().optional(),
+  concurrencyKey: text(256, 1)
+    .optional()
+    .describe("Gives each value its own copy of the queue, with the queue's limit."),
+  priority: z
+    .int()
+    .min(-31_536_000)
+    .max(31_536_000)
+    .optional()
+    .describe("Seconds by which the run jumps ahead in its queue. Default 0."),
+  delayUntil: time()
+    .optional()
+    .describe(
+      "The run does not start before this time (RFC 3339). May change while Delayed. Default: at once.",
+    ),
+  ttlSeconds: seconds(0)
+    .optional()
+    .describe(
+      "Seconds in the queue before the run is Expired, counted from enqueueing; 0 means forever. Default: the Task's.",
+    ),
+  idempotencyKey: text(2048, 1)
+    .optional()
+    .describe("Makes the trigger count once within the key's lifetime."),
+  idempotencyKeyTTLSeconds: seconds(1)
+    .optional()
+    .describe("Lifetime of the key in seconds. Default 2592000 (30 days)."),
+  idempotencyKeyGeneration: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .describe("How often the key was free again before; part of the run's name. Default 0."),
+  maxAttempts: z
+    .int()
+    .min(1)
+    .max(250)
+    .optional()
+    .describe("Attempts in all; wins over retry.maxAttempts and over the Task's."),
+  retry: retry().optional(),
+  maxDurationSeconds: seconds(5)
+    .optional()
+    .describe(
+      "Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the Task's, else the chart's maxDurationSeconds, 3600.",
+    ),
+  startTimeoutSeconds: seconds(1, 86_400)
+    .optional()
+    .describe(
+      "Seconds from the Job's creation until the container runs before the attempt fails. Default: the Task's, else the chart's startTimeoutSeconds, 300.",
+    ),
+  machine: machine().optional(),
+  podTemplate: podTemplate().optional(),
+  version: text(64, 1)
+    .optional()
+    .describe("Version (content hash) of the Task to run. Default: the one at the first admission."),
+  tags: z
+    .array(text(128, 1))
+    .max(10)
+    .optional()
+    .describe("Up to 10 tags to find the run by.")
+    .meta({ "x-kubernetes-list-type": "set" }),
+  metadata: anyJson().optional().describe("Any JSON object that travels with the run, up to 256 KiB."),
+  parent: stringMap("Name of the run that triggered this one.").optional(),
+  batch: z
+    .object({
+      name: resourceName().describe("Name of the TaskBatch."),
+      index: z.int().min(0).describe("Index of the item."),
+    })
+    .optional()
+    .describe("The batch that the run is part of."),
+  schedule: z
+    .object({
+      name: resourceName().describe("Name of the TaskSchedule."),
+      at: time().describe("The tick that the run is for."),
+    })
+    .optional()
+    .describe("The schedule that triggered the run."),
+  replayOf: resourceName().optional().describe("Name of the run that this one repeats."),
+  debounce: stringMap("Debounce key and delay.").optional(),
+  test: z.boolean().optional().describe("Marks a test run. Default false."),
+  cancelRequested: z
+    .boolean()
+    .optional()
+    .describe("Set to true to cancel the run; cannot be taken back. Default false."),
+  ttlSecondsAfterFinished: seconds(0)
+    .optional()
+    .describe(
+      "Seconds after which a finished run is removed; its history stays in the bucket, and applying it again settles from there. Default: never for an applied run.",
+    ),
+};
+
 export const taskRunSpec = rules(
-  z.object({
-    task: taskId()
-      .optional()
-      .describe("Id of the Task to run, in the same namespace. Either this or container."),
-    container: container().optional(),
-    payload: anyJson()
-      .optional()
-      .describe("What the run gets, any JSON up to 256 KiB; larger ones go to object storage as payloadRef."),
-    payloadData: text(8192)
-      .optional()
-      .describe("The payload as exact text, for programs. Type in payloadType."),
-    payloadType: text(64)
-      .optional()
-      .describe("Media type of payloadData or payloadRef. Default application/json."),
-    payloadRef: z
-      .object({
-        key: text(1024, 1).describe("Object key of the payload in the bucket."),
-        size: z.int().min(0).optional().describe("Size in bytes."),
-        sha256: text(64, 64).optional().describe("SHA-256 of the object, in hex."),
-      })
-      .optional()
-      .describe("A payload in object storage, up to 10 MB."),
-    queue: queueRef().optional(),
-    concurrencyKey: text(256, 1)
-      .optional()
-      .describe("Gives each value its own copy of the queue, with the queue's limit."),
-    priority: z
-      .int()
-      .min(-31_536_000)
-      .max(31_536_000)
-      .optional()
-      .describe("Seconds by which the run jumps ahead in its queue. Default 0."),
-    delayUntil: time()
-      .optional()
-      .describe(
-        "The run does not start before this time (RFC 3339). May change while Delayed. Default: at once.",
-      ),
-    ttlSeconds: seconds(0)
-      .optional()
-      .describe(
-        "Seconds in the queue before the run is Expired, counted from enqueueing; 0 means forever. Default: the Task's.",
-      ),
-    idempotencyKey: text(2048, 1)
-      .optional()
-      .describe("Makes the trigger count once within the key's lifetime."),
-    idempotencyKeyTTLSeconds: seconds(1)
-      .optional()
-      .describe("Lifetime of the key in seconds. Default 2592000 (30 days)."),
-    maxAttempts: z
-      .int()
-      .min(1)
-      .max(250)
-      .optional()
-      .describe("Attempts in all; wins over retry.maxAttempts and over the Task's."),
-    retry: retry().optional(),
-    maxDurationSeconds: seconds(5)
-      .optional()
-      .describe(
-        "Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the Task's, else the chart's maxDurationSeconds, 3600.",
-      ),
-    startTimeoutSeconds: seconds(1, 86_400)
-      .optional()
-      .describe(
-        "Seconds from the Job's creation until the container runs before the attempt fails. Default: the Task's, else the chart's startTimeoutSeconds, 300.",
-      ),
-    machine: machine().optional(),
-    podTemplate: podTemplate().optional(),
-    version: text(64, 1)
-      .optional()
-      .describe("Version (content hash) of the Task to run. Default: the one at the first admission."),
-    tags: z
-      .array(text(128, 1))
-      .max(10)
-      .optional()
-      .describe("Up to 10 tags to find the run by.")
-      .meta({ "x-kubernetes-list-type": "set" }),
-    metadata: anyJson().optional().describe("Any JSON object that travels with the run, up to 256 KiB."),
-    parent: stringMap("Name of the run that triggered this one.").optional(),
-    batch: stringMap("The TaskBatch and the index in it.").optional(),
-    schedule: stringMap("The TaskSchedule and its time.").optional(),
-    replayOf: resourceName().optional().describe("Name of the run that this one repeats."),
-    debounce: stringMap("Debounce key and delay.").optional(),
-    test: z.boolean().optional().describe("Marks a test run. Default false."),
-    cancelRequested: z
-      .boolean()
-      .optional()
-      .describe("Set to true to cancel the run; cannot be taken back. Default false."),
-    ttlSecondsAfterFinished: seconds(0)
-      .optional()
-      .describe("Seconds after which a finished run is removed. Default: never for an applied run."),
-  }),
+  z.object(taskRunFields),
   {
     rule: "has(self.task) != has(self.container)",
     message: "set exactly one of spec.task (the id of a Task) and spec.container (an image to run)",
@@ -257,6 +281,18 @@ export const taskRunStatus = z.object({
     .describe("Attempts lost to the infrastructure; not counted by maxAttempts."),
   version: text(64).optional().describe("Version of the Task that the run is pinned to."),
   payloadDigest: text(64).optional().describe("SHA-256 of the payload as it was accepted."),
+  queue: text(128).optional().describe("Name of the queue that it is in, fixed at its first admission."),
+  machine: z
+    .enum(machineNames)
+    .optional()
+    .describe("Machine preset that an out-of-memory retry raised it to."),
+  duplicateOf: z
+    .object({
+      name: text(63).describe("Name of the run that ran."),
+      uid: text(64).describe("Its UID."),
+    })
+    .optional()
+    .describe("The earlier run of the same key or name, whose result this one has: it did not run itself."),
   queuedAt: time().optional().describe("When it entered its queue."),
   startedAt: time().optional().describe("When its first attempt began to run."),
   finishedAt: time().optional().describe("When it reached its terminal phase."),

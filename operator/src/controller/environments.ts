@@ -1,0 +1,90 @@
+/**
+ * The namespaces' own settings, kept fresh: by a watch where all namespaces are ours; where only some are, their
+ * Roles allow no watch of Namespaces, so each is read every fifteen seconds.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { V1Namespace } from "@kubernetes/client-node";
+import type { Logger } from "pino";
+import type { KubeClient } from "../kube/client.ts";
+import { Informer } from "../kube/informer.ts";
+import { Namespaces } from "../kube/resources.ts";
+import { type Environment, environmentOf } from "../model/environment.ts";
+
+const pollMs = 15_000;
+const unknown: Environment = { type: "prod", problems: [] };
+
+export class Environments {
+  readonly #client: KubeClient;
+  readonly #watched: readonly string[];
+  readonly #defaultLimit: number;
+  readonly #log: Logger;
+  readonly #known = new Map<string, Environment>();
+  /** Called with the namespace whose settings changed. */
+  onChange: (namespace: string) => void = () => undefined;
+
+  /** `defaultLimit`: of namespaces that set none; 0: no limit. */
+  constructor(client: KubeClient, watched: readonly string[], defaultLimit: number, log: Logger) {
+    this.#client = client;
+    this.#watched = watched;
+    this.#defaultLimit = defaultLimit;
+    this.#log = log;
+  }
+
+  /** Resolves when every namespace was read once. */
+  async start(signal: AbortSignal): Promise<void> {
+    if (this.#watched.length === 0) {
+      const informer = new Informer<V1Namespace>(this.#client, Namespaces, { log: this.#log });
+      informer.on("change", (name, _before, after) => this.#set(name, after));
+      return informer.start(signal);
+    }
+    await this.#poll(signal);
+    void this.#pollOn(signal);
+  }
+
+  of(namespace: string): Environment {
+    return this.#known.get(namespace) ?? unknown;
+  }
+
+  /** Runs of the namespace that may execute at once; null: no limit. */
+  limitOf(namespace: string): number | null {
+    return this.#limit(this.of(namespace));
+  }
+
+  /** The same, by a live read. */
+  async readLimit(namespace: string): Promise<number | null> {
+    const live = await this.#client.get(Namespaces, undefined, namespace);
+    return this.#limit(live ? environmentOf(live.metadata ?? {}) : unknown);
+  }
+
+  #limit({ concurrencyLimit }: Environment): number | null {
+    return concurrencyLimit ?? (this.#defaultLimit > 0 ? this.#defaultLimit : null);
+  }
+
+  #set(name: string, namespace: V1Namespace | undefined): void {
+    const before = JSON.stringify(this.#known.get(name));
+    if (!namespace) this.#known.delete(name);
+    else this.#known.set(name, environmentOf(namespace.metadata ?? {}));
+    const now = this.#known.get(name);
+    if (before === JSON.stringify(now)) return;
+    for (const problem of now?.problems ?? []) this.#log.warn({ namespace: name }, problem);
+    this.onChange(name);
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    for (const name of this.#watched) {
+      try {
+        this.#set(name, await this.#client.get(Namespaces, undefined, name, { signal }));
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#log.warn({ err: error, namespace: name }, "the namespace's settings cannot be read");
+      }
+    }
+  }
+
+  async #pollOn(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await pause(pollMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.#poll(signal).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** What a namespace says of itself: `fairlead.dev/environment` (label) and `fairlead.dev/concurrency-limit` (annotation). */
+import type { Task, TaskRun } from "./resources.ts";
+
+export const environmentLabel = "fairlead.dev/environment";
+export const concurrencyLimitAnnotation = "fairlead.dev/concurrency-limit";
+
+export const environments = ["dev", "staging", "prod", "preview"] as const;
+export type EnvironmentType = (typeof environments)[number];
+
+export interface Environment {
+  type: EnvironmentType;
+  /** Runs that may execute at once; undefined: the chart's default. */
+  concurrencyLimit?: number;
+  /** What in the namespace's settings is wrong; such a setting counts as absent. */
+  problems: string[];
+}
+
+const devTtlSeconds = 600;
+
+export function environmentOf(metadata: {
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+}): Environment {
+  const problems: string[] = [];
+  const label = metadata.labels?.[environmentLabel];
+  const known = environments.find((type) => type === label);
+  if (label !== undefined && !known) {
+    problems.push(`label ${environmentLabel}: ${label} is none of ${environments.join(", ")}`);
+  }
+  const text = metadata.annotations?.[concurrencyLimitAnnotation];
+  const limit = text !== undefined && /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined;
+  if (text !== undefined && limit === undefined) {
+    problems.push(`annotation ${concurrencyLimitAnnotation}: ${text} is not a whole number from 1 to 999999`);
+  }
+  return { type: known ?? "prod", concurrencyLimit: limit, problems };
+}
+
+/**
+ * Seconds that a run may wait in its queue for its first start; 0: forever. The run's own, else its Task's, else 10
+ * minutes in a dev environment.
+ */
+export function ttlSecondsOf(run: TaskRun, task: Task | undefined, type: EnvironmentType): number {
+  return run.spec.ttlSeconds ?? task?.spec.ttlSeconds ?? (type === "dev" ? devTtlSeconds : 0);
+}

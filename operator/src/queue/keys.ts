@@ -1,0 +1,39 @@
+/**
+ * The names of what is in Redis. lua/checkFence.lua says what each key holds.
+ *
+ * - A namespace has seven keys, all with its hash tag: they live on one node of a Redis Cluster.
+ * - A line is a queue, or one copy of it for a concurrencyKey: "<queue>\n<key>". No part holds a control character.
+ * - An order is 16 digits: the smaller is admitted first within its line.
+ */
+import type { PendingRun } from "./admission.ts";
+
+const parts = ["meta", "limits", "pending", "runs", "ready", "holders", "slots"] as const;
+const latest = 10 ** 15;
+
+export function keysOf(namespace: string): string[] {
+  return parts.map((part) => `fairlead:{${namespace}}:${part}`);
+}
+
+export function lineOf({ queue, concurrencyKey }: Pick<PendingRun, "queue" | "concurrencyKey">): string {
+  return `${queuePart(queue)}\n${escapeControl(concurrencyKey ?? "")}`;
+}
+
+/** A queue's name as the scripts know it: never empty, which stands for the namespace. */
+export function queuePart(queue: string): string {
+  return queue === "" ? "%" : escapeControl(queue);
+}
+
+/** A time that is none comes last. */
+export function orderOf({ enqueuedAtMs, prioritySeconds }: PendingRun): string {
+  const order = Math.floor(enqueuedAtMs - prioritySeconds * 1000);
+  return String(Math.min(Math.max(Number.isNaN(order) ? latest : order, 0), latest)).padStart(16, "0");
+}
+
+export function slotId({ uid, slot }: { uid: string; slot: number }): string {
+  return `${uid}/${slot}`;
+}
+
+function escapeControl(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
+  return text.replace(/[\0-\x1f%]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}

@@ -1,0 +1,279 @@
+/**
+ * Admission in one namespace.
+ *
+ *   closed ─(rebuild: new epoch, read the cluster, fill, switch)─► open ─(any error, connection lost)─► closed
+ *
+ * - What is to be done (enqueue, remove, release, limits) is written down first and sent by one loop, in open state
+ *   only. It stays written down until Redis has answered: nothing is lost while closed.
+ * - Of a run's enqueue and remove the last one counts. Every step may be repeated.
+ * - Closed, nothing is granted and nothing confirmed. A rebuild takes Redis first (older pairs are refused from then
+ *   on) and reads the cluster after that.
+ * - A slot that this process confirmed counts as firm in a rebuild: its Job may be on the way.
+ */
+import type { Grant, PendingRun } from "./admission.ts";
+import { slotId } from "./keys.ts";
+import type { AdmissionSource, Holder, QueueLimit } from "./limits.ts";
+import { FencedError, type Scripts } from "./scripts.ts";
+import { batchSize, NamespaceSemaphore, type NamespaceState } from "./semaphore.ts";
+import { type Drift, type Sweep, sweepSlots } from "./sweeper.ts";
+
+/** Admission is closed for now: the answer is unknown, ask again later. */
+export class AdmissionClosedError extends Error {
+  override readonly name = "AdmissionClosedError";
+}
+
+/** Numbers since the process began. */
+export interface AdmissionStats {
+  grants: number;
+  rebuilds: number;
+  driftReleased: number;
+  driftAdded: number;
+}
+
+export interface NamespaceDeps {
+  stats: AdmissionStats;
+  scripts: Scripts;
+  source: AdmissionSource;
+  term: number;
+  signal: AbortSignal;
+  onGrant(grant: Grant): void;
+  /** `error` is why; FencedError: for good. */
+  onClosed(namespace: string, error: unknown): void;
+  onOpen(namespace: string): void;
+  /** Bounds how many namespaces are rebuilt at once. */
+  limit<T>(task: () => Promise<T>): Promise<T>;
+  random(): number;
+}
+
+const baseDelayMs = 50;
+const maxDelayMs = 10_000;
+
+export class NamespaceAdmission {
+  readonly #namespace: string;
+  readonly #deps: NamespaceDeps;
+  /** There while open. */
+  #semaphore: NamespaceSemaphore | undefined;
+  /** By uid; null: remove. */
+  readonly #wanted = new Map<string, PendingRun | null>();
+  readonly #released = new Map<string, Grant>();
+  readonly #queueLimits = new Map<string, QueueLimit>();
+  #namespaceLimit: number | null | undefined;
+  readonly #confirmed = new Set<string>();
+  readonly #suspects = new Set<string>();
+  #work = false;
+  #looping = false;
+  #fenced = false;
+  #failures = 0;
+  #endPause: () => void = () => undefined;
+  /** Of the turn that has not begun yet. */
+  #nextTurn = Promise.withResolvers<void>();
+
+  constructor(namespace: string, deps: NamespaceDeps) {
+    this.#namespace = namespace;
+    this.#deps = deps;
+    deps.signal.addEventListener("abort", () => this.#endPause(), { once: true });
+  }
+
+  get isOpen(): boolean {
+    return this.#semaphore !== undefined;
+  }
+
+  /** Resolves when the turn that takes it in has ended; while closed, at once. */
+  enqueue(run: PendingRun): Promise<void> {
+    this.#wanted.set(run.uid, run);
+    this.poke();
+    return this.isOpen ? this.#nextTurn.promise : Promise.resolve();
+  }
+
+  remove(uid: string): void {
+    this.#wanted.set(uid, null);
+    this.poke();
+  }
+
+  release(grant: Grant): void {
+    this.#confirmed.delete(slotId(grant));
+    this.#released.set(slotId(grant), grant);
+    this.poke();
+  }
+
+  setQueueLimit(limit: QueueLimit): void {
+    this.#queueLimits.set(limit.name, limit);
+    this.poke();
+  }
+
+  setNamespaceLimit(limit: number | null): void {
+    this.#namespaceLimit = limit;
+    this.poke();
+  }
+
+  async confirm(grant: Grant): Promise<boolean> {
+    if (this.#released.has(slotId(grant))) return false;
+    const held = await this.#whileOpen((semaphore) => semaphore.confirm(grant));
+    if (held) this.#confirmed.add(slotId(grant));
+    return held;
+  }
+
+  state(queues: readonly string[]): Promise<NamespaceState> {
+    return this.#whileOpen((semaphore) => semaphore.state(queues));
+  }
+
+  /** Compares both sides; see sweeper.ts. */
+  sweep({ inCluster, readHolder }: Pick<Sweep, "inCluster" | "readHolder">): Promise<Drift> {
+    return this.#whileOpen(async (semaphore) => {
+      const drift = await sweepSlots({
+        namespace: this.#namespace,
+        inRedis: await semaphore.holders(),
+        inCluster,
+        suspects: this.#suspects,
+        readHolder,
+        release: async (grant) => this.release(grant),
+        add: (holders) => semaphore.loadHolders(holders),
+      });
+      this.#deps.stats.driftReleased += drift.released;
+      this.#deps.stats.driftAdded += drift.added;
+      return drift;
+    });
+  }
+
+  /** Closes, and opens again as soon as it can. */
+  close(error: unknown): void {
+    if (this.#semaphore) this.#deps.onClosed(this.#namespace, error);
+    this.#semaphore = undefined;
+    this.#fenced ||= error instanceof FencedError;
+    this.poke();
+  }
+
+  /** There is something to do. Also ends a pause after a failure when `now`. */
+  poke(now = false): void {
+    this.#work = true;
+    if (now) this.#endPause();
+    if (this.#looping) return;
+    this.#looping = true;
+    // What is written down in the same turn goes together.
+    setImmediate(() => void this.#loop());
+  }
+
+  async #loop(): Promise<void> {
+    while (this.#work && !this.#fenced && !this.#deps.signal.aborted) {
+      this.#work = false;
+      const turn = this.#nextTurn;
+      this.#nextTurn = Promise.withResolvers();
+      try {
+        await this.#turn();
+        this.#failures = 0;
+      } catch (error) {
+        this.#deps.onClosed(this.#namespace, error);
+        this.#semaphore = undefined;
+        this.#fenced ||= error instanceof FencedError;
+        this.#work = true;
+        turn.resolve();
+        await this.#pause();
+      }
+      turn.resolve();
+    }
+    this.#looping = false;
+    this.#nextTurn.resolve();
+    this.#nextTurn = Promise.withResolvers();
+  }
+
+  async #turn(): Promise<void> {
+    this.#semaphore ??= await this.#deps.limit(() => this.#rebuild());
+    const semaphore = this.#semaphore;
+    await this.#send(semaphore);
+    const { grants, more } = await semaphore.admit();
+    for (const grant of grants) this.#grant(grant);
+    if (more) this.#work = true;
+  }
+
+  /** A run that was removed meanwhile has nobody who would give its slot back. */
+  #grant(grant: Grant): void {
+    this.#deps.stats.grants++;
+    if (this.#wanted.get(grant.uid) === null) this.release(grant);
+    else this.#deps.onGrant(grant);
+  }
+
+  async #send(semaphore: NamespaceSemaphore): Promise<void> {
+    const queues = [...this.#queueLimits.values()];
+    const namespace = this.#namespaceLimit;
+    if (queues.length > 0 || namespace !== undefined) {
+      await semaphore.setLimits({ namespace, queues });
+      for (const limit of queues) forget(this.#queueLimits, limit.name, limit);
+      if (this.#namespaceLimit === namespace) this.#namespaceLimit = undefined;
+    }
+    for (const part of parts(this.#released)) {
+      await semaphore.release(part.map(([, grant]) => grant));
+      for (const [id, grant] of part) forget(this.#released, id, grant);
+    }
+    for (const part of parts(this.#wanted)) {
+      const runs = part.flatMap(([, run]) => run ?? []);
+      const removed = part.filter(([, run]) => run === null).map(([uid]) => uid);
+      await semaphore.remove(removed);
+      await semaphore.enqueue(runs);
+      for (const [uid, run] of part) forget(this.#wanted, uid, run);
+    }
+  }
+
+  async #rebuild(): Promise<NamespaceSemaphore> {
+    const { scripts, source, term, onOpen } = this.#deps;
+    const semaphore = new NamespaceSemaphore(scripts, this.#namespace, term);
+    await semaphore.begin();
+    // What the cluster says from here on is newer than limits that were written down before.
+    this.#queueLimits.clear();
+    this.#namespaceLimit = undefined;
+    await semaphore.setLimits(await source.limits(this.#namespace));
+    const runs = await source.runs(this.#namespace);
+    const holders = runs.holders.map((holder) => this.#firm(holder));
+    const ids = new Set(holders.map(slotId));
+    for (const id of this.#confirmed) if (!ids.has(id)) this.#confirmed.delete(id);
+    await semaphore.loadHolders(holders.sort((a, b) => Number(a.tentative) - Number(b.tentative)));
+    await semaphore.enqueue(runs.pending);
+    await semaphore.open();
+    this.#suspects.clear();
+    this.#deps.stats.rebuilds++;
+    onOpen(this.#namespace);
+    return semaphore;
+  }
+
+  #firm(holder: Holder): Holder {
+    return { ...holder, tentative: holder.tentative && !this.#confirmed.has(slotId(holder)) };
+  }
+
+  /** An answer counts only when the namespace was open, in the same epoch, from the question to the answer. */
+  async #whileOpen<T>(ask: (semaphore: NamespaceSemaphore) => Promise<T>): Promise<T> {
+    const semaphore = this.#semaphore;
+    let cause: unknown;
+    if (semaphore) {
+      try {
+        const answer = await ask(semaphore);
+        if (this.#semaphore === semaphore) return answer;
+      } catch (error) {
+        cause = error;
+        if (this.#semaphore === semaphore) this.close(error);
+      }
+    }
+    this.poke();
+    throw new AdmissionClosedError(`admission in namespace ${this.#namespace} is closed`, { cause });
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#fenced || this.#deps.signal.aborted) return;
+    const most = Math.min(baseDelayMs * 2 ** Math.min(this.#failures++, 20), maxDelayMs);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#deps.random() * most);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** Deletes what was sent, unless something newer was written down meanwhile. */
+function forget<T>(map: Map<string, T>, key: string, sent: T): void {
+  if (map.get(key) === sent) map.delete(key);
+}
+
+function* parts<T>(map: Map<string, T>): Generator<[string, T][]> {
+  const entries = [...map];
+  for (let at = 0; at < entries.length; at += batchSize) yield entries.slice(at, at + batchSize);
+}

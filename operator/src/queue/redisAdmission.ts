@@ -1,0 +1,180 @@
+/**
+ * Admission by semaphores in Redis, for the leader: one NamespaceAdmission for each namespace, made at its first use.
+ *
+ * - `start` begins a term: every namespace is closed, and rebuilt under an epoch of this term when it is first used.
+ *   It does not wait for Redis. A term ends with its signal; nothing is granted or confirmed after that.
+ * - `release` and `remove` return when they are written down, `enqueue` when the run was looked at. They reach Redis in the background and survive
+ *   its loss. Grants come through onGrant, at any time.
+ * - `confirm` and `state` throw AdmissionClosedError while their namespace is closed.
+ * - A term that a younger one has fenced grants nothing any more; `onFenced` tells, once a namespace.
+ */
+import type { Redis } from "ioredis";
+import type { Admission, Grant, PendingRun } from "./admission.ts";
+import type { AdmissionSource, Holder, QueueLimit } from "./limits.ts";
+import { AdmissionClosedError, type AdmissionStats, NamespaceAdmission } from "./namespaceAdmission.ts";
+import { FencedError, Scripts } from "./scripts.ts";
+import type { NamespaceState } from "./semaphore.ts";
+import type { Drift, Sweep } from "./sweeper.ts";
+
+export interface AdmissionLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface RedisAdmissionOptions {
+  /** From connectRedis. The caller ends it. */
+  redis: Redis;
+  source: AdmissionSource;
+  /** Asked at `start`: the lease's transition count. */
+  term(): number;
+  log: AdmissionLog;
+  onFenced?(namespace: string): void;
+  /** Its queues were rebuilt: what was held before may not be held any more. */
+  onOpen?(namespace: string): void;
+  /** In [0, 1). */
+  random?(): number;
+}
+
+const rebuildsAtOnce = 4;
+
+export class RedisAdmission implements Admission {
+  readonly #options: RedisAdmissionOptions;
+  readonly #scripts: Scripts;
+  readonly #limit = limiter(rebuildsAtOnce);
+  readonly #namespaces = new Map<string, NamespaceAdmission>();
+  readonly #stats: AdmissionStats = { grants: 0, rebuilds: 0, driftReleased: 0, driftAdded: 0 };
+  #term = 0;
+  #signal = AbortSignal.abort();
+  #onGrant: (grant: Grant) => void = () => undefined;
+
+  constructor(options: RedisAdmissionOptions) {
+    this.#options = options;
+    this.#scripts = new Scripts(options.redis);
+    options.redis.on("error", (error) =>
+      options.log.warn({ error: String(error) }, "Redis cannot be reached"),
+    );
+    options.redis.on("close", () =>
+      this.#each((one) => one.close(new Error("the connection to Redis closed"))),
+    );
+    options.redis.on("ready", () => this.#each((one) => one.poke(true)));
+  }
+
+  async start(onGrant: (grant: Grant) => void, signal: AbortSignal): Promise<void> {
+    this.#term = this.#options.term();
+    this.#onGrant = onGrant;
+    this.#signal = signal;
+    this.#namespaces.clear();
+    const { redis, log } = this.#options;
+    if (redis.status !== "wait") return;
+    // It goes on trying by itself.
+    await redis
+      .connect()
+      .catch((error) => log.warn({ error: String(error) }, "no first connection to Redis"));
+  }
+
+  async enqueue(run: PendingRun): Promise<void> {
+    await this.#of(run.namespace)?.enqueue(run);
+  }
+
+  async confirm(grant: Grant): Promise<boolean> {
+    return this.#open(grant.namespace).confirm(grant);
+  }
+
+  async release(grant: Grant): Promise<void> {
+    this.#of(grant.namespace)?.release(grant);
+  }
+
+  async remove(namespace: string, uid: string): Promise<void> {
+    this.#of(namespace)?.remove(uid);
+  }
+
+  /** The effective limit of a queue changed. */
+  setQueueLimit(namespace: string, limit: QueueLimit): void {
+    this.#of(namespace)?.setQueueLimit(limit);
+  }
+
+  /** null: none. */
+  setNamespaceLimit(namespace: string, limit: number | null): void {
+    this.#of(namespace)?.setNamespaceLimit(limit);
+  }
+
+  /** Counts of the namespace and of these queues. */
+  async state(namespace: string, queues: readonly string[] = []): Promise<NamespaceState> {
+    return this.#open(namespace).state(queues);
+  }
+
+  /** Mends what differs between Redis and the cluster; to be called from time to time. */
+  async sweep(
+    namespace: string,
+    inCluster: readonly Holder[],
+    readHolder: Sweep["readHolder"],
+  ): Promise<Drift> {
+    return this.#open(namespace).sweep({ inCluster, readHolder });
+  }
+
+  stats(): Readonly<AdmissionStats> {
+    return this.#stats;
+  }
+
+  isOpen(namespace: string): boolean {
+    return this.#namespaces.get(namespace)?.isOpen ?? false;
+  }
+
+  #open(namespace: string): NamespaceAdmission {
+    const one = this.#of(namespace);
+    if (!one) throw new AdmissionClosedError(`admission in namespace ${namespace} is closed: no term runs`);
+    return one;
+  }
+
+  /** Undefined between two terms: the next one reads everything from the cluster. */
+  #of(namespace: string): NamespaceAdmission | undefined {
+    if (this.#signal.aborted) return undefined;
+    const known = this.#namespaces.get(namespace);
+    if (known) return known;
+    const { source, log, onFenced, onOpen, random } = this.#options;
+    const term = this.#term;
+    const signal = this.#signal;
+    const made = new NamespaceAdmission(namespace, {
+      scripts: this.#scripts,
+      source,
+      term,
+      signal,
+      onGrant: (grant) => !signal.aborted && this.#onGrant(grant),
+      stats: this.#stats,
+      onOpen: () => {
+        log.info({ namespace, term }, "admission is open");
+        onOpen?.(namespace);
+      },
+      onClosed: (_, error) => {
+        log.warn({ namespace, term, error: String(error) }, "admission is closed");
+        if (error instanceof FencedError) onFenced?.(namespace);
+      },
+      limit: this.#limit,
+      random: random ?? Math.random,
+    });
+    this.#namespaces.set(namespace, made);
+    return made;
+  }
+
+  #each(act: (one: NamespaceAdmission) => void): void {
+    if (this.#signal.aborted) return;
+    for (const one of this.#namespaces.values()) act(one);
+  }
+}
+
+/** Runs at most so many tasks at once, the others in their order. */
+function limiter(most: number): <T>(task: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (task) => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await task();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
+    }
+  };
+}

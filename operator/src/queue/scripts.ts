@@ -1,0 +1,85 @@
+/**
+ * The Lua scripts: read from the folder `lua` beside this module (beside dist/main.js in the bundle), called by hash.
+ * checkFence.lua and wakeLine.lua come first in each of them.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
+
+const shared = ["checkFence", "wakeLine"];
+
+const names = [
+  "admitRuns",
+  "beginEpoch",
+  "confirmSlot",
+  "enqueueRuns",
+  "loadHolders",
+  "readHolders",
+  "readState",
+  "releaseSlots",
+  "removeRuns",
+  "setLimits",
+  "switchEpoch",
+  "wakeLines",
+] as const;
+
+export type ScriptName = (typeof names)[number];
+
+/** A younger term leads: this process must not write any more. */
+export class FencedError extends Error {
+  override readonly name = "FencedError";
+}
+
+/** Redis does not hold what the caller knew: it lost something, or another epoch began. */
+export class EpochError extends Error {
+  override readonly name = "EpochError";
+}
+
+export class Scripts {
+  readonly #redis: Redis;
+  readonly #scripts: Map<ScriptName, { source: string; hash: string }>;
+
+  constructor(redis: Redis, folder = join(import.meta.dirname, "lua")) {
+    this.#redis = redis;
+    const read = (name: string): string => readFileSync(join(folder, `${name}.lua`), "utf8");
+    const head = shared.map(read).join("");
+    this.#scripts = new Map(
+      names.map((name) => {
+        const source = head + read(name);
+        return [name, { source, hash: createHash("sha1").update(source).digest("hex") }];
+      }),
+    );
+  }
+
+  /** An error that is neither FencedError nor EpochError leaves it open whether the script ran. */
+  async call(name: ScriptName, keys: string[], args: (string | number)[]): Promise<(string | number)[]> {
+    const script = this.#scripts.get(name);
+    if (!script) throw new Error(`no script ${name}`);
+    try {
+      return (await this.#evaluate(script, keys, args)) as (string | number)[];
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  async #evaluate(
+    { source, hash }: { source: string; hash: string },
+    keys: string[],
+    args: (string | number)[],
+  ) {
+    try {
+      return await this.#redis.evalsha(hash, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      return this.#redis.eval(source, keys.length, ...keys, ...args);
+    }
+  }
+}
+
+function translate(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if (error.message.startsWith("FENCED")) return new FencedError(error.message);
+  if (error.message.startsWith("EPOCH")) return new EpochError(error.message);
+  return error;
+}

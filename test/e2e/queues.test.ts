@@ -1,0 +1,239 @@
+/**
+ * Limits that hold whatever breaks. What is judged is what the runs' own logs say: when their code began and ended.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../hack/lib/exec.ts";
+import { waitFor } from "../../hack/lib/wait.ts";
+import { concurrencyLimitAnnotation } from "../../operator/src/model/environment.ts";
+import { isTerminal } from "../../operator/src/model/phase.ts";
+import { apiVersion, type TaskQueue, type TaskRun } from "../../operator/src/model/resources.ts";
+import { testTask } from "./support/fixtures.ts";
+import { TestNamespace, taskRun } from "./support/kubectl.ts";
+import { signalLeader, takenOver } from "./support/leader.ts";
+import { byKey, mostAtOnce, spansOf } from "./support/marks.ts";
+import { flushRedis, killRedis } from "./support/redis.ts";
+
+let ns: TestNamespace;
+beforeAll(async () => {
+  ns = await TestNamespace.create("queues");
+  await ns.apply(testTask("marks", { retry: { maxAttempts: 1 } }), testTask("echo"));
+});
+afterAll(() => ns?.remove());
+
+const queue = (name: string, spec: object) => ({ apiVersion, kind: "TaskQueue", metadata: { name }, spec });
+
+/** `count` runs of one round, over so many keys; each executes for `ms`. */
+function round(name: string, count: number, keys: number, ms: number, spec: object): object[] {
+  return Array.from({ length: count }, (_, i) => {
+    const key = `key-${i % keys}`;
+    return taskRun(`${name}-${i}`, {
+      task: "marks",
+      payload: { ms, key },
+      podTemplate: { labels: { round: name }, terminationGracePeriodSeconds: 1 },
+      ...(keys > 1 ? { concurrencyKey: key } : {}),
+      ...spec,
+    });
+  });
+}
+
+async function runsOf(name: string): Promise<TaskRun[]> {
+  const text = await ns.kubectl("get", "taskruns", "-o", "json");
+  return (JSON.parse(text) as { items: TaskRun[] }).items.filter((one) =>
+    one.metadata.name.startsWith(`${name}-`),
+  );
+}
+
+async function allCompleted(name: string, count: number, timeoutMs = 240_000): Promise<void> {
+  let open: string[] = [];
+  await waitFor(
+    `${count} runs of round ${name} complete`,
+    async () => {
+      const runs = await runsOf(name);
+      open = runs
+        .filter(({ status }) => !isTerminal(status?.phase))
+        .map(({ metadata, status }) => `${metadata.name}: ${status?.phase} ${status?.reason}`);
+      return runs.length === count && open.length === 0;
+    },
+    { timeoutMs, intervalMs: 1_000, describe: () => open.join("\n") },
+  );
+  const ended = (await runsOf(name)).map(({ status }) => status?.phase);
+  expect(ended.filter((phase) => phase !== "Completed")).toEqual([]);
+}
+
+async function expectLimit(name: string, perKey: number, least: number): Promise<void> {
+  const spans = await spansOf(ns, `round=${name}`);
+  for (const [key, ofKey] of byKey(spans)) {
+    expect(mostAtOnce(ofKey), `${key} at once`).toBeLessThanOrEqual(perKey);
+  }
+  expect(mostAtOnce(spans), "all keys at once").toBeGreaterThan(least);
+}
+
+/** Those that the kubelet has ended meanwhile, because they did not answer, cannot. */
+function goOn(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGCONT");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+}
+
+test("60 runs, limit 3, 4 keys: never more than 3 of a key, more than 3 together", async () => {
+  await ns.apply(
+    queue("three", { concurrencyLimit: 3 }),
+    ...round("plain", 60, 4, 2_000, { queue: { name: "three" } }),
+  );
+  await allCompleted("plain", 60);
+  await expectLimit("plain", 3, 3);
+  const kept = await ns.get<TaskQueue>("taskqueue", "three");
+  expect(kept?.status).toMatchObject({ concurrencyLimit: 3, paused: false });
+});
+
+test("the same while Redis is flushed and killed, and the leader is killed and paused", async () => {
+  await ns.apply(...round("stormy", 60, 4, 2_000, { queue: { name: "three" } }));
+  const executing = (count: number) =>
+    waitFor(
+      `${count} runs have ended`,
+      async () => (await runsOf("stormy")).filter(({ status }) => isTerminal(status?.phase)).length >= count,
+      { timeoutMs: 120_000, intervalMs: 200 },
+    );
+  await executing(6);
+  await flushRedis();
+  await executing(14);
+  await killRedis();
+  await executing(22);
+  const killed = await signalLeader("SIGKILL");
+  const took = await takenOver(killed.pod);
+  expect(took, "milliseconds until the next one led").toBeLessThan(20_000);
+  await executing(34);
+  const paused = await signalLeader("SIGSTOP");
+  await takenOver(paused.pod);
+  await executing(40);
+  goOn(paused.pids);
+  await allCompleted("stormy", 60);
+  await expectLimit("stormy", 3, 3);
+  const runs = await runsOf("stormy");
+  expect(runs.filter(({ status }) => status?.attempts?.length !== 1).map((r) => r.metadata.name)).toEqual([]);
+});
+
+test("a limit of the namespace holds across its queues", async () => {
+  await run("kubectl", ["annotate", "namespace", ns.name, `${concurrencyLimitAnnotation}=5`]);
+  await ns.apply(...round("bounded", 24, 4, 2_000, { queue: { name: "three" } }));
+  await allCompleted("bounded", 24);
+  const spans = await spansOf(ns, "round=bounded");
+  expect(mostAtOnce(spans)).toBeLessThanOrEqual(5);
+  expect(mostAtOnce(spans)).toBeGreaterThan(3);
+  await run("kubectl", ["annotate", "namespace", ns.name, `${concurrencyLimitAnnotation}-`]);
+});
+
+describe("a queue's own resource", () => {
+  test("is made for a limit given at trigger time, and kubectl get shows it", async () => {
+    await ns.apply(...round("made", 3, 1, 1_500, { queue: { name: "on/demand", concurrencyLimit: 1 } }));
+    await allCompleted("made", 3);
+    expect(mostAtOnce(await spansOf(ns, "round=made"))).toBe(1);
+    const table = await ns.kubectl("get", "taskqueues");
+    expect(table).toMatch(/NAME\s+QUEUE\s+LIMIT\s+PAUSED\s+RUNNING\s+QUEUED\s+OLDEST\s+AGE/);
+    expect(table).toMatch(/on\/demand\s+1\s+false/);
+    expect(table).toMatch(/task\/marks/);
+  });
+
+  test("paused admits nothing until it is resumed; priority goes first", async () => {
+    await ns.apply(queue("gate", { concurrencyLimit: 1, paused: true }));
+    await ns.apply(
+      taskRun("late", { task: "echo", queue: { name: "gate" } }),
+      taskRun("early", { task: "echo", queue: { name: "gate" }, priority: 3600 }),
+    );
+    await waitFor(
+      "the queue counts both",
+      async () => (await ns.get<TaskQueue>("taskqueue", "gate"))?.status?.queued === 2,
+      { timeoutMs: 30_000 },
+    );
+    expect((await ns.runOf("early")).status?.phase).toBe("Queued");
+    await ns.apply(queue("gate", { concurrencyLimit: 1, paused: false }));
+    const [early, late] = await Promise.all([ns.finished("early"), ns.finished("late")]);
+    expect(Date.parse(early.startedAt ?? "")).toBeLessThanOrEqual(Date.parse(late.startedAt ?? ""));
+    expect(early.attempts?.[0]?.admittedAt && late.attempts?.[0]?.admittedAt).toBeTruthy();
+  });
+});
+
+describe("waiting", () => {
+  test("a delay can be moved while it lasts, and not afterwards", async () => {
+    const later = new Date(Date.now() + 3_600_000).toISOString();
+    await ns.startRun("delayed", { task: "echo", payload: {}, delayUntil: later });
+    await ns.phase("delayed", "Delayed");
+    const now = new Date(Date.now() + 500).toISOString();
+    await ns.kubectl(
+      "patch",
+      "taskrun",
+      "delayed",
+      "--type=merge",
+      "-p",
+      JSON.stringify({ spec: { delayUntil: now } }),
+    );
+    expect((await ns.finished("delayed")).phase).toBe("Completed");
+    const again = await ns.try(
+      ...[
+        "patch",
+        "taskrun",
+        "delayed",
+        "--type=merge",
+        "-p",
+        JSON.stringify({ spec: { delayUntil: later } }),
+      ],
+    );
+    expect(again.stderr).toMatch(/delayUntil can change only while the run is Delayed/);
+  });
+
+  test("a run that waits for longer than its ttl has Expired; ttl counts from the queue", async () => {
+    await ns.apply(queue("closed", { concurrencyLimit: 1, paused: true }));
+    await ns.startRun("stale", { task: "echo", queue: { name: "closed" }, ttlSeconds: 1 });
+    await ns.startRun("patient", { task: "echo", queue: { name: "closed" }, ttlSeconds: 0 });
+    expect(await ns.finished("stale")).toMatchObject({ phase: "Expired", reason: "TtlElapsed" });
+    expect((await ns.runOf("patient")).status?.phase).toBe("Queued");
+    const soon = new Date(Date.now() + 1_500).toISOString();
+    await ns.startRun("delayed-stale", {
+      task: "echo",
+      queue: { name: "closed" },
+      ttlSeconds: 1,
+      delayUntil: soon,
+    });
+    const expired = await ns.finished("delayed-stale");
+    expect(Date.parse(expired.finishedAt ?? "")).toBeGreaterThanOrEqual(Date.parse(soon) + 1_000);
+    await ns.kubectl("delete", "taskrun", "patient");
+  });
+
+  test("an out-of-memory kill is tried once more on the larger machine", async () => {
+    await ns.apply(testTask("oom", { retry: { maxAttempts: 1, outOfMemory: { machine: "small-1x" } } }));
+    await ns.startRun("hungry", { task: "oom", machine: "micro" });
+    const status = await ns.finished("hungry", 120_000);
+    expect(status).toMatchObject({ phase: "Crashed", reason: "OOMKilled", machine: "small-1x" });
+    expect(status.attempts?.map((attempt) => attempt.machine)).toEqual([undefined, "small-1x"]);
+  });
+});
+
+describe("what makes no sense is refused, and the field is named", () => {
+  const limit = (concurrencyLimit: unknown) => queue("nonsense", { concurrencyLimit });
+  const refused: [string, object, RegExp][] = [
+    ["a limit of zero", limit(0), /spec\.concurrencyLimit.*greater than or equal to 1/s],
+    ["a negative limit", limit(-1), /spec\.concurrencyLimit.*greater than or equal to 1/s],
+    [
+      "a limit at trigger time of zero",
+      taskRun("x", { task: "echo", queue: { name: "q", concurrencyLimit: 0 } }),
+      /spec\.queue\.concurrencyLimit/,
+    ],
+    [
+      "a date as ttl",
+      taskRun("x", { task: "echo", ttlSeconds: "2030-01-01T00:00:00Z" }),
+      /spec\.ttlSeconds.*integer/s,
+    ],
+    [
+      "11 tags",
+      taskRun("x", { task: "echo", tags: Array.from({ length: 11 }, (_, i) => `t${i}`) }),
+      /spec\.tags.*at most 10/s,
+    ],
+  ];
+  test.each(refused)("%s", async (_what, manifest, message) => {
+    expect(await ns.refusal(manifest)).toMatch(message);
+  });
+});

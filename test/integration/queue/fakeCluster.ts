@@ -1,0 +1,145 @@
+/**
+ * Runs in memory and a controller that follows the order of writes: hold in Redis → Starting → hold confirmed → Job.
+ * `start` of a Job checks the limits against the Jobs that run; what it saw is in `broken`.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Admission, Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
+import { lineOf } from "../../../operator/src/queue/keys.ts";
+import type { AdmissionSource, Holder, Limits } from "../../../operator/src/queue/limits.ts";
+import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmission.ts";
+
+type Phase = "Queued" | "Starting" | "Executing" | "Completed";
+
+export interface FakeRun extends PendingRun {
+  phase: Phase;
+}
+
+export class FakeCluster implements AdmissionSource {
+  readonly all = new Map<string, FakeRun>();
+  readonly broken: string[] = [];
+  readonly limit: Limits;
+  /** In the order in which they began, by uid. */
+  readonly begun: string[] = [];
+  together = 0;
+  /** Called after each run that completed. */
+  onCompleted: (count: number) => void = () => undefined;
+  #leader: FakeController | undefined;
+
+  constructor(limit: Limits) {
+    this.limit = limit;
+  }
+
+  get completed(): number {
+    return this.#in("Completed").length;
+  }
+
+  isLeader(controller: FakeController): boolean {
+    return this.#leader === controller;
+  }
+
+  /** Another controller leads from now on: the API server takes no write of the one before. */
+  lead(controller: FakeController): void {
+    this.#leader = controller;
+  }
+
+  startJob(run: FakeRun): void {
+    run.phase = "Executing";
+    this.begun.push(run.uid);
+    const running = this.#in("Executing");
+    this.together = Math.max(this.together, running.length);
+    const line = running.filter((one) => lineOf(one) === lineOf(run)).length;
+    const most = this.limit.queues.find((queue) => queue.name === run.queue)?.limit ?? Infinity;
+    if (line > most) this.broken.push(`${line} of ${JSON.stringify(lineOf(run))}`);
+    if (running.length > (this.limit.namespace ?? Infinity)) this.broken.push(`${running.length} in all`);
+  }
+
+  async limits(): Promise<Limits> {
+    await pause(2);
+    return this.limit;
+  }
+
+  async runs(): Promise<{ holders: Holder[]; pending: PendingRun[] }> {
+    await pause(2);
+    const read = [...this.#in("Starting"), ...this.#in("Executing")];
+    return {
+      holders: read.map((run) => ({ ...run, tentative: run.phase === "Starting" })),
+      pending: this.#in("Queued").map((run) => ({ ...run })),
+    };
+  }
+
+  #in(phase: Phase): FakeRun[] {
+    return [...this.all.values()].filter((run) => run.phase === phase);
+  }
+}
+
+export class FakeController {
+  readonly #cluster: FakeCluster;
+  readonly #admission: Admission;
+  readonly stop = new AbortController();
+
+  constructor(cluster: FakeCluster, admission: Admission) {
+    this.#cluster = cluster;
+    this.#admission = admission;
+  }
+
+  /** Leads, and takes up every run where it is. */
+  async start(): Promise<void> {
+    this.#cluster.lead(this);
+    await this.#admission.start((grant) => void this.#granted(grant), this.stop.signal);
+    for (const run of this.#cluster.all.values()) {
+      if (run.phase === "Queued") await this.#admission.enqueue({ ...run });
+      if (run.phase === "Starting") void this.#create(run, run.slot);
+      if (run.phase === "Executing") void this.#finish(run, run.slot);
+    }
+  }
+
+  async #granted(grant: Grant): Promise<void> {
+    await pause(3);
+    const run = this.#cluster.all.get(grant.uid);
+    if (!this.#leads()) return;
+    if (run?.phase !== "Queued" || grant.slot <= run.slot) {
+      // Nobody holds it, unless it is the one that the run has already.
+      if (run?.slot !== grant.slot || run.phase === "Queued") await this.#admission.release(grant);
+      return;
+    }
+    Object.assign(run, { phase: "Starting", slot: grant.slot });
+    await this.#create(run, grant.slot);
+  }
+
+  async #create(run: FakeRun, slot: number): Promise<void> {
+    while (this.#leads() && run.phase === "Starting" && run.slot === slot) {
+      try {
+        const held = await this.#admission.confirm(grantOf(run));
+        if (held) await pause(3);
+        if (!this.#leads() || run.phase !== "Starting") return;
+        if (held) {
+          this.#cluster.startJob(run);
+          return this.#finish(run, slot);
+        }
+        run.phase = "Queued";
+        await this.#admission.release(grantOf(run));
+        return this.#admission.enqueue({ ...run });
+      } catch (error) {
+        if (!(error instanceof AdmissionClosedError)) throw error;
+        await pause(10);
+      }
+    }
+  }
+
+  async #finish(run: FakeRun, slot: number): Promise<void> {
+    await pause(20);
+    if (!this.#leads() || run.phase !== "Executing" || run.slot !== slot) return;
+    run.phase = "Completed";
+    await pause(1);
+    if (this.#leads()) await this.#admission.release(grantOf(run));
+    this.#cluster.onCompleted(this.#cluster.completed);
+  }
+
+  #leads(): boolean {
+    return this.#cluster.isLeader(this);
+  }
+}
+
+const grantOf = ({ namespace, name, uid, slot }: FakeRun): Grant => ({ namespace, name, uid, slot });
+
+const pause = (most: number): Promise<void> => sleep(Math.random() * most);

@@ -1,0 +1,151 @@
+/** Random histories of the semaphore against a real Redis and the model; fast-check prints the seed of a failure. */
+import fc from "fast-check";
+import type { Redis } from "ioredis";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
+import { Scripts } from "../../../operator/src/queue/scripts.ts";
+import { RedisServer } from "./redisServer.ts";
+import { World } from "./world.ts";
+
+let server: RedisServer;
+let redis: Redis;
+
+beforeAll(async () => {
+  server = await RedisServer.start();
+  redis = connectRedis(server.url);
+  await redis.connect();
+});
+afterAll(async () => {
+  redis?.disconnect();
+  await server?.stop();
+});
+
+type Step = (world: World) => Promise<unknown>;
+const counts = new Map<string, number>();
+
+/** A step that is counted under its name when it ran. */
+function step(name: string, weight: number, arbitrary: fc.Arbitrary<Step>): fc.WeightedArbitrary<Step> {
+  const counted = arbitrary.map((run): Step => {
+    const named: Step = (world) => {
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+      return run(world);
+    };
+    return Object.assign(named, { [fc.toStringMethod]: () => name });
+  });
+  return { weight, arbitrary: counted };
+}
+
+// A colon and an é, a name that begins with another one, and characters that separate parts within Redis.
+const queue = fc.constantFrom("a", "a:é", "ab", "b\n%");
+const key = fc.constantFrom(undefined, "k1", "k2", "k\n3");
+const index = fc.nat(1000);
+const limit = fc.constantFrom(undefined, 0, 1, 2, 3);
+
+const steps = fc.array(
+  fc.oneof(
+    step(
+      "enqueue",
+      10,
+      fc.tuple(queue, key, fc.constantFrom(0, 0, 1, 60)).map((args) => (world) => world.enqueue(...args)),
+    ),
+    step(
+      "admit",
+      8,
+      fc.integer({ min: 1, max: 6 }).map((most) => (world) => world.admit(most)),
+    ),
+    step(
+      "release",
+      5,
+      fc.tuple(index, fc.boolean()).map((args) => (world) => world.release(...args)),
+    ),
+    step(
+      "repeat",
+      2,
+      index.map((i) => (world) => world.repeat(i)),
+    ),
+    step(
+      "hurry",
+      2,
+      index.map((i) => (world) => world.hurry(i)),
+    ),
+    step(
+      "late release",
+      2,
+      index.map((i) => (world) => world.lateRelease(i)),
+    ),
+    step(
+      "remove",
+      2,
+      index.map((i) => (world) => world.remove(i)),
+    ),
+    step(
+      "queue limit",
+      4,
+      fc
+        .tuple(queue, limit, fc.constantFrom(false, false, true))
+        .map((args) => (world) => world.setQueue(...args)),
+    ),
+    step(
+      "namespace limit",
+      2,
+      fc.constantFrom(null, 1, 2, 4).map((most) => (world) => world.setNamespace(most)),
+    ),
+    step(
+      "lost grants",
+      1,
+      fc.constant<Step>((world) => world.admit(3, true)),
+    ),
+    step(
+      "flush",
+      1,
+      fc.constant<Step>((world) => world.lose("all")),
+    ),
+    step(
+      "evicted key",
+      1,
+      index.map((i) => (world) => world.lose(i)),
+    ),
+    step(
+      "snapshot",
+      2,
+      fc.constant<Step>((world) => world.snapshot()),
+    ),
+    step(
+      "older copy",
+      2,
+      fc.constant<Step>((world) => world.lose("last")),
+    ),
+    step(
+      "new leader",
+      1,
+      fc.constant<Step>((world) => world.newLeader()),
+    ),
+    step(
+      "old leader first",
+      1,
+      fc.constant<Step>((world) => world.staleSteals()),
+    ),
+  ),
+  { minLength: 5, maxLength: 50 },
+);
+
+test("no history exceeds a limit, loses a run, breaks the order or lets an old term in", async () => {
+  let cases = 0;
+  await fc.assert(
+    fc.asyncProperty(steps, async (history) => {
+      cases++;
+      await redis.flushall();
+      const world = new World(redis, new Scripts(redis));
+      await world.rebuild();
+      for (const act of history) {
+        await act(world);
+        await world.check();
+      }
+      await world.drain();
+      await world.check();
+    }),
+    { numRuns: 2_000 },
+  );
+  console.log(`${cases} histories, steps: ${[...counts].map(([name, n]) => `${name} ${n}`).join(", ")}`);
+  expect(cases).toBeGreaterThanOrEqual(2_000);
+}, 300_000);

@@ -1,0 +1,301 @@
+/**
+ * A cluster of runs (the truth), the semaphore in Redis, and the model beside it. `step` does one thing to all three
+ * and compares them; a difference, or a promise that is broken, throws.
+ */
+import type { Redis } from "ioredis";
+import { expect } from "vitest";
+import type { Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
+import { keysOf, lineOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
+import type { Holder, Limits } from "../../../operator/src/queue/limits.ts";
+import { EpochError, FencedError, type Scripts } from "../../../operator/src/queue/scripts.ts";
+import { NamespaceSemaphore } from "../../../operator/src/queue/semaphore.ts";
+import { Fairness } from "./fairness.ts";
+import { Model, queueOf } from "./model.ts";
+
+export const namespace = "team-a";
+
+type State = "queued" | "holding" | "done";
+
+export class World {
+  readonly redis: Redis;
+  readonly scripts: Scripts;
+  /** By uid, what the API server would say. */
+  readonly runs = new Map<string, { run: PendingRun; state: State }>();
+  readonly limits: { namespace: number | null; queues: Map<string, Limits["queues"][number]> };
+  readonly gone: Grant[] = [];
+  model = new Model();
+  fairness = new Fairness();
+  semaphore: NamespaceSemaphore;
+  /** Of the term before. */
+  stale: NamespaceSemaphore | undefined;
+  #snapshot: (Buffer | null)[] | undefined;
+  #term = 1;
+  #count = 0;
+
+  constructor(redis: Redis, scripts: Scripts) {
+    this.redis = redis;
+    this.scripts = scripts;
+    this.limits = { namespace: null, queues: new Map() };
+    this.semaphore = new NamespaceSemaphore(scripts, namespace, this.#term);
+  }
+
+  async enqueue(queue: string, concurrencyKey: string | undefined, prioritySeconds: number): Promise<void> {
+    const n = this.#count++;
+    const uid = `uid-${String((n * 7) % 100).padStart(3, "0")}-${n}`;
+    const enqueuedAtMs = 1_700_000_000_000 + 500 * n;
+    const run = {
+      namespace,
+      name: `run-${n}`,
+      uid,
+      queue,
+      concurrencyKey,
+      enqueuedAtMs,
+      prioritySeconds,
+      slot: 0,
+    };
+    this.runs.set(uid, { run, state: "queued" });
+    await this.#enqueueAgain(run);
+  }
+
+  /** Repeats what was said before, of any run that waits or holds. */
+  async repeat(index: number): Promise<void> {
+    const one = pick([...this.runs.values()], index);
+    if (one?.state === "queued") await this.#enqueueAgain(one.run);
+    if (one?.state === "holding") await this.#enqueueAgain({ ...one.run, slot: one.run.slot - 1 });
+  }
+
+  /** Its priority changes while it waits. */
+  async hurry(index: number): Promise<void> {
+    const one = pick(
+      [...this.runs.values()].filter((run) => run.state === "queued"),
+      index,
+    );
+    if (!one) return;
+    one.run = { ...one.run, prioritySeconds: one.run.prioritySeconds + (index % 2) };
+    await this.#enqueueAgain(one.run);
+  }
+
+  async #enqueueAgain(run: PendingRun): Promise<void> {
+    await this.semaphore.enqueue([run]);
+    this.model.enqueue(run);
+  }
+
+  /** `lost`: the leader is gone before it wrote what was granted; its successor reads the cluster. */
+  async admit(steps: number, lost = false): Promise<number> {
+    const before = [...this.model.pending.values()];
+    const eligible = this.model.lines().filter((line) => this.model.eligible(line));
+    const { grants } = await this.semaphore.admit(steps);
+    const expected = this.model.admit(steps);
+    expect(grants.map(slotId)).toEqual(expected.map(slotId));
+    this.#checkLimits(grants, before);
+    this.#checkOrder(grants, before);
+    this.fairness.granted(
+      grants.map((grant) => lineOf(this.#run(grant.uid))),
+      eligible,
+      (line) => this.model.eligible(line),
+    );
+    if (!lost) for (const { uid, slot } of grants) this.#set(uid, "holding", slot);
+    else if (grants.length > 0) await this.newLeader();
+    return grants.length;
+  }
+
+  async release(index: number, retried: boolean): Promise<void> {
+    const held = [...this.runs.values()].filter((one) => one.state === "holding");
+    const one = pick(held, index);
+    if (!one) return;
+    const grant: Grant = { namespace, name: one.run.name, uid: one.run.uid, slot: one.run.slot };
+    this.#set(grant.uid, retried ? "queued" : "done", grant.slot);
+    this.gone.push(grant);
+    const released = await this.semaphore.release([grant]);
+    expect(released).toBe(Number(this.model.release(grant)));
+    if (retried) await this.#enqueueAgain(one.run);
+  }
+
+  async lateRelease(index: number): Promise<void> {
+    const grant = pick(this.gone, index);
+    if (!grant) return;
+    expect(await this.semaphore.release([grant])).toBe(0);
+    expect(await this.semaphore.confirm(grant)).toBe(false);
+  }
+
+  async remove(index: number): Promise<void> {
+    const one = pick([...this.runs.values()], index);
+    if (!one || one.state === "done") return;
+    if (one.state === "queued") one.state = "done";
+    const removed = await this.semaphore.remove([one.run.uid]);
+    expect(removed).toBe(Number(this.model.remove(one.run.uid)));
+  }
+
+  async setQueue(name: string, limit: number | undefined, paused: boolean): Promise<void> {
+    const queue = { name, limit, paused };
+    this.limits.queues.set(queuePart(name), queue);
+    await this.semaphore.setLimits({ queues: [queue] });
+    this.model.setLimits({ queues: [queue] });
+  }
+
+  async setNamespace(limit: number | null): Promise<void> {
+    this.limits.namespace = limit;
+    await this.semaphore.setLimits({ namespace: limit, queues: [] });
+    this.model.setLimits({ namespace: limit, queues: [] });
+  }
+
+  async snapshot(): Promise<void> {
+    this.#snapshot = await Promise.all(keysOf(namespace).map((key) => this.redis.dumpBuffer(key)));
+    // Something that the copy does not have.
+    await this.semaphore.state();
+  }
+
+  /** Redis comes back with an older copy, or empty, or without one of its keys: closed until it is rebuilt. */
+  async lose(what: "all" | "last" | number): Promise<void> {
+    const keys = keysOf(namespace);
+    if (typeof what === "number") await this.redis.del(keys[what % keys.length] as string);
+    else {
+      await this.redis.flushall();
+      if (what === "last" && this.#snapshot) {
+        await Promise.all(
+          this.#snapshot.map((dump, i) =>
+            dump ? this.redis.restore(keys[i] as string, 0, dump) : undefined,
+          ),
+        );
+      }
+    }
+    await this.#refuses(this.semaphore, EpochError);
+    await this.rebuild();
+  }
+
+  async newLeader(): Promise<void> {
+    this.stale = this.semaphore;
+    this.#term++;
+    await this.rebuild();
+    await this.#staleIsRefused();
+  }
+
+  /** Redis is emptied and the leader of the term before gets in first. */
+  async staleSteals(): Promise<void> {
+    if (!this.stale) return;
+    await this.redis.flushall();
+    await new NamespaceSemaphore(this.scripts, namespace, this.stale.term).begin();
+    await this.#refuses(this.semaphore, EpochError);
+    await this.rebuild();
+    await this.#staleIsRefused();
+  }
+
+  async rebuild(): Promise<void> {
+    this.semaphore = new NamespaceSemaphore(this.scripts, namespace, this.#term);
+    this.model = new Model();
+    this.fairness = new Fairness();
+    await this.semaphore.begin();
+    await expect(this.semaphore.admit()).rejects.toThrow(EpochError);
+    // Half of them have no Job yet.
+    const limits = { namespace: this.limits.namespace, queues: [...this.limits.queues.values()] };
+    const holders: Holder[] = [];
+    const pending: PendingRun[] = [];
+    for (const { run, state } of this.runs.values()) {
+      if (state === "holding") holders.push({ ...run, tentative: run.enqueuedAtMs % 1_000 === 0 });
+      if (state === "queued") pending.push(run);
+    }
+    await this.semaphore.setLimits(limits);
+    holders.sort((a, b) => Number(a.tentative) - Number(b.tentative));
+    await this.semaphore.loadHolders(holders);
+    await this.semaphore.enqueue(pending);
+    await this.semaphore.open();
+    this.model.setLimits(limits);
+    for (const holder of holders) this.model.load(holder);
+    for (const run of pending) this.model.enqueue(run);
+    for (const holder of holders) await this.#confirm(holder);
+  }
+
+  /** A run whose container exists keeps its slot whatever the limits say; another may have to queue again. */
+  async #confirm(holder: Holder): Promise<void> {
+    const held = await this.semaphore.confirm(holder);
+    expect(held).toBe(this.model.holders.has(slotId(holder)));
+    if (!holder.tentative) expect(held).toBe(true);
+    if (held) return;
+    this.#set(holder.uid, "queued", holder.slot);
+    this.gone.push(holder);
+    await this.#enqueueAgain(this.#run(holder.uid));
+  }
+
+  /** Redis holds what the model holds, and the cluster knows of all of it. */
+  async check(): Promise<void> {
+    const held = (await this.semaphore.holders()).map(slotId).sort();
+    expect(held).toEqual([...this.model.holders.keys()].sort());
+    const states = [...this.runs.values()];
+    const holding = states.filter((one) => one.state === "holding").map((one) => slotId(one.run));
+    expect(held).toEqual(holding.sort());
+    const queued = states.filter((one) => one.state === "queued").map((one) => one.run.uid);
+    expect([...this.model.pending.keys()].sort()).toEqual(queued.sort());
+    const queues = [...new Set(states.map((one) => one.run.queue))];
+    const state = await this.semaphore.state(queues);
+    expect(state.pending).toBe(queued.length);
+    expect(state.holders).toBe(held.length);
+    for (const { name, running, pending } of state.queues) {
+      const of = (wanted: State): number =>
+        states.filter((one) => one.state === wanted && one.run.queue === name).length;
+      expect([name, running, pending]).toEqual([name, of("holding"), of("queued")]);
+    }
+  }
+
+  /** Without limits every run that waits is admitted: none was lost. */
+  async drain(): Promise<void> {
+    for (const { name } of [...this.limits.queues.values()]) await this.setQueue(name, undefined, false);
+    await this.setNamespace(null);
+    for (let round = 0; round <= this.runs.size; round++) await this.admit(100);
+    const waiting = [...this.runs.values()].filter((one) => one.state === "queued");
+    expect(waiting).toEqual([]);
+  }
+
+  async #staleIsRefused(): Promise<void> {
+    if (!this.stale) return;
+    await this.#refuses(this.stale, FencedError);
+    await expect(this.stale.begin()).rejects.toThrow(FencedError);
+  }
+
+  async #refuses(
+    semaphore: NamespaceSemaphore,
+    error: typeof EpochError | typeof FencedError,
+  ): Promise<void> {
+    const slot = { uid: "uid", slot: 1 };
+    await expect(semaphore.admit()).rejects.toThrow(error);
+    await expect(semaphore.confirm(slot)).rejects.toThrow(error);
+    await expect(semaphore.release([slot])).rejects.toThrow(error);
+    await expect(semaphore.remove(["uid"])).rejects.toThrow(error);
+    await expect(semaphore.setLimits({ namespace: 1, queues: [] })).rejects.toThrow(error);
+    await expect(semaphore.open()).rejects.toThrow(error);
+  }
+
+  #checkLimits(grants: Grant[], before: PendingRun[]): void {
+    for (const { uid } of grants) {
+      const line = lineOf(before.find((run) => run.uid === uid) as PendingRun);
+      const queue = this.limits.queues.get(queueOf(line));
+      expect(queue?.paused ?? false).toBe(false);
+      expect(this.model.running(line)).toBeLessThanOrEqual(queue?.limit ?? Number.POSITIVE_INFINITY);
+    }
+    if (grants.length > 0) {
+      expect(this.model.holders.size).toBeLessThanOrEqual(this.limits.namespace ?? Number.POSITIVE_INFINITY);
+    }
+  }
+
+  #checkOrder(grants: Grant[], before: PendingRun[]): void {
+    const granted = new Set(grants.map((grant) => grant.uid));
+    for (const run of before.filter((one) => granted.has(one.uid))) {
+      const passed = before.filter(
+        (other) => lineOf(other) === lineOf(run) && !granted.has(other.uid) && orderOf(other) < orderOf(run),
+      );
+      expect(passed).toEqual([]);
+    }
+  }
+
+  #run(uid: string): PendingRun {
+    return (this.runs.get(uid) as { run: PendingRun }).run;
+  }
+
+  #set(uid: string, state: State, slot: number): void {
+    const one = this.runs.get(uid);
+    if (one) Object.assign(one, { state, run: { ...one.run, slot } });
+  }
+}
+
+function pick<T>(list: T[], index: number): T | undefined {
+  return list[index % Math.max(list.length, 1)];
+}
