@@ -13,7 +13,7 @@ import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { isTerminal } from "../../operator/src/model/phase.ts";
 import type { TaskRun } from "../../operator/src/model/resources.ts";
 import { shell, testTask } from "./support/fixtures.ts";
-import { TestNamespace, taskRun } from "./support/kubectl.ts";
+import { type Manifest, TestNamespace, taskRun } from "./support/kubectl.ts";
 import {
   controllerEnvironment,
   type LocalController,
@@ -48,6 +48,14 @@ afterAll(async () => {
   for (const { ns } of lanes) await ns.remove();
 });
 
+/** Becomes history as soon as it has ended. */
+const gone = (round: string) =>
+  taskRun(`gone-${round}`, {
+    payload: { round },
+    ttlSecondsAfterFinished: 0,
+    ...shell('printf "%s" "$FAIRLEAD_PAYLOAD" > /dev/termination-log'),
+  });
+
 /** One run of every way through the state machine that is quick. */
 const scenario = (round: string) => [
   taskRun(`task-${round}`, { task: "echo", payload: { round } }),
@@ -61,6 +69,7 @@ const scenario = (round: string) => [
     ...shell('test "$FAIRLEAD_ATTEMPT" = 2'),
   }),
   taskRun(`fails-${round}`, shell("exit 3")),
+  gone(round),
   taskRun(`stops-${round}`, {
     ...shell("sleep 300"),
     cancelRequested: true,
@@ -75,6 +84,8 @@ const expected = {
   fails: "Failed",
   stops: "Canceled",
 };
+/** Rounds whose `gone` run was retired. */
+const retired: { ns: TestNamespace; round: string }[] = [];
 /** More writes than the scenario can need: reached only when it never ends. */
 const roundLimit = 200;
 
@@ -93,9 +104,29 @@ test("every run ends once", { timeout: 12 * 60_000 }, async () => {
     }
   };
   await Promise.all(lanes.map(work));
-  // Five runs, each accepted, admitted, given a Job, settled and captured at the least.
+  // Wherever retirement was cut off, history has the run: applied again, it has its result and does not run.
+  const controllers = lanes.map(({ ns, env }) =>
+    startController({ ...env, FAIRLEAD_LEASE_NAME: `crash-${ns.name}-history` }),
+  );
+  for (const { ns } of lanes) {
+    const rounds = retired.filter((one) => one.ns === ns).map(({ round }) => round);
+    // With a longer stay, so that it can be looked at.
+    await ns.apply(...rounds.map((round) => stays(gone(round))));
+    for (const round of rounds) {
+      const again = await ns.finished(`gone-${round}`);
+      expect(again).toMatchObject({ phase: "Completed", reason: "Duplicate", output: { round } });
+      expect(again.attempts ?? []).toEqual([]);
+    }
+  }
+  await Promise.all(controllers.map((controller) => controller.stop()));
+  // Six runs, each accepted, admitted, given a Job, settled and captured at the least.
   expect(crashes).toBeGreaterThan(25);
 });
+
+function stays(manifest: Manifest): Manifest {
+  const { spec } = manifest as Manifest & { spec: object };
+  return { ...manifest, spec: { ...spec, ttlSecondsAfterFinished: 3600 } } as Manifest;
+}
 
 /** Whether the controller lived through it. */
 async function round({ ns, env }: Lane, name: string, crash: string): Promise<boolean> {
@@ -121,6 +152,7 @@ async function round({ ns, env }: Lane, name: string, crash: string): Promise<bo
     }
   }
   await check(ns, name);
+  retired.push({ ns, round: name });
   await ns.kubectl("delete", "taskruns", "--all", "--wait=false");
   return survived;
 }
@@ -137,12 +169,14 @@ async function settled(ns: TestNamespace, name: string, controller: LocalControl
     async () => {
       if (over) return true;
       const runs = (await runsOf(ns, name)).map(({ metadata, status }) => {
-        const done = isTerminal(status?.phase) && (status?.attempts ?? []).every((a) => a.captured);
+        const stays = !metadata.name.startsWith("gone-");
+        const done = stays && isTerminal(status?.phase) && (status?.attempts ?? []).every((a) => a.captured);
         return { done, text: `${metadata.name}: ${status?.phase} ${status?.reason} ${status?.message}` };
       });
       last = runs.filter(({ done }) => !done).map(({ text }) => text);
       const jobs = last.length === 0 ? await jobsOf(ns, name) : [];
-      return runs.length === Object.keys(expected).length && last.length === 0 && jobs.length === 0;
+      const left = Object.keys(expected).length;
+      return runs.length === left && last.length === 0 && jobs.length === 0;
     },
     { timeoutMs: 60_000, intervalMs: 200, describe: () => `${last.join("\n")}\n${controller.output()}` },
   );

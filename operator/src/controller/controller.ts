@@ -24,21 +24,16 @@ import {
   Tasks,
 } from "../kube/resources.ts";
 import { WorkQueue } from "../kube/workQueue.ts";
-import {
-  batchLabel,
-  nameOfQueue,
-  type Task,
-  type TaskBatch,
-  type TaskQueue,
-  type TaskSchedule,
-} from "../model/resources.ts";
+import { batchLabel, nameOfQueue, type Task, type TaskQueue, type TaskSchedule } from "../model/resources.ts";
 import type { Grant } from "../queue/admission.ts";
 import { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { admissionSource } from "./admissionSource.ts";
 import { taskIndex, taskOf } from "./admit.ts";
-import { reconcileBatch, withoutItems } from "./batchReconciler.ts";
+import { type CachedBatch, withoutItems } from "./batchCache.ts";
+import { reconcileBatch } from "./batchReconciler.ts";
+import { sweepBucket } from "./bucketSweeper.ts";
 import { measureController } from "./controllerMetrics.ts";
 import type { CachedRun } from "./deps.ts";
 import { Environments } from "./environments.ts";
@@ -144,7 +139,7 @@ export class Controller {
       for (const batch of batches.list()) batchQueue.add(keyOf(batch));
       for (const schedule of schedules.list()) scheduleQueue.add(keyOf(schedule));
       const queues = [queue, this.#taskQueue, batchQueue, scheduleQueue];
-      const upkeep = [keepQueueStatus, sweepSlots].map((work) => work(this.#deps, signal));
+      const upkeep = [keepQueueStatus, sweepSlots, sweepBucket].map((work) => work(this.#deps, signal));
       await Promise.all([...queues.map((one) => one.run(signal)), ...upkeep]);
     } finally {
       this.#leading = false;
@@ -258,7 +253,10 @@ function informersOf(client: KubeClient, config: Config, log: Logger): Pick<RunD
       transform: withoutPayload,
     }),
     tasks: new Informer<Task>(client, Tasks, scope),
-    batches: new Informer<TaskBatch>(client, TaskBatches, { ...scope, transform: withoutItems }),
+    batches: new Informer<CachedBatch>(client, TaskBatches as Resource<CachedBatch>, {
+      ...scope,
+      transform: withoutItems,
+    }),
     queues: new Informer<TaskQueue>(client, TaskQueues, scope),
     schedules: new Informer<TaskSchedule>(client, TaskSchedules, scope),
     jobs: new Informer<V1Job>(client, Jobs, managed),

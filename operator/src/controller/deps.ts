@@ -5,10 +5,11 @@ import type { Config } from "../config.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Informer } from "../kube/informer.ts";
 import type { WorkQueue } from "../kube/workQueue.ts";
-import type { Task, TaskBatch, TaskQueue, TaskRun, TaskSchedule } from "../model/resources.ts";
+import type { Task, TaskQueue, TaskRun, TaskSchedule } from "../model/resources.ts";
 import type { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
+import type { CachedBatch } from "./batchCache.ts";
 import type { Environments } from "./environments.ts";
 import type { PayloadSummary } from "./payload.ts";
 
@@ -23,7 +24,7 @@ export interface Deps {
   tasks: Informer<Task>;
   jobs: Informer<V1Job>;
   pods: Informer<V1Pod>;
-  batches: Informer<TaskBatch>;
+  batches: Informer<CachedBatch>;
   queues: Informer<TaskQueue>;
   schedules: Informer<TaskSchedule>;
   /** Keys of TaskRuns. */

@@ -1,5 +1,59 @@
-/** (to be written: a finished run moves to history, and its resource goes) */
-import type { CachedRun } from "./deps.ts";
-import type { RunDeps } from "./taskRunReconciler.ts";
+/**
+ * A finished run becomes history: its object and its summary are written, what is to be remembered of its key, and
+ * last of all its resource goes. Whatever is cut off is done again from the start; nothing is lost, nothing runs twice.
+ *
+ * Due are runs that API, batch or schedule made, `retentionSeconds` after their end, and applied ones that say so
+ * themselves (`ttlSecondsAfterFinished`), once their logs are captured.
+ */
+import type { Config } from "../config.ts";
+import { KubeError } from "../kube/client.ts";
+import { TaskRuns } from "../kube/resources.ts";
+import { isFinished } from "../model/phase.ts";
+import { originLabel, type TaskRun } from "../model/resources.ts";
+import { writeHistory } from "../storage/history.ts";
+import { writeKeyRecord } from "../storage/keyRecord.ts";
+import { batchAllowsRetirement } from "./batchReconciler.ts";
+import { type CachedRun, type Deps, keyOf } from "./deps.ts";
+import { recordOf } from "./idempotency.ts";
 
-export async function retire(_deps: RunDeps, _run: CachedRun): Promise<void> {}
+type RetentionDeps = Pick<Deps, "client" | "store" | "queue" | "clock" | "config" | "batches">;
+
+export async function retire(deps: RetentionDeps, run: CachedRun): Promise<void> {
+  const due = retirementDue(run, deps.config);
+  if (due === undefined || !batchAllowsRetirement(deps, run)) return;
+  if (deps.clock() < due) return deps.queue.addAt(keyOf(run), due);
+  const { namespace, name, uid } = run.metadata;
+  const live = await deps.client.get(TaskRuns, namespace, name);
+  // A cache that is behind: the change that it has not seen yet brings the run back.
+  if (!live || live.metadata.uid !== uid || live.metadata.resourceVersion !== run.metadata.resourceVersion)
+    return;
+  // A duplicate has nothing of its own: its original is in history under the same key or name.
+  if (!live.status?.duplicateOf) {
+    await writeHistory(deps.store, live);
+    const remembered = recordOf(live, deps.config.historySeconds);
+    if (remembered) await writeKeyRecord(deps.store, namespace, remembered.hash, remembered.record);
+  }
+  try {
+    const { resourceVersion } = live.metadata;
+    await deps.client.delete(TaskRuns, namespace, name, {
+      propagationPolicy: "Background",
+      uid,
+      resourceVersion,
+    });
+  } catch (error) {
+    // It changed in this moment.
+    if (!KubeError.is(error, "Conflict")) throw error;
+    deps.queue.add(keyOf(run));
+  }
+}
+
+/** Milliseconds since the epoch; undefined: not before something else happens. */
+export function retirementDue(run: TaskRun, config: Pick<Config, "retentionSeconds">): number | undefined {
+  if (!isFinished(run)) return undefined;
+  const { finishedAt, conditions } = run.status ?? {};
+  if (!finishedAt || !conditions?.some(({ type, status }) => type === "Captured" && status === "True"))
+    return undefined;
+  const isMade = run.metadata.labels?.[originLabel] !== undefined;
+  const seconds = run.spec.ttlSecondsAfterFinished ?? (isMade ? config.retentionSeconds : undefined);
+  return seconds === undefined ? undefined : Date.parse(finishedAt) + seconds * 1000;
+}

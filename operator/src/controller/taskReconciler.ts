@@ -10,6 +10,7 @@ import { taskOf } from "./admit.ts";
 import { isoNow, keyOf, splitKey } from "./deps.ts";
 import { ensureQueueOfTask } from "./taskQueues.ts";
 import type { RunDeps } from "./taskRunReconciler.ts";
+import { ensureTaskSchedule } from "./taskSchedules.ts";
 import { versionOf } from "./versions.ts";
 
 type Condition = NonNullable<TaskStatus["conditions"]>[number];
@@ -20,7 +21,8 @@ export async function reconcileTask(deps: RunDeps, key: string): Promise<void> {
   if (!task || task.metadata.deletionTimestamp) return;
   for (const run of deps.runs.byIndex("parked", `${namespace}/${idOfTask(task)}`)) deps.queue.add(keyOf(run));
   await ensureQueueOfTask(deps, task);
-  const status = statusOf(task, taskOf(deps, namespace, idOfTask(task)), isoNow(deps));
+  const problem = await ensureTaskSchedule(deps, task);
+  const status = statusOf(task, taskOf(deps, namespace, idOfTask(task)), isoNow(deps), problem);
   if (isDeepStrictEqual(task.status, status)) return;
   const { apiVersion, kind, metadata } = task;
   const body = { apiVersion, kind, metadata, status } as Task;
@@ -34,7 +36,7 @@ export async function reconcileTask(deps: RunDeps, key: string): Promise<void> {
 }
 
 /** `chosen`: the Task that runs of this id execute. */
-export function statusOf(task: Task, chosen: Task | undefined, now: string): TaskStatus {
+export function statusOf(task: Task, chosen: Task | undefined, now: string, problem?: string): TaskStatus {
   const isChosen = !chosen || chosen.metadata.uid === task.metadata.uid;
   const ready: Condition = {
     type: "Ready",
@@ -46,6 +48,8 @@ export function statusOf(task: Task, chosen: Task | undefined, now: string): Tas
     lastTransitionTime: now,
     observedGeneration: task.metadata.generation,
   };
+  if (problem && isChosen)
+    Object.assign(ready, { status: "False", reason: "ScheduleNameTaken", message: problem });
   const before = task.status?.conditions?.find((c) => c.type === "Ready");
   if (before?.status === ready.status) ready.lastTransitionTime = before.lastTransitionTime;
   return {

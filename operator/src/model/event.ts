@@ -1,5 +1,5 @@
 /** Everything that can happen to a run. transition.ts says what each does in which phase. */
-import type { OutputRef, RunError } from "./resources.ts";
+import type { OutputRef, Phase, RunError } from "./resources.ts";
 import type { RetryPolicy } from "./retry.ts";
 
 /** How one attempt ended, whoever saw it: the runner's report, the pod, or its absence. */
@@ -29,6 +29,16 @@ export type RunEvent =
   | { type: "Accepted"; payloadDigest?: string }
   /** The run cannot start as it was written. Refused once an attempt is under way. */
   | { type: "Rejected"; reason: string; message: string }
+  /** The run's key or name was used before: it ends as that run did, without an attempt of its own. */
+  | {
+      type: "Duplicate";
+      original: { name: string; uid: string };
+      phase: Phase;
+      message: string;
+      output?: unknown;
+      outputRef?: OutputRef;
+      error?: RunError;
+    }
   /** `spec.delayUntil` changed or was reached: re-evaluates a Delayed run. */
   | { type: "DelayChecked" }
   /** A queued run waits for something that admission cannot give; no phase changes. */

@@ -129,6 +129,29 @@ describe("the life of a run", () => {
     expect(again.status?.attempts?.map((a) => a.machine)).toEqual([undefined, "large-1x"]);
   });
 
+  it("takes the result of the run that used its key, before any attempt of its own and not after", () => {
+    const duplicate: RunEvent = {
+      type: "Duplicate",
+      original: { name: "first", uid: "u0" },
+      phase: "Completed",
+      message: "The key was used by run first.",
+      output: { n: 3 },
+    };
+    const run = play(newRun(), accepted, duplicate);
+    expect(run.status).toMatchObject({
+      phase: "Completed",
+      reason: "Duplicate",
+      output: { n: 3 },
+      duplicateOf: { name: "first" },
+    });
+    expect(run.status?.conditions?.find(({ type }) => type === "Captured")?.status).toBe("True");
+    expect(play(newRun(), duplicate).status?.phase).toBe("Completed");
+    expect(refusal(play(newRun(), accepted, admitted(1)), duplicate)).toContain("attempt of its own");
+    expect(refusal(play(newRun(), accepted), { ...duplicate, phase: "Executing" } as RunEvent)).toContain(
+      "not finished",
+    );
+  });
+
   it("stays in the queue of its first admission", () => {
     const first: RunEvent = { type: "Admitted", slot: 1, queue: "a" };
     const run = play(newRun(), accepted, first, started(1), ended(1, "Failed"), {
@@ -232,6 +255,14 @@ describe("for any sequence of events", () => {
     fc.constant(accepted),
     fc.record({ type: fc.constant("Rejected" as const), reason: fc.constant("Bad"), message: fc.string() }),
     fc.constant({ type: "DelayChecked" } as const),
+    fc.constantFrom("Completed", "Failed", "Queued").map(
+      (phase): RunEvent => ({
+        type: "Duplicate",
+        original: { name: "o", uid: "ou" },
+        phase: phase as "Completed",
+        message: "Used before.",
+      }),
+    ),
     fc.constant({ type: "Parked", reason: "TaskNotFound", message: "no" } as const),
     fc.record({ type: fc.constant("Admitted" as const), slot: fc.integer({ min: 0, max: 40 }) }),
     fc.record({ type: fc.constant("SlotLost" as const), attempt }),

@@ -40,6 +40,7 @@ export function transition(run: TaskRun, event: RunEvent, now: string): Transiti
     phase === undefined &&
     event.type !== "Accepted" &&
     event.type !== "CancelRequested" &&
+    event.type !== "Duplicate" &&
     event.type !== "Rejected"
   ) {
     return refused("the run was not accepted yet");
@@ -76,6 +77,14 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
       return finish(status, "Failed", event.reason, event.message, now, {
         error: { name: event.reason, message: event.message },
       });
+
+    case "Duplicate": {
+      if (status.attempt) return refused("the run had an attempt of its own already");
+      if (!isTerminal(event.phase)) return refused(`the original is ${event.phase}, it has not finished`);
+      const { original, output, outputRef, error } = event;
+      const settled = { ...status, duplicateOf: original };
+      return finish(settled, event.phase, "Duplicate", event.message, now, { output, outputRef, error });
+    }
 
     case "DelayChecked":
       if (phase !== "Delayed") return refused(`the run is ${phase}, not Delayed`);

@@ -4,6 +4,10 @@
  *   ns/<namespace>/runs/<name>.<uid>/payload
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.<pod uid>/output     and `log` beside it
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.container/output     of an inline container
+ *   ns/<namespace>/history/runs/<name>.json.gz                         a retired run
+ *   ns/<namespace>/history/index/<inverted time>.<name>                its summary; newest first by creation
+ *   ns/<namespace>/keys/<hash>                                         what is remembered of a used key or name
+ *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch
  *
  * The uid keeps a run apart from an earlier one of the same name, the pod's uid an attempt from a pod that should
  * not have been. An inline container is given its URL before it has a pod. No key is the beginning of another one
@@ -25,3 +29,27 @@ export const logKey = (run: RunMeta, attempt: number, podUid: string): string =>
 
 export const containerOutputKey = (run: RunMeta, attempt: number): string =>
   `${runPrefix(run)}/attempts/${attempt}.container/output`;
+
+export const namespacesPrefix = "ns/";
+export const runsPrefix = (namespace: string): string => `ns/${namespace}/runs/`;
+export const keysPrefix = (namespace: string): string => `ns/${namespace}/keys/`;
+export const keyRecordKey = (namespace: string, hash: string): string => `${keysPrefix(namespace)}${hash}`;
+
+/** Folder of everything that belongs to one run. */
+export const runFolder = (run: RunMeta): string => `${runPrefix(run)}/`;
+
+export const historyKey = (namespace: string, name: string): string =>
+  `ns/${namespace}/history/runs/${name}.json.gz`;
+
+export const historyIndexPrefix = (namespace: string): string => `ns/${namespace}/history/index/`;
+
+const latestMs = 10 ** 13;
+
+/** Sorts by time, the newest first. */
+export const invertedTime = (ms: number): string => String(latestMs - ms).padStart(13, "0");
+
+export const historyIndexKey = (run: RunMeta & Pick<ObjectMeta, "creationTimestamp">): string =>
+  `${historyIndexPrefix(run.namespace)}${invertedTime(Date.parse(run.creationTimestamp ?? ""))}.${run.name}`;
+
+export const batchFolder = ({ namespace, name, uid }: RunMeta): string =>
+  `ns/${namespace}/batches/${name}.${uid}/`;

@@ -5,9 +5,11 @@
  */
 import {
   CreateBucketCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
@@ -29,6 +31,20 @@ export type Audience = "cluster" | "public";
 export interface StoredObject {
   size: number;
   type?: string;
+}
+
+export interface ListOptions {
+  /** Only keys behind this one. */
+  startAfter?: string;
+  /** At most 1,000. */
+  limit: number;
+  delimiter?: "/";
+}
+
+export interface ObjectPage {
+  objects: { key: string; size: number; modifiedMs: number }[];
+  folders: string[];
+  more: boolean;
 }
 
 const requestTimeoutMs = 30_000;
@@ -115,6 +131,50 @@ export class ObjectStore {
       }
       throw error;
     }
+  }
+
+  /** Creates the object unless there is one of that key: then it stays, and the answer is false. */
+  async putNew(key: string, body: string | Uint8Array, options: { type: string }): Promise<boolean> {
+    this.#onWrite?.("before", `put object ${key}`);
+    const object = { Bucket: this.#bucket, Key: key, Body: body, ContentType: options.type };
+    try {
+      await this.#send(new PutObjectCommand({ ...object, IfNoneMatch: "*" }));
+    } catch (error) {
+      const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+      if (status === 412 || status === 409) return false;
+      throw error;
+    }
+    this.#onWrite?.("after", `put object ${key}`);
+    return true;
+  }
+
+  /** A page of objects in the order of their keys, and with a delimiter the folders among them. */
+  async list(prefix: string, options: ListOptions): Promise<ObjectPage> {
+    const page = await this.#send(
+      new ListObjectsV2Command({
+        Bucket: this.#bucket,
+        Prefix: prefix,
+        StartAfter: options.startAfter,
+        Delimiter: options.delimiter,
+        MaxKeys: options.limit,
+      }),
+    );
+    return {
+      objects: (page.Contents ?? []).map(({ Key = "", Size = 0, LastModified }) => ({
+        key: Key,
+        size: Size,
+        modifiedMs: LastModified?.getTime() ?? 0,
+      })),
+      folders: (page.CommonPrefixes ?? []).map(({ Prefix = "" }) => Prefix),
+      more: page.IsTruncated ?? false,
+    };
+  }
+
+  /** Deletes the object; one that is not there is as good. */
+  async delete(key: string): Promise<void> {
+    this.#onWrite?.("before", `delete object ${key}`);
+    await this.#send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }));
+    this.#onWrite?.("after", `delete object ${key}`);
   }
 
   presignGet(

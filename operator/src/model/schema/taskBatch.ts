@@ -76,13 +76,17 @@ export const taskBatchSpec = rules(
   },
 );
 
+const indexes = (what: string) => text(4096).optional().describe(what);
+
 export const taskBatchStatus = z.object({
   observedGeneration: z.int().optional().describe("metadata.generation that this status speaks of."),
   phase: z.enum(batchPhases).optional().describe("Where the batch is in its life."),
   reason: text(128).optional().describe("Why it is in this phase, in one word."),
   message: text(1024).optional().describe("The same as a sentence."),
   sealedAt: time().optional().describe("When the last item was received: from then on runs are created."),
-  itemsDigest: text(64).optional().describe("SHA-256 of the items as they were when the batch was taken up."),
+  itemsDigest: text(64)
+    .optional()
+    .describe("SHA-256 of spec.items, itemsRef and defaults as they were when the batch was taken up."),
   counts: z
     .object({
       total: z.int().describe("Items."),
@@ -94,7 +98,16 @@ export const taskBatchStatus = z.object({
     })
     .optional()
     .describe("How far it is; at most two seconds old."),
-  createdThrough: z.int().optional().describe("Items below this index have their run."),
+  countedAt: time().optional().describe("When the counts were taken."),
+  createdThrough: z.int().optional().describe("Items below this index have, or had, their run."),
+  settled: z
+    .object({
+      rejected: indexes("No run could be made of them."),
+      deleted: indexes("Their runs were deleted by hand."),
+      cached: indexes("A run with their idempotency key was there already; it counts as theirs."),
+    })
+    .optional()
+    .describe("Items that get no run of this batch, as ranges of indexes such as 3,7-9."),
   errors: listMap(
     z
       .array(

@@ -5,13 +5,26 @@
 import { z } from "zod";
 import { anyJson, conditions, rules, seconds, taskId, text, time } from "./common.ts";
 
+const shorthands = "@(hourly|daily|midnight|weekly|monthly|yearly|annually)";
+
+/** Refuses what is obviously no expression; whether it is one that ever comes, the controller finds out. */
 export const cronExpression = () =>
-  text(128, 1).describe(
-    "Five-field cron expression (minute, hour, day of month, month, day of week) or @hourly, @daily, @weekly, @monthly, @yearly.",
+  rules(
+    text(128, 1).describe(
+      "Five-field cron expression (minute, hour, day of month, month, day of week) or @hourly, @daily, @weekly, @monthly, @yearly.",
+    ),
+    {
+      rule: `self.matches('^(${shorthands}|[0-9A-Za-z*,/?#L-]+( +[0-9A-Za-z*,/?#L-]+){4})$')`,
+      message:
+        "must have five fields, such as 0 9 * * MON-FRI (minute, hour, day of month, month, day of week), or be @hourly, @daily, @weekly, @monthly or @yearly",
+    },
   );
 
 export const timezone = () =>
-  text(64, 1).describe("IANA time zone that the expression is read in. Default UTC.");
+  rules(text(64, 1).describe("IANA time zone that the expression is read in. Default UTC."), {
+    rule: "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
+    message: "must be an IANA time zone, such as Europe/Berlin or UTC",
+  });
 
 export const catchUpPolicies = ["none", "last", "all"] as const;
 
@@ -62,6 +75,7 @@ export const taskScheduleStatus = z.object({
     .optional()
     .describe("What the API set; wins over spec until it is reset."),
   active: z.boolean().optional().describe("Whether it triggers, by spec or override."),
+  expression: text(256).optional().describe("Expression and time zone in force."),
   checkedAt: time()
     .optional()
     .describe("Ticks up to this time are settled: each was triggered or skipped for good."),

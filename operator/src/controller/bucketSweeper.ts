@@ -1,0 +1,151 @@
+/**
+ * Objects expire by our own hand: not every S3 server has lifecycle rules. Every ten minutes, namespace by namespace:
+ *
+ *   - history older than `historySeconds`, with the payload, outputs and logs of its run;
+ *   - records of keys whose time is over;
+ *   - folders of runs and batches that are no resource and no history any more, once they are as old.
+ *
+ * A round deletes at most so many objects and leaves the rest to the next one. What fails is tried in the next round.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { RunSummary } from "../storage/history.ts";
+import { parseKeyRecord } from "../storage/keyRecord.ts";
+import {
+  historyIndexPrefix,
+  historyKey,
+  invertedTime,
+  keysPrefix,
+  namespacesPrefix,
+  runFolder,
+  runsPrefix,
+} from "../storage/layout.ts";
+import type { Deps } from "./deps.ts";
+
+const everyMs = 10 * 60_000;
+const firstMs = 60_000;
+const pageSize = 1000;
+const deletesPerRound = 20_000;
+
+export type SweepDeps = Pick<Deps, "store" | "runs" | "batches" | "clock" | "config" | "log">;
+
+export async function sweepBucket(deps: SweepDeps, signal: AbortSignal): Promise<void> {
+  let wait = firstMs;
+  while (!signal.aborted) {
+    await pause(wait, undefined, { signal }).catch(() => undefined);
+    wait = everyMs;
+    if (signal.aborted) return;
+    try {
+      const deleted = await sweepOnce(deps, signal);
+      if (deleted > 0) deps.log.info({ deleted }, "deleted expired objects");
+    } catch (error) {
+      if (!signal.aborted) deps.log.warn({ err: error }, "expired objects could not be deleted");
+    }
+  }
+}
+
+/** One round; returns how many objects were deleted. */
+export async function sweepOnce(deps: SweepDeps, signal?: AbortSignal): Promise<number> {
+  const round = new Round(deps, signal);
+  for await (const folder of folders(deps, namespacesPrefix)) {
+    const namespace = folder.slice(namespacesPrefix.length, -1);
+    await round.history(namespace);
+    await round.keys(namespace);
+    await round.orphans(namespace);
+    if (round.isOver) break;
+  }
+  return round.deleted;
+}
+
+class Round {
+  readonly #deps: SweepDeps;
+  readonly #signal: AbortSignal | undefined;
+  /** What is older goes. */
+  readonly #horizonMs: number;
+  deleted = 0;
+
+  constructor(deps: SweepDeps, signal: AbortSignal | undefined) {
+    this.#deps = deps;
+    this.#signal = signal;
+    this.#horizonMs = deps.clock() - deps.config.historySeconds * 1000;
+  }
+
+  get isOver(): boolean {
+    return this.deleted >= deletesPerRound || (this.#signal?.aborted ?? false);
+  }
+
+  /** Summaries sort by creation, newest first: the old ones are a tail. A run that ended late stays as long. */
+  async history(namespace: string): Promise<void> {
+    const { store } = this.#deps;
+    const prefix = historyIndexPrefix(namespace);
+    for await (const { key } of objects(this.#deps, prefix, `${prefix}${invertedTime(this.#horizonMs)}`)) {
+      if (this.isOver) return;
+      const object = await store.get(key, { maxBytes: 64 * 1024 });
+      if (!object) continue;
+      const summary = JSON.parse(new TextDecoder().decode(object.body)) as RunSummary;
+      if (Date.parse(summary.status.finishedAt ?? "") > this.#horizonMs) continue;
+      await this.#folder(runFolder({ namespace, name: summary.name, uid: summary.uid }));
+      await this.#delete(historyKey(namespace, summary.name));
+      // Last: as long as it is there, the rest will be found.
+      await this.#delete(key);
+    }
+  }
+
+  async keys(namespace: string): Promise<void> {
+    for await (const { key } of objects(this.#deps, keysPrefix(namespace))) {
+      if (this.isOver) return;
+      const object = await this.#deps.store.get(key, { maxBytes: 4096 });
+      const record = object && parseKeyRecord(object.body);
+      if (record && Date.parse(record.expiresAt) < this.#deps.clock()) await this.#delete(key);
+    }
+  }
+
+  async orphans(namespace: string): Promise<void> {
+    for (const [prefix, live] of [
+      [runsPrefix(namespace), this.#deps.runs],
+      [`ns/${namespace}/batches/`, this.#deps.batches],
+    ] as const) {
+      for await (const folder of folders(this.#deps, prefix)) {
+        if (this.isOver) return;
+        const [, name = "", uid = ""] = /^(.*)\.([^.]+)$/.exec(folder.slice(prefix.length, -1)) ?? [];
+        if (live.get(namespace, name)?.metadata.uid === uid) continue;
+        if (await this.#isOld(folder)) await this.#folder(folder);
+      }
+    }
+  }
+
+  /** By its newest object. */
+  async #isOld(folder: string): Promise<boolean> {
+    for await (const { modifiedMs } of objects(this.#deps, folder))
+      if (modifiedMs > this.#horizonMs) return false;
+    return true;
+  }
+
+  async #folder(folder: string): Promise<void> {
+    for await (const { key } of objects(this.#deps, folder)) await this.#delete(key);
+  }
+
+  async #delete(key: string): Promise<void> {
+    await this.#deps.store.delete(key);
+    this.deleted++;
+  }
+}
+
+async function* objects({ store }: Pick<SweepDeps, "store">, prefix: string, startAfter?: string) {
+  for (let after = startAfter; ; ) {
+    const page = await store.list(prefix, { startAfter: after, limit: pageSize });
+    yield* page.objects;
+    if (!page.more) return;
+    after = page.objects.at(-1)?.key;
+  }
+}
+
+async function* folders({ store }: Pick<SweepDeps, "store">, prefix: string): AsyncGenerator<string> {
+  for (let after: string | undefined; ; ) {
+    const page = await store.list(prefix, { startAfter: after, limit: pageSize, delimiter: "/" });
+    yield* page.folders;
+    const last = page.folders.at(-1);
+    if (!page.more || !last) return;
+    // Behind everything in the last folder.
+    after = `${last}\uffff`;
+  }
+}

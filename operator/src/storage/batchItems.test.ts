@@ -1,0 +1,108 @@
+import { expect, test } from "vitest";
+import type { BatchItem, TaskBatch } from "../model/resources.ts";
+import {
+  chunkKey,
+  copyToChunks,
+  readItems,
+  readResults,
+  readSettled,
+  stageChunk,
+  stagedChunks,
+  writeResults,
+  writeSettled,
+} from "./batchItems.ts";
+
+/** The bucket as far as it is needed here. */
+class Objects {
+  readonly all = new Map<string, string>();
+  readonly read: string[] = [];
+
+  async put(key: string, body: string | Uint8Array): Promise<void> {
+    this.all.set(key, typeof body === "string" ? body : new TextDecoder().decode(body));
+  }
+  async putNew(key: string, body: string | Uint8Array): Promise<boolean> {
+    if (this.all.has(key)) return false;
+    await this.put(key, body);
+    return true;
+  }
+  async head(key: string) {
+    const text = this.all.get(key);
+    return text === undefined ? undefined : { size: text.length };
+  }
+  async get(key: string) {
+    this.read.push(key);
+    const text = this.all.get(key);
+    return text === undefined ? undefined : { body: new TextEncoder().encode(text), size: text.length };
+  }
+}
+
+const meta = { namespace: "default", name: "nightly", uid: "u1" };
+const batch = (spec: object): TaskBatch => ({ apiVersion: "", kind: "TaskBatch", metadata: meta, spec });
+const items = (count: number): BatchItem[] => Array.from({ length: count }, (_, n) => ({ task: `t${n}` }));
+
+async function indexes(store: Objects, of: TaskBatch, wanted?: Set<number>): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { index, item } of readItems(store, of, wanted)) {
+    expect(item?.task).toBe(`t${index}`);
+    found.push(index);
+  }
+  return found;
+}
+
+test("a chunk is staged once, whoever comes second", async () => {
+  const store = new Objects();
+  expect(await stageChunk(store, meta, 3, items(2))).toBe("stored");
+  expect(await stageChunk(store, meta, 3, items(1))).toBe("there");
+  expect(store.all.get("ns/default/batches/nightly.u1/items/0003")).toBe('{"task":"t0"}\n{"task":"t1"}\n');
+  expect(await stagedChunks(store, meta)).toEqual([3]);
+  await expect(stageChunk(store, meta, 0, items(51))).rejects.toThrow(/51 items, not 1 to 50/);
+});
+
+test("staged items are read in order, and only the chunks that are needed", async () => {
+  const store = new Objects();
+  const all = items(120);
+  for (const chunk of [0, 1, 2]) await stageChunk(store, meta, chunk, all.slice(chunk * 50, chunk * 50 + 50));
+  expect(await indexes(store, batch({ expectedCount: 120 }))).toEqual(all.map((_, n) => n));
+  store.read.length = 0;
+  expect(await indexes(store, batch({ expectedCount: 120 }), new Set([119, 3]))).toEqual([3, 119]);
+  expect(store.read).toEqual([chunkKey(meta, 0), chunkKey(meta, 2)]);
+});
+
+test("a copied object is what it was when it was copied", async () => {
+  const store = new Objects();
+  await copyToChunks(
+    store,
+    meta,
+    items(51).map((item) => JSON.stringify(item)),
+  );
+  expect(await stagedChunks(store, meta)).toEqual([0, 1]);
+  expect(await indexes(store, batch({ itemsRef: { key: "gone" } }))).toHaveLength(51);
+});
+
+test("inline items need no bucket", async () => {
+  const store = new Objects();
+  expect(await indexes(store, batch({ items: items(3) }), new Set([1, 2]))).toEqual([1, 2]);
+  expect(store.read).toEqual([]);
+});
+
+test("a line that is no JSON is told of, the others are read", async () => {
+  const store = new Objects();
+  await copyToChunks(store, meta, ['{"task":', '{"task":"t1"}']);
+  const read = [];
+  for await (const one of readItems(store, batch({ itemsRef: { key: "k" } }))) read.push(one);
+  expect(read).toMatchObject([
+    { index: 0, problem: expect.stringContaining("not JSON") },
+    { index: 1, item: { task: "t1" } },
+  ]);
+});
+
+test("what was settled and the results come back as they were written", async () => {
+  const store = new Objects();
+  expect((await readSettled(store, meta)).size).toBe(0);
+  await writeSettled(store, meta, [{ index: 4, kind: "rejected", message: "no" }]);
+  expect((await readSettled(store, meta)).get(4)).toEqual({ index: 4, kind: "rejected", message: "no" });
+  const results = [{ index: 0, phase: "Completed" as const, output: "ü" }];
+  const ref = await writeResults(store, meta, results);
+  expect(ref.size).toBe(Buffer.byteLength(store.all.get(ref.key) ?? ""));
+  expect(await readResults(store, ref)).toEqual(results);
+});

@@ -1,0 +1,163 @@
+/**
+ * The items of a batch in the bucket.
+ *
+ *   ns/<namespace>/batches/<name>.<uid>/items/<chunk, 4 digits>   50 items a chunk, one JSON object per line
+ *   ns/<namespace>/batches/<name>.<uid>/payloads/<index>          a payload that is too long for a TaskRun
+ *   ns/<namespace>/batches/<name>.<uid>/settled                   items that get no run of the batch, and why
+ *   ns/<namespace>/batches/<name>.<uid>/results.ndjson            what became of each item
+ *
+ * Chunk c holds the items from 50c on, in order; only the last one may be shorter. Who receives items stages a chunk
+ * once: it is never overwritten. The object of `spec.itemsRef` is copied into chunks when the batch is taken up, so
+ * that what is read later is a chunk at a time and cannot change any more.
+ */
+import type { BatchResult, ItemOutcome } from "../model/batchRun.ts";
+import type { BatchItem, ObjectMeta, TaskBatch } from "../model/resources.ts";
+import { batchItemLimit } from "../model/schema/taskBatch.ts";
+import { batchFolder } from "./layout.ts";
+import type { ObjectStore } from "./objectStore.ts";
+
+export type BatchMeta = Pick<ObjectMeta, "namespace" | "name" | "uid">;
+
+export const chunkSize = 50;
+/** Of all items as text: payloads (10 MB at most) and what is around them. */
+export const batchSourceLimit = 16 * 1024 * 1024;
+const settledLimit = 2 * 1024 * 1024;
+export const ndjson = "application/x-ndjson";
+
+export const chunkKey = (meta: BatchMeta, chunk: number): string =>
+  `${batchFolder(meta)}items/${String(chunk).padStart(4, "0")}`;
+export const batchPayloadKey = (meta: BatchMeta, index: number | "defaults"): string =>
+  `${batchFolder(meta)}payloads/${index}`;
+export const settledKey = (meta: BatchMeta): string => `${batchFolder(meta)}settled`;
+export const resultsKey = (meta: BatchMeta): string => `${batchFolder(meta)}results.ndjson`;
+
+/** An item, or why its line is none. */
+export type IndexedItem = { index: number } & (
+  | { item: BatchItem; problem?: undefined }
+  | { problem: string; item?: undefined }
+);
+
+/** There already: whoever staged it first wins. */
+export async function stageChunk(
+  store: Pick<ObjectStore, "putNew">,
+  meta: BatchMeta,
+  chunk: number,
+  items: readonly unknown[],
+): Promise<"stored" | "there"> {
+  if (items.length === 0 || items.length > chunkSize) {
+    throw new RangeError(`chunk ${chunk} has ${items.length} items, not 1 to ${chunkSize}`);
+  }
+  const stored = await store.putNew(chunkKey(meta, chunk), linesOf(items), { type: ndjson });
+  return stored ? "stored" : "there";
+}
+
+/** The numbers of the chunks that are staged, in order. */
+export async function stagedChunks(store: Pick<ObjectStore, "head">, meta: BatchMeta): Promise<number[]> {
+  const all = Array.from({ length: batchItemLimit / chunkSize }, (_, chunk) => chunk);
+  const found = await Promise.all(all.map((chunk) => store.head(chunkKey(meta, chunk))));
+  return all.filter((chunk) => found[chunk]);
+}
+
+/**
+ * The items in order, a chunk at a time; only those in `wanted`, when it is given. `batch` is as the API server has
+ * it. What lies in the bucket is there from the moment that the batch is Processing.
+ */
+export async function* readItems(
+  store: Pick<ObjectStore, "get">,
+  batch: TaskBatch,
+  wanted?: ReadonlySet<number>,
+): AsyncGenerator<IndexedItem, void, undefined> {
+  const { items } = batch.spec;
+  if (items) {
+    for (const [index, item] of items.entries()) if (!wanted || wanted.has(index)) yield { index, item };
+    return;
+  }
+  for (let chunk = 0; chunk < batchItemLimit / chunkSize; chunk++) {
+    const from = chunk * chunkSize;
+    const isWanted = (line: number): boolean => !wanted || wanted.has(from + line);
+    if (!Array.from({ length: chunkSize }, (_, line) => line).some(isWanted)) continue;
+    const lines = await readChunk(store, batch.metadata, chunk);
+    for (const [line, text] of (lines ?? []).entries()) {
+      if (isWanted(line)) yield parseItem(from + line, text);
+    }
+    if (!wanted && (lines?.length ?? 0) < chunkSize) return;
+  }
+}
+
+/** The lines of a chunk; undefined when it is not staged. */
+export async function readChunk(
+  store: Pick<ObjectStore, "get">,
+  meta: BatchMeta,
+  chunk: number,
+): Promise<string[] | undefined> {
+  const got = await store.get(chunkKey(meta, chunk), { maxBytes: batchSourceLimit });
+  return got && splitLines(got.body);
+}
+
+/** Copies what `spec.itemsRef` names; the batch's chunks are what the object is now. */
+export async function copyToChunks(
+  store: Pick<ObjectStore, "put">,
+  meta: BatchMeta,
+  lines: readonly string[],
+): Promise<void> {
+  for (let from = 0; from < lines.length; from += chunkSize) {
+    const body = `${lines.slice(from, from + chunkSize).join("\n")}\n`;
+    await store.put(chunkKey(meta, from / chunkSize), body, { type: ndjson });
+  }
+}
+
+export function parseItem(index: number, line: string): IndexedItem {
+  try {
+    return { index, item: JSON.parse(line) as BatchItem };
+  } catch (error) {
+    return { index, problem: `the line is not JSON: ${(error as Error).message}` };
+  }
+}
+
+export function splitLines(body: Uint8Array): string[] {
+  return new TextDecoder()
+    .decode(body)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}
+
+export async function readSettled(
+  store: Pick<ObjectStore, "get">,
+  meta: BatchMeta,
+): Promise<Map<number, ItemOutcome>> {
+  const got = await store.get(settledKey(meta), { maxBytes: settledLimit });
+  const outcomes = splitLines(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as ItemOutcome);
+  return new Map(outcomes.map((outcome) => [outcome.index, outcome]));
+}
+
+export async function writeSettled(
+  store: Pick<ObjectStore, "put">,
+  meta: BatchMeta,
+  outcomes: Iterable<ItemOutcome>,
+): Promise<void> {
+  await store.put(settledKey(meta), linesOf([...outcomes]), { type: ndjson });
+}
+
+export async function writeResults(
+  store: Pick<ObjectStore, "put">,
+  meta: BatchMeta,
+  results: Iterable<BatchResult>,
+): Promise<{ key: string; size: number }> {
+  const key = resultsKey(meta);
+  const body = Buffer.from(linesOf([...results]));
+  await store.put(key, body, { type: ndjson });
+  return { key, size: body.length };
+}
+
+/** Of a finished batch, by its `status.resultsRef`. */
+export async function readResults(
+  store: Pick<ObjectStore, "get">,
+  { key, size }: { key: string; size: number },
+): Promise<BatchResult[]> {
+  const got = await store.get(key, { maxBytes: Math.max(1, size) });
+  return splitLines(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as BatchResult);
+}
+
+const linesOf = (values: readonly unknown[]): string =>
+  values.map((value) => `${JSON.stringify(value)}\n`).join("");

@@ -1,0 +1,103 @@
+/**
+ * History: a retired run is one compressed object, found by its name, and a small summary whose key sorts by creation,
+ * newest first, so that a page of the list is one listing. Nothing but the bucket is needed to find and read it.
+ * Both are written again without harm.
+ */
+import { promisify } from "node:util";
+import { gunzip, gzip } from "node:zlib";
+import type { TaskRun } from "../model/resources.ts";
+import { historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
+import type { ObjectStore } from "./objectStore.ts";
+
+/** What a list shows of a run, and filters by. */
+export interface RunSummary {
+  name: string;
+  uid: string;
+  createdAt: string;
+  labels?: Record<string, string>;
+  spec: Pick<
+    TaskRun["spec"],
+    | "task"
+    | "tags"
+    | "concurrencyKey"
+    | "machine"
+    | "idempotencyKey"
+    | "batch"
+    | "schedule"
+    | "test"
+    | "replayOf"
+  >;
+  status: Pick<
+    NonNullable<TaskRun["status"]>,
+    | "phase"
+    | "reason"
+    | "attempt"
+    | "version"
+    | "queue"
+    | "queuedAt"
+    | "startedAt"
+    | "finishedAt"
+    | "duplicateOf"
+  >;
+}
+
+export interface HistoryPage {
+  runs: RunSummary[];
+  /** Cursor of the next, older page; absent on the last one. */
+  next?: string;
+}
+
+const maxRunBytes = 4 * 1024 * 1024;
+const maxSummaryBytes = 64 * 1024;
+const [compress, decompress] = [promisify(gzip), promisify(gunzip)];
+
+export async function writeHistory(store: Pick<ObjectStore, "put">, run: TaskRun): Promise<void> {
+  const { namespace, name } = run.metadata;
+  const body = await compress(JSON.stringify(run));
+  await store.put(historyKey(namespace, name), body, { type: "application/gzip" });
+  // Last: what is listed can be read.
+  await store.put(historyIndexKey(run.metadata), JSON.stringify(summaryOf(run)), {
+    type: "application/json",
+  });
+}
+
+export async function readHistory(
+  store: Pick<ObjectStore, "get">,
+  namespace: string,
+  name: string,
+): Promise<TaskRun | undefined> {
+  const object = await store.get(historyKey(namespace, name), { maxBytes: maxRunBytes });
+  if (!object) return undefined;
+  return JSON.parse((await decompress(object.body)).toString("utf8")) as TaskRun;
+}
+
+/** The next `limit` retired runs, newest first by creation, behind the cursor. */
+export async function listHistory(
+  store: Pick<ObjectStore, "get" | "list">,
+  namespace: string,
+  options: { after?: string; limit: number },
+): Promise<HistoryPage> {
+  const prefix = historyIndexPrefix(namespace);
+  const startAfter = options.after === undefined ? undefined : prefix + options.after;
+  const { objects, more } = await store.list(prefix, { startAfter, limit: options.limit });
+  const read = await Promise.all(objects.map(({ key }) => store.get(key, { maxBytes: maxSummaryBytes })));
+  // One may have been swept between the listing and the reading.
+  const runs = read.flatMap((object) =>
+    object ? [JSON.parse(new TextDecoder().decode(object.body)) as RunSummary] : [],
+  );
+  const last = objects.at(-1);
+  return { runs, next: more && last ? last.key.slice(prefix.length) : undefined };
+}
+
+export function summaryOf({ metadata, spec, status = {} }: TaskRun): RunSummary {
+  const { task, tags, concurrencyKey, machine, idempotencyKey, batch, schedule, test, replayOf } = spec;
+  const { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf } = status;
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    createdAt: metadata.creationTimestamp ?? "",
+    labels: metadata.labels,
+    spec: { task, tags, concurrencyKey, machine, idempotencyKey, batch, schedule, test, replayOf },
+    status: { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf },
+  };
+}

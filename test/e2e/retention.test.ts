@@ -1,0 +1,72 @@
+/** Finished runs that go away, and what is known of them afterwards. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../../hack/lib/wait.ts";
+import { keyedRunName } from "../../operator/src/model/idempotency.ts";
+import { originLabel } from "../../operator/src/model/resources.ts";
+import { objectText } from "./support/bucket.ts";
+import { shell } from "./support/fixtures.ts";
+import { TestNamespace, taskRun } from "./support/kubectl.ts";
+
+let ns: TestNamespace;
+beforeAll(async () => {
+  ns = await TestNamespace.create("retention");
+});
+afterAll(() => ns?.remove());
+
+const once = shell('printf \'{"at": %s}\' "$(date +%s)" > /dev/termination-log');
+
+const isGone = (name: string) =>
+  waitFor(`TaskRun ${name} is gone`, async () => (await ns.get("taskrun", name)) === undefined, {
+    timeoutMs: 60_000,
+  });
+
+describe("an applied run", () => {
+  test("that goes away settles from history when it is applied again, and does not run", async () => {
+    await ns.startRun("report", { ...once, ttlSecondsAfterFinished: 2 });
+    const first = await ns.captured("report");
+    expect(first.phase).toBe("Completed");
+    await isGone("report");
+    expect(JSON.parse(await objectText(first.outputRef?.key))).toEqual(first.output);
+    await ns.startRun("report", { ...once, ttlSecondsAfterFinished: 2 });
+    const second = await ns.finished("report");
+    expect(second).toMatchObject({ phase: "Completed", reason: "Duplicate", output: first.output });
+    expect(second.attempts ?? []).toEqual([]);
+    expect(second.duplicateOf?.name).toBe("report");
+    expect(await ns.list("jobs", "fairlead.dev/run=report")).toEqual([]);
+  });
+
+  test("stays when it does not say otherwise", async () => {
+    await ns.startRun("stays", once);
+    await ns.captured("stays");
+    expect(await ns.get("taskrun", "stays")).toBeDefined();
+  });
+});
+
+describe("a keyed run", () => {
+  const keyed = (name: string, key: string, more: object = {}) =>
+    taskRun(name, { ...once, idempotencyKey: key, ...more });
+
+  test("under any other name fails and says the right one", async () => {
+    const name = keyedRunName(ns.name, "", "order-1", 0);
+    await ns.apply(keyed("my-name", "order-1"));
+    const status = await ns.finished("my-name");
+    expect(status).toMatchObject({ phase: "Failed", reason: "IdempotencyKeyName" });
+    expect(status.message).toContain(name);
+  });
+
+  test("runs once for its key, also after its resource went", async () => {
+    const name = keyedRunName(ns.name, "", "order-2", 0);
+    const manifest = keyed(name, "order-2", { ttlSecondsAfterFinished: 0 });
+    manifest.metadata = {
+      ...manifest.metadata,
+      labels: { [originLabel]: "api" },
+    } as typeof manifest.metadata;
+    await ns.apply(manifest);
+    await isGone(name);
+    await ns.apply(keyed(name, "order-2"));
+    expect(await ns.finished(name)).toMatchObject({ phase: "Completed", reason: "Duplicate" });
+    const next = keyedRunName(ns.name, "", "order-2", 1);
+    await ns.apply(keyed(next, "order-2", { idempotencyKeyGeneration: 1 }));
+    expect((await ns.finished(next)).attempts).toHaveLength(1);
+  });
+});

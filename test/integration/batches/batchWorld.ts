@@ -1,0 +1,147 @@
+/** A namespace with batches in it, and what else acts there: users, and whoever ends runs. */
+import { randomBytes } from "node:crypto";
+import { waitFor } from "../../../hack/lib/wait.ts";
+import { type KubeClient, KubeError } from "../../../operator/src/kube/client.ts";
+import { Namespaces, TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { isBatchFinished } from "../../../operator/src/model/batch.ts";
+import type { BatchResult } from "../../../operator/src/model/batchRun.ts";
+import { isFinished } from "../../../operator/src/model/phase.ts";
+import {
+  apiVersion,
+  type ObjectMeta,
+  type Phase,
+  type TaskBatch,
+  type TaskBatchSpec,
+  type TaskRun,
+} from "../../../operator/src/model/resources.ts";
+import { readResults } from "../../../operator/src/storage/batchItems.ts";
+import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import { ObjectStoreServer } from "../storage/objectStoreServer.ts";
+import { ApiServer } from "./apiServer.ts";
+import { BatchController, type ControllerSettings, type Servers } from "./batchController.ts";
+
+export async function startServers(): Promise<Servers & { stop(): Promise<void> }> {
+  const [api, bucket] = await Promise.all([ApiServer.start(), ObjectStoreServer.start()]);
+  return { api, bucket, stop: async () => void (await Promise.all([api.stop(), bucket.stop()])) };
+}
+
+export class BatchWorld {
+  readonly namespace = `batches-${randomBytes(4).toString("hex")}`;
+  readonly client: KubeClient;
+  readonly store: ObjectStore;
+  readonly #servers: Servers;
+  readonly #controllers: BatchController[] = [];
+
+  private constructor(servers: Servers) {
+    this.#servers = servers;
+    this.client = servers.api.client();
+    this.store = servers.bucket.store();
+  }
+
+  static async create(servers: Servers): Promise<BatchWorld> {
+    const world = new BatchWorld(servers);
+    await world.client.create(Namespaces, undefined, { metadata: { name: world.namespace } });
+    return world;
+  }
+
+  async controller(settings?: ControllerSettings): Promise<BatchController> {
+    const started = await BatchController.start(this.#servers, settings);
+    this.#controllers.push(started);
+    return started;
+  }
+
+  async end(): Promise<void> {
+    for (const one of this.#controllers.splice(0)) await one.stop();
+    await this.client.close();
+  }
+
+  async apply(name: string, spec: TaskBatchSpec, labels?: Record<string, string>): Promise<TaskBatch> {
+    const metadata = { name, namespace: this.namespace, labels } as ObjectMeta;
+    return this.client.create(TaskBatches, this.namespace, {
+      ...{ apiVersion, kind: "TaskBatch", metadata, spec },
+    });
+  }
+
+  async batch(name: string): Promise<TaskBatch> {
+    const found = await this.client.get(TaskBatches, this.namespace, name);
+    if (!found) throw new Error(`TaskBatch ${name} is gone`);
+    return found;
+  }
+
+  change(name: string, spec: object): Promise<TaskBatch> {
+    return this.client.patch(TaskBatches, this.namespace, name, { spec }, { type: "merge" });
+  }
+
+  /** As the API does it when the last item is there. */
+  async seal(name: string): Promise<void> {
+    const status = { sealedAt: new Date().toISOString() };
+    await this.client.patch(
+      TaskBatches,
+      this.namespace,
+      name,
+      { status },
+      { type: "merge", subresource: "status" },
+    );
+  }
+
+  async runs(): Promise<TaskRun[]> {
+    return (await this.client.list(TaskRuns, this.namespace)).items;
+  }
+
+  async open(): Promise<TaskRun[]> {
+    return (await this.runs()).filter((run) => !isFinished(run));
+  }
+
+  async endRun(name: string, phase: Phase, more: object = {}): Promise<void> {
+    const status = { phase, finishedAt: new Date().toISOString(), ...more };
+    const options = { type: "merge", subresource: "status" } as const;
+    await this.client.patch(TaskRuns, this.namespace, name, { status }, options);
+  }
+
+  /** The batch once it fits. */
+  until(
+    name: string,
+    what: string,
+    fits: (batch: TaskBatch) => boolean,
+    timeoutMs = 20_000,
+  ): Promise<TaskBatch> {
+    let last: TaskBatch | undefined;
+    return waitFor(
+      `TaskBatch ${name} ${what}`,
+      async () => {
+        last = await this.batch(name);
+        return fits(last) && last;
+      },
+      { timeoutMs, intervalMs: 20, describe: () => JSON.stringify(last?.status, undefined, 1) },
+    );
+  }
+
+  finished(name: string, timeoutMs?: number): Promise<TaskBatch> {
+    return this.until(name, "has finished", isBatchFinished, timeoutMs);
+  }
+
+  runsOpen(count: number): Promise<TaskRun[]> {
+    let last: TaskRun[] = [];
+    return waitFor(
+      `${count} runs are open`,
+      async () => {
+        last = await this.open();
+        return last.length === count && last;
+      },
+      { timeoutMs: 20_000, intervalMs: 20, describe: () => `${last.length} are` },
+    );
+  }
+
+  async results(batch: TaskBatch): Promise<BatchResult[]> {
+    if (!batch.status?.resultsRef) throw new Error("there are no results");
+    return readResults(this.store, batch.status.resultsRef);
+  }
+
+  async deleteRun(name: string): Promise<void> {
+    await this.client.delete(TaskRuns, this.namespace, name);
+  }
+}
+
+/** Whether the API server refused, and what it said. */
+export const refusalOf = (error: unknown): string =>
+  error instanceof KubeError && error.status === 422 ? error.message : `no refusal: ${error}`;

@@ -1,0 +1,194 @@
+/** The bucket, history and its sweeper, on a real S3 server. */
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type SweepDeps, sweepOnce } from "../../../operator/src/controller/bucketSweeper.ts";
+import { duplicateOf, recordOf } from "../../../operator/src/controller/idempotency.ts";
+import { keyedRunName } from "../../../operator/src/model/idempotency.ts";
+import { apiVersion, type TaskRun } from "../../../operator/src/model/resources.ts";
+import { listHistory, readHistory, writeHistory } from "../../../operator/src/storage/history.ts";
+import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
+import { payloadKey } from "../../../operator/src/storage/layout.ts";
+import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import { ObjectStoreServer } from "./objectStoreServer.ts";
+
+let server: ObjectStoreServer;
+let store: ObjectStore;
+beforeAll(async () => {
+  server = await ObjectStoreServer.start();
+  store = server.store();
+});
+afterAll(() => server?.stop());
+
+const text = { type: "text/plain" };
+const start = Date.UTC(2026, 0, 1);
+const hour = 3_600_000;
+
+function run(namespace: string, name: string, createdMs: number, more: Partial<TaskRun> = {}): TaskRun {
+  return {
+    apiVersion,
+    kind: "TaskRun",
+    metadata: { namespace, name, uid: `uid-${name}`, creationTimestamp: new Date(createdMs).toISOString() },
+    spec: { task: "t", payload: { n: 1 } },
+    status: {
+      phase: "Completed",
+      output: { n: 2 },
+      finishedAt: new Date(createdMs + hour).toISOString(),
+    },
+    ...more,
+  };
+}
+
+describe("objects", () => {
+  test("are created once by putNew, whoever comes second", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => store.putNew("new/one", `from ${i}`, text)),
+    );
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    const winner = new TextDecoder().decode((await store.get("new/one", { maxBytes: 100 }))?.body);
+    expect(winner).toBe(`from ${answers.indexOf(true)}`);
+  });
+
+  test("are listed in pages, by order, with folders", async () => {
+    for (const name of ["a/1", "a/2", "b/1", "c"]) await store.put(`list/${name}`, name, text);
+    const first = await store.list("list/", { limit: 2 });
+    expect(first).toMatchObject({ more: true, objects: [{ key: "list/a/1" }, { key: "list/a/2" }] });
+    const rest = await store.list("list/", { limit: 10, startAfter: "list/a/2" });
+    expect(rest.objects.map(({ key }) => key)).toEqual(["list/b/1", "list/c"]);
+    expect(rest.more).toBe(false);
+    const folders = await store.list("list/", { limit: 10, delimiter: "/" });
+    expect(folders.folders).toEqual(["list/a/", "list/b/"]);
+    expect(folders.objects.map(({ key }) => key)).toEqual(["list/c"]);
+  });
+
+  test("are deleted, and deleted again without harm", async () => {
+    await store.put("gone", "x", text);
+    await store.delete("gone");
+    await store.delete("gone");
+    expect(await store.head("gone")).toBeUndefined();
+  });
+});
+
+describe("history", () => {
+  test("is read by name and listed newest first, page by page", async () => {
+    for (let n = 0; n < 5; n++) await writeHistory(store, run("history", `run-${n}`, start + n * hour));
+    const kept = run("history", "run-3", start + 3 * hour);
+    expect(await readHistory(store, "history", "run-3")).toEqual(kept);
+    expect(await readHistory(store, "history", "nothing")).toBeUndefined();
+    const pages: string[][] = [];
+    let after: string | undefined;
+    do {
+      const page = await listHistory(store, "history", { after, limit: 2 });
+      pages.push(page.runs.map(({ name }) => name));
+      after = page.next;
+    } while (after);
+    expect(pages.flat()).toEqual(["run-4", "run-3", "run-2", "run-1", "run-0"]);
+    expect(pages[0]).toHaveLength(2);
+  });
+
+  test("written again is listed once", async () => {
+    const one = run("again", "one", start);
+    await writeHistory(store, one);
+    await writeHistory(store, one);
+    expect((await listHistory(store, "again", { limit: 10 })).runs.map(({ name }) => name)).toEqual(["one"]);
+  });
+});
+
+describe("a key that was used", () => {
+  const keyed = (generation: number, uid: string, phase: "Completed" | "Failed" = "Completed"): TaskRun => {
+    const name = keyedRunName("keys", "t", "order-1", generation);
+    const one = run("keys", name, start);
+    return {
+      ...one,
+      metadata: { ...one.metadata, uid },
+      spec: { ...one.spec, idempotencyKey: "order-1", idempotencyKeyGeneration: generation },
+      status: { ...one.status, phase },
+    };
+  };
+  const fresh = (one: TaskRun, uid: string): TaskRun => ({
+    ...one,
+    metadata: { ...one.metadata, uid },
+    status: { phase: "Queued" },
+  });
+  const deps = () => ({ store, clock: () => start + hour });
+
+  test("gives the result of its run to a later one, and lets the next generation run", async () => {
+    const first = keyed(0, "first");
+    expect(await duplicateOf(deps(), fresh(first, "second"))).toBeUndefined();
+    await writeHistory(store, first);
+    const remembered = recordOf(first, 3600);
+    if (!remembered) throw new Error("nothing to remember");
+    await writeKeyRecord(store, "keys", remembered.hash, remembered.record);
+    expect(await duplicateOf(deps(), fresh(first, "second"))).toMatchObject({
+      type: "Duplicate",
+      original: { name: first.metadata.name, uid: "first" },
+      phase: "Completed",
+      output: { n: 2 },
+    });
+    expect(await duplicateOf(deps(), first)).toBeUndefined();
+    expect(await duplicateOf(deps(), fresh(keyed(1, "x"), "third"))).toBeUndefined();
+    const later = { store, clock: () => start + 31 * 24 * hour };
+    expect(await duplicateOf(later, fresh(first, "second"))).toBeUndefined();
+  });
+
+  test("is honoured only under its own name, which the refusal tells", async () => {
+    const misnamed = { ...fresh(keyed(0, "x"), "y") };
+    misnamed.metadata = { ...misnamed.metadata, name: "mine" };
+    expect(await duplicateOf(deps(), misnamed)).toMatchObject({
+      type: "Rejected",
+      reason: "IdempotencyKeyName",
+      message: expect.stringContaining(keyedRunName("keys", "t", "order-1", 0)),
+    });
+  });
+
+  test("of an applied run is its name, if it is one that goes away", async () => {
+    const applied = run("keys", "applied", start, { spec: { task: "t", ttlSecondsAfterFinished: 0 } });
+    await writeHistory(store, applied);
+    const remembered = recordOf(applied, 7200);
+    if (!remembered) throw new Error("nothing to remember");
+    await writeKeyRecord(store, "keys", remembered.hash, remembered.record);
+    expect(await duplicateOf(deps(), fresh(applied, "again"))).toMatchObject({
+      type: "Duplicate",
+      phase: "Completed",
+    });
+    expect(recordOf(run("keys", "stays", start), 7200)).toBeUndefined();
+  });
+});
+
+test("the sweeper deletes what is too old, with all that belongs to it, and nothing else", async () => {
+  const [old, young] = [run("sweep", "old", start), run("sweep", "young", start + 50 * hour)];
+  for (const one of [old, young]) {
+    await store.put(payloadKey(one.metadata), "{}", text);
+    await writeHistory(store, one);
+  }
+  const record = { generation: 0, run: { name: "old", uid: "u" }, phase: "Completed" as const };
+  const at = (ms: number) => new Date(ms).toISOString();
+  await writeKeyRecord(store, "sweep", "over", { ...record, expiresAt: at(start + hour) });
+  await writeKeyRecord(store, "sweep", "valid", { ...record, expiresAt: at(start + 100 * hour) });
+  const none = { get: () => undefined };
+  const deps = {
+    store,
+    runs: none,
+    batches: none,
+    clock: () => start + 60 * hour,
+    config: { historySeconds: 48 * 3600 },
+    log: pino({ level: "silent" }),
+  } as unknown as SweepDeps;
+  await sweepOnce(deps);
+  const left: string[] = [];
+  for (let after: string | undefined; ; ) {
+    const page = await store.list("ns/sweep/", { limit: 100, startAfter: after });
+    left.push(...page.objects.map(({ key }) => key));
+    after = page.objects.at(-1)?.key;
+    if (!page.more) break;
+  }
+  expect(left.map((key) => key.replace(/\d{13}/, "T"))).toEqual([
+    "ns/sweep/history/index/T.young",
+    "ns/sweep/history/runs/young.json.gz",
+    "ns/sweep/keys/valid",
+    "ns/sweep/runs/young.uid-young/payload",
+  ]);
+  // Everything was written just now, in the future of that clock: as orphans all of it is young.
+  const future = { ...deps, clock: () => Date.now() + 49 * hour } as SweepDeps;
+  await sweepOnce(future);
+  expect((await store.list("ns/sweep/", { limit: 10 })).objects).toEqual([]);
+});

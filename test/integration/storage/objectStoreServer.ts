@@ -1,0 +1,73 @@
+/** A real versitygw on a loopback port with a folder of its own, ended by its process. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { versitygwBinary } from "../../../hack/cluster/builtin/binary.ts";
+import { waitFor } from "../../../hack/lib/wait.ts";
+import type { WriteHook } from "../../../operator/src/kube/client.ts";
+import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+
+const credentials = { accessKeyId: "test", secretAccessKey: "test-secret-key" };
+
+export class ObjectStoreServer {
+  readonly #folder: string;
+  readonly #port: number;
+  readonly #process: ChildProcess;
+
+  private constructor(folder: string, port: number, process: ChildProcess) {
+    this.#folder = folder;
+    this.#port = port;
+    this.#process = process;
+  }
+
+  static async start(): Promise<ObjectStoreServer> {
+    const file = await versitygwBinary();
+    // Its metadata are attributes of files, which a folder in memory may not have.
+    const folder = await mkdtemp(join(tmpdir(), "fairlead-s3-"));
+    const port = await freePort();
+    const args = ["--port", `127.0.0.1:${port}`, "--health", "/health", "--quiet", "posix", folder];
+    const env = {
+      ...process.env,
+      ROOT_ACCESS_KEY: credentials.accessKeyId,
+      ROOT_SECRET_KEY: credentials.secretAccessKey,
+    };
+    const started = spawn(file, args, { env, stdio: ["ignore", "ignore", "inherit"] });
+    const server = new ObjectStoreServer(folder, port, started);
+    const answers = async () => (await fetch(`http://127.0.0.1:${port}/health`)).ok;
+    await waitFor("versitygw answers", answers, {
+      timeoutMs: 10_000,
+      intervalMs: 20,
+      failed: () => (started.exitCode === null ? undefined : `it ended with ${started.exitCode}`),
+    });
+    await server.store().ensureBucket();
+    return server;
+  }
+
+  store(onWrite?: WriteHook): ObjectStore {
+    const endpoint = `http://127.0.0.1:${this.#port}`;
+    const s3 = { endpoint, bucket: "test", region: "us-east-1", forcePathStyle: true };
+    return new ObjectStore({ s3, credentials, onWrite });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode === null) {
+      const ended = once(this.#process, "exit");
+      this.#process.kill("SIGKILL");
+      await ended;
+    }
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
