@@ -1,0 +1,103 @@
+/** Schedules as a user has them: applied with kubectl, on the minute of the real clock. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../../hack/lib/wait.ts";
+import {
+  apiVersion,
+  scheduleLabel,
+  type TaskRun,
+  type TaskSchedule,
+} from "../../operator/src/model/resources.ts";
+import { testTask } from "./support/fixtures.ts";
+import { type Manifest, TestNamespace } from "./support/kubectl.ts";
+
+let ns: TestNamespace;
+beforeAll(async () => {
+  ns = await TestNamespace.create("schedules");
+  await ns.apply(testTask("echo"));
+});
+afterAll(() => ns?.remove());
+
+const schedule = (name: string, spec: object): Manifest =>
+  ({ apiVersion, kind: "TaskSchedule", metadata: { name }, spec: { task: "echo", ...spec } }) as Manifest;
+
+const statusOf = (
+  name: string,
+  fits: (status: NonNullable<TaskSchedule["status"]>) => boolean,
+  timeoutMs = 20_000,
+) =>
+  waitFor(
+    `TaskSchedule ${name}`,
+    async () => {
+      const status = (await ns.get<TaskSchedule>("taskschedule", name))?.status;
+      return status && fits(status) ? status : undefined;
+    },
+    { timeoutMs, intervalMs: 200 },
+  );
+
+const runsOf = (name: string): Promise<TaskRun[]> => ns.list<TaskRun>("taskruns", `${scheduleLabel}=${name}`);
+
+describe("every minute", () => {
+  test("a schedule triggers a run whose name and payload hold the tick; a paused one and a Task's own do as they are told", async () => {
+    await ns.apply(
+      schedule("minutely", { cron: "* * * * *", timezone: "Europe/Berlin" }),
+      schedule("paused", { cron: "* * * * *", paused: true }),
+      testTask("sleep", { schedule: { cron: "* * * * *" } }),
+    );
+    const begun = await statusOf("minutely", (status) => status.upcoming?.length === 5);
+    expect(begun).toMatchObject({ active: true, missed: 0 });
+    const tick = begun.nextScheduledAt ?? "";
+    expect(Date.parse(tick) % 60_000).toBe(0);
+    const after = await statusOf("minutely", (status) => status.lastScheduledAt !== undefined, 75_000);
+    expect(after.lastScheduledAt).toBe(tick);
+    expect(after.lastRun).toBe(`minutely-${Date.parse(tick) / 1000}`);
+    const done = await ns.finished(after.lastRun ?? "");
+    expect(done).toMatchObject({
+      phase: "Completed",
+      output: { timestamp: tick, timezone: "Europe/Berlin" },
+    });
+    expect((await runsOf("minutely")).length).toBeLessThanOrEqual(2);
+    expect(await statusOf("paused", (status) => status.active === false)).not.toHaveProperty(
+      "nextScheduledAt",
+    );
+    expect(await runsOf("paused")).toEqual([]);
+    const own = await statusOf("sleep-schedule", (status) => status.lastRun !== undefined);
+    expect(own.active).toBe(true);
+    const table = await ns.kubectl("get", "taskschedules");
+    expect(table).toMatch(/NAME\s+TASK\s+CRON\s+ZONE\s+ACTIVE\s+LAST\s+NEXT\s+AGE/);
+    expect(table).toMatch(/minutely\s+echo\s+\* \* \* \* \*\s+Europe\/Berlin\s+true/);
+  });
+
+  test("a Task without its schedule has none any more", async () => {
+    await ns.apply(testTask("sleep"));
+    await waitFor(
+      "the Task's schedule is gone",
+      async () => (await ns.get("taskschedule", "sleep-schedule")) === undefined,
+      { timeoutMs: 20_000 },
+    );
+  });
+});
+
+describe("what makes no sense", () => {
+  test.each([
+    ["six fields", { cron: "* * * * * *" }, /spec\.cron.*must have five fields/s],
+    ["words", { cron: "every monday" }, /spec\.cron.*must have five fields/s],
+    ["a zone that cannot be", { cron: "@daily", timezone: "not a zone" }, /spec\.timezone.*IANA time zone/s],
+  ])("is refused at once: %s", async (_what, spec, message) => {
+    expect(await ns.refusal(schedule("nonsense", spec))).toMatch(message);
+  });
+
+  test.each([
+    ["value", { cron: "61 * * * *" }, "InvalidCron", /spec\.cron.*minute: 61/],
+    ["never", { cron: "0 0 30 2 *" }, "InvalidCron", /never comes/],
+    ["zone", { cron: "@daily", timezone: "Mars/Base" }, "UnknownTimezone", /spec\.timezone.*Mars\/Base/],
+  ])("or says so and triggers nothing: %s", async (name, spec, reason, message) => {
+    await ns.apply(schedule(name, spec));
+    const status = await statusOf(name, ({ conditions }) => conditions?.[0]?.status === "False");
+    expect(status.active).toBe(false);
+    expect(status.conditions?.[0]).toMatchObject({
+      type: "Ready",
+      reason,
+      message: expect.stringMatching(message),
+    });
+  });
+});
