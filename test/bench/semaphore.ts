@@ -1,5 +1,5 @@
 /**
- * `node test/bench/semaphore.ts`: what admission costs by how much is pending, and how long a freed slot stays free.
+ * `npm run bench -- queue`: what admission costs by how much is pending, and how long a freed slot stays free.
  * On a redis-server of its own. docs/benchmarks.md keeps the figures.
  */
 import type { Redis } from "ioredis";
@@ -146,5 +146,3 @@ function run(n: number, queue: string, keys: number): PendingRun {
 async function memory(redis: Redis): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(await redis.info("memory"))?.[1]);
 }
-
-if (import.meta.main) await semaphoreBench();

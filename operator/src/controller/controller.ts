@@ -217,6 +217,12 @@ export class Controller {
     });
     batches.on("change", (key) => this.#leading && batchQueue.add(key));
     schedules.on("change", (key) => this.#leading && scheduleQueue.add(key));
+    environments.onGone = (namespace) => {
+      if (!this.#leading) return;
+      admission.drop(namespace).catch((error: unknown) => {
+        this.#deps.log.warn({ err: error, namespace }, "what Redis holds of a deleted namespace stays");
+      });
+    };
     const ofRun = (_key: string, before: V1Job | V1Pod | undefined, after: V1Job | V1Pod | undefined) => {
       const { namespace, labels } = (after ?? before)?.metadata ?? {};
       if (this.#leading && labels?.[runLabel]) queue.add(`${namespace}/${labels[runLabel]}`);

@@ -21,6 +21,8 @@ export class Environments {
   readonly #known = new Map<string, Environment>();
   /** Called with the namespace whose settings changed. */
   onChange: (namespace: string) => void = () => undefined;
+  /** Called with a namespace that was deleted. */
+  onGone: (namespace: string) => void = () => undefined;
 
   /** `defaultLimit`: of namespaces that set none; 0: no limit. */
   constructor(client: KubeClient, watched: readonly string[], defaultLimit: number, log: Logger) {
@@ -62,8 +64,11 @@ export class Environments {
 
   #set(name: string, namespace: V1Namespace | undefined): void {
     const before = JSON.stringify(this.#known.get(name));
-    if (!namespace) this.#known.delete(name);
-    else this.#known.set(name, environmentOf(namespace.metadata ?? {}));
+    if (!namespace) {
+      if (this.#known.delete(name)) this.onGone(name);
+      return;
+    }
+    this.#known.set(name, environmentOf(namespace.metadata ?? {}));
     const now = this.#known.get(name);
     if (before === JSON.stringify(now)) return;
     for (const problem of now?.problems ?? []) this.#log.warn({ namespace: name }, problem);

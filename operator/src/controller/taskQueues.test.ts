@@ -10,7 +10,7 @@ const queue = (status?: TaskQueue["status"]): TaskQueue => ({
   status,
 });
 
-const full = { observedGeneration: 1, concurrencyLimit: 3, paused: false, running: 2, queued: 0 };
+const full = { observedGeneration: 1, name: "q", concurrencyLimit: 3, paused: false, running: 2, queued: 0 };
 
 test("a status is written only when it differs, and only what differs", () => {
   expect(statusPatch(queue(), { running: 2, queued: 0 })).toEqual({ ...full });

@@ -146,6 +146,7 @@ export function statusPatch(queue: TaskQueue, { running, queued, oldest }: Count
   const { limit, paused } = settingsOf(queue);
   const wanted: TaskQueueStatus = {
     observedGeneration: queue.metadata.generation,
+    name: nameOfQueue(queue),
     concurrencyLimit: limit,
     paused,
     running,

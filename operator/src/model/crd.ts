@@ -109,7 +109,7 @@ export const kinds: Kind[] = [
     spec: taskQueueSpec,
     status: taskQueueStatus,
     columns: [
-      { name: "Queue", type: "string", jsonPath: ".spec.name" },
+      { name: "Queue", type: "string", jsonPath: ".status.name" },
       { name: "Limit", type: "integer", jsonPath: ".status.concurrencyLimit" },
       { name: "Paused", type: "boolean", jsonPath: ".status.paused" },
       { name: "Running", type: "integer", jsonPath: ".status.running" },

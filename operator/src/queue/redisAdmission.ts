@@ -10,6 +10,7 @@
  */
 import type { Redis } from "ioredis";
 import type { Admission, Grant, PendingRun } from "./admission.ts";
+import { keysOf } from "./keys.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./limits.ts";
 import { AdmissionClosedError, type AdmissionStats, NamespaceAdmission } from "./namespaceAdmission.ts";
 import { FencedError, Scripts } from "./scripts.ts";
@@ -42,6 +43,8 @@ export class RedisAdmission implements Admission {
   readonly #scripts: Scripts;
   readonly #limit = limiter(rebuildsAtOnce);
   readonly #namespaces = new Map<string, NamespaceAdmission>();
+  /** Ends the work for one namespace. */
+  readonly #ends = new Map<string, AbortController>();
   readonly #stats: AdmissionStats = { grants: 0, rebuilds: 0, driftReleased: 0, driftAdded: 0 };
   #term = 0;
   #signal = AbortSignal.abort();
@@ -64,6 +67,7 @@ export class RedisAdmission implements Admission {
     this.#onGrant = onGrant;
     this.#signal = signal;
     this.#namespaces.clear();
+    this.#ends.clear();
     const { redis, log } = this.#options;
     if (redis.status !== "wait") return;
     // It goes on trying by itself.
@@ -112,6 +116,15 @@ export class RedisAdmission implements Admission {
     return this.#open(namespace).sweep({ inCluster, readHolder });
   }
 
+  /** The namespace is gone: so is all that Redis holds of it. */
+  async drop(namespace: string): Promise<void> {
+    if (this.#signal.aborted) return;
+    this.#ends.get(namespace)?.abort();
+    this.#ends.delete(namespace);
+    this.#namespaces.delete(namespace);
+    await this.#scripts.call("dropNamespace", keysOf(namespace), [this.#term, "", 0]);
+  }
+
   stats(): Readonly<AdmissionStats> {
     return this.#stats;
   }
@@ -133,7 +146,9 @@ export class RedisAdmission implements Admission {
     if (known) return known;
     const { source, log, onFenced, onOpen, random } = this.#options;
     const term = this.#term;
-    const signal = this.#signal;
+    const ends = new AbortController();
+    const signal = AbortSignal.any([this.#signal, ends.signal]);
+    this.#ends.set(namespace, ends);
     const made = new NamespaceAdmission(namespace, {
       scripts: this.#scripts,
       source,

@@ -13,6 +13,7 @@ const names = [
   "admitRuns",
   "beginEpoch",
   "confirmSlot",
+  "dropNamespace",
   "enqueueRuns",
   "loadHolders",
   "readHolders",

@@ -241,3 +241,13 @@ test.each([1, 2, 3])(
     expect(done).toBeGreaterThanOrEqual(20);
   },
 );
+
+test("what Redis holds of a namespace goes with it", async () => {
+  const { admission, granted } = await started(fixed(1));
+  await admission.enqueue(runs(1, 1)[0] as PendingRun);
+  await waitFor("the grant", () => granted.length === 1, soon);
+  await admission.drop(namespace);
+  expect(await (clients[0] as Redis).keys("*")).toEqual([]);
+  await admission.enqueue(runs(1, 1)[0] as PendingRun);
+  await waitFor("a new one of that name works", () => granted.length === 2, soon);
+});

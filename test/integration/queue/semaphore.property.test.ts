@@ -131,6 +131,8 @@ const steps = fc.array(
 
 test("no history exceeds a limit, loses a run, breaks the order or lets an old term in", async () => {
   let cases = 0;
+  const seed = Number(process.env.FAIRLEAD_SEED ?? Date.now() % 2 ** 31);
+  console.log(`seed ${seed} (again: FAIRLEAD_SEED=${seed})`);
   await fc.assert(
     fc.asyncProperty(steps, async (history) => {
       cases++;
@@ -144,7 +146,7 @@ test("no history exceeds a limit, loses a run, breaks the order or lets an old t
       await world.drain();
       await world.check();
     }),
-    { numRuns: 2_000 },
+    { numRuns: 2_000, seed },
   );
   console.log(`${cases} histories, steps: ${[...counts].map(([name, n]) => `${name} ${n}`).join(", ")}`);
   expect(cases).toBeGreaterThanOrEqual(2_000);

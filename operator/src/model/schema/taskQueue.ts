@@ -34,6 +34,7 @@ export const taskQueueSpec = rules(
 
 export const taskQueueStatus = z.object({
   observedGeneration: z.int().optional().describe("metadata.generation that this status speaks of."),
+  name: text(128).optional().describe("Name that runs call the queue by."),
   override: z
     .object({
       concurrencyLimit: limit().optional().describe("Used instead of spec.concurrencyLimit."),
