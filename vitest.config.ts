@@ -41,7 +41,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
+          include: ["test/{e2e,conformance}/**/*.test.ts"],
           globalSetup: ["test/e2e/support/setup.ts"],
           exclude: notOurs,
           // One cluster, one installation: the files take turns.

@@ -12,12 +12,14 @@ import { ExecError, run } from "./lib/exec.ts";
 import { repoRoot } from "./lib/paths.ts";
 import { say, seconds, step } from "./lib/progress.ts";
 import { WaitError } from "./lib/wait.ts";
-import { installRelease, releaseNamespace } from "./start/release.ts";
+import { apiAddress, ensureApiKey } from "./start/apiKey.ts";
+import { installRelease, releaseName, releaseNamespace } from "./start/release.ts";
 import { followRun, readOutput } from "./start/run.ts";
 
 const started = performance.now();
 const example = join(repoRoot, "examples", "hello-world");
 const namespace = "default";
+const forwardedUrl = "http://localhost:8030";
 
 async function main(): Promise<void> {
   const cluster = await chooseProvider(say);
@@ -25,7 +27,7 @@ async function main(): Promise<void> {
   useCluster(access);
   const images = await provideImages(cluster);
   await installRelease();
-  const env = writeEnv(access);
+  const env = await writeEnv(access);
 
   await step("Tasks of examples/hello-world", () => applyTasks(images["hello-world"].ref), {
     quietBelowMs: 500,
@@ -43,7 +45,7 @@ async function main(): Promise<void> {
   const output = await readOutput(access.kubeconfig, status.outputRef);
   say(`\nIts output, from object storage (${status.outputRef?.key}):`);
   console.log(output);
-  say(epilogue(env));
+  say(epilogue(env, access.directNetwork));
 }
 
 /** kubectl and helm of the cluster's own version first on PATH, for this process and its children. */
@@ -64,24 +66,31 @@ async function applyTasks(image: string): Promise<void> {
   });
 }
 
-function writeEnv({ kubeconfig, path }: ClusterAccess): string {
+async function writeEnv({ kubeconfig, path, directNetwork }: ClusterAccess): Promise<string> {
   const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [`export KUBECONFIG=${quote(kubeconfig)}`];
   if (path.length > 0) lines.push(`export PATH=${path.map(quote).join(":")}:"$PATH"`);
+  // Elsewhere it takes the port-forward that the epilogue names.
+  const url = directNetwork ? await apiAddress() : forwardedUrl;
+  lines.push(`export TRIGGER_API_URL=${quote(url)}`);
+  lines.push(`export TRIGGER_SECRET_KEY=${quote(await ensureApiKey(namespace))}`);
   mkdirSync(join(repoRoot, ".fairlead"), { recursive: true });
   writeFileSync(join(repoRoot, ".fairlead", "env"), `${lines.join("\n")}\n`);
   return ".fairlead/env";
 }
 
-function epilogue(env: string): string {
+function epilogue(env: string, direct: boolean): string {
+  const forward = `kubectl port-forward --namespace ${releaseNamespace} service/${releaseName}-api 8030:80 &\n  `;
   return `
 Done in ${seconds(performance.now() - started)}. What to try next:
 
-  source ${env}                                 # kubectl, helm and KUBECONFIG for this shell
+  source ${env}                                 # kubectl, helm, KUBECONFIG, TRIGGER_… for this shell
   kubectl get taskruns                                  # every run with its phase
   kubectl describe taskrun hello                        # its story as Events
   kubectl logs -l fairlead.dev/run=hello                # what it printed
   kubectl explain taskrun.spec                          # what a run may ask for
+  ${direct ? "" : forward}curl "$TRIGGER_API_URL/api/v1/tasks/hello-world/trigger" -d '{"payload": {"name": "Grace"}}' \\
+    -H "authorization: Bearer $TRIGGER_SECRET_KEY" -H "content-type: application/json"
   helm test fairlead --namespace ${releaseNamespace}              # the installation's own check
   npm test                                              # all tests, on this cluster
 

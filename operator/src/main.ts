@@ -6,6 +6,9 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import express, { type Express } from "express";
 import { type Logger, pino } from "pino";
+import { ApiKeys } from "./api/keys.ts";
+import { Links } from "./api/packets.ts";
+import { RunReader } from "./api/runReader.ts";
 import { apiRouter } from "./api/server.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { Controller } from "./controller/controller.ts";
@@ -103,8 +106,13 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   let unready: string | undefined = "starting";
   const app = newApp({ alive: () => undefined, ready: () => unready, metrics: newMetrics("api") });
   const server = await listen(app, port);
-  const { store, tokens } = await connect(client, config, log, signal);
-  app.use(apiRouter({ client, store, tokens, log, clock: Date.now, random: Math.random }));
+  const { store, tokens, signingKey } = await connect(client, config, log, signal);
+  const keys = new ApiKeys(client, config.namespace, log);
+  const reader = new RunReader(client, store, config.watchNamespaces, log);
+  const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined);
+  await Promise.all([keys.start(signal), reader.start(signal)]);
+  const { now: clock } = Date;
+  app.use(apiRouter({ client, store, tokens, keys, reader, links, log, clock, random: Math.random }));
   unready = undefined;
   log.info({ port: server.port }, "listening");
   await new Promise<void>((resolve) => {
@@ -133,12 +141,13 @@ async function connect(
   log: Logger,
   signal: AbortSignal,
   onWrite?: WriteHook,
-): Promise<{ store: ObjectStore; tokens: RunTokens }> {
+): Promise<{ store: ObjectStore; tokens: RunTokens; signingKey: string }> {
   const read = <K extends string>(name: string, keys: readonly K[]) =>
     readSecret(client, config.namespace, name, keys, log, signal);
   const credentials = await read(config.secrets.objectstore, ["accessKeyId", "secretAccessKey"]);
   const { key } = await read(config.secrets.signing, ["key"]);
-  return { store: new ObjectStore({ s3: config.s3, credentials, onWrite }), tokens: new RunTokens(key) };
+  const store = new ObjectStore({ s3: config.s3, credentials, onWrite });
+  return { store, tokens: new RunTokens(key), signingKey: key };
 }
 
 async function redisPassword(

@@ -16,17 +16,19 @@ export async function readPayload(source: Source): Promise<unknown> {
   return text === undefined ? undefined : parsePayload(text, source.payloadType);
 }
 
-export function parsePayload(text: string, mediaType: string): unknown {
+export async function parsePayload(text: string, mediaType: string): Promise<unknown> {
   const type = mediaType.split(";", 1)[0]?.trim().toLowerCase();
   if (type === "text/plain") return text;
-  if (type !== "application/json") {
-    const message = `The payload's type is ${mediaType}: a task reads application/json and text/plain.`;
+  const isSuper = type === "application/super+json";
+  if (type !== "application/json" && !isSuper) {
+    const message = `The payload's type is ${mediaType}: a task reads application/json, application/super+json and text/plain.`;
     throw new Failure("PAYLOAD_ERROR", message);
   }
   try {
-    return JSON.parse(text);
+    // Dates, Maps, BigInts: what a client sends that has them. Others do not wait for this to load.
+    return isSuper ? (await import("superjson")).parse(text) : JSON.parse(text);
   } catch (error) {
-    const message = `The payload is not the JSON that its type application/json promises: ${(error as Error).message}`;
+    const message = `The payload is not the JSON that its type ${type} promises: ${(error as Error).message}`;
     throw new Failure("PAYLOAD_ERROR", message);
   }
 }

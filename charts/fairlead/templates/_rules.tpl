@@ -17,8 +17,12 @@
 {{- end }}
 
 {{- define "fairlead.apiRules" -}}
-- { apiGroups: [fairlead.dev], resources: [taskruns, tasks], verbs: [get, list, watch] }
-- { apiGroups: [fairlead.dev], resources: [taskruns/status], verbs: [update, patch] }
+- { apiGroups: [fairlead.dev], resources: [taskruns], verbs: [get, list, watch, create, patch] }
+- { apiGroups: [fairlead.dev], resources: [taskqueues, taskbatches], verbs: [get, list, create, patch] }
+- { apiGroups: [fairlead.dev], resources: [taskschedules], verbs: [get, list, create, patch, delete] }
+- apiGroups: [fairlead.dev]
+  resources: [taskruns/status, taskbatches/status, taskqueues/status, taskschedules/status]
+  verbs: [update, patch]
 {{- end }}
 
 {{/* In the release's namespace. `create` cannot be limited to names. */}}
@@ -28,12 +32,18 @@
   resources: [leases]
   resourceNames: [{{ include "fairlead.fullname" . }}-controller]
   verbs: [get, update, patch]
-{{ include "fairlead.apiOwnRules" . }}
+{{ include "fairlead.secretRules" . }}
 {{- if include "fairlead.createSecrets" . }}
 - { apiGroups: [""], resources: [secrets], verbs: [create] }
 {{- end }}
 {{- end }}
 
+{{/* Keys may be added at any time, under any name. */}}
 {{- define "fairlead.apiOwnRules" -}}
+{{ include "fairlead.secretRules" . }}
+- { apiGroups: [""], resources: [secrets], verbs: [list, watch] }
+{{- end }}
+
+{{- define "fairlead.secretRules" -}}
 - { apiGroups: [""], resources: [secrets], resourceNames: {{ include "fairlead.secretNames" . }}, verbs: [get] }
 {{- end }}

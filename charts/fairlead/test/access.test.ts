@@ -60,9 +60,12 @@ const work = {
     ...each("get list watch create delete", "apps/controllerrevisions"),
   ],
   api: [
-    ...each("get list watch", "fairlead.dev/taskruns"),
-    ...each("get list watch", "fairlead.dev/tasks"),
-    ...each("update patch", "fairlead.dev/taskruns/status"),
+    ...each("get list watch create patch", "fairlead.dev/taskruns"),
+    ...["taskqueues", "taskbatches"].flatMap((kind) => each("get list create patch", `fairlead.dev/${kind}`)),
+    ...each("get list create patch delete", "fairlead.dev/taskschedules"),
+    ...["taskruns", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>
+      each("update patch", `fairlead.dev/${kind}/status`),
+    ),
   ],
 };
 const own = {
@@ -72,7 +75,7 @@ const own = {
     `get ${secrets}`,
     "create /secrets",
   ],
-  api: [`get ${secrets}`],
+  api: [`get ${secrets}`, ...each("list watch", "/secrets")],
 };
 const inside = (namespace: string, rights: string[]) => rights.map((right) => `${namespace}: ${right}`);
 

@@ -8,7 +8,7 @@
  * While the bucket is down such a run waits: the error makes the work queue try again. All others cost no request.
  */
 import type { RunEvent } from "../model/event.ts";
-import { appliedHash, keyExpiresAt, keyedRunName, keyHash } from "../model/idempotency.ts";
+import { appliedHash, freedAnnotation, keyExpiresAt, keyedRunName, keyHash } from "../model/idempotency.ts";
 import { originLabel, type TaskRun } from "../model/resources.ts";
 import { readHistory } from "../storage/history.ts";
 import { type KeyRecord, readKeyRecord } from "../storage/keyRecord.ts";
@@ -52,7 +52,17 @@ export function recordOf(
   const expiresMs = keyed ? keyExpiresAt(run) : Date.parse(finishedAt ?? "") + historySeconds * 1000;
   const { name, uid } = run.metadata;
   const expiresAt = new Date(expiresMs).toISOString();
-  return { hash, record: { generation: generationOf(run), run: { name, uid }, phase, expiresAt } };
+  const freed = run.metadata.annotations?.[freedAnnotation] === "true";
+  return {
+    hash,
+    record: {
+      generation: generationOf(run),
+      run: { name, uid },
+      phase,
+      expiresAt,
+      ...(freed ? { freed } : {}),
+    },
+  };
 }
 
 const generationOf = (run: TaskRun): number =>

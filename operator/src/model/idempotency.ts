@@ -8,6 +8,9 @@
 import { createHash } from "node:crypto";
 import type { Phase, TaskRun } from "./resources.ts";
 
+/** On a run whose key was reset: the next generation may run. */
+export const freedAnnotation = "fairlead.dev/idempotency-key-reset";
+
 export const defaultKeySeconds = 30 * 24 * 3600;
 
 const keeping: ReadonlySet<Phase | undefined> = new Set(["Completed", "Canceled"]);
@@ -39,7 +42,8 @@ export function keyExpiresAt(run: TaskRun): number {
 }
 
 export function keyState(run: TaskRun, nowMs: number): "held" | "free" {
-  return freeing.has(run.status?.phase) || nowMs >= keyExpiresAt(run) ? "free" : "held";
+  const isReset = run.metadata.annotations?.[freedAnnotation] === "true";
+  return isReset || freeing.has(run.status?.phase) || nowMs >= keyExpiresAt(run) ? "free" : "held";
 }
 
 /** Whether a run that ended in this phase keeps its key. */

@@ -4,6 +4,8 @@
  *   ns/<namespace>/runs/<name>.<uid>/payload
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.<pod uid>/output     and `log` beside it
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.container/output     of an inline container
+ *   ns/<namespace>/payloads/<name>                                     of a run that the API made
+ *   ns/<namespace>/packets/<path>                                      what a client uploaded, to be a payload
  *   ns/<namespace>/history/runs/<name>.json.gz                         a retired run
  *   ns/<namespace>/history/index/<inverted time>.<name>                its summary; newest first by creation
  *   ns/<namespace>/keys/<hash>                                         what is remembered of a used key or name
@@ -53,3 +55,11 @@ export const historyIndexKey = (run: RunMeta & Pick<ObjectMeta, "creationTimesta
 
 export const batchFolder = ({ namespace, name, uid }: RunMeta): string =>
   `ns/${namespace}/batches/${name}.${uid}/`;
+
+/** Payload of a run that the API made: written before the run has a uid. */
+export const payloadsPrefix = (namespace: string): string => `ns/${namespace}/payloads/`;
+export const triggerPayloadKey = (namespace: string, name: string): string =>
+  `${payloadsPrefix(namespace)}${name}`;
+
+/** What a client put into the bucket before it triggered. */
+export const packetsPrefix = (namespace: string): string => `ns/${namespace}/packets/`;

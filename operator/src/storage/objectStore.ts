@@ -3,6 +3,7 @@
  * Presigned URLs are made for the host that their user will call: pods the in-cluster endpoint, others the public
  * one. Signing needs no request.
  */
+import type { Readable } from "node:stream";
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -175,6 +176,17 @@ export class ObjectStore {
     this.#onWrite?.("before", `delete object ${key}`);
     await this.#send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }));
     this.#onWrite?.("after", `delete object ${key}`);
+  }
+
+  /** The whole object as a stream; undefined when there is no such object. */
+  async read(key: string): Promise<(StoredObject & { body: Readable }) | undefined> {
+    try {
+      const got = await this.#send(new GetObjectCommand({ Bucket: this.#bucket, Key: key }));
+      return { body: got.Body as Readable, size: got.ContentLength ?? 0, type: got.ContentType };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
   }
 
   presignGet(

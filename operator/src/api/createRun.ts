@@ -1,0 +1,153 @@
+/**
+ * A trigger becomes a TaskRun. Its name decides that nothing is triggered twice:
+ *
+ *   - with an idempotency key the name is made from key and generation: whoever comes second finds the first's run;
+ *   - else from the id of the client's request, which a client that tries again repeats;
+ *   - else it is random.
+ * A payload that is too long for the resource is in the bucket before the run is there.
+ */
+import { createHash } from "node:crypto";
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/client.ts";
+import { TaskRuns } from "../kube/resources.ts";
+import { keepsKey, keyedRunName, keyHash, keyState } from "../model/idempotency.ts";
+import { newName } from "../model/ids.ts";
+import { apiVersion, originLabel, type TaskRun } from "../model/resources.ts";
+import { readKeyRecord } from "../storage/keyRecord.ts";
+import { triggerPayloadKey } from "../storage/layout.ts";
+import type { ObjectStore } from "../storage/objectStore.ts";
+import { packetKey } from "./packets.ts";
+import { Problem } from "./problem.ts";
+import { originalKeyAnnotation } from "./wire/runObject.ts";
+import { payloadOf, specOf, type TriggerOptions, type WirePayload } from "./wire/triggerBody.ts";
+
+export interface CreateDeps {
+  client: Pick<KubeClient, "create" | "get">;
+  store: Pick<ObjectStore, "get" | "head" | "put">;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+export interface TriggerRequest {
+  namespace: string;
+  task: string;
+  payload?: unknown;
+  options?: TriggerOptions;
+  /** The client's id of this call, the same when it tries again. */
+  requestKey?: string;
+}
+
+export interface Triggered {
+  name: string;
+  isCached: boolean;
+}
+
+/** What a TaskRun's spec may hold of a payload. */
+const inlineLimit = 8192;
+/** How often a key may have been free again. */
+const generationLimit = 1000;
+const taskPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
+
+export async function createRun(deps: CreateDeps, request: TriggerRequest): Promise<Triggered> {
+  const { namespace, task, options = {} } = request;
+  if (task.length > 128 || !taskPattern.test(task)) {
+    throw new Problem(
+      400,
+      `taskIdentifier: "${task.slice(0, 128)}" is no task id: 1 to 128 letters, digits and _ - . / :`,
+    );
+  }
+  const payload = payloadOf(request.payload, options);
+  const spec = { task, ...specOf(options, deps.clock()) };
+  if (spec.idempotencyKey === undefined) {
+    const name = request.requestKey ? requestName(namespace, request.requestKey) : newName();
+    // One that is there already was made by this very call, before its answer was lost.
+    await create(deps, request, name, spec, payload);
+    return { name, isCached: false };
+  }
+  return createKeyed(deps, request, spec, payload, spec.idempotencyKey);
+}
+
+async function createKeyed(
+  deps: CreateDeps,
+  request: TriggerRequest,
+  spec: TaskRun["spec"],
+  payload: WirePayload,
+  key: string,
+): Promise<Triggered> {
+  const { namespace, task } = request;
+  const record = await readKeyRecord(deps.store, namespace, keyHash(namespace, task, key));
+  let generation = 0;
+  if (record) {
+    const isHeld = keepsKey(record.phase) && !record.freed && Date.parse(record.expiresAt) > deps.clock();
+    if (isHeld) return { name: record.run.name, isCached: true };
+    generation = record.generation + 1;
+  }
+  for (const last = generation + generationLimit; generation < last; generation++) {
+    const name = keyedRunName(namespace, task, key, generation);
+    const keyed = { ...spec, ...(generation > 0 ? { idempotencyKeyGeneration: generation } : {}) };
+    if (await create(deps, request, name, keyed, payload)) return { name, isCached: false };
+    const live = await deps.client.get(TaskRuns, namespace, name);
+    // Gone in this moment: it was retired or deleted, and the key is looked up anew.
+    if (!live) return createKeyed(deps, request, spec, payload, key);
+    if (keyState(live, deps.clock()) === "held") return { name, isCached: true };
+  }
+  throw new Problem(409, "options.idempotencyKey: used too often, choose another one");
+}
+
+/** False when a run of that name is there. */
+async function create(
+  deps: CreateDeps,
+  { namespace, options }: TriggerRequest,
+  name: string,
+  spec: TaskRun["spec"],
+  payload: WirePayload,
+): Promise<boolean> {
+  const original = options?.idempotencyKeyOptions?.key;
+  const run = {
+    apiVersion,
+    kind: "TaskRun",
+    metadata: {
+      name,
+      namespace,
+      labels: { [originLabel]: "api" },
+      ...(original === undefined ? {} : { annotations: { [originalKeyAnnotation]: original } }),
+    } as unknown as TaskRun["metadata"],
+    spec: { ...spec, ...(await payloadFields(deps, namespace, name, payload)) },
+  };
+  try {
+    await deps.client.create(TaskRuns, namespace, run);
+    return true;
+  } catch (error) {
+    if (KubeError.is(error, "AlreadyExists")) return false;
+    if (error instanceof KubeError && (error.status === 422 || error.status === 400)) {
+      throw new Problem(422, error.message);
+    }
+    throw error;
+  }
+}
+
+async function payloadFields(
+  { store }: CreateDeps,
+  namespace: string,
+  name: string,
+  { text, type, storagePath }: WirePayload,
+): Promise<Pick<TaskRun["spec"], "payloadData" | "payloadType" | "payloadRef">> {
+  if (storagePath !== undefined) {
+    const key = packetKey(namespace, storagePath);
+    const stored = await store.head(key);
+    if (!stored) throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
+    return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
+  }
+  if (text === undefined) return {};
+  if (Buffer.byteLength(text) <= inlineLimit) return { payloadData: text, payloadType: type };
+  const key = triggerPayloadKey(namespace, name);
+  await store.put(key, text, { type });
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  return { payloadRef: { key, size: Buffer.byteLength(text), sha256 }, payloadType: type };
+}
+
+/** 25 lower-case letters and digits, as random names are. */
+export function requestName(...parts: string[]): string {
+  const hash = createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  return `r${BigInt(`0x${hash}`).toString(36).padStart(50, "0").slice(-24)}`;
+}

@@ -1,0 +1,44 @@
+/** What comes in with a request, checked: a Problem names what is wrong. */
+import type { Request } from "express";
+import type { z } from "zod";
+import { Problem } from "./problem.ts";
+
+/** The body, by its schema. */
+export function bodyOf<T>(schema: z.ZodType<T>, request: Request): T {
+  return check(schema, request.body ?? {}, "body");
+}
+
+export function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    (issue) => `${issue.path.join(".") || where}: ${issue.message.replace(/^Invalid input: /, "")}`,
+  );
+  throw new Problem(400, problems.slice(0, 5).join("; "));
+}
+
+/** A query parameter that is given once. */
+export function query(request: Request, name: string): string | undefined {
+  const value = request.query[name];
+  if (value === undefined || value === "") return undefined;
+  if (typeof value !== "string") throw new Problem(400, `${name}: given more than once`);
+  return value;
+}
+
+/** A whole number between two bounds. */
+export function countOf(request: Request, name: string, fallback: number, most: number): number {
+  const text = query(request, name);
+  if (text === undefined) return fallback;
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > most)
+    throw new Problem(400, `${name}: a whole number from 1 to ${most} is needed`);
+  return count;
+}
+
+/** `run_abc` → `abc`; the name alone will do. */
+export const nameIn = (id: string, prefix: string): string =>
+  id.startsWith(prefix) ? id.slice(prefix.length) : id;
+
+/** One part of the path. */
+export const param = (request: Request, name: string): string =>
+  String([request.params[name]].flat()[0] ?? "");

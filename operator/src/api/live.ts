@@ -1,0 +1,65 @@
+/**
+ * GET /realtime/fairlead/v1/runs/<id>: a run's life as server-sent events, each `data: <run object>`; the stream ends
+ * when the run has ended. Changes come from this replica's watch, the object is read live.
+ */
+import { Router } from "express";
+import { runId } from "../model/ids.ts";
+import { isFinished } from "../model/phase.ts";
+import { allow } from "./auth.ts";
+import { nameIn, param } from "./input.ts";
+import { notFound, Problem } from "./problem.ts";
+import { type DataDeps, dataOf } from "./runData.ts";
+import type { RunReader } from "./runReader.ts";
+import { runObject } from "./wire/runObject.ts";
+
+export interface LiveDeps extends DataDeps {
+  reader: RunReader;
+}
+
+const streamLimit = 500;
+const heartbeatMs = 15_000;
+
+export function liveRouter(deps: LiveDeps): Router {
+  const router = Router();
+  let open = 0;
+  router.get("/realtime/fairlead/v1/runs/:id", async (request, response) => {
+    const name = nameIn(param(request, "id"), "run_");
+    const { namespace } = allow(response, `read:runs:${runId(name)}`);
+    if (!(await deps.reader.get(namespace, name))) throw notFound(`run ${runId(name)}`);
+    if (open >= streamLimit) throw new Problem(429, `There are ${streamLimit} open streams: try again later`);
+    open++;
+    response.set({ "content-type": "text/event-stream", "cache-control": "no-store" });
+    response.flushHeaders();
+    let sent: string | undefined;
+    let isBusy = false;
+    let isStale = true;
+    /** One look at a time; a change during a look brings another one. */
+    const look = async (): Promise<void> => {
+      isStale = true;
+      if (isBusy) return;
+      isBusy = true;
+      while (isStale && !response.writableEnded) {
+        isStale = false;
+        const run = await deps.reader.get(namespace, name);
+        if (!run) break;
+        const text = JSON.stringify(runObject(run, "2025-07-16", await dataOf(deps, request, run)));
+        if (text !== sent) response.write(`data: ${text}\n\n`);
+        sent = text;
+        if (isFinished(run)) response.end();
+      }
+      isBusy = false;
+    };
+    const lookOrEnd = (): void => {
+      look().catch(() => response.destroy());
+    };
+    const stop = deps.reader.watch(namespace, name, lookOrEnd);
+    const heartbeat = setInterval(() => response.write(": still there\n\n"), heartbeatMs);
+    response.on("close", () => {
+      open--;
+      stop();
+      clearInterval(heartbeat);
+    });
+    lookOrEnd();
+  });
+  return router;
+}

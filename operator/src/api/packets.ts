@@ -1,0 +1,122 @@
+/**
+ * Packets: payloads that a client puts into the bucket itself, and payloads and outputs that it fetches from there.
+ *
+ *   PUT /api/v2/packets/<path>      → {presignedUrl, storagePath}      where to put one
+ *   PUT /api/v1/packets/<path>      → {presignedUrl}                   likewise, of older clients
+ *   GET /api/v1/packets/<path>      → {presignedUrl}                   where to fetch it
+ *   GET, PUT /objects/<token>       the object itself, for clients that do not reach the bucket
+ *
+ * Where the bucket has an address that clients reach (objectStore.publicEndpoint), URLs are presigned for it. Otherwise
+ * they are the API's own, with a signed token that names object and method, so that one port-forward is enough.
+ */
+import { pipeline } from "node:stream/promises";
+import express, { type Request, Router } from "express";
+import { jwtVerify, SignJWT } from "jose";
+import { packetsPrefix } from "../storage/layout.ts";
+import type { ObjectStore } from "../storage/objectStore.ts";
+import { callerIn } from "./auth.ts";
+import { notFound, Problem } from "./problem.ts";
+import { payloadLimit } from "./wire/triggerBody.ts";
+
+const linkSeconds = 3600;
+const audience = "fairlead-objects";
+
+export interface PacketDeps {
+  store: ObjectStore;
+  links: Links;
+}
+
+/** URLs of objects that a client can use. */
+export class Links {
+  readonly #key: Uint8Array;
+  readonly #store: ObjectStore;
+  readonly #isPublic: boolean;
+
+  /** `isPublic`: clients reach the bucket by its public endpoint. */
+  constructor(store: ObjectStore, signingKey: string, isPublic: boolean) {
+    this.#store = store;
+    this.#key = new TextEncoder().encode(signingKey);
+    this.#isPublic = isPublic;
+  }
+
+  async url(request: Request, method: "GET" | "PUT", key: string): Promise<string> {
+    const options = { expiresSeconds: linkSeconds, audience: "public" as const };
+    if (this.#isPublic) {
+      return method === "GET" ? this.#store.presignGet(key, options) : this.#store.presignPut(key, options);
+    }
+    const token = await new SignJWT({ key, method })
+      .setProtectedHeader({ alg: "HS256" })
+      .setAudience(audience)
+      .setExpirationTime(`${linkSeconds}s`)
+      .sign(this.#key);
+    return `${baseUrl(request)}/objects/${token}`;
+  }
+
+  /** The object that a token of ours names, for that method. */
+  async open(token: string, method: "GET" | "PUT"): Promise<string> {
+    try {
+      const { payload } = await jwtVerify(token, this.#key, { audience, algorithms: ["HS256"] });
+      if (payload.method === method && typeof payload.key === "string") return payload.key;
+    } catch {
+      // not ours, or over
+    }
+    throw new Problem(403, "This link is not valid (any more)", { retry: false });
+  }
+}
+
+/** As the client reached us, through whatever forwards to us. */
+function baseUrl(request: Request): string {
+  const protocol = request.get("x-forwarded-proto")?.split(",")[0]?.trim() || request.protocol;
+  return `${protocol}://${request.get("x-forwarded-host") || request.get("host")}`;
+}
+
+/** A path that a client chose, as a key of its own namespace; `storagePath` and the path of the URL are the same. */
+export function packetKey(namespace: string, path: string): string {
+  const parts = path.split("/");
+  const isPlain = parts.every((part) => /^[A-Za-z0-9_][A-Za-z0-9_.=-]*$/.test(part));
+  if (!isPlain || path.length > 512) {
+    throw new Problem(
+      400,
+      `packet: "${path.slice(0, 512)}" is no path of letters, digits and _ - . = between slashes`,
+    );
+  }
+  return packetsPrefix(namespace) + path;
+}
+
+export function packetsRouter({ links }: PacketDeps): Router {
+  const router = Router();
+  const pathOf = (request: Request): string => [request.params.path].flat().join("/");
+  router.put("/api/v2/packets/*path", async (request, response) => {
+    const storagePath = pathOf(request);
+    const key = packetKey(callerIn(response).namespace, storagePath);
+    response.json({ presignedUrl: await links.url(request, "PUT", key), storagePath });
+  });
+  router.put("/api/v1/packets/*path", async (request, response) => {
+    const key = packetKey(callerIn(response).namespace, pathOf(request));
+    response.json({ presignedUrl: await links.url(request, "PUT", key) });
+  });
+  router.get("/api/v1/packets/*path", async (request, response) => {
+    const key = packetKey(callerIn(response).namespace, pathOf(request));
+    response.json({ presignedUrl: await links.url(request, "GET", key) });
+  });
+  return router;
+}
+
+/** Needs no key: the link is the right. */
+export function objectsRouter({ links, store }: PacketDeps): Router {
+  const router = Router();
+  router.get("/objects/:token", async (request, response) => {
+    const object = await store.read(await links.open(request.params.token, "GET"));
+    if (!object) throw notFound("such object");
+    response.set("content-length", String(object.size)).type(object.type ?? "application/octet-stream");
+    await pipeline(object.body, response);
+  });
+  const body = express.raw({ type: () => true, limit: payloadLimit });
+  router.put("/objects/:token", body, async (request, response) => {
+    const key = await links.open(request.params.token, "PUT");
+    const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    await store.put(key, bytes, { type: request.get("content-type") ?? "application/octet-stream" });
+    response.status(200).end();
+  });
+  return router;
+}

@@ -1,0 +1,160 @@
+/**
+ * Queues: list, retrieve, pause, resume, and a limit that overrides the declared one. What is set here goes to the
+ * TaskQueue's `status.override`; a queue without a resource gets one.
+ *
+ * `type` says what the name in the path is: `id` (`queue_<name>`), `task` (a task's id) or `custom` (the name itself).
+ */
+import { type Request, Router } from "express";
+import { z } from "zod";
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/client.ts";
+import { TaskQueues } from "../kube/resources.ts";
+import { slug } from "../model/ids.ts";
+import { defaultQueueOf, governing, settingsOf } from "../model/queues.ts";
+import { apiVersion, nameOfQueue, originLabel, type TaskQueue } from "../model/resources.ts";
+import { allow, type Caller, callerIn, secretOnly } from "./auth.ts";
+import { bodyOf, countOf, nameIn, param, query } from "./input.ts";
+import { notFound, Problem } from "./problem.ts";
+
+export interface QueueDeps {
+  client: Pick<KubeClient, "create" | "list" | "listAll" | "patch">;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+const kind = z.enum(["id", "task", "custom"]).default("id");
+const queuePattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
+/** Queues that a list looks at. */
+const listLimit = 10_000;
+
+export function queuesRouter(deps: QueueDeps): Router {
+  const router = Router();
+
+  router.get("/api/v1/queues", async (request, response) => {
+    const { namespace } = allow(response, "read:queues");
+    const perPage = countOf(request, "perPage", 25, 100);
+    const page = countOf(request, "page", 1, listLimit);
+    const byName = new Map<string, TaskQueue[]>();
+    for (const queue of await all(deps, namespace)) {
+      byName.set(nameOfQueue(queue), [...(byName.get(nameOfQueue(queue)) ?? []), queue]);
+    }
+    const queues = [...byName.values()].flatMap((same) => governing(same) ?? []);
+    queues.sort((a, b) => nameOfQueue(a).localeCompare(nameOfQueue(b)));
+    response.json({
+      data: queues.slice((page - 1) * perPage, page * perPage).map(queueObject),
+      pagination: { currentPage: page, totalPages: Math.ceil(queues.length / perPage), count: queues.length },
+    });
+  });
+
+  router.get("/api/v1/queues/:queue", async (request, response) => {
+    const { namespace } = allow(response, "read:queues");
+    const name = nameOf(request, query(request, "type"));
+    const queue = await find(deps, namespace, name);
+    if (!queue) throw notFound(`queue ${name}`);
+    response.json(queueObject(queue));
+  });
+
+  router.post("/api/v1/queues/:queue/pause", secretOnly, async (request, response) => {
+    const body = bodyOf(z.object({ type: kind, action: z.enum(["pause", "resume"]) }), request);
+    const paused = body.action === "pause";
+    response.json(queueObject(await override(deps, callerIn(response), request, body.type, { paused })));
+  });
+
+  router.post("/api/v1/queues/:queue/concurrency/override", secretOnly, async (request, response) => {
+    const body = bodyOf(z.object({ type: kind, concurrencyLimit: z.int().min(1).max(100_000) }), request);
+    const { concurrencyLimit } = body;
+    response.json(
+      queueObject(await override(deps, callerIn(response), request, body.type, { concurrencyLimit })),
+    );
+  });
+
+  router.post("/api/v1/queues/:queue/concurrency/reset", secretOnly, async (request, response) => {
+    const { type } = bodyOf(z.object({ type: kind }), request);
+    const change = { concurrencyLimit: null };
+    response.json(queueObject(await override(deps, callerIn(response), request, type, change)));
+  });
+
+  return router;
+}
+
+/** The clients encode a slash twice. */
+function nameOf(request: Request, type: string | undefined): string {
+  const text = param(request, "queue").replaceAll(/%2F/gi, "/");
+  const known = kind.safeParse(type);
+  if (!known.success) throw new Problem(400, "type: one of id, task, custom is needed");
+  const name =
+    known.data === "task" ? defaultQueueOf(text) : known.data === "id" ? nameIn(text, "queue_") : text;
+  if (name.length > 128 || !queuePattern.test(name)) {
+    throw new Problem(400, `queue: "${name.slice(0, 128)}" is no queue name: letters, digits and _ - . / :`);
+  }
+  return name;
+}
+
+async function override(
+  deps: QueueDeps,
+  { namespace }: Caller,
+  request: Request,
+  type: string,
+  change: { paused?: boolean; concurrencyLimit?: number | null },
+): Promise<TaskQueue> {
+  const name = nameOf(request, type);
+  const queue = (await find(deps, namespace, name)) ?? (await make(deps, namespace, name));
+  const at = new Date(deps.clock()).toISOString();
+  const status = { override: { ...change, at } } as unknown as TaskQueue["status"];
+  const options = { type: "merge" as const, subresource: "status" };
+  return deps.client.patch(
+    TaskQueues,
+    namespace,
+    queue.metadata.name,
+    { status } as Partial<TaskQueue>,
+    options,
+  );
+}
+
+async function make({ client }: QueueDeps, namespace: string, name: string): Promise<TaskQueue> {
+  const metadata = { name: slug(name), namespace, labels: { [originLabel]: "api" } };
+  const body = { apiVersion, kind: "TaskQueue", metadata, spec: { name } } as unknown as TaskQueue;
+  try {
+    return await client.create(TaskQueues, namespace, body);
+  } catch (error) {
+    if (KubeError.is(error, "AlreadyExists"))
+      throw new Problem(409, `queue ${name}: made in this moment, try again`);
+    throw error;
+  }
+}
+
+async function find(deps: QueueDeps, namespace: string, name: string): Promise<TaskQueue | undefined> {
+  return governing((await all(deps, namespace)).filter((queue) => nameOfQueue(queue) === name));
+}
+
+async function all({ client }: QueueDeps, namespace: string): Promise<TaskQueue[]> {
+  const queues: TaskQueue[] = [];
+  for await (const queue of client.listAll(TaskQueues, namespace)) {
+    queues.push(queue);
+    if (queues.length >= listLimit) break;
+  }
+  return queues;
+}
+
+function queueObject(queue: TaskQueue) {
+  const { limit, paused } = settingsOf(queue);
+  const name = nameOfQueue(queue);
+  const task = /^task\/(.+)$/.exec(name)?.[1];
+  const { override, running = 0, queued = 0 } = queue.status ?? {};
+  return {
+    id: `queue_${name}`,
+    name: task ?? name,
+    type: task === undefined ? "custom" : "task",
+    running,
+    queued,
+    paused,
+    concurrencyLimit: limit ?? null,
+    concurrency: {
+      current: limit ?? null,
+      base: queue.spec.concurrencyLimit ?? null,
+      override: override?.concurrencyLimit ?? null,
+      overriddenAt: override?.concurrencyLimit === undefined ? null : (override.at ?? null),
+      overriddenBy: null,
+    },
+  };
+}

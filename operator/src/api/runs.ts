@@ -1,0 +1,174 @@
+/**
+ * Runs: retrieve, result, list, cancel, replay, reschedule, tags, metadata, and their life as it happens.
+ * A run's id is `run_` and the name of its TaskRun.
+ */
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import type { KubeClient } from "../kube/client.ts";
+import { TaskRuns } from "../kube/resources.ts";
+import { parseDelay } from "../model/durations.ts";
+import { runId } from "../model/ids.ts";
+import { isFinished } from "../model/phase.ts";
+import type { TaskRun } from "../model/resources.ts";
+import type { ObjectStore } from "../storage/objectStore.ts";
+import { allow, publicToken } from "./auth.ts";
+import { type CreateDeps, createRun } from "./createRun.ts";
+import { bodyOf, countOf, nameIn, param, query } from "./input.ts";
+import type { Links } from "./packets.ts";
+import { notFound, Problem } from "./problem.ts";
+import { type DataDeps, dataOf, outputValue } from "./runData.ts";
+import type { RunReader } from "./runReader.ts";
+import { filterOf } from "./wire/runFilter.ts";
+import { errorOf, listItem, runObject } from "./wire/runObject.ts";
+import { statusOf } from "./wire/status.ts";
+import { tagList, triggerOptions } from "./wire/triggerBody.ts";
+
+export interface RunDeps extends CreateDeps, DataDeps {
+  client: Pick<KubeClient, "create" | "get" | "patch">;
+  store: ObjectStore;
+  reader: RunReader;
+  links: Links;
+}
+
+const versionOf = (request: Request): string | undefined => request.get("x-trigger-api-version");
+
+export function runsRouter(deps: RunDeps): Router {
+  const router = Router();
+
+  router.get("/api/v3/runs/:id", async (request, response) => {
+    const run = await find(deps, request, response, "read");
+    response.json(runObject(run, versionOf(request), await dataOf(deps, request, run)));
+  });
+
+  router.get("/api/v1/runs/:id/result", async (request, response) => {
+    const run = await find(deps, request, response, "read");
+    if (!isFinished(run)) throw new Problem(404, "The run has not finished", { retry: false });
+    response.json(await resultOf(deps, run));
+  });
+
+  router.get("/api/v1/runs", async (request, response) => {
+    const { namespace } = allow(response, "read:runs", "read:tags");
+    const page = await deps.reader.list(namespace, filterOf(request.query), {
+      size: countOf(request, "page[size]", 25, 100),
+      after: query(request, "page[after]"),
+      before: query(request, "page[before]"),
+    });
+    const version = versionOf(request);
+    const { next, previous } = page;
+    response.json({ data: page.runs.map((run) => listItem(run, version)), pagination: { next, previous } });
+  });
+
+  router.post("/api/v2/runs/:id/cancel", async (request, response) => {
+    const run = await find(deps, request, response, "write");
+    if (!isFinished(run)) await patch(deps, run, { cancelRequested: true });
+    response.json({ id: runId(run.metadata.name) });
+  });
+
+  router.post("/api/v1/runs/:id/reschedule", async (request, response) => {
+    const run = await find(deps, request, response, "write");
+    const { delay } = bodyOf(z.object({ delay: z.string() }), request);
+    const until = parseDelay(delay, deps.clock());
+    if (until === undefined || until <= deps.clock()) {
+      throw new Problem(400, `delay: "${delay}" is neither a duration such as 1h nor a date in the future`);
+    }
+    if (statusOf(run) !== "DELAYED") throw new Problem(400, "Only a run that is DELAYED can be rescheduled");
+    const changed = await patch(deps, run, { delayUntil: new Date(until).toISOString() });
+    response.json(runObject(changed, versionOf(request), await dataOf(deps, request, changed)));
+  });
+
+  router.post("/api/v1/runs/:id/replay", async (request, response) => {
+    const run = await find(deps, request, response, "write");
+    const { namespace } = run.metadata;
+    const { payload, payloadType, ...options } = bodyOf(replayBody, request);
+    if (run.spec.task === undefined)
+      throw new Problem(422, "A run of an inline container cannot be replayed: apply it again");
+    const given = payload === undefined ? await payloadAgain(deps, run) : { payload, payloadType };
+    const { tags, machine, concurrencyKey, queue, test } = run.spec;
+    const { name } = await createRun(deps, {
+      namespace,
+      task: run.spec.task,
+      payload: given.payload,
+      options: {
+        ...{ tags, machine, concurrencyKey, queue, test, maxAttempts: run.spec.maxAttempts },
+        ...options,
+        payloadType: given.payloadType,
+      },
+      requestKey: request.get("x-trigger-request-idempotency-key"),
+    });
+    response.set("x-trigger-jwt", await publicToken(allow(response), [`read:runs:${runId(name)}`]));
+    response.json({ id: runId(name) });
+  });
+
+  router.post("/api/v1/runs/:id/tags", async (request, response) => {
+    const run = await find(deps, request, response, "write");
+    const { tags } = bodyOf(z.object({ tags: tagList }), request);
+    const all = [...new Set([...(run.spec.tags ?? []), ...tags])];
+    if (all.length > 10)
+      throw new Problem(422, `tags: the run would have ${all.length}, at most 10 are allowed`);
+    await patch(deps, run, { tags: all });
+    response.json({ message: `The run has ${all.length} tags` });
+  });
+
+  router.get("/api/v1/runs/:id/metadata", async (request, response) => {
+    const run = await find(deps, request, response, "read");
+    response.json({ metadata: run.status?.metadata ?? run.spec.metadata ?? {} });
+  });
+
+  return router;
+}
+
+const replayBody = triggerOptions.extend({ payload: z.unknown().optional() });
+
+/** The run of the path in the caller's namespace. */
+async function find(
+  deps: RunDeps,
+  request: Request,
+  response: Response,
+  verb: "read" | "write",
+): Promise<TaskRun> {
+  const name = nameIn(param(request, "id"), "run_");
+  const { namespace } = allow(response, `${verb}:runs:${runId(name)}`);
+  const run = await deps.reader.get(namespace, name);
+  if (!run) throw notFound(`run ${runId(name)}`);
+  return run;
+}
+
+/** Of a run in history nothing can change any more. */
+async function patch(deps: RunDeps, run: TaskRun, spec: Partial<TaskRun["spec"]>): Promise<TaskRun> {
+  const { namespace, name, uid } = run.metadata;
+  const body = { metadata: { uid }, spec } as unknown as TaskRun;
+  return deps.client.patch(TaskRuns, namespace, name, body, { type: "merge" });
+}
+
+async function payloadAgain(
+  deps: RunDeps,
+  run: TaskRun,
+): Promise<{ payload?: unknown; payloadType?: string }> {
+  const { payload, payloadData, payloadType, payloadRef } = run.spec;
+  if (payload !== undefined) return { payload };
+  if (payloadRef) {
+    const object = await deps.store.get(payloadRef.key, { maxBytes: 10 * 1024 * 1024 });
+    if (!object) throw new Problem(422, "The run's payload is not there any more: pass another one");
+    const text = new TextDecoder().decode(object.body);
+    return { payload: payloadType === "application/json" ? JSON.parse(text) : text, payloadType };
+  }
+  if (payloadData === undefined) return {};
+  return { payload: payloadType === "application/json" ? JSON.parse(payloadData) : payloadData, payloadType };
+}
+
+async function resultOf(deps: RunDeps, run: TaskRun) {
+  const id = runId(run.metadata.name);
+  const { phase, error, outputRef } = run.status ?? {};
+  const taskIdentifier = run.spec.task;
+  if (phase === "Completed") {
+    const output = await outputValue(deps, run.status?.output, outputRef);
+    const text = output === undefined ? undefined : JSON.stringify(output);
+    return { ok: true, id, taskIdentifier, output: text, outputType: "application/json" };
+  }
+  const {
+    name = phase ?? "Error",
+    message = run.status?.message ?? "",
+    stackTrace = "",
+  } = errorOf(error) ?? {};
+  return { ok: false, id, taskIdentifier, error: { type: "BUILT_IN_ERROR", name, message, stackTrace } };
+}

@@ -1,0 +1,182 @@
+/**
+ * Schedules as Trigger.dev's clients manage them. One made here is a TaskSchedule whose name comes from its
+ * deduplication key: creating it again changes it. A schedule's id is `sched_` and the name of its TaskSchedule; those
+ * that are declared (in a Task, with kubectl) are listed, activated and deactivated, but not changed or deleted.
+ */
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/client.ts";
+import { TaskSchedules } from "../kube/resources.ts";
+import { CronExpression, CronProblem } from "../model/cron.ts";
+import { apiVersion, originLabel, type TaskSchedule } from "../model/resources.ts";
+import { callerIn, secretOnly } from "./auth.ts";
+import { requestName } from "./createRun.ts";
+import { bodyOf, countOf, nameIn, param } from "./input.ts";
+import { notFound, Problem } from "./problem.ts";
+
+export interface ScheduleDeps {
+  client: Pick<KubeClient, "create" | "get" | "patch" | "delete" | "listAll">;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+const fields = z.object({
+  task: z.string().min(1).max(128),
+  cron: z.string().min(1).max(128),
+  timezone: z.string().min(1).max(64).optional(),
+  externalId: z.string().min(1).max(128).optional(),
+  window: z.undefined({ error: "not supported by Fairlead: leave it out" }).optional(),
+});
+const create = fields.extend({ deduplicationKey: z.string().min(1).max(128) });
+const listLimit = 10_000;
+
+export function schedulesRouter(deps: ScheduleDeps): Router {
+  const router = Router();
+
+  router.get("/api/v1/timezones", (request, response) => {
+    const zones = Intl.supportedValuesOf("timeZone");
+    response.json({ timezones: request.query.excludeUtc === "true" ? zones : ["UTC", ...zones] });
+  });
+
+  router.get("/api/v1/schedules", secretOnly, async (request, response) => {
+    const { namespace } = callerIn(response);
+    const perPage = countOf(request, "perPage", 25, 100);
+    const page = countOf(request, "page", 1, listLimit);
+    const schedules: TaskSchedule[] = [];
+    for await (const schedule of deps.client.listAll(TaskSchedules, namespace)) {
+      schedules.push(schedule);
+      if (schedules.length >= listLimit) break;
+    }
+    schedules.sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
+    response.json({
+      data: schedules.slice((page - 1) * perPage, page * perPage).map(scheduleObject),
+      pagination: {
+        currentPage: page,
+        totalPages: Math.ceil(schedules.length / perPage),
+        count: schedules.length,
+      },
+    });
+  });
+
+  router.post("/api/v1/schedules", secretOnly, async (request, response) => {
+    const { namespace } = callerIn(response);
+    const { deduplicationKey, ...spec } = bodyOf(create, request);
+    checkTimes(spec);
+    const name = requestName(namespace, "schedule", deduplicationKey);
+    const body = {
+      apiVersion,
+      kind: "TaskSchedule",
+      metadata: { name, namespace, labels: { [originLabel]: "api" } } as unknown as TaskSchedule["metadata"],
+      spec: { ...spec, deduplicationKey },
+    };
+    try {
+      response.json(scheduleObject(await deps.client.create(TaskSchedules, namespace, body)));
+    } catch (error) {
+      if (!KubeError.is(error, "AlreadyExists")) throw error;
+      response.json(scheduleObject(await change(deps, namespace, name, spec)));
+    }
+  });
+
+  router.get("/api/v1/schedules/:id", secretOnly, async (request, response) => {
+    response.json(scheduleObject(await find(deps, request, response)));
+  });
+
+  router.put("/api/v1/schedules/:id", secretOnly, async (request, response) => {
+    const { namespace, name } = own(await find(deps, request, response)).metadata;
+    const spec = bodyOf(fields, request);
+    checkTimes(spec);
+    response.json(scheduleObject(await change(deps, namespace, name, spec)));
+  });
+
+  router.delete("/api/v1/schedules/:id", secretOnly, async (request, response) => {
+    const { namespace, name, uid } = own(await find(deps, request, response)).metadata;
+    await deps.client.delete(TaskSchedules, namespace, name, { uid });
+    response.json({ id: `sched_${name}` });
+  });
+
+  for (const [action, active] of [
+    ["activate", true],
+    ["deactivate", false],
+  ] as const) {
+    router.post(`/api/v1/schedules/:id/${action}`, secretOnly, async (request, response) => {
+      const { namespace, name } = (await find(deps, request, response)).metadata;
+      const status = { override: { active, at: new Date(deps.clock()).toISOString() } };
+      const options = { type: "merge" as const, subresource: "status" };
+      response.json(
+        scheduleObject(await deps.client.patch(TaskSchedules, namespace, name, { status }, options)),
+      );
+    });
+  }
+
+  return router;
+}
+
+function checkTimes({ cron, timezone }: { cron: string; timezone?: string }): void {
+  try {
+    new CronExpression(cron, timezone);
+  } catch (error) {
+    if (error instanceof CronProblem) throw new Problem(422, error.message.replace(/^spec\./, ""));
+    throw error;
+  }
+}
+
+async function find({ client }: ScheduleDeps, request: Request, response: Response): Promise<TaskSchedule> {
+  const name = nameIn(param(request, "id"), "sched_");
+  const isName = /^[a-z0-9]([-a-z0-9.]{0,45}[a-z0-9])?$/.test(name);
+  const found = isName ? await client.get(TaskSchedules, callerIn(response).namespace, name) : undefined;
+  if (!found) throw notFound(`schedule sched_${name}`);
+  return found;
+}
+
+/** One that somebody declared is changed where it is declared. */
+function own(schedule: TaskSchedule): TaskSchedule {
+  if (schedule.metadata.labels?.[originLabel] === "api") return schedule;
+  throw new Problem(
+    422,
+    `Schedule sched_${schedule.metadata.name} is declared in the cluster: change it there, or deactivate it`,
+  );
+}
+
+/** A task cannot be changed: another one is another schedule. */
+async function change(
+  { client }: ScheduleDeps,
+  namespace: string,
+  name: string,
+  { task, cron, timezone, externalId }: z.infer<typeof fields>,
+): Promise<TaskSchedule> {
+  const spec = { task, cron, timezone: timezone ?? null, externalId: externalId ?? null };
+  try {
+    return await client.patch(TaskSchedules, namespace, name, { spec } as unknown as TaskSchedule, {
+      type: "merge",
+    });
+  } catch (error) {
+    if (error instanceof KubeError && error.status === 422) throw new Problem(422, error.message);
+    throw error;
+  }
+}
+
+function scheduleObject({ metadata, spec, status = {} }: TaskSchedule) {
+  const isDeclared = metadata.labels?.[originLabel] !== "api";
+  return {
+    id: `sched_${metadata.name}`,
+    type: isDeclared ? "DECLARATIVE" : "IMPERATIVE",
+    task: spec.task,
+    active: status.override?.active ?? !spec.paused,
+    deduplicationKey: spec.deduplicationKey ?? metadata.name,
+    externalId: spec.externalId,
+    generator: { type: "CRON", expression: spec.cron, description: spec.cron },
+    timezone: spec.timezone ?? "UTC",
+    nextRun: nextOf(spec),
+    environments: [{ id: metadata.namespace, type: "PRODUCTION" }],
+  };
+}
+
+function nextOf({ cron, timezone }: TaskSchedule["spec"]): string | undefined {
+  try {
+    const [next] = new CronExpression(cron, timezone).after(Date.now(), 1);
+    return next === undefined ? undefined : new Date(next).toISOString();
+  } catch {
+    return undefined;
+  }
+}

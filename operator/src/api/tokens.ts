@@ -1,0 +1,69 @@
+/** Public tokens, and idempotency keys that are to be free again. */
+import { Router } from "express";
+import { z } from "zod";
+import type { KubeClient } from "../kube/client.ts";
+import { TaskRuns } from "../kube/resources.ts";
+import { freedAnnotation, keyedRunName, keyHash, keyState } from "../model/idempotency.ts";
+import type { TaskRun } from "../model/resources.ts";
+import { readKeyRecord, writeKeyRecord } from "../storage/keyRecord.ts";
+import type { ObjectStore } from "../storage/objectStore.ts";
+import { callerIn, publicToken, secretOnly } from "./auth.ts";
+import { bodyOf, param } from "./input.ts";
+import { notFound } from "./problem.ts";
+
+export interface TokenDeps {
+  client: Pick<KubeClient, "get" | "patch">;
+  store: Pick<ObjectStore, "get" | "put">;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+const tokenBody = z.object({
+  scopes: z.array(z.string().max(256)).max(100).default([]),
+  expirationTime: z.union([z.string(), z.number()]).optional(),
+});
+const generationLimit = 1000;
+
+export function tokensRouter(deps: TokenDeps): Router {
+  const router = Router();
+
+  router.post("/api/v1/auth/jwt/claims", secretOnly, (_request, response) => {
+    response.json({ sub: callerIn(response).namespace, pub: true });
+  });
+
+  router.post("/api/v1/auth/public-tokens", secretOnly, async (request, response) => {
+    const { scopes, expirationTime = "15m" } = bodyOf(tokenBody, request);
+    const lifetime = typeof expirationTime === "number" ? `${expirationTime}s` : expirationTime;
+    response.json({ token: await publicToken(callerIn(response), scopes, lifetime) });
+  });
+
+  router.post("/api/v1/idempotencyKeys/:key/reset", secretOnly, async (request, response) => {
+    const key = param(request, "key");
+    const { taskIdentifier: task } = bodyOf(
+      z.object({ taskIdentifier: z.string().min(1).max(128) }),
+      request,
+    );
+    const { namespace } = callerIn(response);
+    const hash = keyHash(namespace, task, key);
+    const record = await readKeyRecord(deps.store, namespace, hash);
+    let found = record !== undefined;
+    if (record && !record.freed)
+      await writeKeyRecord(deps.store, namespace, hash, { ...record, freed: true });
+    const first = record ? record.generation + 1 : 0;
+    for (let generation = first; generation < first + generationLimit; generation++) {
+      const name = keyedRunName(namespace, task, key, generation);
+      const live = await deps.client.get(TaskRuns, namespace, name);
+      if (!live) break;
+      found = true;
+      if (keyState(live, deps.clock()) === "free") continue;
+      const metadata = { uid: live.metadata.uid, annotations: { [freedAnnotation]: "true" } };
+      await deps.client.patch(TaskRuns, namespace, name, { metadata } as unknown as TaskRun, {
+        type: "merge",
+      });
+    }
+    if (!found) throw notFound(`run of task ${task} with this idempotency key`);
+    response.json({ id: key });
+  });
+
+  return router;
+}

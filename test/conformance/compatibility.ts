@@ -1,0 +1,44 @@
+/** docs/compatibility.md, from what the conformance tests saw. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { repoRoot } from "../../hack/lib/paths.ts";
+
+export type Outcome = "works" | "is refused by name" | "fails";
+
+const file = join(repoRoot, "docs", "compatibility.md");
+
+export class Compatibility {
+  readonly #rows = new Map<string, Map<string, Outcome>>();
+
+  note(call: string, client: string, outcome: Outcome): void {
+    const row = this.#rows.get(call) ?? new Map<string, Outcome>();
+    row.set(client, outcome);
+    this.#rows.set(call, row);
+  }
+
+  /** Writes the page if it says something else. */
+  write(clients: readonly string[]): void {
+    const cells = (values: readonly string[]): string => `| ${values.join(" | ")} |`;
+    const lines = [
+      "# Compatibility",
+      "",
+      "What the official `@trigger.dev/sdk` can do against this API, unmodified. Written by `test/conformance`, which runs each",
+      "call on a cluster with real runs behind it. Calls that are not listed were not tried.",
+      "",
+      cells(["call", ...clients]),
+      cells(["---", ...clients.map(() => "---")]),
+      ...[...this.#rows].map(([call, row]) =>
+        cells([`\`${call}\``, ...clients.map((client) => row.get(client) ?? "")]),
+      ),
+      "",
+    ];
+    const text = lines.join("\n");
+    let before = "";
+    try {
+      before = readFileSync(file, "utf8");
+    } catch {
+      // the first time
+    }
+    if (before !== text) writeFileSync(file, text);
+  }
+}
