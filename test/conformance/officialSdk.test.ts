@@ -124,14 +124,16 @@ describe(current, () => {
   });
 
   call(current, "tasks.batchTrigger, batch.retrieve", async () => {
-    const items = Array.from({ length: 55 }, (_, n) => ({ payload: { n } }));
+    // One of them does not fit into a TaskRun.
+    const text = (n: number): string => (n === 54 ? "x".repeat(20_000) : "");
+    const items = Array.from({ length: 55 }, (_, n) => ({ payload: { n, text: text(n) } }));
     const { batchId, runCount } = await v4.tasks.batchTrigger("echo", items);
     expect(runCount).toBe(55);
     const batch = await batchEnd(batchId);
     expect(batch).toMatchObject({ status: "COMPLETED", runCount: 55 });
     expect(batch.runs).toHaveLength(55);
     const last = await v4.runs.retrieve(batch.runs[54] ?? "");
-    expect(last).toMatchObject({ output: { n: 54 }, batchId });
+    expect(last).toMatchObject({ output: { n: 54, text: text(54) }, batchId });
   });
 
   call(current, "batch.trigger", async () => {

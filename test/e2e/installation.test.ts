@@ -44,12 +44,13 @@ test("no pod of the release restarts or is refused by Pod Security", async () =>
 
 test("an upgrade keeps the Secrets that were made", async () => {
   const secrets = async () => {
-    const args = ["get", "secrets", "--namespace", releaseNamespace, "-o", "json"];
+    const made = "app.kubernetes.io/managed-by=fairlead-controller";
+    const args = ["get", "secrets", "--namespace", releaseNamespace, "--selector", made, "-o", "json"];
     const { stdout } = await run("kubectl", args);
     const { items } = JSON.parse(stdout) as {
-      items: { metadata: { name: string }; type: string; data: object }[];
+      items: { metadata: { name: string }; data: object }[];
     };
-    return items.filter(({ type }) => type === "Opaque").map(({ metadata, data }) => [metadata.name, data]);
+    return items.map(({ metadata, data }) => [metadata.name, data]);
   };
   const before = await secrets();
   expect(before).toHaveLength(4);

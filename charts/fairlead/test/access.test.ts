@@ -96,7 +96,7 @@ describe.each(["controller", "api"] as const)("the rights of the %s", (component
     const named = { existingSecret: "mine" };
     const values = { redis: named, objectStore: named, signing: named, apiKey: named };
     const rights = [...rightsOf(await render(values), component)].filter((right) =>
-      right.includes("/secrets"),
+      right.includes("get /secrets"),
     );
     expect(rights).toEqual(["jobs: get /secrets mine"]);
   });

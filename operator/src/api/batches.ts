@@ -19,7 +19,7 @@ import { TaskBatches } from "../kube/resources.ts";
 import { newName, runId } from "../model/ids.ts";
 import { apiVersion, type BatchItem, originLabel, type TaskBatch } from "../model/resources.ts";
 import { batchItemLimit, batchPayloadLimit } from "../model/schema/taskBatch.ts";
-import { chunkSize, readResults, stageChunk } from "../storage/batchItems.ts";
+import { batchPayloadKey, chunkSize, readResults, stageChunk } from "../storage/batchItems.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { allow, type Caller, publicToken } from "./auth.ts";
 import { requestName } from "./createRun.ts";
@@ -184,7 +184,7 @@ class Receiver {
     if (index >= this.#total)
       throw new Problem(422, `items.${index}: the batch was made for ${this.#total} items`);
     const given = payloadOf(payload, options);
-    const fields = await this.#payloadFields(given);
+    const fields = await this.#payloadFields(index, given);
     const chunk = Math.floor(index / chunkSize);
     const items = this.#chunks.get(chunk) ?? new Map<number, BatchItem>();
     this.#chunks.set(chunk, items);
@@ -230,15 +230,14 @@ class Receiver {
   }
 
   /** Items that the client put into the bucket itself count with their real size. */
-  async #payloadFields({
-    text,
-    type,
-    storagePath,
-  }: ReturnType<typeof payloadOf>): Promise<Partial<BatchItem>> {
+  async #payloadFields(
+    index: number,
+    { text, type, storagePath }: ReturnType<typeof payloadOf>,
+  ): Promise<Partial<BatchItem>> {
     const { namespace } = this.#batch.metadata;
-    const key = storagePath === undefined ? undefined : packetKey(namespace, storagePath);
-    const stored = key === undefined ? undefined : await this.#deps.store.head(key);
-    if (key !== undefined && !stored)
+    const packet = storagePath === undefined ? undefined : packetKey(namespace, storagePath);
+    const stored = packet === undefined ? undefined : await this.#deps.store.head(packet);
+    if (packet !== undefined && !stored)
       throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
     this.#bytes += stored?.size ?? Buffer.byteLength(text ?? "");
     if (this.#bytes > batchPayloadLimit) {
@@ -247,7 +246,9 @@ class Receiver {
         `items: their payloads have more than ${batchPayloadLimit} bytes (10 MB) together: make several batches`,
       );
     }
-    if (key !== undefined && stored) {
+    if (packet !== undefined && stored) {
+      const key = batchPayloadKey(this.#batch.metadata, index);
+      await this.#deps.store.copy(packet, key);
       return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
     }
     return text === undefined ? {} : { payloadData: text, payloadType: type };

@@ -23,7 +23,7 @@ import { payloadOf, specOf, type TriggerOptions, type WirePayload } from "./wire
 
 export interface CreateDeps {
   client: Pick<KubeClient, "create" | "get">;
-  store: Pick<ObjectStore, "get" | "head" | "put">;
+  store: Pick<ObjectStore, "copy" | "get" | "head" | "put">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -133,9 +133,12 @@ async function payloadFields(
   { text, type, storagePath }: WirePayload,
 ): Promise<Pick<TaskRun["spec"], "payloadData" | "payloadType" | "payloadRef">> {
   if (storagePath !== undefined) {
-    const key = packetKey(namespace, storagePath);
-    const stored = await store.head(key);
+    const packet = packetKey(namespace, storagePath);
+    const stored = await store.head(packet);
     if (!stored) throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
+    // A copy of the run's own: the packet goes after a day.
+    const key = triggerPayloadKey(namespace, name);
+    await store.copy(packet, key);
     return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
   }
   if (text === undefined) return {};

@@ -108,7 +108,9 @@ export function objectsRouter({ links, store }: PacketDeps): Router {
   router.get("/objects/:token", async (request, response) => {
     const object = await store.read(await links.open(request.params.token, "GET"));
     if (!object) throw notFound("such object");
-    response.set("content-length", String(object.size)).type(object.type ?? "application/octet-stream");
+    // As it was stored: express would add a charset, and clients compare the type.
+    response.setHeader("content-type", object.type ?? "application/octet-stream");
+    response.setHeader("content-length", object.size);
     await pipeline(object.body, response);
   });
   const body = express.raw({ type: () => true, limit: payloadLimit });

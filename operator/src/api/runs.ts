@@ -11,7 +11,7 @@ import { runId } from "../model/ids.ts";
 import { isFinished } from "../model/phase.ts";
 import type { TaskRun } from "../model/resources.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { allow, publicToken } from "./auth.ts";
+import { allow, callerIn, publicToken } from "./auth.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./input.ts";
 import type { Links } from "./packets.ts";
@@ -95,7 +95,7 @@ export function runsRouter(deps: RunDeps): Router {
       },
       requestKey: request.get("x-trigger-request-idempotency-key"),
     });
-    response.set("x-trigger-jwt", await publicToken(allow(response), [`read:runs:${runId(name)}`]));
+    response.set("x-trigger-jwt", await publicToken(callerIn(response), [`read:runs:${runId(name)}`]));
     response.json({ id: runId(name) });
   });
 

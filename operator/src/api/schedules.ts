@@ -31,13 +31,18 @@ const fields = z.object({
 const create = fields.extend({ deduplicationKey: z.string().min(1).max(128) });
 const listLimit = 10_000;
 
-export function schedulesRouter(deps: ScheduleDeps): Router {
+/** Asked for without a key. */
+export function timezonesRouter(): Router {
   const router = Router();
-
   router.get("/api/v1/timezones", (request, response) => {
-    const zones = Intl.supportedValuesOf("timeZone");
+    const zones = Intl.supportedValuesOf("timeZone").filter((zone) => zone !== "UTC");
     response.json({ timezones: request.query.excludeUtc === "true" ? zones : ["UTC", ...zones] });
   });
+  return router;
+}
+
+export function schedulesRouter(deps: ScheduleDeps): Router {
+  const router = Router();
 
   router.get("/api/v1/schedules", secretOnly, async (request, response) => {
     const { namespace } = callerIn(response);

@@ -18,7 +18,7 @@ import { Problem } from "./problem.ts";
 import { queuesRouter } from "./queues.ts";
 import type { RunReader } from "./runReader.ts";
 import { runsRouter } from "./runs.ts";
-import { schedulesRouter } from "./schedules.ts";
+import { schedulesRouter, timezonesRouter } from "./schedules.ts";
 import { tokensRouter } from "./tokens.ts";
 import { triggerRouter } from "./trigger.ts";
 
@@ -40,7 +40,7 @@ export function apiRouter(deps: ApiDeps): Router {
     next();
   });
   router.use("/engine/v1", engineRouter(deps));
-  router.use(objectsRouter(deps));
+  router.use(objectsRouter(deps), timezonesRouter());
   router.use(["/api", "/realtime"], authenticate(deps.keys), express.json({ limit: bodyLimit }));
   router.use(
     triggerRouter(deps),

@@ -2,6 +2,7 @@
  * Objects expire by our own hand: not every S3 server has lifecycle rules. Every ten minutes, namespace by namespace:
  *
  *   - history older than `historySeconds`, with the payload, outputs and logs of its run;
+ *   - packets that clients uploaded more than a day ago: what was triggered with them has a copy;
  *   - records of keys whose time is over;
  *   - folders of runs and batches that are no resource and no history any more, once they are as old.
  *
@@ -16,8 +17,11 @@ import {
   invertedTime,
   keysPrefix,
   namespacesPrefix,
+  packetsPrefix,
+  payloadsPrefix,
   runFolder,
   runsPrefix,
+  triggerPayloadKey,
 } from "../storage/layout.ts";
 import type { Deps } from "./deps.ts";
 
@@ -25,6 +29,7 @@ const everyMs = 10 * 60_000;
 const firstMs = 60_000;
 const pageSize = 1000;
 const deletesPerRound = 20_000;
+const packetMs = 24 * 3600 * 1000;
 
 export type SweepDeps = Pick<Deps, "store" | "runs" | "batches" | "clock" | "config" | "log">;
 
@@ -51,6 +56,8 @@ export async function sweepOnce(deps: SweepDeps, signal?: AbortSignal): Promise<
     await round.history(namespace);
     await round.keys(namespace);
     await round.orphans(namespace);
+    await round.payloads(namespace);
+    await round.packets(namespace);
     if (round.isOver) break;
   }
   return round.deleted;
@@ -84,6 +91,7 @@ class Round {
       const summary = JSON.parse(new TextDecoder().decode(object.body)) as RunSummary;
       if (Date.parse(summary.status.finishedAt ?? "") > this.#horizonMs) continue;
       await this.#folder(runFolder({ namespace, name: summary.name, uid: summary.uid }));
+      await this.#delete(triggerPayloadKey(namespace, summary.name));
       await this.#delete(historyKey(namespace, summary.name));
       // Last: as long as it is there, the rest will be found.
       await this.#delete(key);
@@ -110,6 +118,25 @@ class Round {
         if (live.get(namespace, name)?.metadata.uid === uid) continue;
         if (await this.#isOld(folder)) await this.#folder(folder);
       }
+    }
+  }
+
+  /** Of runs that were never there, or were deleted by hand. */
+  async payloads(namespace: string): Promise<void> {
+    const prefix = payloadsPrefix(namespace);
+    for await (const { key, modifiedMs } of objects(this.#deps, prefix)) {
+      if (this.isOver) return;
+      const name = key.slice(prefix.length);
+      if (modifiedMs > this.#horizonMs || this.#deps.runs.get(namespace, name)) continue;
+      if (!(await this.#deps.store.head(historyKey(namespace, name)))) await this.#delete(key);
+    }
+  }
+
+  async packets(namespace: string): Promise<void> {
+    const horizonMs = this.#deps.clock() - packetMs;
+    for await (const { key, modifiedMs } of objects(this.#deps, packetsPrefix(namespace))) {
+      if (this.isOver) return;
+      if (modifiedMs < horizonMs) await this.#delete(key);
     }
   }
 

@@ -182,7 +182,7 @@ describe("a schedule", () => {
   });
 });
 
-it("no tick is lost or doubled, whichever writes the controller dies at", async () => {
+it("no tick is lost or doubled, whichever writes the controller dies at", { timeout: 60_000 }, async () => {
   const death = fc.record({
     write: fc.integer({ min: 1, max: 40 }),
     moment: fc.constantFrom("before", "after"),
@@ -207,5 +207,6 @@ it("no tick is lost or doubled, whichever writes the controller dies at", async 
       expect(world.ticks).toEqual(Array.from({ length: last }, (_, i) => i + 1));
       expect(world.schedule.status?.missed).toBe(0);
     }),
+    { numRuns: 50 },
   );
 });

@@ -5,6 +5,7 @@
  */
 import type { Readable } from "node:stream";
 import {
+  CopyObjectCommand,
   CreateBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
@@ -147,6 +148,14 @@ export class ObjectStore {
     }
     this.#onWrite?.("after", `put object ${key}`);
     return true;
+  }
+
+  /** Copies an object within the bucket, with its type. */
+  async copy(from: string, to: string): Promise<void> {
+    this.#onWrite?.("before", `put object ${to}`);
+    const source = `${this.#bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
+    await this.#send(new CopyObjectCommand({ Bucket: this.#bucket, Key: to, CopySource: source }));
+    this.#onWrite?.("after", `put object ${to}`);
   }
 
   /** A page of objects in the order of their keys, and with a delimiter the folders among them. */

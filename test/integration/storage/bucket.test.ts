@@ -60,6 +60,12 @@ describe("objects", () => {
     expect(folders.objects.map(({ key }) => key)).toEqual(["list/c"]);
   });
 
+  test("are copied with their type", async () => {
+    await store.put("copy/from it", "x", text);
+    await store.copy("copy/from it", "copy/to");
+    expect(await store.head("copy/to")).toMatchObject({ size: 1, type: "text/plain" });
+  });
+
   test("are deleted, and deleted again without harm", async () => {
     await store.put("gone", "x", text);
     await store.delete("gone");
@@ -173,6 +179,9 @@ test("the sweeper deletes what is too old, with all that belongs to it, and noth
     config: { historySeconds: 48 * 3600 },
     log: pino({ level: "silent" }),
   } as unknown as SweepDeps;
+  await store.put("ns/sweep/payloads/old", "{}", text);
+  await store.put("ns/sweep/payloads/young", "{}", text);
+  await store.put("ns/sweep/packets/trigger/packet_1/payload.json", "{}", text);
   await sweepOnce(deps);
   const left: string[] = [];
   for (let after: string | undefined; ; ) {
@@ -185,6 +194,8 @@ test("the sweeper deletes what is too old, with all that belongs to it, and noth
     "ns/sweep/history/index/T.young",
     "ns/sweep/history/runs/young.json.gz",
     "ns/sweep/keys/valid",
+    "ns/sweep/packets/trigger/packet_1/payload.json",
+    "ns/sweep/payloads/young",
     "ns/sweep/runs/young.uid-young/payload",
   ]);
   // Everything was written just now, in the future of that clock: as orphans all of it is young.
