@@ -1,4 +1,42 @@
 /** `@fairlead/sdk`. Every cold start waits for this import: nothing here may load a package or do work. */
+export {
+  ApiConnectionError,
+  ApiError,
+  AuthenticationError,
+  BadRequestError,
+  ConflictError,
+  InternalServerError,
+  NotFoundError,
+  PermissionDeniedError,
+  RateLimitError,
+  UnprocessableEntityError,
+} from "./client/apiError.ts";
+export { auth, type Scopes } from "./client/auth.ts";
+export { idempotencyKeys } from "./client/idempotencyKeys.ts";
+export { type Queue, type QueuePage, type QueueRef, queues } from "./client/queues.ts";
+export type { RequestOptions } from "./client/request.ts";
+export {
+  type ListRunsOptions,
+  type Run,
+  type RunPage,
+  type RunStatus,
+  type RunSummary,
+  runs,
+} from "./client/runs.ts";
+export { type Schedule, type ScheduleOptions, type SchedulePage, schedules } from "./client/schedules.ts";
+export { type ClientSettings, configure, MissingSettingError } from "./client/settings.ts";
+export {
+  type Batch,
+  type BatchHandle,
+  type BatchItem,
+  type BatchOptions,
+  batch,
+  type OutputOf,
+  type PayloadOf,
+  type RunHandle,
+  tasks,
+} from "./client/trigger.ts";
+export type { Duration, TriggerOptions } from "./client/triggerOptions.ts";
 export type { StopReason, TaskContext } from "./context.ts";
 export { AbortTaskRunError } from "./errors.ts";
 export { type LogProperties, logger } from "./logger.ts";

@@ -2,6 +2,9 @@
  * `task()`: defines code that a run executes. Importing a module with tasks runs nothing, it only registers them.
  * Order of the hooks, and what their errors do, are Trigger.dev's; runtime-image/src/execution.ts calls them.
  */
+import type { RequestOptions } from "./client/request.ts";
+import type { BatchHandle, BatchOptions, RunHandle } from "./client/trigger.ts";
+import type { TriggerOptions } from "./client/triggerOptions.ts";
 import type { TaskContext } from "./context.ts";
 import { registeredTasks } from "./registry.ts";
 
@@ -54,9 +57,19 @@ declare const types: unique symbol;
 export interface Task<TId extends string, TPayload, TOutput> {
   /** The task's id. */
   readonly id: TId;
+  /** Triggers the task; does not wait for its result. */
+  trigger(payload: TPayload, options?: TriggerOptions, requestOptions?: RequestOptions): Promise<RunHandle>;
+  /** Triggers the task once for each item; does not wait for the results. */
+  batchTrigger(
+    items: readonly { payload: TPayload; options?: TriggerOptions }[],
+    options?: BatchOptions,
+  ): Promise<BatchHandle>;
   /** Carries the types of payload and output for the compiler; has no value. */
   readonly [types]?: { payload: TPayload; output: TOutput };
 }
+
+/** Evaluated by the first trigger: a task that triggers nothing does not wait for it. */
+const client = async () => (await import("./client/trigger.ts")).tasks;
 
 const idPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
 
@@ -81,10 +94,15 @@ export function task<TId extends string, TPayload = void, TOutput = unknown>(
   if (typeof run !== "function") {
     throw new TypeError(`task({ id: "${id}" }): run must be a function, it is ${typeof run}`);
   }
-  const tasks = registeredTasks();
-  if (tasks.has(id)) {
+  const registered = registeredTasks();
+  if (registered.has(id)) {
     throw new Error(`task({ id: "${id}" }): another task has this id already; every id must be unique`);
   }
-  tasks.set(id, options);
-  return { id };
+  registered.set(id, options);
+  return {
+    id,
+    trigger: async (payload, triggerOptions, requestOptions) =>
+      (await client()).trigger(id, payload, triggerOptions, requestOptions),
+    batchTrigger: async (items, batchOptions) => (await client()).batchTrigger(id, items, batchOptions),
+  };
 }

@@ -1,0 +1,52 @@
+/** What the API answered instead of what was asked for. Names and classes are Trigger.dev's. */
+export class ApiError extends Error {
+  override readonly name: string = "TriggerApiError";
+  /** Status of the answer; undefined when there was none. */
+  readonly status: number | undefined;
+  /** The answer's body. */
+  readonly body: unknown;
+
+  constructor(status: number | undefined, message: string, body?: unknown, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+    this.body = body;
+  }
+}
+
+/** 400: something in the request makes no sense; the message names it. */
+export class BadRequestError extends ApiError {}
+/** 401: the key is missing, wrong or revoked. */
+export class AuthenticationError extends ApiError {}
+/** 403: the token may not do that. */
+export class PermissionDeniedError extends ApiError {}
+/** 404: there is nothing of that id. */
+export class NotFoundError extends ApiError {}
+/** 409: it collides with something. */
+export class ConflictError extends ApiError {}
+/** 422: understood, and refused; the message says why. */
+export class UnprocessableEntityError extends ApiError {}
+/** 429: too many requests. */
+export class RateLimitError extends ApiError {}
+/** 500 and above: the API or something that it needs failed. */
+export class InternalServerError extends ApiError {}
+/** No answer at all. */
+export class ApiConnectionError extends ApiError {}
+
+const classes: Record<number, typeof ApiError> = {
+  400: BadRequestError,
+  401: AuthenticationError,
+  403: PermissionDeniedError,
+  404: NotFoundError,
+  409: ConflictError,
+  422: UnprocessableEntityError,
+  429: RateLimitError,
+};
+
+/** The error of an answer, by its status. */
+export function errorOfStatus(status: number, body: unknown): ApiError {
+  const Class = classes[status] ?? (status >= 500 ? InternalServerError : ApiError);
+  const said = (body as { error?: unknown } | undefined)?.error;
+  const message =
+    typeof said === "string" ? said : said === undefined ? `status ${status}` : JSON.stringify(said);
+  return new Class(status, message, body);
+}

@@ -1,0 +1,63 @@
+/**
+ * A payload on its way: plain JSON as JSON, a string as text, and what JSON does not have (Date, Map, Set, BigInt,
+ * undefined …) as superjson, which is loaded for that only. From 128 KiB on it goes to object storage first.
+ */
+import { ApiError, type RequestOptions, request } from "./request.ts";
+
+export interface Packet {
+  payload?: unknown;
+  payloadType?: string;
+}
+
+/** Bytes from which a payload is uploaded apart. */
+const offloadBytes = 128 * 1024;
+export const payloadLimit = 10 * 1024 * 1024;
+
+export async function packetOf(payload: unknown, options: RequestOptions = {}): Promise<Packet> {
+  if (payload === undefined) return {};
+  const { text, type } = await serialize(payload);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > payloadLimit) {
+    throw new RangeError(
+      `The payload has ${bytes} bytes, at most ${payloadLimit} (10 MB) are allowed: put it into storage of your own and pass where it is.`,
+    );
+  }
+  if (bytes >= offloadBytes)
+    return { payload: await upload(text, type, options), payloadType: "application/store" };
+  return type === "application/json" ? { payload, payloadType: type } : { payload: text, payloadType: type };
+}
+
+async function serialize(payload: unknown): Promise<{ text: string; type: string }> {
+  if (typeof payload === "string") return { text: payload, type: "text/plain" };
+  if (isJson(payload)) return { text: JSON.stringify(payload), type: "application/json" };
+  const superjson = await import("superjson");
+  return { text: superjson.stringify(payload), type: "application/super+json" };
+}
+
+/** Whether JSON tells the value as it is. */
+export function isJson(value: unknown, depth = 0): boolean {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return true;
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
+  if (typeof value !== "object" || depth > 200) return false;
+  if (Array.isArray(value)) return value.every((item) => isJson(item, depth + 1));
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return Object.values(value).every((item) => isJson(item, depth + 1));
+}
+
+async function upload(text: string, type: string, { signal }: RequestOptions): Promise<string> {
+  const path = `trigger/packet_${crypto.randomUUID()}/payload.json`;
+  const { body } = await request<{ presignedUrl: string; storagePath: string }>({
+    method: "PUT",
+    path: `/api/v2/packets/${path}`,
+    signal,
+  });
+  const put = await fetch(body.presignedUrl, {
+    method: "PUT",
+    headers: { "content-type": type },
+    body: text,
+    signal,
+  });
+  if (!put.ok) throw new ApiError(put.status, `The payload could not be uploaded: status ${put.status}`);
+  return body.storagePath;
+}

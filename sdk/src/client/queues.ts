@@ -1,0 +1,79 @@
+/** Queues: look at them, pause them, override their limits. */
+import { type RequestOptions, request } from "./request.ts";
+
+/** Which queue: a custom one by its name, or a task's own by the task's id. */
+export type QueueRef = { type: "task" | "custom"; name: string } | string;
+
+/** A queue as it is now. */
+export interface Queue {
+  id: string;
+  name: string;
+  type: "task" | "custom";
+  running: number;
+  queued: number;
+  paused: boolean;
+  /** null: none. */
+  concurrencyLimit: number | null;
+}
+
+/** A page of queues. */
+export interface QueuePage {
+  data: Queue[];
+  pagination: { currentPage: number; totalPages: number; count: number };
+}
+
+/** A slash in a name is encoded twice, as Trigger.dev's clients do. */
+const pathOf = (queue: QueueRef, rest = ""): string => {
+  const name = typeof queue === "string" ? queue : queue.name;
+  return `/api/v1/queues/${encodeURIComponent(name.replaceAll("/", "%2F"))}${rest}`;
+};
+const typeOf = (queue: QueueRef): string => (typeof queue === "string" ? "id" : queue.type);
+
+async function change(queue: QueueRef, rest: string, body: object, options: RequestOptions): Promise<Queue> {
+  const call = {
+    ...options,
+    method: "POST",
+    path: pathOf(queue, rest),
+    body: { type: typeOf(queue), ...body },
+  } as const;
+  return (await request<Queue>(call)).body;
+}
+
+export const queues = {
+  /** All queues, by name. */
+  async list({
+    page,
+    perPage,
+    ...options
+  }: RequestOptions & { page?: number; perPage?: number } = {}): Promise<QueuePage> {
+    return (
+      await request<QueuePage>({
+        ...options,
+        method: "GET",
+        path: "/api/v1/queues",
+        query: { page, perPage },
+      })
+    ).body;
+  },
+  /** One queue. */
+  async retrieve(queue: QueueRef, options: RequestOptions = {}): Promise<Queue> {
+    return (
+      await request<Queue>({ ...options, method: "GET", path: pathOf(queue), query: { type: typeOf(queue) } })
+    ).body;
+  },
+  /** Admits nothing until it is resumed; what executes goes on. */
+  pause: (queue: QueueRef, options: RequestOptions = {}): Promise<Queue> =>
+    change(queue, "/pause", { action: "pause" }, options),
+  /** Admits again. */
+  resume: (queue: QueueRef, options: RequestOptions = {}): Promise<Queue> =>
+    change(queue, "/pause", { action: "resume" }, options),
+  /** A limit that wins over the declared one until it is reset. */
+  overrideConcurrencyLimit: (
+    queue: QueueRef,
+    concurrencyLimit: number,
+    options: RequestOptions = {},
+  ): Promise<Queue> => change(queue, "/concurrency/override", { concurrencyLimit }, options),
+  /** The declared limit counts again. */
+  resetConcurrencyLimit: (queue: QueueRef, options: RequestOptions = {}): Promise<Queue> =>
+    change(queue, "/concurrency/reset", {}, options),
+};

@@ -1,0 +1,239 @@
+/** Runs, as the API tells them. */
+import { pause } from "./pause.ts";
+import { ApiError, type RequestOptions, request } from "./request.ts";
+import { settingsInForce } from "./settings.ts";
+
+/** Where a run is in its life. */
+export type RunStatus =
+  | "PENDING_VERSION"
+  | "DELAYED"
+  | "QUEUED"
+  | "DEQUEUED"
+  | "EXECUTING"
+  | "WAITING"
+  | "COMPLETED"
+  | "CANCELED"
+  | "FAILED"
+  | "CRASHED"
+  | "SYSTEM_FAILURE"
+  | "EXPIRED"
+  | "TIMED_OUT";
+
+/** What a list shows of a run. */
+export interface RunSummary {
+  /** `run_…`. */
+  id: string;
+  status: RunStatus;
+  taskIdentifier: string;
+  /** The key as its user wrote it. */
+  idempotencyKey?: string;
+  version?: string;
+  /** True in every terminal status. */
+  isCompleted: boolean;
+  isQueued: boolean;
+  isExecuting: boolean;
+  isSuccess: boolean;
+  isFailed: boolean;
+  isCancelled: boolean;
+  isTest: boolean;
+  createdAt: Date;
+  updatedAt: Date;
+  startedAt?: Date;
+  finishedAt?: Date;
+  delayedUntil?: Date;
+  expiredAt?: Date;
+  ttl?: string;
+  tags: string[];
+  metadata?: Record<string, unknown>;
+  /** Milliseconds from the first attempt's start to the end. */
+  durationMs: number;
+}
+
+/** A run with its payload and result. */
+export interface Run<TPayload = unknown, TOutput = unknown> extends RunSummary {
+  payload?: TPayload;
+  /** Where the payload is, when it has more than 512 KB. */
+  payloadPresignedUrl?: string;
+  output?: TOutput;
+  /** Where the output is, when it has more than 512 KB. */
+  outputPresignedUrl?: string;
+  error?: { name?: string; message: string; stackTrace?: string };
+  attemptCount: number;
+  batchId?: string;
+}
+
+/** Which runs a list has; several values of a field: any of them. */
+export interface ListRunsOptions extends RequestOptions {
+  status?: RunStatus | RunStatus[];
+  taskIdentifier?: string | string[];
+  version?: string | string[];
+  tag?: string | string[];
+  queue?: string | string[];
+  schedule?: string;
+  batch?: string;
+  isTest?: boolean;
+  from?: Date;
+  to?: Date;
+  /** A duration up to now, such as `1d`. */
+  period?: string;
+  /** Runs a page, 1 to 100. Default 25. */
+  limit?: number;
+  /** Cursor of a page before. */
+  after?: string;
+  before?: string;
+}
+
+/** A page of a list; iterating over it goes on through all pages. */
+export interface RunPage extends AsyncIterable<RunSummary> {
+  data: RunSummary[];
+  hasNextPage(): boolean;
+  getNextPage(): Promise<RunPage>;
+}
+
+const dates = ["createdAt", "updatedAt", "startedAt", "finishedAt", "delayedUntil", "expiredAt"] as const;
+const pollMs = 1_000;
+
+export const runs = {
+  /** The run as it is now. Throws NotFoundError for an unknown id. */
+  async retrieve<TPayload = unknown, TOutput = unknown>(
+    id: string,
+    options: RequestOptions = {},
+  ): Promise<Run<TPayload, TOutput>> {
+    const { body } = await request<Run>({
+      ...options,
+      method: "GET",
+      path: `/api/v3/runs/${encodeURIComponent(id)}`,
+    });
+    return (await fetchOutput(dated(body), options.signal)) as Run<TPayload, TOutput>;
+  },
+
+  /** The run once it has ended, however it did. Asks every second, or as often as is said. */
+  async poll<TPayload = unknown, TOutput = unknown>(
+    id: string,
+    { pollIntervalMs = pollMs, ...options }: RequestOptions & { pollIntervalMs?: number } = {},
+  ): Promise<Run<TPayload, TOutput>> {
+    for (;;) {
+      const run = await runs.retrieve<TPayload, TOutput>(id, options);
+      if (run.isCompleted) return run;
+      await pause(pollIntervalMs, options.signal);
+    }
+  },
+
+  /** The run each time that it changes, until it has ended. */
+  async *subscribe<TPayload = unknown, TOutput = unknown>(
+    id: string,
+    { signal }: RequestOptions = {},
+  ): AsyncGenerator<Run<TPayload, TOutput>, void, undefined> {
+    // A stream that breaks off is opened again; the first thing that it tells is the run as it is.
+    for (let told: string | undefined; ; ) {
+      for await (const text of streamOf(id, signal)) {
+        const run = dated(JSON.parse(text) as Run) as Run<TPayload, TOutput>;
+        if (text !== told) yield run;
+        told = text;
+        if (run.isCompleted) return;
+      }
+      await pause(pollMs, signal);
+    }
+  },
+
+  /** Newest first. `for await` goes through all pages. */
+  async list(options: ListRunsOptions = {}): Promise<RunPage> {
+    const { signal, maxAttempts, limit, after, before, from, to, period, isTest, schedule, batch, ...lists } =
+      options;
+    const query: Record<string, string | number | boolean | undefined> = {
+      "page[size]": limit,
+      "page[after]": after,
+      "page[before]": before,
+      "filter[createdAt][from]": from?.getTime(),
+      "filter[createdAt][to]": to?.getTime(),
+      "filter[createdAt][period]": period,
+      "filter[isTest]": isTest,
+      "filter[schedule]": schedule,
+      "filter[batch]": batch,
+    };
+    for (const [field, value] of Object.entries(lists)) {
+      if (value !== undefined) query[`filter[${field}]`] = [value].flat().join(",");
+    }
+    const call = { method: "GET", path: "/api/v1/runs", query, signal, maxAttempts } as const;
+    const { body } = await request<{ data: RunSummary[]; pagination: { next?: string } }>(call);
+    return page(body.data.map(dated), body.pagination.next, options);
+  },
+
+  /** Cancels it; one that has ended stays as it is. */
+  async cancel(id: string, options: RequestOptions = {}): Promise<{ id: string }> {
+    const path = `/api/v2/runs/${encodeURIComponent(id)}/cancel`;
+    return (await request<{ id: string }>({ ...options, method: "POST", path })).body;
+  },
+
+  /** A new run with the same payload. */
+  async replay(id: string, options: RequestOptions = {}): Promise<{ id: string }> {
+    const path = `/api/v1/runs/${encodeURIComponent(id)}/replay`;
+    return (await request<{ id: string }>({ ...options, method: "POST", path })).body;
+  },
+
+  /** Moves the start of a run that is delayed. */
+  async reschedule(id: string, body: { delay: string | Date }, options: RequestOptions = {}): Promise<Run> {
+    const delay = body.delay instanceof Date ? body.delay.toISOString() : body.delay;
+    const path = `/api/v1/runs/${encodeURIComponent(id)}/reschedule`;
+    return dated((await request<Run>({ ...options, method: "POST", path, body: { delay } })).body);
+  },
+};
+
+function page(data: RunSummary[], next: string | undefined, options: ListRunsOptions): RunPage {
+  const getNextPage = (): Promise<RunPage> => {
+    if (next === undefined) throw new RangeError("This is the last page");
+    return runs.list({ ...options, before: undefined, after: next });
+  };
+  return {
+    data,
+    hasNextPage: () => next !== undefined,
+    getNextPage,
+    async *[Symbol.asyncIterator]() {
+      yield* data;
+      if (next !== undefined) yield* await getNextPage();
+    },
+  };
+}
+
+function dated<T extends RunSummary>(run: T): T {
+  const read = run as T & Record<string, unknown>;
+  for (const field of dates) {
+    const value = read[field];
+    if (typeof value === "string") (read as Record<string, unknown>)[field] = new Date(value);
+  }
+  return run;
+}
+
+/** An output of more than 512 KB comes by its URL. */
+async function fetchOutput(run: Run, signal: AbortSignal | undefined): Promise<Run> {
+  if (run.outputPresignedUrl === undefined || run.output !== undefined) return run;
+  const response = await fetch(run.outputPresignedUrl, { signal });
+  if (!response.ok)
+    throw new ApiError(response.status, `The output could not be fetched: status ${response.status}`);
+  const text = await response.text();
+  const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+  return { ...run, output: isJson ? JSON.parse(text) : text };
+}
+
+/** The `data:` lines of a server-sent stream. */
+async function* streamOf(
+  id: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<string, void, undefined> {
+  const { baseURL, token } = settingsInForce();
+  const url = `${baseURL}/realtime/fairlead/v1/runs/${encodeURIComponent(id)}`;
+  const response = await fetch(url, { headers: { authorization: `Bearer ${token}` }, signal });
+  if (!response.ok || !response.body) {
+    throw new ApiError(response.status, `The run cannot be followed: ${await response.text()}`);
+  }
+  let rest = "";
+  try {
+    for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + part).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.startsWith("data: ")) yield line.slice("data: ".length);
+    }
+  } catch (error) {
+    if (signal?.aborted) throw error;
+  }
+}

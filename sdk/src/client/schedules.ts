@@ -1,0 +1,78 @@
+/** Schedules that are made from code. */
+import { type RequestOptions, request } from "./request.ts";
+
+/** What a schedule is made of. */
+export interface ScheduleOptions {
+  /** Id of the task to trigger. */
+  task: string;
+  /** Five-field cron expression. */
+  cron: string;
+  /** IANA time zone. Default UTC. */
+  timezone?: string;
+  /** An id of yours that each run gets. */
+  externalId?: string;
+}
+
+/** A schedule as it is now. */
+export interface Schedule {
+  id: string;
+  type: "DECLARATIVE" | "IMPERATIVE";
+  task: string;
+  active: boolean;
+  deduplicationKey?: string;
+  externalId?: string;
+  generator: { type: "CRON"; expression: string; description: string };
+  timezone: string;
+  nextRun?: string;
+}
+
+/** A page of schedules. */
+export interface SchedulePage {
+  data: Schedule[];
+  pagination: { currentPage: number; totalPages: number; count: number };
+}
+
+const root = "/api/v1/schedules";
+const of = (id: string, rest = ""): string => `${root}/${encodeURIComponent(id)}${rest}`;
+const post = async (path: string, options: RequestOptions, body?: object): Promise<Schedule> =>
+  (await request<Schedule>({ ...options, method: "POST", path, body })).body;
+
+export const schedules = {
+  /** Makes it, or changes the one with that deduplication key. */
+  create: (
+    schedule: ScheduleOptions & { deduplicationKey: string },
+    options: RequestOptions = {},
+  ): Promise<Schedule> => post(root, options, schedule),
+  /** One schedule. */
+  async retrieve(id: string, options: RequestOptions = {}): Promise<Schedule> {
+    return (await request<Schedule>({ ...options, method: "GET", path: of(id) })).body;
+  },
+  /** Changes it; the task stays. */
+  async update(id: string, schedule: ScheduleOptions, options: RequestOptions = {}): Promise<Schedule> {
+    return (await request<Schedule>({ ...options, method: "PUT", path: of(id), body: schedule })).body;
+  },
+  /** Deletes it; its runs stay. */
+  async del(id: string, options: RequestOptions = {}): Promise<{ id: string }> {
+    return (await request<{ id: string }>({ ...options, method: "DELETE", path: of(id) })).body;
+  },
+  /** Triggers again. */
+  activate: (id: string, options: RequestOptions = {}): Promise<Schedule> =>
+    post(of(id, "/activate"), options),
+  /** Triggers nothing until it is activated. */
+  deactivate: (id: string, options: RequestOptions = {}): Promise<Schedule> =>
+    post(of(id, "/deactivate"), options),
+  /** All schedules. */
+  async list({
+    page,
+    perPage,
+    ...options
+  }: RequestOptions & { page?: number; perPage?: number } = {}): Promise<SchedulePage> {
+    return (await request<SchedulePage>({ ...options, method: "GET", path: root, query: { page, perPage } }))
+      .body;
+  },
+  /** The time zones that a schedule may have. */
+  async timezones(options: RequestOptions = {}): Promise<{ timezones: string[] }> {
+    return (await request<{ timezones: string[] }>({ ...options, method: "GET", path: "/api/v1/timezones" }))
+      .body;
+  },
+};

@@ -1,0 +1,168 @@
+/** Triggering tasks: one run, or up to 1,000 as a batch. */
+import type { Task } from "../task.ts";
+import { type Packet, packetOf, payloadLimit } from "./packet.ts";
+import { type Answer, type RequestOptions, request } from "./request.ts";
+import { type Run, runs } from "./runs.ts";
+import { type TriggerOptions, wireOptions } from "./triggerOptions.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: any task will do
+export type AnyTask = Task<string, any, any>;
+/** Type of a task's payload. */
+export type PayloadOf<T extends AnyTask> = T extends Task<string, infer P, unknown> ? P : never;
+/** Type of a task's output. */
+// biome-ignore lint/suspicious/noExplicitAny: any payload will do
+export type OutputOf<T extends AnyTask> = T extends Task<string, any, infer O> ? O : never;
+/** A task's id. */
+export type IdOf<T extends AnyTask> = T["id"];
+
+/** A run that was triggered. */
+export interface RunHandle {
+  /** `run_…`. */
+  id: string;
+  /** It was there already, under the idempotency key. */
+  isCached: boolean;
+  /** Lets a browser read this run. */
+  publicAccessToken?: string;
+}
+
+/** A batch that was triggered. */
+export interface BatchHandle {
+  batchId: string;
+  runCount: number;
+  isCached: boolean;
+  publicAccessToken?: string;
+}
+
+/** Options of a batch as a whole. */
+export interface BatchOptions extends RequestOptions {
+  /** Makes the batch once for this key. */
+  idempotencyKey?: string;
+  /** How many runs of it may be unfinished at once; never raises a queue's limit. */
+  maxConcurrency?: number;
+}
+
+/** One item of `batch.trigger`. */
+export interface BatchItem<T extends AnyTask = AnyTask> {
+  id: IdOf<T>;
+  payload: PayloadOf<T>;
+  options?: TriggerOptions;
+}
+
+/** What became of a batch. */
+export interface Batch {
+  id: string;
+  status: "PENDING" | "PROCESSING" | "COMPLETED" | "PARTIAL_FAILED" | "ABORTED";
+  runCount: number;
+  /** Ids of its runs, in the order of its items. */
+  runs: string[];
+}
+
+const itemLimit = 1000;
+/** How often a stream is sent whole before it is given up. */
+const streamAttempts = 5;
+
+export const tasks = {
+  /** Triggers a task by its id. Give the task's type for full type checking: `tasks.trigger<typeof hello>(…)`. */
+  async trigger<T extends AnyTask>(
+    id: IdOf<T>,
+    payload: PayloadOf<T>,
+    options: TriggerOptions = {},
+    requestOptions: RequestOptions = {},
+  ): Promise<RunHandle> {
+    const { payload: data, payloadType } = await packetOf(payload, requestOptions);
+    const answer = await request<RunHandle>({
+      ...requestOptions,
+      method: "POST",
+      path: `/api/v1/tasks/${encodeURIComponent(id)}/trigger`,
+      body: { payload: data, options: { ...wireOptions(options), payloadType } },
+    });
+    const { id: runId, isCached = false } = answer.body;
+    return { id: runId, isCached, publicAccessToken: tokenOf(answer) };
+  },
+
+  /** Triggers a task once for each item. */
+  batchTrigger<T extends AnyTask>(
+    id: IdOf<T>,
+    items: readonly { payload: PayloadOf<T>; options?: TriggerOptions }[],
+    options: BatchOptions = {},
+  ): Promise<BatchHandle> {
+    return batch.trigger<T>(
+      items.map((item) => ({ id, ...item })),
+      options,
+    );
+  },
+
+  /** Triggers a task and asks until its run has ended, however long that takes. */
+  async triggerAndPoll<T extends AnyTask>(
+    id: IdOf<T>,
+    payload: PayloadOf<T>,
+    options: TriggerOptions & { pollIntervalMs?: number } = {},
+    requestOptions: RequestOptions = {},
+  ): Promise<Run<PayloadOf<T>, OutputOf<T>>> {
+    const { pollIntervalMs, ...trigger } = options;
+    const handle = await tasks.trigger<T>(id, payload, trigger, requestOptions);
+    return runs.poll(handle.id, { ...requestOptions, pollIntervalMs });
+  },
+};
+
+export const batch = {
+  /** Triggers different tasks as one batch. */
+  async trigger<T extends AnyTask = AnyTask>(
+    items: readonly BatchItem<T>[],
+    options: BatchOptions = {},
+  ): Promise<BatchHandle> {
+    const { idempotencyKey, maxConcurrency, ...requestOptions } = options;
+    if (items.length === 0 || items.length > itemLimit) {
+      throw new RangeError(`A batch has 1 to ${itemLimit} items, this one ${items.length}: make several.`);
+    }
+    const lines: string[] = [];
+    let bytes = 0;
+    for (const [index, { id, payload, options: each = {} }] of items.entries()) {
+      const packet: Packet = await packetOf(payload, requestOptions);
+      const whole = { ...wireOptions(each), payloadType: packet.payloadType };
+      const line = JSON.stringify({ index, task: id, payload: packet.payload, options: whole });
+      bytes += Buffer.byteLength(line);
+      lines.push(line);
+    }
+    if (bytes > payloadLimit * 1.5) {
+      throw new RangeError(
+        `The items have ${bytes} bytes, at most ${payloadLimit} (10 MB) of payloads are allowed: make several batches.`,
+      );
+    }
+    const body = { runCount: items.length, idempotencyKey, maxConcurrency };
+    const created = await request<{ id: string; isCached: boolean }>({
+      ...requestOptions,
+      method: "POST",
+      path: "/api/v3/batches",
+      body,
+    });
+    const { id, isCached } = created.body;
+    if (!isCached) await stream(id, lines, requestOptions);
+    return { batchId: id, runCount: items.length, isCached, publicAccessToken: tokenOf(created) };
+  },
+
+  /** The batch as it is now. */
+  async retrieve(id: string, options: RequestOptions = {}): Promise<Batch> {
+    return (
+      await request<Batch>({ ...options, method: "GET", path: `/api/v2/batches/${encodeURIComponent(id)}` })
+    ).body;
+  },
+};
+
+/** All items, again until the API has every one of them. */
+async function stream(id: string, lines: readonly string[], options: RequestOptions): Promise<void> {
+  const call = {
+    ...options,
+    method: "POST",
+    path: `/api/v3/batches/${encodeURIComponent(id)}/items`,
+    contentType: "application/x-ndjson",
+    body: `${lines.join("\n")}\n`,
+  } as const;
+  for (let attempt = 1; attempt <= streamAttempts; attempt++) {
+    if ((await request<{ sealed: boolean }>(call)).body.sealed) return;
+  }
+  throw new Error(`Batch ${id} was not sealed after ${streamAttempts} tries`);
+}
+
+const tokenOf = ({ headers }: Answer<unknown>): string | undefined =>
+  headers.get("x-trigger-jwt") ?? undefined;

@@ -1,0 +1,123 @@
+/** `@fairlead/sdk` as the client of our API on the cluster. */
+import {
+  auth,
+  batch,
+  configure,
+  idempotencyKeys,
+  queues,
+  runs,
+  schedules,
+  type Task,
+  tasks,
+} from "@fairlead/sdk";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../../hack/lib/wait.ts";
+import { testTask } from "../e2e/support/fixtures.ts";
+import { TestNamespace } from "../e2e/support/kubectl.ts";
+import { ApiAccess } from "./api.ts";
+
+type Echo = Task<"echo", unknown, unknown>;
+
+let ns: TestNamespace;
+let api: ApiAccess;
+beforeAll(async () => {
+  ns = await TestNamespace.create("sdk");
+  await ns.apply(...["echo", "throws", "sleep"].map((id) => testTask(id)));
+  api = await ApiAccess.open(ns.name);
+  configure({ baseURL: api.url, secretKey: api.key });
+});
+afterAll(async () => {
+  await api?.close();
+  await ns?.remove();
+});
+
+const quick = { pollIntervalMs: 200 };
+
+test("triggers and polls, with types that JSON does not have", async () => {
+  const run = await tasks.triggerAndPoll<Echo>(
+    "echo",
+    { at: new Date(0), n: 1 },
+    { ...quick, tags: ["mine"] },
+  );
+  expect(run).toMatchObject({
+    status: "COMPLETED",
+    output: { at: "1970-01-01T00:00:00.000Z", n: 1 },
+    tags: ["mine"],
+  });
+  expect(run.finishedAt).toBeInstanceOf(Date);
+});
+
+test("a payload of 200 KB goes and comes through a port-forward alone", async () => {
+  const text = "x".repeat(200_000);
+  const run = await tasks.triggerAndPoll<Echo>("echo", { text }, quick);
+  expect(run.output).toEqual({ text });
+});
+
+test("a delayed run is moved, canceled, listed and replayed", async () => {
+  const { id } = await tasks.trigger<Echo>("echo", { n: 2 }, { delay: "1h", tags: "later" });
+  const moved = await runs.reschedule(id, { delay: new Date(Date.now() + 7_200_000) });
+  expect(moved.delayedUntil?.getTime()).toBeGreaterThan(Date.now() + 3_600_000);
+  await runs.cancel(id);
+  expect((await runs.poll(id, quick)).status).toBe("CANCELED");
+  await waitFor(
+    "it is listed",
+    async () => (await runs.list({ tag: "later", status: "CANCELED" })).data[0]?.id === id,
+    {
+      timeoutMs: 10_000,
+    },
+  );
+  const again = await runs.replay(id);
+  expect((await runs.poll(again.id, quick)).output).toEqual({ n: 2 });
+});
+
+test("a key makes it run once, until it is reset", async () => {
+  const idempotencyKey = await idempotencyKeys.create(["order", "7"]);
+  const first = await tasks.trigger<Echo>("echo", 1, { idempotencyKey });
+  expect(await tasks.trigger<Echo>("echo", 2, { idempotencyKey })).toMatchObject({
+    id: first.id,
+    isCached: true,
+  });
+  await idempotencyKeys.reset("echo", ["order", "7"]);
+  expect((await tasks.trigger<Echo>("echo", 3, { idempotencyKey })).id).not.toBe(first.id);
+});
+
+test("a batch runs with at most maxConcurrency at once", async () => {
+  const items = Array.from({ length: 6 }, (_, n) => ({ payload: { n } }));
+  const { batchId } = await tasks.batchTrigger<Echo>("echo", items, { maxConcurrency: 2 });
+  const ended = await waitFor(
+    "the batch ends",
+    async () => {
+      const now = await batch.retrieve(batchId);
+      return now.status === "COMPLETED" ? now : undefined;
+    },
+    { timeoutMs: 60_000, intervalMs: 300 },
+  );
+  expect(ended.runs).toHaveLength(6);
+  expect((await runs.retrieve(ended.runs[5] ?? "")).output).toEqual({ n: 5 });
+});
+
+test("a run can be followed as it happens", async () => {
+  const { id } = await tasks.trigger("sleep", { ms: 300 });
+  const statuses: string[] = [];
+  for await (const run of runs.subscribe(id)) statuses.push(run.status);
+  expect(statuses.at(-1)).toBe("COMPLETED");
+  expect(statuses.length).toBeGreaterThan(1);
+});
+
+test("queues and schedules are managed", async () => {
+  expect(await queues.pause({ type: "task", name: "echo" })).toMatchObject({ paused: true });
+  expect(await queues.resume({ type: "task", name: "echo" })).toMatchObject({ paused: false });
+  expect(await queues.overrideConcurrencyLimit("queue_mail/eu", 2)).toMatchObject({ concurrencyLimit: 2 });
+  const made = await schedules.create({ task: "echo", cron: "0 9 * * *", deduplicationKey: "d" });
+  expect((await schedules.deactivate(made.id)).active).toBe(false);
+  await schedules.del(made.id);
+});
+
+test("a public token reads its run and nothing else", async () => {
+  const { id } = await tasks.trigger<Echo>("echo", {});
+  const accessToken = await auth.createPublicToken({ scopes: { read: { runs: id } } });
+  await auth.withAuth({ accessToken }, async () => {
+    expect((await runs.retrieve(id)).id).toBe(id);
+    await expect(runs.cancel(id)).rejects.toMatchObject({ status: 403 });
+  });
+});
