@@ -11,8 +11,8 @@ import { type Resource, TaskBatches, TaskRuns } from "../../../operator/src/kube
 import { WorkQueue } from "../../../operator/src/kube/workQueue.ts";
 import { batchLabel } from "../../../operator/src/model/resources.ts";
 import { quiet } from "../kube/support.ts";
-import type { ObjectStoreServer } from "../storage/objectStoreServer.ts";
-import type { ApiServer } from "./apiServer.ts";
+import type { ApiServer } from "../support/apiServer.ts";
+import type { ObjectStoreServer } from "../support/objectStoreServer.ts";
 
 export interface Servers {
   api: ApiServer;

@@ -16,8 +16,8 @@ import {
 } from "../../../operator/src/model/resources.ts";
 import { readResults } from "../../../operator/src/storage/batchItems.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { ObjectStoreServer } from "../storage/objectStoreServer.ts";
-import { ApiServer } from "./apiServer.ts";
+import { ApiServer } from "../support/apiServer.ts";
+import { ObjectStoreServer } from "../support/objectStoreServer.ts";
 import { BatchController, type ControllerSettings, type Servers } from "./batchController.ts";
 
 export async function startServers(): Promise<Servers & { stop(): Promise<void> }> {

@@ -3,12 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { which } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
+import { freePort } from "../support/freePort.ts";
 
 /** The server also lies in Debian's redis-tools: the name that the binary is called by decides what it does. */
 const sameBinary = "/usr/bin/redis-check-rdb";
@@ -73,14 +73,4 @@ export class RedisServer {
 async function connected(client: Redis): Promise<Redis> {
   if (client.status !== "ready") await client.connect();
   return client;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

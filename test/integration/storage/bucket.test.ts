@@ -9,7 +9,7 @@ import { listHistory, readHistory, writeHistory } from "../../../operator/src/st
 import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
 import { payloadKey } from "../../../operator/src/storage/layout.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { ObjectStoreServer } from "./objectStoreServer.ts";
+import { ObjectStoreServer } from "../support/objectStoreServer.ts";
 
 let server: ObjectStoreServer;
 let store: ObjectStore;

@@ -2,13 +2,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { versitygwBinary } from "../../../hack/cluster/builtin/binary.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import type { WriteHook } from "../../../operator/src/kube/client.ts";
 import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import { freePort } from "./freePort.ts";
 
 const credentials = { accessKeyId: "test", secretAccessKey: "test-secret-key" };
 
@@ -60,14 +60,4 @@ export class ObjectStoreServer {
     }
     await rm(this.#folder, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
@@ -20,6 +19,7 @@ import {
   TaskRuns,
 } from "../../../operator/src/kube/resources.ts";
 import { customResourceDefinition, kinds } from "../../../operator/src/model/crd.ts";
+import { freePort } from "./freePort.ts";
 
 const Definitions: Resource<KubeObject> = {
   group: "apiextensions.k8s.io",
@@ -119,14 +119,4 @@ export class ApiServer {
     );
     await client.close();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -1,0 +1,92 @@
+/** The API's routers in this process, on a real API server and a real bucket; no controller acts on what they make. */
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import express from "express";
+import { ApiKeys } from "../../../operator/src/api/keys.ts";
+import { Links } from "../../../operator/src/api/packets.ts";
+import { RunReader } from "../../../operator/src/api/runReader.ts";
+import { apiRouter } from "../../../operator/src/api/server.ts";
+import type { KubeClient } from "../../../operator/src/kube/client.ts";
+import { Secrets } from "../../../operator/src/kube/resources.ts";
+import { RunTokens } from "../../../operator/src/runToken.ts";
+import { apiKeyLabel } from "../../../operator/src/secrets.ts";
+import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import { quiet } from "../kube/support.ts";
+import { ApiServer } from "../support/apiServer.ts";
+import { ObjectStoreServer } from "../support/objectStoreServer.ts";
+
+export const key = "tr_prod_integration";
+export const namespace = "default";
+
+export class ApiProcess {
+  readonly client: KubeClient;
+  readonly store: ObjectStore;
+  readonly #servers: { stop(): Promise<void> }[];
+  readonly #stop = new AbortController();
+  #http: Server | undefined;
+
+  private constructor(servers: [ApiServer, ObjectStoreServer]) {
+    this.#servers = servers;
+    this.client = servers[0].client();
+    this.store = servers[1].store();
+  }
+
+  static async start(): Promise<ApiProcess> {
+    const api = new ApiProcess(await Promise.all([ApiServer.start(), ObjectStoreServer.start()]));
+    await api.client.create(Secrets, namespace, {
+      metadata: { name: "key", labels: { [apiKeyLabel]: "true" } },
+      stringData: { key, namespace },
+    });
+    await api.listen();
+    return api;
+  }
+
+  get url(): string {
+    if (!this.#http) throw new Error("it does not listen");
+    const { port } = this.#http.address() as AddressInfo;
+    return `http://127.0.0.1:${port}`;
+  }
+
+  /** As another replica would: nothing of the one before is known. */
+  async listen(): Promise<void> {
+    const { client, store } = this;
+    const { signal } = this.#stop;
+    const keys = new ApiKeys(client, namespace, quiet);
+    const reader = new RunReader(client, store, [], quiet);
+    const links = new Links(store, "signing-key", false);
+    await Promise.all([keys.start(signal), reader.start(signal)]);
+    const tokens = new RunTokens("signing-key");
+    const deps = {
+      client,
+      store,
+      keys,
+      reader,
+      links,
+      tokens,
+      log: quiet,
+      clock: Date.now,
+      random: Math.random,
+    };
+    this.#http = express().use(apiRouter(deps)).listen(0, "127.0.0.1");
+    await once(this.#http, "listening");
+  }
+
+  /** Cuts every connection, those in the middle of something too. */
+  async kill(): Promise<void> {
+    this.#http?.closeAllConnections();
+    this.#http?.close();
+  }
+
+  fetch(path: string, init: RequestInit & { duplex?: "half" } = {}): Promise<Response> {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", ...init.headers };
+    return fetch(this.url + path, { ...init, headers });
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.kill();
+    await this.client.close();
+    await Promise.all(this.#servers.map((server) => server.stop()));
+  }
+}

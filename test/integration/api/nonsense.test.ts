@@ -1,0 +1,168 @@
+/** Whatever comes in: an answer below 500, a sentence with every refusal, and no run that is half made. */
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { ApiProcess, namespace } from "./apiProcess.ts";
+
+let api: ApiProcess;
+beforeAll(async () => {
+  api = await ApiProcess.start();
+});
+afterAll(() => api?.stop());
+
+const word = fc.oneof(
+  fc.constantFrom(
+    "run_abc",
+    "batch_x",
+    "sched_y",
+    "echo",
+    "a/b",
+    "..",
+    "%2F",
+    "queue_q",
+    "x".repeat(300),
+    "é",
+    "{}",
+  ),
+  fc.string({ minLength: 1, maxLength: 20 }),
+);
+const scalar = fc.oneof(word, fc.integer(), fc.double(), fc.boolean(), fc.constant(null));
+const { value } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3 },
+    scalar,
+    fc.array(tie("value"), { maxLength: 12 }),
+    fc.dictionary(fc.oneof(fields(), word), tie("value"), { maxKeys: 8 }),
+  ),
+}));
+function fields() {
+  return fc.constantFrom(
+    ...[
+      "payload",
+      "options",
+      "delay",
+      "ttl",
+      "tags",
+      "queue",
+      "name",
+      "concurrencyLimit",
+      "concurrencyKey",
+      "items",
+    ],
+    ...[
+      "idempotencyKey",
+      "maxAttempts",
+      "priority",
+      "metadata",
+      "payloadType",
+      "task",
+      "cron",
+      "timezone",
+      "type",
+    ],
+    ...[
+      "action",
+      "runCount",
+      "deduplicationKey",
+      "taskIdentifier",
+      "scopes",
+      "index",
+      "machine",
+      "maxDuration",
+    ],
+  );
+}
+const options = fc.dictionary(fields(), value, { maxKeys: 6 });
+const body = fc.oneof(
+  value,
+  fc.record({ payload: value, options }),
+  fc.record({ items: fc.array(value, { maxLength: 4 }) }),
+);
+
+const routes = [
+  "POST /api/v1/tasks/:/trigger",
+  "POST /api/v1/tasks/batch",
+  "POST /api/v2/tasks/batch",
+  "POST /api/v3/batches",
+  "POST /api/v3/batches/:/items",
+  "GET /api/v2/batches/:",
+  "GET /api/v1/batches/:/results",
+  "GET /api/v3/runs/:",
+  "GET /api/v1/runs/:/result",
+  "GET /api/v1/runs",
+  "POST /api/v2/runs/:/cancel",
+  "POST /api/v1/runs/:/reschedule",
+  "POST /api/v1/runs/:/replay",
+  "POST /api/v1/runs/:/tags",
+  "GET /api/v1/queues",
+  "GET /api/v1/queues/:",
+  "POST /api/v1/queues/:/pause",
+  "POST /api/v1/queues/:/concurrency/override",
+  "GET /api/v1/schedules",
+  "POST /api/v1/schedules",
+  "PUT /api/v1/schedules/:",
+  "POST /api/v1/schedules/:/activate",
+  "PUT /api/v2/packets/:",
+  "GET /api/v1/packets/:",
+  "POST /api/v1/auth/public-tokens",
+  "POST /api/v1/idempotencyKeys/:/reset",
+  "GET /realtime/fairlead/v1/runs/:",
+  "PUT /objects/:",
+];
+const query = fc.dictionary(
+  fc.constantFrom(
+    "page[size]",
+    "page[after]",
+    "page[before]",
+    "filter[status]",
+    "filter[createdAt][from]",
+    "filter[x]",
+    "perPage",
+    "page",
+    "type",
+  ),
+  word,
+  { maxKeys: 3 },
+);
+const text = fc.oneof(
+  { weight: 8, arbitrary: body.map((one) => JSON.stringify(one) ?? "") },
+  { weight: 1, arbitrary: fc.string({ maxLength: 50 }) },
+);
+
+test("nonsense is refused with a sentence, and breaks nothing", { timeout: 120_000 }, async () => {
+  const seed = Number(process.env.FAIRLEAD_SEED ?? Date.now() % 2 ** 31);
+  console.log(`seed ${seed} (again: FAIRLEAD_SEED=${seed})`);
+  const statuses = new Map<number, number>();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...routes),
+      word,
+      query,
+      text,
+      fc.boolean(),
+      async (route, id, parameters, sent, ndjson) => {
+        const [method = "", path = ""] = route.split(" ");
+        const search = new URLSearchParams(parameters);
+        const response = await api.fetch(`${path.replace(":", encodeURIComponent(id))}?${search}`, {
+          method,
+          ...(method === "GET" ? {} : { body: sent }),
+          ...(ndjson ? { headers: { "content-type": "application/x-ndjson" } } : {}),
+        });
+        const answer = await response.text();
+        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+        expect(response.status, `${route} ${id} ${search} ${sent}: ${answer}`).toBeLessThan(500);
+        if (response.status >= 400) expect(JSON.parse(answer).error, route).toMatch(/\w+/);
+      },
+    ),
+    { numRuns: 1_500, seed },
+  );
+  console.log(
+    [...statuses]
+      .sort()
+      .map(([status, count]) => `${count} × ${status}`)
+      .join(", "),
+  );
+  expect([...statuses.keys()]).toContain(200);
+  // What was made is whole: the API server took it, and it names a task.
+  for (const run of (await api.client.list(TaskRuns, namespace)).items) expect(run.spec.task).toBeTruthy();
+});

@@ -1,0 +1,153 @@
+/** Nothing twice, nothing lost: requests that are sent again, replicas that go away, keys that several callers use. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
+import type { TaskRun } from "../../../operator/src/model/resources.ts";
+import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
+import { ApiProcess, namespace } from "./apiProcess.ts";
+
+let api: ApiProcess;
+beforeAll(async () => {
+  api = await ApiProcess.start();
+});
+afterAll(() => api?.stop());
+
+async function post<T>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
+  const response = await api.fetch(path, { method: "POST", body: JSON.stringify(body), headers });
+  const answer = (await response.json()) as T;
+  expect(response.status, JSON.stringify(answer)).toBeLessThan(300);
+  return answer;
+}
+
+const trigger = (body: unknown, headers?: Record<string, string>) =>
+  post<{ id: string; isCached: boolean }>("/api/v1/tasks/echo/trigger", body, headers);
+const nameOf = (id: string): string => id.replace(/^run_/, "");
+const runOf = async (id: string): Promise<TaskRun> => {
+  const run = await api.client.get(TaskRuns, namespace, nameOf(id));
+  if (!run) throw new Error(`${id} is not there`);
+  return run;
+};
+
+describe("a trigger", () => {
+  test("that is sent again makes one run, on another replica too", async () => {
+    const headers = { "x-trigger-request-idempotency-key": "call-1" };
+    const first = await trigger({ payload: { n: 1 } }, headers);
+    await api.kill();
+    await api.listen();
+    expect(await trigger({ payload: { n: 1 } }, headers)).toEqual(first);
+  });
+
+  test("can be read at once, with its payload exact to the byte", async () => {
+    const text = '{"json":{"a":1},  "meta":{}}';
+    const { id } = await trigger({ payload: text, options: { payloadType: "application/super+json" } });
+    expect((await runOf(id)).spec).toMatchObject({
+      payloadData: text,
+      payloadType: "application/super+json",
+    });
+    const response = await api.fetch(`/api/v3/runs/${id}`, {
+      headers: { "x-trigger-api-version": "2025-07-16" },
+    });
+    expect(await response.json()).toMatchObject({ id, status: "QUEUED", payload: { a: 1 } });
+  });
+
+  test("with a payload above 8 KiB has it in the bucket before the run is there", async () => {
+    const { id } = await trigger({ payload: { text: "x".repeat(10_000) } });
+    const { payloadRef } = (await runOf(id)).spec;
+    const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
+    expect(JSON.parse(new TextDecoder().decode(stored?.body))).toEqual({ text: "x".repeat(10_000) });
+  });
+
+  test("with one key makes one run, however many ask at once", async () => {
+    const options = { idempotencyKey: "k".repeat(64) };
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => trigger({ payload: { n }, options })),
+    );
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+    expect(answers.filter(({ isCached }) => !isCached)).toHaveLength(1);
+  });
+
+  test("whose options make no sense changes nothing", async () => {
+    const before = (await api.client.list(TaskRuns, namespace)).items.length;
+    for (const options of [
+      { ttl: "2030-01-01" },
+      {
+        tags: Array(11)
+          .fill(0)
+          .map(String)
+          .map((t, i) => t + i),
+      },
+      { delay: "soon" },
+    ]) {
+      const response = await api.fetch("/api/v1/tasks/echo/trigger", {
+        method: "POST",
+        body: JSON.stringify({ options }),
+      });
+      expect(response.status).toBeGreaterThanOrEqual(400);
+      expect(((await response.json()) as { error: string }).error).toContain(Object.keys(options)[0]);
+    }
+    expect((await api.client.list(TaskRuns, namespace)).items).toHaveLength(before);
+  });
+});
+
+describe("a batch in two phases", () => {
+  const count = 120;
+  const lines = Array.from(
+    { length: count },
+    (_, index) => `${JSON.stringify({ index, task: "echo", payload: { index } })}\n`,
+  );
+  const ndjson = { "content-type": "application/x-ndjson" };
+
+  test("survives the API's death between them and in mid-stream; what is sent again counts once", async () => {
+    const headers = { "x-trigger-request-idempotency-key": "batch-call-1" };
+    const { id } = await post<{ id: string }>("/api/v3/batches", { runCount: count }, headers);
+    await api.kill();
+    await api.listen();
+    expect(await post("/api/v3/batches", { runCount: count }, headers)).toMatchObject({ id });
+    const name = id.replace(/^batch_/, "");
+    const batch = await api.client.get(TaskBatches, namespace, name);
+    if (!batch) throw new Error("no batch");
+
+    // 70 items are there, the connection is cut before the others.
+    const half = new ReadableStream({
+      async start(stream) {
+        stream.enqueue(new TextEncoder().encode(lines.slice(0, 70).join("")));
+        for (
+          let tries = 0;
+          tries < 100 && (await stagedChunks(api.store, batch.metadata)).length === 0;
+          tries++
+        )
+          await pause(50);
+        await api.kill();
+      },
+    });
+    const path = `/api/v3/batches/${id}/items`;
+    await expect(
+      api.fetch(path, { method: "POST", body: half, duplex: "half", headers: ndjson }),
+    ).rejects.toThrow();
+    expect(await stagedChunks(api.store, batch.metadata)).toEqual([0]);
+    expect((await api.client.get(TaskBatches, namespace, name))?.status?.sealedAt).toBeUndefined();
+
+    await api.listen();
+    const send = async () =>
+      (
+        await api.fetch(path, { method: "POST", body: lines.join(""), headers: ndjson })
+      ).json() as Promise<object>;
+    expect(await send()).toMatchObject({ sealed: true, itemsAccepted: 70, itemsDeduplicated: 50 });
+    expect(await send()).toMatchObject({ sealed: true, itemsAccepted: 0, itemsDeduplicated: count });
+    expect((await api.client.get(TaskBatches, namespace, name))?.status?.sealedAt).toBeDefined();
+    const items: number[] = [];
+    for await (const { index } of readItems(api.store, batch)) items.push(index);
+    expect(items).toEqual(Array.from({ length: count }, (_, index) => index));
+  });
+
+  test("is refused when it is too big, and says what to do", async () => {
+    const response = await api.fetch("/api/v3/batches", {
+      method: "POST",
+      body: JSON.stringify({ runCount: 1001 }),
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({
+      error: expect.stringMatching(/runCount.*at most 1000 items: make several/),
+    });
+  });
+});
