@@ -4,10 +4,11 @@
  */
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
-import type { KubeClient } from "../kube/client.ts";
+import { type KubeClient, KubeError } from "../kube/client.ts";
 import { TaskRuns } from "../kube/resources.ts";
 import { parseDelay } from "../model/durations.ts";
 import { runId } from "../model/ids.ts";
+import { applyOperations, type MetadataOperation, metadataOperation } from "../model/metadataOperations.ts";
 import { isFinished } from "../model/phase.ts";
 import type { TaskRun } from "../model/resources.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
@@ -114,7 +115,63 @@ export function runsRouter(deps: RunDeps): Router {
     response.json({ metadata: run.status?.metadata ?? run.spec.metadata ?? {} });
   });
 
+  router.put("/api/v1/runs/:id/metadata", async (request, response) => {
+    const run = await find(deps, request, response, "write");
+    const { metadata: given, operations = [] } = bodyOf(metadataBody, request);
+    const before = given ?? run.status?.metadata ?? run.spec.metadata ?? {};
+    const metadata = changedMetadata(before as Record<string, unknown>, operations);
+    await replaceMetadata(deps, run, metadata);
+    response.json({ metadata });
+  });
+
   return router;
+}
+
+const metadataLimit = 256 * 1024;
+const metadataBody = z.object({
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  operations: z.array(metadataOperation).max(1000).optional(),
+  parentOperations: z.undefined({ error: "not supported by Fairlead yet: leave it out" }).optional(),
+  rootOperations: z.undefined({ error: "not supported by Fairlead yet: leave it out" }).optional(),
+});
+
+function changedMetadata(
+  before: Record<string, unknown>,
+  operations: MetadataOperation[],
+): Record<string, unknown> {
+  try {
+    const metadata = applyOperations(before, operations);
+    const size = Buffer.byteLength(JSON.stringify(metadata));
+    if (size <= metadataLimit) return metadata;
+    throw new Problem(413, `metadata: ${size} bytes, at most ${metadataLimit} are allowed`);
+  } catch (error) {
+    if (error instanceof RangeError) throw new Problem(400, `operations: ${error.message}`);
+    throw error;
+  }
+}
+
+/** As a whole, and only if nobody changed the run meanwhile: a client that sees 409 tries again. */
+async function replaceMetadata(
+  deps: RunDeps,
+  run: TaskRun,
+  metadata: Record<string, unknown>,
+): Promise<void> {
+  if (isFinished(run)) throw new Problem(422, "The run has ended: its metadata do not change any more");
+  const { namespace, name, uid, resourceVersion } = run.metadata;
+  const operation = run.spec.metadata === undefined ? "add" : "replace";
+  const patches = [
+    { op: "test", path: "/metadata/uid", value: uid },
+    { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
+    { op: operation, path: "/spec/metadata", value: metadata },
+  ];
+  try {
+    await deps.client.patch(TaskRuns, namespace, name, patches as unknown as TaskRun, { type: "json" });
+  } catch (error) {
+    if (error instanceof KubeError && (error.status === 422 || error.status === 409)) {
+      throw new Problem(409, "The run changed in this moment: try again");
+    }
+    throw error;
+  }
 }
 
 const replayBody = triggerOptions.extend({ payload: z.unknown().optional() });

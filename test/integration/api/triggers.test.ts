@@ -66,6 +66,19 @@ describe("a trigger", () => {
     expect(answers.filter(({ isCached }) => !isCached)).toHaveLength(1);
   });
 
+  test("has metadata that change by operations, none of them lost", async () => {
+    const { id } = await trigger({ options: { metadata: { n: 0 } } });
+    const path = `/api/v1/runs/${id}/metadata`;
+    const add = async (): Promise<void> => {
+      const operations = [{ type: "increment", key: "n", value: 1 }];
+      const response = await api.fetch(path, { method: "PUT", body: JSON.stringify({ operations }) });
+      if (response.status === 409) return add();
+      expect(response.status).toBe(200);
+    };
+    await Promise.all(Array.from({ length: 8 }, add));
+    expect(await (await api.fetch(path)).json()).toEqual({ metadata: { n: 8 } });
+  });
+
   test("whose options make no sense changes nothing", async () => {
     const before = (await api.client.list(TaskRuns, namespace)).items.length;
     for (const options of [
