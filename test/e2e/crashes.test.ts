@@ -28,7 +28,7 @@ interface Lane {
   env: Record<string, string>;
 }
 
-const laneCount = 3;
+const laneCount = 4;
 const lanes: Lane[] = [];
 
 beforeAll(async () => {
@@ -96,6 +96,7 @@ test("every run ends once", { timeout: 12 * 60_000 }, async () => {
     }
   };
   await Promise.all(lanes.map(work));
+  console.log(`${crashes} crashes, one after each write`);
   // Wherever retirement was cut off, history has the run: applied again, it has its result and does not run.
   const controllers = lanes.map(({ ns, env }) =>
     startController({ ...env, FAIRLEAD_LEASE_NAME: `crash-${ns.name}-history` }),

@@ -37,7 +37,7 @@ export interface BatchDeps {
   clock: () => number;
 }
 
-const create = z.object({
+export const batchCreateBody = z.object({
   runCount: z.int().min(1).max(batchItemLimit, `a batch has at most ${batchItemLimit} items: make several`),
   idempotencyKey: z.string().min(1).max(2048).optional(),
   /** Fairlead's own: how many runs of the batch may be unfinished at once. */
@@ -53,7 +53,7 @@ const item = triggerBody.extend({
     .max(batchItemLimit - 1),
   task: z.string().min(1).max(128),
 });
-const oneShot = create.partial().extend({
+export const batchOneShotBody = batchCreateBody.partial().extend({
   items: z
     .array(triggerBody.extend({ task: z.string().min(1).max(128) }))
     .min(1, "a batch needs an item")
@@ -69,7 +69,7 @@ export function batchesRouter(deps: BatchDeps): Router {
 
   router.post("/api/v3/batches", async (request, response) => {
     const caller = allow(response, "batchTrigger:tasks", "trigger:tasks");
-    const body = bodyOf(create, request);
+    const body = bodyOf(batchCreateBody, request);
     const { batch, isCached } = await createBatch(deps, caller, request, body.runCount, body);
     const id = `batch_${batch.metadata.name}`;
     await sign(response, caller, id);
@@ -92,7 +92,7 @@ export function batchesRouter(deps: BatchDeps): Router {
   for (const version of ["v1", "v2"]) {
     router.post(`/api/${version}/tasks/batch`, whole, async (request, response) => {
       const caller = allow(response, "batchTrigger:tasks", "trigger:tasks");
-      const { items, ...options } = bodyOf(oneShot, request);
+      const { items, ...options } = bodyOf(batchOneShotBody, request);
       const key = options.idempotencyKey ?? request.get("idempotency-key");
       const count = items.length;
       const { batch, isCached } = await createBatch(deps, caller, request, count, {
@@ -136,7 +136,7 @@ async function createBatch(
   { namespace }: Caller,
   request: Request,
   count: number,
-  { idempotencyKey, maxConcurrency, resumeParentOnCompletion }: Partial<z.infer<typeof create>>,
+  { idempotencyKey, maxConcurrency, resumeParentOnCompletion }: Partial<z.infer<typeof batchCreateBody>>,
 ): Promise<{ batch: TaskBatch; isCached: boolean }> {
   if (resumeParentOnCompletion) {
     throw new Problem(422, "resumeParentOnCompletion: waiting for a batch is not supported by Fairlead yet");

@@ -67,7 +67,7 @@ export function runsRouter(deps: RunDeps): Router {
 
   router.post("/api/v1/runs/:id/reschedule", async (request, response) => {
     const run = await find(deps, request, response, "write");
-    const { delay } = bodyOf(z.object({ delay: z.string() }), request);
+    const { delay } = bodyOf(rescheduleBody, request);
     const until = parseDelay(delay, deps.clock());
     if (until === undefined || until <= deps.clock()) {
       throw new Problem(400, `delay: "${delay}" is neither a duration such as 1h nor a date in the future`);
@@ -102,7 +102,7 @@ export function runsRouter(deps: RunDeps): Router {
 
   router.post("/api/v1/runs/:id/tags", async (request, response) => {
     const run = await find(deps, request, response, "write");
-    const { tags } = bodyOf(z.object({ tags: tagList }), request);
+    const { tags } = bodyOf(tagsBody, request);
     const all = [...new Set([...(run.spec.tags ?? []), ...tags])];
     if (all.length > 10)
       throw new Problem(422, `tags: the run would have ${all.length}, at most 10 are allowed`);
@@ -128,7 +128,7 @@ export function runsRouter(deps: RunDeps): Router {
 }
 
 const metadataLimit = 256 * 1024;
-const metadataBody = z.object({
+export const metadataBody = z.object({
   metadata: z.record(z.string(), z.unknown()).optional(),
   operations: z.array(metadataOperation).max(1000).optional(),
   parentOperations: z.undefined({ error: "not supported by Fairlead yet: leave it out" }).optional(),
@@ -174,7 +174,9 @@ async function replaceMetadata(
   }
 }
 
-const replayBody = triggerOptions.extend({ payload: z.unknown().optional() });
+export const rescheduleBody = z.object({ delay: z.string() });
+export const tagsBody = z.object({ tags: tagList });
+export const replayBody = triggerOptions.extend({ payload: z.unknown().optional() });
 
 /** The run of the path in the caller's namespace. */
 async function find(

@@ -21,14 +21,14 @@ export interface ScheduleDeps {
   clock: () => number;
 }
 
-const fields = z.object({
+export const scheduleBody = z.object({
   task: z.string().min(1).max(128),
   cron: z.string().min(1).max(128),
   timezone: z.string().min(1).max(64).optional(),
   externalId: z.string().min(1).max(128).optional(),
   window: z.undefined({ error: "not supported by Fairlead: leave it out" }).optional(),
 });
-const create = fields.extend({ deduplicationKey: z.string().min(1).max(128) });
+export const scheduleCreateBody = scheduleBody.extend({ deduplicationKey: z.string().min(1).max(128) });
 const listLimit = 10_000;
 
 /** Asked for without a key. */
@@ -66,7 +66,7 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
 
   router.post("/api/v1/schedules", secretOnly, async (request, response) => {
     const { namespace } = callerIn(response);
-    const { deduplicationKey, ...spec } = bodyOf(create, request);
+    const { deduplicationKey, ...spec } = bodyOf(scheduleCreateBody, request);
     checkTimes(spec);
     const name = requestName(namespace, "schedule", deduplicationKey);
     const body = {
@@ -89,7 +89,7 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
 
   router.put("/api/v1/schedules/:id", secretOnly, async (request, response) => {
     const { namespace, name } = own(await find(deps, request, response)).metadata;
-    const spec = bodyOf(fields, request);
+    const spec = bodyOf(scheduleBody, request);
     checkTimes(spec);
     response.json(scheduleObject(await change(deps, namespace, name, spec)));
   });
@@ -148,7 +148,7 @@ async function change(
   { client }: ScheduleDeps,
   namespace: string,
   name: string,
-  { task, cron, timezone, externalId }: z.infer<typeof fields>,
+  { task, cron, timezone, externalId }: z.infer<typeof scheduleBody>,
 ): Promise<TaskSchedule> {
   const spec = { task, cron, timezone: timezone ?? null, externalId: externalId ?? null };
   try {

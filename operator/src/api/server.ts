@@ -13,6 +13,7 @@ import { batchesRouter } from "./batches.ts";
 import { type EngineDeps, engineRouter } from "./engine.ts";
 import type { ApiKeys } from "./keys.ts";
 import { liveRouter } from "./live.ts";
+import { openApiRouter } from "./openapi.ts";
 import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
 import { Problem } from "./problem.ts";
 import { queuesRouter } from "./queues.ts";
@@ -40,7 +41,7 @@ export function apiRouter(deps: ApiDeps): Router {
     next();
   });
   router.use("/engine/v1", engineRouter(deps));
-  router.use(objectsRouter(deps), timezonesRouter());
+  router.use(objectsRouter(deps), timezonesRouter(), openApiRouter());
   router.use(["/api", "/realtime"], authenticate(deps.keys), express.json({ limit: bodyLimit }));
   router.use(
     triggerRouter(deps),

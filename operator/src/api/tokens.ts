@@ -18,7 +18,7 @@ export interface TokenDeps {
   clock: () => number;
 }
 
-const tokenBody = z.object({
+export const tokenBody = z.object({
   scopes: z.array(z.string().max(256)).max(100).default([]),
   expirationTime: z.union([z.string(), z.number()]).optional(),
 });

@@ -1,6 +1,7 @@
 /** Whatever comes in: an answer below 500, a sentence with every refusal, and no run that is half made. */
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { operations } from "../../../operator/src/api/openapi.ts";
 import { TaskRuns } from "../../../operator/src/kube/resources.ts";
 import { ApiProcess, namespace } from "./apiProcess.ts";
 
@@ -79,35 +80,11 @@ const body = fc.oneof(
   fc.record({ items: fc.array(value, { maxLength: 4 }) }),
 );
 
+/** All that the OpenAPI document tells, and what it does not. */
 const routes = [
-  "POST /api/v1/tasks/:/trigger",
-  "POST /api/v1/tasks/batch",
-  "POST /api/v2/tasks/batch",
-  "POST /api/v3/batches",
-  "POST /api/v3/batches/:/items",
-  "GET /api/v2/batches/:",
-  "GET /api/v1/batches/:/results",
-  "GET /api/v3/runs/:",
-  "GET /api/v1/runs/:/result",
-  "GET /api/v1/runs",
-  "POST /api/v2/runs/:/cancel",
-  "POST /api/v1/runs/:/reschedule",
-  "POST /api/v1/runs/:/replay",
-  "POST /api/v1/runs/:/tags",
-  "GET /api/v1/queues",
-  "GET /api/v1/queues/:",
-  "POST /api/v1/queues/:/pause",
-  "POST /api/v1/queues/:/concurrency/override",
-  "GET /api/v1/schedules",
-  "POST /api/v1/schedules",
-  "PUT /api/v1/schedules/:",
-  "POST /api/v1/schedules/:/activate",
-  "PUT /api/v2/packets/:",
-  "GET /api/v1/packets/:",
-  "POST /api/v1/auth/public-tokens",
-  "POST /api/v1/idempotencyKeys/:/reset",
-  "GET /realtime/fairlead/v1/runs/:",
+  ...operations.map(({ method, path }) => `${method.toUpperCase()} ${path.replace(/\{\w+\}/, ":")}`),
   "PUT /objects/:",
+  "GET /nothing/:",
 ];
 const query = fc.dictionary(
   fc.constantFrom(
