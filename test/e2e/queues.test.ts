@@ -119,8 +119,8 @@ test("the same while Redis is flushed and killed, and the leader is killed and p
 
 test("a limit of the namespace holds across its queues", async () => {
   await run("kubectl", ["annotate", "namespace", ns.name, `${concurrencyLimitAnnotation}=5`]);
-  await ns.apply(...round("bounded", 24, 4, 2_000, { queue: { name: "three" } }));
-  await allCompleted("bounded", 24);
+  await ns.apply(...round("bounded", 60, 4, 1_500, { queue: { name: "three" } }));
+  await allCompleted("bounded", 60);
   const spans = await spansOf(ns, "round=bounded");
   expect(mostAtOnce(spans)).toBeLessThanOrEqual(5);
   expect(mostAtOnce(spans)).toBeGreaterThan(3);
