@@ -11,7 +11,7 @@
  * behind; the client sends all of it again, and what is there already counts as a duplicate.
  */
 import { createInterface } from "node:readline";
-import express, { type Request, type Response, Router } from "express";
+import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/client.ts";
@@ -60,7 +60,6 @@ export const batchOneShotBody = batchCreateBody.partial().extend({
     .max(batchItemLimit, `a batch has at most ${batchItemLimit} items: make several`),
 });
 
-const bodyLimit = 16 * 1024 * 1024;
 /** One line of a stream: a payload and what is around it. */
 const lineLimit = batchPayloadLimit + 256 * 1024;
 
@@ -88,9 +87,8 @@ export function batchesRouter(deps: BatchDeps): Router {
     response.json({ id: `batch_${batch.metadata.name}`, ...(await receiver.end()) });
   });
 
-  const whole = express.json({ limit: bodyLimit });
   for (const version of ["v1", "v2"]) {
-    router.post(`/api/${version}/tasks/batch`, whole, async (request, response) => {
+    router.post(`/api/${version}/tasks/batch`, async (request, response) => {
       const caller = allow(response, "batchTrigger:tasks", "trigger:tasks");
       const { items, ...options } = bodyOf(batchOneShotBody, request);
       const key = options.idempotencyKey ?? request.get("idempotency-key");

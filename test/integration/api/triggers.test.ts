@@ -102,6 +102,17 @@ describe("a trigger", () => {
   });
 });
 
+test("a public token whose lifetime makes no sense is refused by name", async () => {
+  const ask = async (expirationTime: unknown): Promise<Response> =>
+    api.fetch("/api/v1/auth/public-tokens", { method: "POST", body: JSON.stringify({ expirationTime }) });
+  for (const lifetime of ["soon", "", -1, 0.5]) {
+    const response = await ask(lifetime);
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { error: string }).error).toContain("expirationTime");
+  }
+  for (const lifetime of ["15m", "1h", 60]) expect((await ask(lifetime)).status).toBe(200);
+});
+
 describe("a batch in two phases", () => {
   const count = 120;
   const lines = Array.from(
