@@ -22,7 +22,12 @@ export const tokenBody = z.object({
   scopes: z.array(z.string().max(256)).max(100).default([]),
   expirationTime: z
     .union([
-      z.string().regex(/^\d{1,6} ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|y|yrs?|years?)$/, "a duration such as 15m is needed"),
+      z
+        .string()
+        .regex(
+          /^\d{1,6} ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|y|yrs?|years?)$/,
+          "a duration such as 15m is needed",
+        ),
       z.int().min(1).max(31_536_000),
     ])
     .optional(),
