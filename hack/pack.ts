@@ -1,0 +1,183 @@
+/**
+ * `npm run pack`: `@fairlead/sdk` as a package for projects outside of this repository.
+ *
+ *   .fairlead/pack/fairlead-sdk-<version>.tgz   what `npm install ./fairlead-sdk-….tgz` takes
+ *   .fairlead/pack/stage/                       the same, as a folder; made anew each time
+ *
+ * It has ES modules, CommonJS and the types of both, for Node 20 and later, Bun and Deno, and no dependencies: superjson
+ * is in it as a file of its own, loaded by the first value that needs it. Fails when a bundle would need a package, or
+ * when importing it would load superjson. Inside the repository `@fairlead/sdk` stays its sources.
+ */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { join, relative } from "node:path";
+import { build as esbuild, type Metafile } from "esbuild";
+import { run } from "./lib/exec.ts";
+import { withLock } from "./lib/lock.ts";
+import { repoRoot } from "./lib/paths.ts";
+import { step } from "./lib/progress.ts";
+
+const sdk = join(repoRoot, "sdk");
+const out = join(repoRoot, ".fairlead", "pack");
+const stage = join(out, "stage");
+
+export interface Packed {
+  /** Full path of the tarball. */
+  tarball: string;
+  bytes: number;
+}
+
+type Format = "esm" | "cjs";
+const extensions = { esm: ".js", cjs: ".cjs" } as const;
+
+export async function packSdk(): Promise<Packed> {
+  return withLock("pack", async () => {
+    rmSync(stage, { recursive: true, force: true });
+    mkdirSync(stage, { recursive: true });
+    const manifest = packageJson();
+    const bundles = [await bundle("esm"), await bundle("cjs")];
+    await types();
+    writeFileSync(join(stage, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    writeFileSync(join(stage, "THIRD-PARTY-LICENSES.txt"), licensesOf(bundles));
+    cpSync(join(repoRoot, "docs", "sdk.md"), join(stage, "README.md"));
+    const license = join(repoRoot, "LICENSE");
+    if (existsSync(license)) cpSync(license, join(stage, "LICENSE"));
+    return archive(`fairlead-sdk-${manifest.version}.tgz`);
+  });
+}
+
+function packageJson() {
+  const { name, version } = JSON.parse(readFileSync(join(sdk, "package.json"), "utf8")) as {
+    name: string;
+    version: string;
+  };
+  const { license } = JSON.parse(readFileSync(join(repoRoot, "package.json"), "utf8")) as { license: string };
+  return {
+    name,
+    version,
+    description: "Defines and triggers background tasks that run on Kubernetes with Fairlead",
+    license,
+    type: "module",
+    sideEffects: false,
+    engines: { node: ">=20" },
+    exports: {
+      ".": {
+        import: { types: "./dist/types/index.d.ts", default: "./dist/esm/index.js" },
+        require: { types: "./dist/types/index.d.cts", default: "./dist/cjs/index.cjs" },
+      },
+      "./package.json": "./package.json",
+    },
+    files: ["dist", "THIRD-PARTY-LICENSES.txt"],
+  };
+}
+
+async function bundle(format: Format): Promise<Metafile> {
+  const extension = extensions[format];
+  const { metafile } = await esbuild({
+    absWorkingDir: repoRoot,
+    entryPoints: {
+      index: join(sdk, "src", "index.ts"),
+      superjson: createRequire(join(sdk, "package.json")).resolve("superjson"),
+    },
+    outdir: join(stage, "dist", format),
+    outExtension: { ".js": extension },
+    bundle: true,
+    format,
+    platform: "node",
+    target: "node20",
+    // ES modules: the client apart from `task()`, so that a bundle of tasks evaluates it when it triggers something.
+    splitting: format === "esm",
+    chunkNames: "[name]-[hash]",
+    // CommonJS: import() as require(), which also works where there are no ES modules (Jest).
+    supported: { "dynamic-import": format === "esm" },
+    plugins: [
+      {
+        name: "superjson-apart",
+        setup: ({ onResolve }) => {
+          onResolve({ filter: /^superjson$/ }, ({ kind }) => {
+            if (kind !== "dynamic-import") throw new Error("superjson must only be loaded by import()");
+            return { path: `./superjson${extension}`, external: true };
+          });
+        },
+      },
+    ],
+    logLevel: "error",
+    legalComments: "none",
+    metafile: true,
+  });
+  const foreign = Object.values(metafile.outputs)
+    .flatMap((output) => output.imports)
+    .filter(({ external, path }) => external && !path.startsWith("node:") && !path.startsWith("./"));
+  if (foreign.length > 0) {
+    throw new Error(
+      `the SDK imports ${foreign.map(({ path }) => path).join(", ")}: it may have no dependencies`,
+    );
+  }
+  return metafile;
+}
+
+/** Declarations, twice: what TypeScript takes for types of ES modules, and of CommonJS, is told by their names. */
+async function types(): Promise<void> {
+  const folder = join(stage, "dist", "types");
+  const config = join(out, "tsconfig.json");
+  const options = { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: join(sdk, "src") };
+  writeFileSync(
+    config,
+    JSON.stringify({
+      extends: "../../tsconfig.json",
+      compilerOptions: { ...options, outDir: folder },
+      include: [],
+      files: [join(sdk, "src", "index.ts")],
+    }),
+  );
+  await run(join(repoRoot, "node_modules", ".bin", "tsc"), ["--project", config], { cwd: repoRoot });
+  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const file = join(folder, name);
+    if (!name.endsWith(".d.ts")) continue;
+    const text = readFileSync(file, "utf8");
+    const importing = (extension: string): string =>
+      text.replace(/(\bfrom |\bimport\()"(\.{1,2}\/[^"]+)\.ts"/g, `$1"$2${extension}"`);
+    writeFileSync(file, importing(extensions.esm));
+    writeFileSync(file.replace(/\.d\.ts$/, ".d.cts"), importing(extensions.cjs));
+  }
+}
+
+/** The licenses of the packages that are in the bundles. */
+function licensesOf(bundles: readonly Metafile[]): string {
+  const paths = bundles.flatMap(({ inputs }) => Object.keys(inputs));
+  const packages = paths.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
+  const texts = [...new Set(packages)].sort().map((folder) => {
+    const read = (name: string): string => readFileSync(join(repoRoot, folder, name), "utf8");
+    const { name, version } = JSON.parse(read("package.json")) as { name: string; version: string };
+    return `${name} ${version}\n\n${read("LICENSE").trim()}\n`;
+  });
+  return texts.join(`\n${"-".repeat(80)}\n\n`);
+}
+
+async function archive(name: string): Promise<Packed> {
+  // npm writes it beside the stage and it is moved from there: whoever installs it meanwhile reads a whole one.
+  const unfinished = join(out, "unfinished");
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished);
+  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", unfinished], { cwd: stage });
+  const tarball = join(out, name);
+  renameSync(join(unfinished, name), tarball);
+  rmSync(unfinished, { recursive: true });
+  return { tarball, bytes: statSync(tarball).size };
+}
+
+if (import.meta.main) {
+  const { tarball, bytes } = await step("pack @fairlead/sdk", packSdk);
+  console.log(`${relative(process.cwd(), tarball)}  ${(bytes / 1024).toFixed(0)} KiB`);
+  console.log(`In your project: npm install ${tarball}`);
+}
