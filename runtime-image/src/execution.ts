@@ -94,8 +94,8 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
   await ended();
   let stored: StoredOutput | undefined;
   try {
-    const bytes = serializeOutput(output);
-    if (bytes) stored = await storeOutput(api, bytes, deps.fits);
+    const serialized = await serializeOutput(output);
+    if (serialized) stored = await storeOutput(api, serialized, deps.fits);
   } catch (error) {
     return failed(failureOf(error));
   }

@@ -1,10 +1,18 @@
 /**
- * What `run` returned, as JSON. Strings are JSON too: one media type, whatever a task returns, so that the run's
- * status can show a copy and a client needs no second way to read. Undefined is no output at all.
+ * What `run` returned, as JSON; strings are JSON, too. What JSON does not have (Date, Map, BigInt, undefined in an object,
+ * a value that refers back to itself …) goes as superjson, which is loaded for that only. Undefined is no output at all.
  */
+import { isPlainJson } from "../../sdk/src/plainJson.ts";
 import { Failure } from "./failure.ts";
 
-export const outputType = "application/json";
+const jsonType = "application/json";
+const superJsonType = "application/super+json";
+
+export interface SerializedOutput {
+  bytes: Buffer;
+  type: string;
+}
+
 /** As in operator/src/model/report.ts; failure and output tests compare them. */
 export const outputLimit = 100 * 1024 * 1024;
 export const outputCopyLimit = 8 * 1024;
@@ -13,13 +21,16 @@ const pathShown = 200;
 /** Getters may go on for ever. */
 const deepest = 100_000;
 
-export function serializeOutput(value: unknown): Buffer | undefined {
+export async function serializeOutput(value: unknown): Promise<SerializedOutput | undefined> {
   if (value === undefined) return undefined;
   if (typeof value === "function" || typeof value === "symbol")
     throw notSerializable(`output is a ${typeof value}`);
   let text: string | undefined;
+  let type = jsonType;
   try {
-    text = JSON.stringify(value);
+    const whole = isPlainJson(value) ? undefined : (await import("superjson")).serialize(value);
+    if (whole?.meta) type = superJsonType;
+    text = JSON.stringify(whole?.meta ? whole : value);
   } catch (error) {
     if (error instanceof RangeError && error.message.includes("string length"))
       throw tooLarge("more than 512 MB");
@@ -29,7 +40,7 @@ export function serializeOutput(value: unknown): Buffer | undefined {
   if (text === undefined) return undefined;
   const bytes = Buffer.byteLength(text);
   if (bytes > outputLimit) throw tooLarge(`${bytes} bytes`);
-  return Buffer.from(text);
+  return { bytes: Buffer.from(text), type };
 }
 
 const notSerializable = (problem: string): Failure =>
@@ -45,6 +56,8 @@ interface Frame {
   value: object;
   path: string;
   children: Iterator<[path: string, value: unknown]>;
+  /** Below a toJSON(), whose answer superjson does not look at. */
+  hidden: boolean;
 }
 
 /** Walks the value as JSON.stringify does and says where it stopped; on a stack of its own, depth may be the problem. */
@@ -76,12 +89,17 @@ function findProblem(root: unknown): string | undefined {
     } catch (error) {
       return `${short(path)}.toJSON() throws ${error}`;
     }
-    if (typeof value === "bigint") return `${short(path)} is a BigInt (make it a string or a number)`;
+    const hidden = frames.at(-1)?.hidden || value !== given;
+    if (typeof value === "bigint" && hidden)
+      return `${short(path)} is a BigInt (make it a string or a number)`;
     if (typeof value !== "object" || value === null) continue;
     const above = open.get(value);
-    if (above !== undefined) return `${short(path)} refers back to ${short(above)}`;
+    if (above !== undefined) {
+      if (hidden) return `${short(path)} refers back to ${short(above)}`;
+      continue;
+    }
     open.set(value, path);
-    frames.push({ value, path, children: children(value, path) });
+    frames.push({ value, path, children: children(value, path), hidden });
     if (frames.length > deepest) return `${short(path)} is nested too deeply`;
   }
   return undefined;

@@ -3,7 +3,7 @@ import type { Report } from "../../operator/src/model/report.ts";
 import type { EngineApi } from "./engineApi.ts";
 import { Failure } from "./failure.ts";
 import { expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
-import { outputCopyLimit, outputType, tooLarge } from "./output.ts";
+import { outputCopyLimit, type SerializedOutput, tooLarge } from "./output.ts";
 import { warn } from "./stdio.ts";
 
 export type StoredOutput = NonNullable<Report["output"]>;
@@ -18,7 +18,7 @@ const slowestBytesPerMs = 1000;
 /** `fits`: does the output fit into the termination message, should the bucket or the API be out of reach? */
 export async function storeOutput(
   api: EngineApi,
-  bytes: Buffer,
+  { bytes, type }: SerializedOutput,
   fits: (output: StoredOutput) => boolean,
 ): Promise<StoredOutput> {
   const size = bytes.byteLength;
@@ -26,15 +26,15 @@ export async function storeOutput(
   const sha256 = new Promise<string>((resolve) =>
     setImmediate(() => resolve(process.getBuiltinModule("node:crypto").hash("sha256", bytes, "hex"))),
   );
-  const output: StoredOutput = { type: outputType, size };
+  const output: StoredOutput = { type, size };
   if (size <= outputCopyLimit) output.data = bytes.toString("utf8");
   const small = output.data !== undefined && fits({ ...output, sha256: "0".repeat(64) });
   const transferMs = size / slowestBytesPerMs;
   try {
     const budget = { budgetMs: (small ? smallBudgetMs : budgetMs) + transferMs, tryMs: tryMs + transferMs };
     output.key = await retrying(budget, async (timeoutMs) => {
-      const { url, key } = await api.outputUrl(size, outputType, Math.min(urlMs, timeoutMs));
-      const headers = { "content-type": outputType };
+      const { url, key } = await api.outputUrl(size, type, Math.min(urlMs, timeoutMs));
+      const headers = { "content-type": type };
       const put = { method: "PUT", headers, body: bytes, timeoutMs, maxBytes: 64 * 1024 } as const;
       expectSuccess("PUT output", await httpRequest(url, put));
       return key;

@@ -36,7 +36,7 @@ export {
   type RunHandle,
   tasks,
 } from "./client/trigger.ts";
-export type { Duration, TriggerOptions } from "./client/triggerOptions.ts";
+export type { DebounceOptions, Duration, TriggerOptions } from "./client/triggerOptions.ts";
 export type { StopReason, TaskContext } from "./context.ts";
 export { AbortTaskRunError } from "./errors.ts";
 export { type LogProperties, logger } from "./logger.ts";

@@ -1,6 +1,8 @@
 /** Payload and output of a run: the value while it is small, above 512 KB the URL where it is. */
 import type { Request } from "express";
-import type { OutputRef, TaskRun } from "../model/resources.ts";
+import { outputLimit } from "../model/report.ts";
+import type { TaskRun } from "../model/resources.ts";
+import { isSuperJson, parseSuperJson } from "../model/superJson.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { Links } from "./packets.ts";
 import type { RunData } from "./wire/runObject.ts";
@@ -20,50 +22,70 @@ export async function dataOf(deps: DataDeps, request: Request, run: TaskRun): Pr
 async function payloadOf(deps: DataDeps, request: Request, { spec }: TaskRun): Promise<RunData> {
   const { payload, payloadData, payloadType, payloadRef } = spec;
   if (payload !== undefined) return { payload };
-  if (payloadData !== undefined) return { payload: parse(payloadData, payloadType) };
-  if (!payloadRef) return {};
-  if ((payloadRef.size ?? 0) > inlineLimit) {
+  let read: Value | undefined;
+  if (payloadData !== undefined) read = parse(payloadData, payloadType);
+  else if (!payloadRef) return {};
+  else if ((payloadRef.size ?? 0) > inlineLimit) {
     return { payloadPresignedUrl: await deps.links.url(request, "GET", payloadRef.key) };
-  }
-  return { payload: await read(deps, payloadRef.key, payloadType) };
+  } else read = parseText(await readText(deps, payloadRef.key, payloadType));
+  return { payload: read?.value, payloadMeta: read?.meta };
 }
 
 async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): Promise<RunData> {
   const { output, outputRef } = status ?? {};
-  if (output === undefined && outputRef && outputRef.size > inlineLimit) {
+  // The copy in the status has lost its types.
+  if (!outputRef || (output !== undefined && !isSuperJson(outputRef.type))) return { output };
+  if (outputRef.size > inlineLimit) {
     return { outputPresignedUrl: await deps.links.url(request, "GET", outputRef.key) };
   }
-  return { output: await outputValue(deps, output, outputRef) };
+  const read = parseText(await readText(deps, outputRef.key, outputRef.type));
+  return { output: read?.value ?? output, outputMeta: read?.meta };
 }
 
-/** The copy in the status, else what is in the bucket. */
-export async function outputValue(
+/** An output as the text that it was stored as; undefined: none. */
+export async function outputText(
   deps: Pick<DataDeps, "store">,
-  copy: unknown,
-  ref: OutputRef | undefined,
-): Promise<unknown> {
-  if (copy !== undefined || !ref) return copy;
-  return read(deps, ref.key, ref.type);
+  { output, outputRef }: NonNullable<TaskRun["status"]>,
+): Promise<Text | undefined> {
+  if (outputRef && (output === undefined || isSuperJson(outputRef.type))) {
+    const read = await readText(deps, outputRef.key, outputRef.type);
+    if (read) return read;
+  }
+  return output === undefined ? undefined : { text: JSON.stringify(output), type: "application/json" };
 }
 
-async function read(
+interface Text {
+  text: string;
+  type: string;
+}
+
+/** `meta` restores types that JSON does not have, with superjson. */
+interface Value {
+  value: unknown;
+  meta?: unknown;
+}
+
+async function readText(
   { store }: Pick<DataDeps, "store">,
   key: string,
   type: string | undefined,
-): Promise<unknown> {
-  const object = await store.get(key, { maxBytes: 100 * 1024 * 1024 });
-  return object && parse(new TextDecoder().decode(object.body), type ?? object.type);
+): Promise<Text | undefined> {
+  const object = await store.get(key, { maxBytes: outputLimit });
+  if (!object) return undefined;
+  return { text: new TextDecoder().decode(object.body), type: type ?? object.type ?? "application/json" };
 }
 
-/** As JSON, whatever it was made with: types that JSON does not have are told as JSON tells them. */
-function parse(text: string, type = "application/json"): unknown {
-  if (!type.includes("json")) return text;
+const parseText = (read: Text | undefined): Value | undefined => read && parse(read.text, read.type);
+
+function parse(text: string, type = "application/json"): Value {
+  if (!type.includes("json")) return { value: text };
+  if (isSuperJson(type)) {
+    const read = parseSuperJson(text);
+    if (read) return { value: read.json, meta: read.meta };
+  }
   try {
-    const value = JSON.parse(text) as unknown;
-    const isSuper =
-      type.includes("super+json") && typeof value === "object" && value !== null && "json" in value;
-    return isSuper ? value.json : value;
+    return { value: JSON.parse(text) as unknown };
   } catch {
-    return text;
+    return { value: text };
   }
 }

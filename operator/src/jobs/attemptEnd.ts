@@ -8,6 +8,7 @@
 import type { AttemptEnd } from "../model/event.ts";
 import { type Mark, outputCopyLimit, parseMark, parseReport, type Report } from "../model/report.ts";
 import type { OutputRef, RunError } from "../model/resources.ts";
+import { isSuperJson, parseSuperJson } from "../model/superJson.ts";
 import { outOfMemory } from "../model/transition.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
@@ -71,7 +72,9 @@ const reasonOfCode = (code: string | undefined): string =>
 
 /** The copy of an output that fits into status, when it is JSON and small. */
 export function copyOf(data: string, type: string): unknown {
-  if (data.length > outputCopyLimit || !type.startsWith("application/json")) return undefined;
+  if (data.length > outputCopyLimit) return undefined;
+  if (isSuperJson(type)) return parseSuperJson(data)?.json;
+  if (!type.startsWith("application/json")) return undefined;
   try {
     return JSON.parse(data);
   } catch {

@@ -1,7 +1,8 @@
 /**
- * A payload on its way: plain JSON as JSON, a string as text, and what JSON does not have (Date, Map, Set, BigInt,
+ * Payloads and outputs on their way: plain JSON as JSON, a string as text, and what JSON does not have (Date, Map, Set, BigInt,
  * undefined …) as superjson, which is loaded for that only. From 128 KiB on it goes to object storage first.
  */
+import { isPlainJson } from "../plainJson.ts";
 import { ApiError, type RequestOptions, request } from "./request.ts";
 
 export interface Packet {
@@ -29,20 +30,20 @@ export async function packetOf(payload: unknown, options: RequestOptions = {}): 
 
 async function serialize(payload: unknown): Promise<{ text: string; type: string }> {
   if (typeof payload === "string") return { text: payload, type: "text/plain" };
-  if (isJson(payload)) return { text: JSON.stringify(payload), type: "application/json" };
+  if (isPlainJson(payload)) return { text: JSON.stringify(payload), type: "application/json" };
   const superjson = await import("superjson");
   return { text: superjson.stringify(payload), type: "application/super+json" };
 }
 
-/** Whether JSON tells the value as it is. */
-export function isJson(value: unknown, depth = 0): boolean {
-  if (value === null || typeof value === "string" || typeof value === "boolean") return true;
-  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
-  if (typeof value !== "object" || depth > 200) return false;
-  if (Array.isArray(value)) return value.every((item) => isJson(item, depth + 1));
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return false;
-  return Object.values(value).every((item) => isJson(item, depth + 1));
+/** A value with the types that JSON does not have. What superjson does not know stays as JSON tells it. */
+export async function restored(json: unknown, meta: unknown): Promise<unknown> {
+  if (meta === undefined) return json;
+  const superjson = await import("superjson");
+  try {
+    return superjson.deserialize({ json, meta } as Parameters<typeof superjson.deserialize>[0]);
+  } catch {
+    return json;
+  }
 }
 
 async function upload(text: string, type: string, { signal }: RequestOptions): Promise<string> {

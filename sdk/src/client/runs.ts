@@ -1,4 +1,5 @@
 /** Runs, as the API tells them. */
+import { restored } from "./packet.ts";
 import { pause } from "./pause.ts";
 import { ApiError, type RequestOptions, request } from "./request.ts";
 import { settingsInForce } from "./settings.ts";
@@ -99,12 +100,12 @@ export const runs = {
     id: string,
     options: RequestOptions = {},
   ): Promise<Run<TPayload, TOutput>> {
-    const { body } = await request<Run>({
+    const { body } = await request<WireRun>({
       ...options,
       method: "GET",
       path: `/api/v3/runs/${encodeURIComponent(id)}`,
     });
-    return (await fetchOutput(dated(body), options.signal)) as Run<TPayload, TOutput>;
+    return (await complete(body, options.signal)) as Run<TPayload, TOutput>;
   },
 
   /** The run once it has ended, however it did. Asks every second, or as often as is said. */
@@ -127,7 +128,7 @@ export const runs = {
     // A stream that breaks off is opened again; the first thing that it tells is the run as it is.
     for (let told: string | undefined; ; ) {
       for await (const text of streamOf(id, signal)) {
-        const run = dated(JSON.parse(text) as Run) as Run<TPayload, TOutput>;
+        const run = (await complete(JSON.parse(text) as WireRun, signal)) as Run<TPayload, TOutput>;
         if (text !== told) yield run;
         told = text;
         if (run.isCompleted) return;
@@ -175,7 +176,8 @@ export const runs = {
   async reschedule(id: string, body: { delay: string | Date }, options: RequestOptions = {}): Promise<Run> {
     const delay = body.delay instanceof Date ? body.delay.toISOString() : body.delay;
     const path = `/api/v1/runs/${encodeURIComponent(id)}/reschedule`;
-    return dated((await request<Run>({ ...options, method: "POST", path, body: { delay } })).body);
+    const answer = await request<WireRun>({ ...options, method: "POST", path, body: { delay } });
+    return complete(answer.body, options.signal);
   },
 };
 
@@ -204,15 +206,29 @@ function dated<T extends RunSummary>(run: T): T {
   return run;
 }
 
-/** An output of more than 512 KB comes by its URL. */
-async function fetchOutput(run: Run, signal: AbortSignal | undefined): Promise<Run> {
-  if (run.outputPresignedUrl === undefined || run.output !== undefined) return run;
-  const response = await fetch(run.outputPresignedUrl, { signal });
+/** A run as it comes: with what superjson needs to restore payload and output. */
+type WireRun = Run & { payloadMeta?: unknown; outputMeta?: unknown };
+
+/** With dates and with the types that payload and output had; an output of more than 512 KB comes by its URL. */
+async function complete({ payloadMeta, outputMeta, ...run }: WireRun, signal?: AbortSignal): Promise<Run> {
+  dated(run);
+  run.payload = await restored(run.payload, payloadMeta);
+  run.output =
+    run.outputPresignedUrl !== undefined && run.output === undefined
+      ? await fetchOutput(run.outputPresignedUrl, signal)
+      : await restored(run.output, outputMeta);
+  return run;
+}
+
+async function fetchOutput(url: string, signal?: AbortSignal): Promise<unknown> {
+  const response = await fetch(url, { signal });
   if (!response.ok)
     throw new ApiError(response.status, `The output could not be fetched: status ${response.status}`);
+  const type = response.headers.get("content-type") ?? "";
   const text = await response.text();
-  const isJson = response.headers.get("content-type")?.includes("json") ?? false;
-  return { ...run, output: isJson ? JSON.parse(text) : text };
+  if (!type.includes("json")) return text;
+  const value = JSON.parse(text);
+  return type.includes("super+json") ? restored(value.json, value.meta) : value;
 }
 
 /** The `data:` lines of a server-sent stream. */

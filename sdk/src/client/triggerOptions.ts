@@ -31,6 +31,20 @@ export interface TriggerOptions {
   machine?: string;
   /** The task's version to run. */
   version?: string;
+  /** Makes one run of many triggers; not in a batch. */
+  debounce?: DebounceOptions;
+}
+
+/** How triggers become one run. */
+export interface DebounceOptions {
+  /** Of a task's triggers with this key, those that come while the first one's run is delayed only move its start. */
+  key: string;
+  /** How long after the last trigger the run starts; a second at least. No date. */
+  delay: Duration;
+  /** Whose payload and options count: the first trigger's (`leading`, the default) or the last one's. */
+  mode?: "leading" | "trailing";
+  /** How long after the first trigger the run starts at the latest; longer than `delay`. */
+  maxDelay?: Duration;
 }
 
 export function wireOptions(options: TriggerOptions): Record<string, unknown> {

@@ -7,11 +7,16 @@ import { flagsOf, spoken, statusOf } from "./status.ts";
 /** The key as its user wrote it; the spec holds what the client made of it. */
 export const originalKeyAnnotation = "fairlead.dev/idempotency-key";
 
-/** Payload and output, as far as they are asked for: the value, or where to fetch it. */
+/**
+ * Payload and output: the value as JSON, or where to fetch it. The `…Meta` are Fairlead's own: with them superjson restores
+ * types that JSON does not have.
+ */
 export interface RunData {
   payload?: unknown;
+  payloadMeta?: unknown;
   payloadPresignedUrl?: string;
   output?: unknown;
+  outputMeta?: unknown;
   outputPresignedUrl?: string;
 }
 

@@ -1,0 +1,41 @@
+import fc from "fast-check";
+import superjson from "superjson";
+import { expect, it } from "vitest";
+import { parseSuperJson } from "./superJson.ts";
+
+it("tells types that JSON does not have as JSON does, and how to restore them", () => {
+  const value = { at: new Date(0), n: 1n, none: undefined, list: [undefined, 1] };
+  const read = parseSuperJson(superjson.stringify(value));
+  expect(read?.json).toEqual({ at: "1970-01-01T00:00:00.000Z", n: "1", list: [null, 1] });
+  expect(Object.keys(read?.json as object)).toEqual(["at", "n", "list"]);
+  expect(superjson.deserialize(read as never)).toEqual(value);
+});
+
+it("leaves out what is undefined in an object, whatever its key", () => {
+  const tree = fc.letrec<{ node: Record<string, unknown> }>((tie) => ({
+    node: fc.dictionary(
+      fc.stringMatching(/^[a-z.\\]{0,4}$/),
+      fc.oneof({ maxDepth: 3 }, fc.constant(undefined), fc.integer({ min: 1 }), tie("node")),
+      { maxKeys: 4, noNullPrototype: true },
+    ),
+  })).node;
+  fc.assert(
+    fc.property(tree, (value) => {
+      expect(parseSuperJson(superjson.stringify(value))?.json).toStrictEqual(
+        JSON.parse(JSON.stringify(value)),
+      );
+    }),
+  );
+});
+
+it.each(["", "{", "null", "1", "[]", '{"a":1}'])("is undefined for %s", (text) =>
+  expect(parseSuperJson(text)).toBeUndefined(),
+);
+
+it.each([
+  '{"json":{"a":1},"meta":{"values":{"__proto__.x":["undefined"],"constructor":["undefined"]}}}',
+  '{"json":null,"meta":{"values":{"a.b":["undefined"]}}}',
+  '{"json":5,"meta":{"values":["undefined"]}}',
+])("reads %s, which nobody should send, unchanged", (text) =>
+  expect(parseSuperJson(text)?.json).toEqual(JSON.parse(text).json),
+);
