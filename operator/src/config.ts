@@ -15,7 +15,7 @@ const list = z
       .filter((item) => item !== ""),
   );
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
-const seconds = (least: number, fallback: number) => z.coerce.number().int().min(least).default(fallback);
+const count = (least: number, fallback: number) => z.coerce.number().int().min(least).default(fallback);
 
 /** Secrets that the controller makes when they are absent. */
 export const secretRoles = ["redis", "objectstore", "signing", "api-key"] as const;
@@ -38,13 +38,16 @@ const environment = z.object({
   FAIRLEAD_API_KEY_SECRET: text,
   FAIRLEAD_CREATE_SECRETS: list.pipe(z.array(z.enum(secretRoles))),
   FAIRLEAD_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
-  FAIRLEAD_NODE_LOST_AFTER_SECONDS: seconds(0, 300),
-  FAIRLEAD_MAX_DURATION_SECONDS: seconds(5, 3600),
-  FAIRLEAD_START_TIMEOUT_SECONDS: seconds(1, 300),
-  FAIRLEAD_JOB_RETENTION_SECONDS: seconds(0, 300),
-  FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT: seconds(0, 0),
-  FAIRLEAD_RETENTION_SECONDS: seconds(0, 3600),
-  FAIRLEAD_HISTORY_SECONDS: seconds(60, 30 * 24 * 3600),
+  FAIRLEAD_NODE_LOST_AFTER_SECONDS: count(0, 300),
+  FAIRLEAD_MAX_DURATION_SECONDS: count(5, 3600),
+  FAIRLEAD_START_TIMEOUT_SECONDS: count(1, 300),
+  FAIRLEAD_JOB_RETENTION_SECONDS: count(0, 300),
+  FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT: count(0, 0),
+  FAIRLEAD_RETENTION_SECONDS: count(0, 3600),
+  FAIRLEAD_HISTORY_SECONDS: count(60, 30 * 24 * 3600),
+  FAIRLEAD_BODY_LIMIT_MIB: z.coerce.number().int().min(1).max(100).default(24),
+  FAIRLEAD_RATE_PER_SECOND: count(0, 2_000),
+  FAIRLEAD_RATE_BURST: count(1, 10_000),
   FAIRLEAD_LEASE_NAME: z.string().default(""),
   FAIRLEAD_POD_NAME: z.string().default(""),
   PORT: z.coerce.number().int().min(0).max(65535).optional(),
@@ -81,6 +84,8 @@ export interface Config {
   retentionSeconds: number;
   /** How long history, payloads, outputs and logs stay in the bucket. */
   historySeconds: number;
+  /** What the API takes of one key; see api/rateLimit.ts. */
+  limits: { bodyBytes: number; rate: { perSecond: number; burst: number } };
   leaseName: string;
   podName: string;
   port?: number;
@@ -127,6 +132,10 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
     namespaceConcurrencyLimit: env.FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT,
     retentionSeconds: env.FAIRLEAD_RETENTION_SECONDS,
     historySeconds: env.FAIRLEAD_HISTORY_SECONDS,
+    limits: {
+      bodyBytes: env.FAIRLEAD_BODY_LIMIT_MIB * 1024 * 1024,
+      rate: { perSecond: env.FAIRLEAD_RATE_PER_SECOND, burst: env.FAIRLEAD_RATE_BURST },
+    },
     leaseName: env.FAIRLEAD_LEASE_NAME || `${env.FAIRLEAD_FULLNAME}-controller`,
     podName: env.FAIRLEAD_POD_NAME || "local",
     port: env.PORT,

@@ -103,8 +103,8 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
 
 async function runApi(config: Config, log: Logger, signal: AbortSignal, port: number): Promise<void> {
   const client = KubeClient.fromEnvironment();
-  let unready: string | undefined = "starting";
-  const app = newApp({ alive: () => undefined, ready: () => unready, metrics: newMetrics("api") });
+  let unready: () => string | undefined = () => "starting";
+  const app = newApp({ alive: () => undefined, ready: () => unready(), metrics: newMetrics("api") });
   const server = await listen(app, port);
   const { store, tokens, signingKey } = await connect(client, config, log, signal);
   const keys = new ApiKeys(client, config.namespace, log);
@@ -112,14 +112,16 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined);
   await Promise.all([keys.start(signal), reader.start(signal)]);
   const { now: clock } = Date;
-  app.use(apiRouter({ client, store, tokens, keys, reader, links, log, clock, random: Math.random }));
-  unready = undefined;
+  const { limits } = config;
+  app.use(apiRouter({ client, store, tokens, keys, reader, links, limits, log, clock, random: Math.random }));
+  unready = () =>
+    reader.isFresh(clock()) ? undefined : "the watch of TaskRuns has heard nothing for too long";
   log.info({ port: server.port }, "listening");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   // Endpoints are withdrawn while requests still come.
-  unready = "stopping";
+  unready = () => "stopping";
   await pause(drainMs);
   await server.close();
   await client.close();

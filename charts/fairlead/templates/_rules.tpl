@@ -23,6 +23,9 @@
 - apiGroups: [fairlead.dev]
   resources: [taskruns/status, taskbatches/status, taskqueues/status, taskschedules/status]
   verbs: [update, patch]
+# The environment variables of a namespace; `create` is limited to their Secret, because it is applied.
+- { apiGroups: [""], resources: [secrets], resourceNames: [fairlead-env], verbs: [get, create, patch] }
+- { apiGroups: [""], resources: [namespaces], verbs: [get] }
 {{- end }}
 
 {{/* In the release's namespace. `create` cannot be limited to names. */}}

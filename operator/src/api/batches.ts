@@ -10,11 +10,11 @@
  * Items are staged in the bucket in chunks that are never overwritten. A stream that breaks off leaves whole chunks
  * behind; the client sends all of it again, and what is there already counts as a duplicate.
  */
-import { createInterface } from "node:readline";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/client.ts";
+import { lines } from "../kube/lines.ts";
 import { TaskBatches } from "../kube/resources.ts";
 import { newName, runId } from "../model/ids.ts";
 import { apiVersion, type BatchItem, originLabel, type TaskBatch } from "../model/resources.ts";
@@ -33,6 +33,7 @@ export interface BatchDeps {
   client: Pick<KubeClient, "create" | "get" | "patch">;
   store: ObjectStore;
   reader: RunReader;
+  limits: { bodyBytes: number };
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -60,9 +61,6 @@ export const batchOneShotBody = batchCreateBody.partial().extend({
     .max(batchItemLimit, `a batch has at most ${batchItemLimit} items: make several`),
 });
 
-/** One line of a stream: a payload and what is around it. */
-const lineLimit = batchPayloadLimit + 256 * 1024;
-
 export function batchesRouter(deps: BatchDeps): Router {
   const router = Router();
 
@@ -81,7 +79,8 @@ export function batchesRouter(deps: BatchDeps): Router {
     const { namespace } = allow(response, "batchTrigger:tasks", "trigger:tasks");
     const batch = await find(deps, namespace, request);
     const receiver = new Receiver(deps, batch);
-    for await (const line of createInterface({ input: request, crlfDelay: Number.POSITIVE_INFINITY })) {
+    const { bodyBytes } = deps.limits;
+    for await (const line of lines(atMost(request, bodyBytes), bodyBytes)) {
       if (line.trim() !== "") await receiver.take(parseLine(line));
     }
     response.json({ id: `batch_${batch.metadata.name}`, ...(await receiver.end()) });
@@ -181,6 +180,8 @@ class Receiver {
   async take({ index, task, payload, options = {} }: z.infer<typeof item>): Promise<void> {
     if (index >= this.#total)
       throw new Problem(422, `items.${index}: the batch was made for ${this.#total} items`);
+    if (options.debounce)
+      throw new Problem(422, `items.${index}.options.debounce: not supported in a batch: trigger it alone`);
     const given = payloadOf(payload, options);
     const fields = await this.#payloadFields(index, given);
     const chunk = Math.floor(index / chunkSize);
@@ -253,8 +254,23 @@ class Receiver {
   }
 }
 
+/** A stream with a limit, and with an end to its last line. */
+async function* atMost(stream: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
+  let received = 0;
+  for await (const part of stream) {
+    received += part.length;
+    if (received > limit) {
+      throw new Problem(
+        413,
+        `Request body too large: at most ${limit} bytes are allowed. Upload large payloads first (PUT /api/v2/packets/…) or make several batches`,
+      );
+    }
+    yield part;
+  }
+  yield Buffer.from("\n");
+}
+
 function parseLine(line: string): z.infer<typeof item> {
-  if (line.length > lineLimit) throw new Problem(413, `items: a line has more than ${lineLimit} characters`);
   let value: unknown;
   try {
     value = JSON.parse(line);

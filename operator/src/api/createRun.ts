@@ -2,6 +2,7 @@
  * A trigger becomes a TaskRun. Its name decides that nothing is triggered twice:
  *
  *   - with an idempotency key the name is made from key and generation: whoever comes second finds the first's run;
+ *   - with a debounce key from that one (debounce.ts);
  *   - else from the id of the client's request, which a client that tries again repeats;
  *   - else it is random.
  * A payload that is too long for the resource is in the bucket before the run is there.
@@ -10,19 +11,21 @@ import { createHash } from "node:crypto";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/client.ts";
 import { TaskRuns } from "../kube/resources.ts";
+import type { Debounce } from "../model/debounce.ts";
 import { keepsKey, keyedRunName, keyHash, keyState } from "../model/idempotency.ts";
 import { newName } from "../model/ids.ts";
 import { apiVersion, originLabel, type TaskRun } from "../model/resources.ts";
-import { readKeyRecord } from "../storage/keyRecord.ts";
+import { type KeyRecord, readKeyRecord } from "../storage/keyRecord.ts";
 import { triggerPayloadKey } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
+import { type DebounceDeps, debouncedRun, type Triggered } from "./debounce.ts";
 import { packetKey } from "./packets.ts";
 import { Problem } from "./problem.ts";
 import { originalKeyAnnotation } from "./wire/runObject.ts";
-import { payloadOf, specOf, type TriggerOptions, type WirePayload } from "./wire/triggerBody.ts";
+import { debounceOf, payloadOf, specOf, type TriggerOptions, type WirePayload } from "./wire/triggerBody.ts";
 
-export interface CreateDeps {
-  client: Pick<KubeClient, "create" | "get">;
+export interface CreateDeps extends DebounceDeps {
+  client: Pick<KubeClient, "create" | "get" | "patch">;
   store: Pick<ObjectStore, "copy" | "get" | "head" | "put">;
   /** Milliseconds since the epoch. */
   clock: () => number;
@@ -35,11 +38,6 @@ export interface TriggerRequest {
   options?: TriggerOptions;
   /** The client's id of this call, the same when it tries again. */
   requestKey?: string;
-}
-
-export interface Triggered {
-  name: string;
-  isCached: boolean;
 }
 
 /** What a TaskRun's spec may hold of a payload. */
@@ -58,37 +56,89 @@ export async function createRun(deps: CreateDeps, request: TriggerRequest): Prom
   }
   const payload = payloadOf(request.payload, options);
   const spec = { task, ...specOf(options, deps.clock()) };
-  if (spec.idempotencyKey === undefined) {
-    const name = request.requestKey ? requestName(namespace, request.requestKey) : newName();
-    // One that is there already was made by this very call, before its answer was lost.
-    await create(deps, request, name, spec, payload);
-    return { name, isCached: false };
-  }
-  return createKeyed(deps, request, spec, payload, spec.idempotencyKey);
+  const debounce = debounceOf(options);
+  if (debounce) return createDebounced(deps, request, spec, payload, debounce);
+  if (spec.idempotencyKey !== undefined) return createKeyed(deps, request, spec, payload);
+  const name = request.requestKey ? requestName(namespace, request.requestKey) : newName();
+  // One that is there already was made by this very call, before its answer was lost.
+  await create(deps, request, name, spec, payload);
+  return { name, isCached: false };
 }
+
+/** An idempotency key that is held wins; one that is free names the run, so that whoever comes second finds it. */
+async function createDebounced(
+  deps: CreateDeps,
+  request: TriggerRequest,
+  spec: TaskRun["spec"],
+  payload: WirePayload,
+  debounce: Debounce,
+): Promise<Triggered> {
+  const { namespace, task, requestKey } = request;
+  const holder = await keyHolder(deps, request, spec.idempotencyKey);
+  if (holder !== undefined) return { name: holder, isCached: true };
+  const delayUntil = new Date(deps.clock() + debounce.delaySeconds * 1000).toISOString();
+  return debouncedRun(deps, {
+    ...{ namespace, task, debounce, request: requestKey },
+    replacement: async (run) => {
+      const { tags, metadata, maxAttempts, maxDurationSeconds, machine } = spec;
+      // A payload of its own: the one before may have been read by then.
+      const fields = await payloadFields(deps, namespace, `${run}.${newName()}`, payload);
+      const none = { payloadData: null, payloadType: null, payloadRef: null };
+      return { ...none, ...fields, tags, metadata, maxAttempts, maxDurationSeconds, machine };
+    },
+    create: async (name, numbered, annotations) => {
+      const whole = { ...spec, delayUntil, debounce: numbered };
+      if (spec.idempotencyKey !== undefined) return createKeyed(deps, request, whole, payload, annotations);
+      const made = await create(deps, request, name, whole, payload, annotations);
+      return made ? { name, isCached: false } : undefined;
+    },
+  });
+}
+
+/** The run that holds the key; undefined when it is free. */
+async function keyHolder(
+  deps: CreateDeps,
+  { namespace, task }: TriggerRequest,
+  key: string | undefined,
+): Promise<string | undefined> {
+  if (key === undefined) return undefined;
+  const record = await readKeyRecord(deps.store, namespace, keyHash(namespace, task, key));
+  if (record && isHeld(record, deps.clock())) return record.run.name;
+  const first = record ? record.generation + 1 : 0;
+  for (let generation = first; generation < first + generationLimit; generation++) {
+    const name = keyedRunName(namespace, task, key, generation);
+    const live = await deps.client.get(TaskRuns, namespace, name);
+    if (!live) return undefined;
+    if (keyState(live, deps.clock()) === "held") return name;
+  }
+  return undefined;
+}
+
+const isHeld = ({ phase, freed, expiresAt }: KeyRecord, nowMs: number): boolean =>
+  keepsKey(phase) && !freed && Date.parse(expiresAt) > nowMs;
 
 async function createKeyed(
   deps: CreateDeps,
   request: TriggerRequest,
   spec: TaskRun["spec"],
   payload: WirePayload,
-  key: string,
+  annotations: Record<string, string> = {},
 ): Promise<Triggered> {
   const { namespace, task } = request;
+  const { idempotencyKey: key = "" } = spec;
   const record = await readKeyRecord(deps.store, namespace, keyHash(namespace, task, key));
   let generation = 0;
   if (record) {
-    const isHeld = keepsKey(record.phase) && !record.freed && Date.parse(record.expiresAt) > deps.clock();
-    if (isHeld) return { name: record.run.name, isCached: true };
+    if (isHeld(record, deps.clock())) return { name: record.run.name, isCached: true };
     generation = record.generation + 1;
   }
   for (const last = generation + generationLimit; generation < last; generation++) {
     const name = keyedRunName(namespace, task, key, generation);
     const keyed = { ...spec, ...(generation > 0 ? { idempotencyKeyGeneration: generation } : {}) };
-    if (await create(deps, request, name, keyed, payload)) return { name, isCached: false };
+    if (await create(deps, request, name, keyed, payload, annotations)) return { name, isCached: false };
     const live = await deps.client.get(TaskRuns, namespace, name);
     // Gone in this moment: it was retired or deleted, and the key is looked up anew.
-    if (!live) return createKeyed(deps, request, spec, payload, key);
+    if (!live) return createKeyed(deps, request, spec, payload, annotations);
     if (keyState(live, deps.clock()) === "held") return { name, isCached: true };
   }
   throw new Problem(409, "options.idempotencyKey: used too often, choose another one");
@@ -101,8 +151,10 @@ async function create(
   name: string,
   spec: TaskRun["spec"],
   payload: WirePayload,
+  annotations: Record<string, string> = {},
 ): Promise<boolean> {
   const original = options?.idempotencyKeyOptions?.key;
+  const all = { ...annotations, ...(original === undefined ? {} : { [originalKeyAnnotation]: original }) };
   const run = {
     apiVersion,
     kind: "TaskRun",
@@ -110,7 +162,7 @@ async function create(
       name,
       namespace,
       labels: { [originLabel]: "api" },
-      ...(original === undefined ? {} : { annotations: { [originalKeyAnnotation]: original } }),
+      ...(Object.keys(all).length > 0 ? { annotations: all } : {}),
     } as unknown as TaskRun["metadata"],
     spec: { ...spec, ...(await payloadFields(deps, namespace, name, payload)) },
   };

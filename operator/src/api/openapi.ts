@@ -5,6 +5,7 @@
 import { Router } from "express";
 import { z } from "zod";
 import { batchCreateBody, batchOneShotBody } from "./batches.ts";
+import { envVarBody, envVarImportBody, envVarUpdateBody } from "./envVars.ts";
 import { metadataBody, replayBody, rescheduleBody, tagsBody } from "./runs.ts";
 import { scheduleBody, scheduleCreateBody } from "./schedules.ts";
 import { tokenBody } from "./tokens.ts";
@@ -95,6 +96,14 @@ export const operations: readonly Operation[] = [
   op("post", "/api/v1/schedules/{id}/activate", "Let a schedule trigger again"),
   op("post", "/api/v1/schedules/{id}/deactivate", "Keep a schedule from triggering"),
   op("get", "/api/v1/timezones", "Time zones that a schedule may have"),
+  op("get", "/api/v1/projects/{ref}/envvars/{slug}", "Environment variables"),
+  op("post", "/api/v1/projects/{ref}/envvars/{slug}", "Add a variable", { body: envVarBody }),
+  op("post", "/api/v1/projects/{ref}/envvars/{slug}/import", "Add several variables", {
+    body: envVarImportBody,
+  }),
+  op("get", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "A variable"),
+  op("put", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Change a variable", { body: envVarUpdateBody }),
+  op("delete", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Delete a variable"),
   op("put", "/api/v2/packets/{path}", "Where to upload a payload"),
   op("get", "/api/v1/packets/{path}", "Where to fetch a payload"),
   op("post", "/api/v1/idempotencyKeys/{key}/reset", "Let a key run again", {

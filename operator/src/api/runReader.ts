@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
 import { Informer } from "../kube/informer.ts";
 import { TaskRuns } from "../kube/resources.ts";
+import { debounceHash, generationOf } from "../model/debounce.ts";
 import type { TaskRun } from "../model/resources.ts";
 import { listHistory, type RunSummary, readHistory } from "../storage/history.ts";
 import { invertedTime } from "../storage/layout.ts";
@@ -21,6 +22,7 @@ export interface RunPage {
 /** Objects of history that one list looks at, at most: a filter that fits nothing must come to an end. */
 const scanLimit = 2_000;
 const scanPage = 100;
+const staleMs = 150_000;
 const namePattern = /^[a-z0-9]([-a-z0-9.]{0,56}[a-z0-9])?$/;
 
 export class RunReader {
@@ -37,6 +39,11 @@ export class RunReader {
     this.#client = client;
     this.#store = store;
     this.#cache = new Informer(client, TaskRuns, { namespaces, transform: slim, log });
+    this.#cache.addIndex("debounce", ({ metadata, spec }) =>
+      spec.debounce && spec.task !== undefined
+        ? [debounceHash(metadata.namespace, spec.task, spec.debounce.key)]
+        : [],
+    );
   }
 
   start(signal: AbortSignal): Promise<void> {
@@ -47,15 +54,25 @@ export class RunReader {
     return this.#cache.synced;
   }
 
-  /** Milliseconds since the epoch: when the watch last heard of the API server. */
-  get lastActivityAt(): number {
-    return this.#cache.lastActivityAt;
+  /** Whether lists are up to date: a watch hears a bookmark about every minute. */
+  isFresh(nowMs: number): boolean {
+    return this.#cache.synced && nowMs - this.#cache.lastActivityAt < staleMs;
   }
 
   /** By name; undefined when there is, and was, none. */
   async get(namespace: string, name: string): Promise<TaskRun | undefined> {
     if (!namePattern.test(name)) return undefined;
     return (await this.#client.get(TaskRuns, namespace, name)) ?? readHistory(this.#store, namespace, name);
+  }
+
+  /** The youngest run of a debounce key that this replica has seen. */
+  youngestOf(namespace: string, task: string, key: string): TaskRun | undefined {
+    return this.#cache
+      .byIndex("debounce", debounceHash(namespace, task, key))
+      .reduce<TaskRun | undefined>(
+        (youngest, run) => (youngest && generationOf(youngest) >= generationOf(run) ? youngest : run),
+        undefined,
+      );
   }
 
   /** Calls back for every change of the run that the watch sees; returns what ends it. */

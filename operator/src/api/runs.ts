@@ -17,7 +17,7 @@ import { type CreateDeps, createRun } from "./createRun.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./input.ts";
 import type { Links } from "./packets.ts";
 import { notFound, Problem } from "./problem.ts";
-import { type DataDeps, dataOf, outputValue } from "./runData.ts";
+import { type DataDeps, dataOf, outputText } from "./runData.ts";
 import type { RunReader } from "./runReader.ts";
 import { filterOf } from "./wire/runFilter.ts";
 import { errorOf, listItem, runObject } from "./wire/runObject.ts";
@@ -117,7 +117,9 @@ export function runsRouter(deps: RunDeps): Router {
 
   router.put("/api/v1/runs/:id/metadata", async (request, response) => {
     const run = await find(deps, request, response, "write");
-    const { metadata: given, operations = [] } = bodyOf(metadataBody, request);
+    const { metadata: given, ...by } = bodyOf(metadataBody, request);
+    // A run without a parent is its own parent and root, as upstream has it.
+    const operations = [by.operations, by.parentOperations, by.rootOperations].flatMap((some) => some ?? []);
     const before = given ?? run.status?.metadata ?? run.spec.metadata ?? {};
     const metadata = changedMetadata(before as Record<string, unknown>, operations);
     await replaceMetadata(deps, run, metadata);
@@ -131,8 +133,8 @@ const metadataLimit = 256 * 1024;
 export const metadataBody = z.object({
   metadata: z.record(z.string(), z.unknown()).optional(),
   operations: z.array(metadataOperation).max(1000).optional(),
-  parentOperations: z.undefined({ error: "not supported by Fairlead yet: leave it out" }).optional(),
-  rootOperations: z.undefined({ error: "not supported by Fairlead yet: leave it out" }).optional(),
+  parentOperations: z.array(metadataOperation).max(1000).optional(),
+  rootOperations: z.array(metadataOperation).max(1000).optional(),
 });
 
 function changedMetadata(
@@ -217,12 +219,11 @@ async function payloadAgain(
 
 async function resultOf(deps: RunDeps, run: TaskRun) {
   const id = runId(run.metadata.name);
-  const { phase, error, outputRef } = run.status ?? {};
+  const { phase, error } = run.status ?? {};
   const taskIdentifier = run.spec.task;
   if (phase === "Completed") {
-    const output = await outputValue(deps, run.status?.output, outputRef);
-    const text = output === undefined ? undefined : JSON.stringify(output);
-    return { ok: true, id, taskIdentifier, output: text, outputType: "application/json" };
+    const { text, type = "application/json" } = (await outputText(deps, run.status ?? {})) ?? {};
+    return { ok: true, id, taskIdentifier, output: text, outputType: type };
   }
   const {
     name = phase ?? "Error",

@@ -2,7 +2,6 @@
  * What the API server answers: stateless, any number of replicas. One router per subject; every error is JSON,
  * `{ "error": "a sentence" }`.
  */
-import { randomUUID } from "node:crypto";
 import express, { type ErrorRequestHandler, Router } from "express";
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
@@ -11,12 +10,15 @@ import type { ObjectStore } from "../storage/objectStore.ts";
 import { authenticate } from "./auth.ts";
 import { batchesRouter } from "./batches.ts";
 import { type EngineDeps, engineRouter } from "./engine.ts";
+import { envVarsRouter } from "./envVars.ts";
 import type { ApiKeys } from "./keys.ts";
 import { liveRouter } from "./live.ts";
 import { openApiRouter } from "./openapi.ts";
 import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
 import { Problem } from "./problem.ts";
 import { queuesRouter } from "./queues.ts";
+import { type RateLimit, rateLimit } from "./rateLimit.ts";
+import { requestLog } from "./requestLog.ts";
 import type { RunReader } from "./runReader.ts";
 import { runsRouter } from "./runs.ts";
 import { schedulesRouter, timezonesRouter } from "./schedules.ts";
@@ -29,26 +31,34 @@ export interface ApiDeps extends EngineDeps {
   keys: ApiKeys;
   reader: RunReader;
   links: Links;
+  limits: ApiLimits;
 }
 
-/** A payload of 10 MB as JSON in JSON, with what is around it. */
-const bodyLimit = 24 * 1024 * 1024;
+export interface ApiLimits {
+  /** Of a request's body. */
+  bodyBytes: number;
+  rate: RateLimit;
+}
 
 export function apiRouter(deps: ApiDeps): Router {
   const router = Router();
-  router.use((request, response, next) => {
-    response.set("x-request-id", request.get("x-request-id")?.slice(0, 128) ?? randomUUID());
-    next();
-  });
+  router.use(requestLog(deps.log));
   router.use("/engine/v1", engineRouter(deps));
   router.use(objectsRouter(deps), timezonesRouter(), openApiRouter());
-  router.use(["/api", "/realtime"], authenticate(deps.keys), express.json({ limit: bodyLimit }));
+  const { bodyBytes, rate } = deps.limits;
+  router.use(
+    ["/api", "/realtime"],
+    authenticate(deps.keys),
+    rateLimit(rate, deps.clock),
+    express.json({ limit: bodyBytes }),
+  );
   router.use(
     triggerRouter(deps),
     batchesRouter(deps),
     runsRouter(deps),
     queuesRouter(deps),
     schedulesRouter(deps),
+    envVarsRouter(deps),
     packetsRouter(deps),
     tokensRouter(deps),
     liveRouter(deps),
@@ -60,9 +70,13 @@ export function apiRouter(deps: ApiDeps): Router {
   return router;
 }
 
+const bodyTooLarge = ({ length, limit }: { length?: number; limit?: number }): string =>
+  `Request body too large: ${length ?? "more than allowed"} bytes, at most ${limit} are allowed. Upload a payload first (PUT /api/v2/packets/…) or send less at once.`;
+
 function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, request, response, _next) => {
-    if (response.headersSent) {
+    // Either nobody listens any more, or half an answer has gone out.
+    if (response.headersSent || (request.destroyed && !request.complete)) {
       response.destroy();
       return;
     }
@@ -75,11 +89,12 @@ function errorHandler(log: Logger): ErrorRequestHandler {
     // body-parser's errors: too large, not JSON, a broken encoding.
     const status: unknown = error?.status;
     if (typeof status === "number" && status >= 400 && status < 500 && !(error instanceof KubeError)) {
-      const message = status === 413 ? "Request body too large" : String(error.message);
+      const message = status === 413 ? bodyTooLarge(error) : String(error.message);
       response.status(status).json({ error: message });
       return;
     }
-    log.error({ err: error, method: request.method, path: request.path }, "a request failed");
+    const { requestId } = response.locals as { requestId?: string };
+    log.error({ err: error, requestId, method: request.method, path: request.path }, "a request failed");
     // The API server, Redis or the bucket did not answer: the same request may work later.
     response
       .status(503)

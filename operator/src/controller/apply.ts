@@ -10,11 +10,15 @@ import { transition } from "../model/transition.ts";
 import { type CachedRun, type Deps, isoNow } from "./deps.ts";
 import { withoutPayload } from "./payload.ts";
 
-/** The changed run; undefined when the event was refused or the run is gone. */
+/**
+ * The changed run; undefined when the event was refused or the run is gone. `ofThisVersion`: the event is about the run as
+ * it is in the cache; it is not applied to a later one, whose change brings the key back.
+ */
 export async function applyRunEvent(
   deps: Deps,
   run: TaskRun,
   event: RunEvent,
+  { ofThisVersion = false } = {},
 ): Promise<CachedRun | undefined> {
   const now = isoNow(deps);
   const next = transition(run, event, now);
@@ -24,6 +28,7 @@ export async function applyRunEvent(
   } catch (error) {
     if (KubeError.is(error, "NotFound")) return undefined;
     if (!KubeError.is(error, "Conflict")) throw error;
+    if (ofThisVersion) return undefined;
   }
   const result = await applyEvent(deps.client, run.metadata.namespace, run.metadata.name, event, {
     uid: run.metadata.uid,

@@ -8,10 +8,11 @@
 import type { Config } from "../config.ts";
 import { KubeError } from "../kube/client.ts";
 import { TaskRuns } from "../kube/resources.ts";
+import { debounceHash, generationOf } from "../model/debounce.ts";
 import { isFinished } from "../model/phase.ts";
 import { originLabel, type TaskRun } from "../model/resources.ts";
 import { writeHistory } from "../storage/history.ts";
-import { writeKeyRecord } from "../storage/keyRecord.ts";
+import { readKeyRecord, writeKeyRecord } from "../storage/keyRecord.ts";
 import { batchAllowsRetirement } from "./batchReconciler.ts";
 import { type CachedRun, type Deps, keyOf } from "./deps.ts";
 import { recordOf } from "./idempotency.ts";
@@ -32,6 +33,7 @@ export async function retire(deps: RetentionDeps, run: CachedRun): Promise<void>
     await writeHistory(deps.store, live);
     const remembered = recordOf(live, deps.config.historySeconds);
     if (remembered) await writeKeyRecord(deps.store, namespace, remembered.hash, remembered.record);
+    await rememberGeneration(deps, live);
   }
   try {
     const { resourceVersion } = live.metadata;
@@ -45,6 +47,20 @@ export async function retire(deps: RetentionDeps, run: CachedRun): Promise<void>
     if (!KubeError.is(error, "Conflict")) throw error;
     deps.queue.add(keyOf(run));
   }
+}
+
+/** The names of a debounce key's runs are not used again: what is remembered is the youngest that has gone. */
+async function rememberGeneration({ store, config }: RetentionDeps, run: TaskRun): Promise<void> {
+  const { debounce, task } = run.spec;
+  const { phase, finishedAt } = run.status ?? {};
+  if (!debounce || !phase || task === undefined) return;
+  const { namespace, name, uid } = run.metadata;
+  const hash = debounceHash(namespace, task, debounce.key);
+  const generation = generationOf(run);
+  const known = await readKeyRecord(store, namespace, hash);
+  if (known && known.generation >= generation) return;
+  const expiresAt = new Date(Date.parse(finishedAt ?? "") + config.historySeconds * 1000).toISOString();
+  await writeKeyRecord(store, namespace, hash, { generation, run: { name, uid }, phase, expiresAt });
 }
 
 /** Milliseconds since the epoch; undefined: not before something else happens. */

@@ -90,11 +90,15 @@ async function accept(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefi
     const further = await admit(deps, { ...run, status: next.status });
     if (further) return further;
   }
-  return applyRunEvent(deps, run, accepted);
+  return applyRunEvent(deps, run, accepted, { ofThisVersion: isDebounced(run) });
 }
 
-async function checkDelay(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined> {
+/** Whose payload the API may still change: what is written of it must be of the run as it is. */
+const isDebounced = (run: TaskRun): boolean => run.spec.debounce !== undefined;
+
+async function checkDelay(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
   const until = run.spec.delayUntil ? Date.parse(run.spec.delayUntil) : 0;
   if (until > deps.clock()) deps.queue.addAt(keyOf(run), until);
-  return applyRunEvent(deps, run, { type: "DelayChecked" });
+  const checked: RunEvent = { type: "DelayChecked", payloadDigest: run.payload?.sha256 };
+  return applyRunEvent(deps, run, checked, { ofThisVersion: isDebounced(run) });
 }

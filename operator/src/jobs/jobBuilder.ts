@@ -9,6 +9,7 @@
  *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, for when no controller runs.
  */
 import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
+import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
 import { attemptLabel, managedBy, runLabel, taskLabel } from "./labels.ts";
 import { machineResources } from "./machine.ts";
@@ -119,7 +120,12 @@ function mainContainer(program: Program, template: PodTemplate, input: AttemptIn
     workingDir: program.workingDir,
     // Ours last: a later entry wins, and a user's variable must not hide the attempt's identity.
     env: [...((template.env ?? []) as V1EnvVar[]), ...program.env, ...input.env],
-    envFrom: [...(template.envFrom ?? []), ...program.envFrom] as V1Container["envFrom"],
+    // The namespace's variables first: what the Task or the run sets itself wins.
+    envFrom: [
+      { secretRef: { name: envSecretName, optional: true } },
+      ...(template.envFrom ?? []),
+      ...program.envFrom,
+    ] as V1Container["envFrom"],
     resources:
       (program.resources as V1Container["resources"]) ??
       (template.resources as V1Container["resources"]) ??

@@ -40,7 +40,7 @@ export type RunEvent =
       error?: RunError;
     }
   /** `spec.delayUntil` changed or was reached: re-evaluates a Delayed run. */
-  | { type: "DelayChecked" }
+  | { type: "DelayChecked"; payloadDigest?: string }
   /** A queued run waits for something that admission cannot give; no phase changes. */
   | { type: "Parked"; reason: string; message: string }
   /** `queue` is fixed from the first admission on. */

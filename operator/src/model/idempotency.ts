@@ -31,9 +31,12 @@ export const appliedHash = (namespace: string, name: string): string => digest("
 
 /** 25 lower-case letters and digits, a letter first. */
 export function keyedRunName(namespace: string, task: string, key: string, generation: number): string {
-  const hash = digest("run", namespace, task, key, String(generation));
-  return `k${BigInt(`0x${hash}`).toString(36).padStart(50, "0").slice(-24)}`;
+  return nameOfDigest("k", digest("run", namespace, task, key, String(generation)));
 }
+
+/** A letter and 24 lower-case letters and digits. */
+export const nameOfDigest = (letter: string, hash: string): string =>
+  letter + BigInt(`0x${hash}`).toString(36).padStart(50, "0").slice(-24);
 
 /** When the key of a run is free at the latest, in milliseconds since the epoch. */
 export function keyExpiresAt(run: TaskRun): number {
@@ -50,7 +53,7 @@ export function keyState(run: TaskRun, nowMs: number): "held" | "free" {
 export const keepsKey = (phase: Phase | undefined): boolean => keeping.has(phase);
 
 /** Parts are told apart by their lengths: no two lists of parts give the same text. */
-function digest(...parts: string[]): string {
+export function digest(...parts: string[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
   return hash.digest("hex");

@@ -254,7 +254,7 @@ describe("for any sequence of events", () => {
   const event: fc.Arbitrary<RunEvent> = fc.oneof(
     fc.constant(accepted),
     fc.record({ type: fc.constant("Rejected" as const), reason: fc.constant("Bad"), message: fc.string() }),
-    fc.constant({ type: "DelayChecked" } as const),
+    fc.constant({ type: "DelayChecked", payloadDigest: "d" } as const),
     fc.constantFrom("Completed", "Failed", "Queued").map(
       (phase): RunEvent => ({
         type: "Duplicate",

@@ -88,7 +88,8 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
 
     case "DelayChecked":
       if (phase !== "Delayed") return refused(`the run is ${phase}, not Delayed`);
-      return enter(status, run, now);
+      // While it is delayed, a debounced run's payload may change.
+      return enter(run.spec.debounce ? { ...status, payloadDigest: event.payloadDigest } : status, run, now);
 
     case "Parked":
       if (phase !== "Queued") return refused(`the run is ${phase}, not Queued`);

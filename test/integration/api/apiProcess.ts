@@ -6,7 +6,7 @@ import express from "express";
 import { ApiKeys } from "../../../operator/src/api/keys.ts";
 import { Links } from "../../../operator/src/api/packets.ts";
 import { RunReader } from "../../../operator/src/api/runReader.ts";
-import { apiRouter } from "../../../operator/src/api/server.ts";
+import { type ApiLimits, apiRouter } from "../../../operator/src/api/server.ts";
 import type { KubeClient } from "../../../operator/src/kube/client.ts";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { RunTokens } from "../../../operator/src/runToken.ts";
@@ -18,6 +18,7 @@ import { ObjectStoreServer } from "../support/objectStoreServer.ts";
 
 export const key = "tr_prod_integration";
 export const namespace = "default";
+const bodyBytes = 24 * 1024 * 1024;
 
 export class ApiProcess {
   readonly client: KubeClient;
@@ -49,7 +50,7 @@ export class ApiProcess {
   }
 
   /** As another replica would: nothing of the one before is known. */
-  async listen(): Promise<void> {
+  async listen(limits: ApiLimits = { bodyBytes, rate: { perSecond: 0, burst: 1 } }): Promise<void> {
     const { client, store } = this;
     const { signal } = this.#stop;
     const keys = new ApiKeys(client, namespace, quiet);
@@ -63,6 +64,7 @@ export class ApiProcess {
       keys,
       reader,
       links,
+      limits,
       tokens,
       log: quiet,
       clock: Date.now,

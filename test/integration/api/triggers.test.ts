@@ -79,6 +79,16 @@ describe("a trigger", () => {
     expect(await (await api.fetch(path)).json()).toEqual({ metadata: { n: 8 } });
   });
 
+  test("without a parent is its own parent and root", async () => {
+    const { id } = await trigger({ options: { metadata: { n: 0 } } });
+    const add = [{ type: "increment", key: "n", value: 1 }];
+    const response = await api.fetch(`/api/v1/runs/${id}/metadata`, {
+      method: "PUT",
+      body: JSON.stringify({ operations: add, parentOperations: add, rootOperations: add }),
+    });
+    expect(await response.json()).toEqual({ metadata: { n: 3 } });
+  });
+
   test("whose options make no sense changes nothing", async () => {
     const before = (await api.client.list(TaskRuns, namespace)).items.length;
     for (const options of [

@@ -53,7 +53,6 @@ describe("options", () => {
     [{ ttl: "2030-01-01T00:00:00Z" }, 422, /options\.ttl.*a date is not allowed/],
     [{ ttl: -1 }, 422, /options\.ttl/],
     [{ delay: "tomorrow" }, 422, /options\.delay: "tomorrow"/],
-    [{ debounce: { key: "k", delay: "1m" } }, 422, /options\.debounce: not supported/],
     [{ resumeParentOnCompletion: true }, 422, /options\.resumeParentOnCompletion/],
     [{ metadata: { text: "x".repeat(300_000) } }, 413, /options\.metadata.*262144/],
   ])("%j are refused by name", (options, status, message) => {

@@ -3,6 +3,7 @@
  * not supported is refused by name. https://trigger.dev/docs/triggering describes the options.
  */
 import { z } from "zod";
+import type { Debounce } from "../../model/debounce.ts";
 import { parseDelay, parseDuration } from "../../model/durations.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { machineNames } from "../../model/schema/common.ts";
@@ -44,10 +45,17 @@ export const triggerOptions = z.object({
   test: z.boolean().optional(),
   lockToVersion: z.string().min(1).max(64).optional(),
   region: z.string().optional(),
+  debounce: z
+    .object({
+      key: z.string().min(1).max(512),
+      delay: z.string(),
+      mode: z.enum(["leading", "trailing"]).optional(),
+      maxDelay: z.string().optional(),
+    })
+    .optional(),
   // What only makes sense inside a task, or is not there yet; refused below where it would do something.
   parentRunId: z.string().optional(),
   resumeParentOnCompletion: z.boolean().optional(),
-  debounce: z.unknown().optional(),
   concurrency: z.unknown().optional(),
   externalDeploymentId: z.string().optional(),
 });
@@ -134,7 +142,7 @@ export function specOf(options: TriggerOptions, nowMs: number): Omit<TaskRun["sp
 }
 
 function refuse(options: TriggerOptions): void {
-  const unsupported = ["debounce", "concurrency", "externalDeploymentId"] as const;
+  const unsupported = ["concurrency", "externalDeploymentId"] as const;
   for (const name of unsupported) {
     if (options[name] !== undefined)
       throw new Problem(422, `options.${name}: not supported by Fairlead yet: leave it out`);
@@ -145,6 +153,37 @@ function refuse(options: TriggerOptions): void {
       "options.resumeParentOnCompletion: waiting for a child run is not supported by Fairlead yet",
     );
   }
+}
+
+/** As it goes into the spec; undefined for a trigger that is not debounced. */
+export function debounceOf({ debounce, delay }: TriggerOptions): Debounce | undefined {
+  if (!debounce) return undefined;
+  if (delay !== undefined) {
+    throw new Problem(
+      422,
+      "options.delay: options.debounce.delay says when a debounced run starts: leave one out",
+    );
+  }
+  const { key, mode = "leading" } = debounce;
+  const delaySeconds = debounceSeconds("delay", debounce.delay);
+  if (debounce.maxDelay === undefined) return { key, mode, delaySeconds };
+  const maxDelaySeconds = debounceSeconds("maxDelay", debounce.maxDelay);
+  if (maxDelaySeconds <= delaySeconds) {
+    throw new Problem(
+      422,
+      `options.debounce.maxDelay: "${debounce.maxDelay}" must be longer than the delay, "${debounce.delay}"`,
+    );
+  }
+  return { key, mode, delaySeconds, maxDelaySeconds };
+}
+
+function debounceSeconds(field: "delay" | "maxDelay", text: string): number {
+  const parsed = parseDuration(text);
+  if (parsed !== undefined && parsed >= 1 && parsed <= yearSeconds) return parsed;
+  throw new Problem(
+    422,
+    `options.debounce.${field}: "${text.slice(0, 80)}" is no duration such as 30s, of a second at least; a date is not allowed`,
+  );
 }
 
 function delayOf(delay: string | number, nowMs: number): number {

@@ -11,7 +11,6 @@ const fields: Record<"Task" | "TaskRun", Record<string, string>> = {
     payloadSchema: "payload schemas",
   },
   TaskRun: {
-    debounce: "debouncing",
     parent: "subtasks",
   },
 };

@@ -18,6 +18,7 @@ export const batchItem = z.object(taskRunFields).omit({
   batch: true,
   schedule: true,
   replayOf: true,
+  debounce: true,
 });
 
 export const taskBatchSpec = rules(

@@ -88,8 +88,18 @@ const immutable = [
   "test",
 ];
 
+/** What the last trigger of a debounced run decides, in trailing mode. */
+const debounced = new Set([
+  "payloadData",
+  "payloadType",
+  "payloadRef",
+  "maxAttempts",
+  "maxDurationSeconds",
+  "machine",
+]);
+
 const immutability: CelRule[] = immutable.map((field) => ({
-  rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
+  rule: `${debounced.has(field) ? "has(oldSelf.debounce) || " : ""}has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
   message: `${field} cannot change after the run was created: create another TaskRun`,
   fieldPath: `.${field}`,
   reason: "FieldValueForbidden",
@@ -198,7 +208,27 @@ export const taskRunFields = {
     .optional()
     .describe("The schedule that triggered the run."),
   replayOf: resourceName().optional().describe("Name of the run that this one repeats."),
-  debounce: stringMap("Debounce key and delay.").optional(),
+  debounce: z
+    .object({
+      key: text(512, 1).describe("The key; of a task's runs with the same one, one is delayed at a time."),
+      delaySeconds: seconds(1).describe("Seconds that each trigger moves the start by."),
+      mode: z
+        .enum(["leading", "trailing"])
+        .optional()
+        .describe("Whose payload counts: the first trigger's (leading, the default) or the last one's."),
+      maxDelaySeconds: seconds(1)
+        .optional()
+        .describe("Seconds after the first trigger beyond which the start is not moved. Default: no limit."),
+      generation: z
+        .int()
+        .min(0)
+        .optional()
+        .describe("How many runs of the key there were before. Default 0."),
+    })
+    .optional()
+    .describe(
+      "Set by the API for a debounced trigger: later triggers with the key move the start of this run.",
+    ),
   test: z.boolean().optional().describe("Marks a test run. Default false."),
   cancelRequested: z
     .boolean()
@@ -280,7 +310,9 @@ export const taskRunStatus = z.object({
     .optional()
     .describe("Attempts lost to the infrastructure; not counted by maxAttempts."),
   version: text(64).optional().describe("Version of the Task that the run is pinned to."),
-  payloadDigest: text(64).optional().describe("SHA-256 of the payload as it was accepted."),
+  payloadDigest: text(64)
+    .optional()
+    .describe("SHA-256 of the payload as it was accepted; of a debounced run, as it was queued."),
   queue: text(128).optional().describe("Name of the queue that it is in, fixed at its first admission."),
   machine: z
     .enum(machineNames)

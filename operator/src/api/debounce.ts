@@ -1,0 +1,105 @@
+/**
+ * A debounced trigger: moves the start of its key's delayed run, or makes the next run of the key (model/debounce.ts).
+ *
+ * This replica's watch says which run of the key is the youngest; the record in the bucket, which have gone. What has
+ * been missed is found by its name: creating it is AlreadyExists. Every change is compare-and-swap: a run that the
+ * controller has let go in this moment is not touched.
+ */
+import type { KubeClient } from "../kube/client.ts";
+import { KubeError } from "../kube/client.ts";
+import { TaskRuns } from "../kube/resources.ts";
+import {
+  type Debounce,
+  debouncedRunName,
+  debounceHash,
+  debounceStep,
+  generationOf,
+  withAnswered,
+} from "../model/debounce.ts";
+import type { TaskRun } from "../model/resources.ts";
+import { readKeyRecord } from "../storage/keyRecord.ts";
+import type { ObjectStore } from "../storage/objectStore.ts";
+import { Problem } from "./problem.ts";
+
+export interface DebounceDeps {
+  client: Pick<KubeClient, "get" | "patch">;
+  store: Pick<ObjectStore, "get">;
+  reader: { youngestOf(namespace: string, task: string, key: string): TaskRun | undefined };
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+export interface DebouncedTrigger {
+  namespace: string;
+  task: string;
+  debounce: Debounce;
+  /** The client's id of this call. */
+  request?: string;
+  /** What a trailing trigger puts in place of what the run has, as a merge patch; its payload is in the bucket by then. */
+  replacement: (run: string) => Promise<object>;
+  /** Makes a run; undefined when there is one of that name. */
+  create: (
+    name: string,
+    debounce: NonNullable<TaskRun["spec"]["debounce"]>,
+    annotations: Record<string, string>,
+  ) => Promise<Triggered | undefined>;
+}
+
+export interface Triggered {
+  name: string;
+  isCached: boolean;
+}
+
+/** Steps over runs that the watch has not shown yet, and changes that somebody else was faster with. */
+const tries = 100;
+
+export async function debouncedRun(deps: DebounceDeps, trigger: DebouncedTrigger): Promise<Triggered> {
+  const { namespace, task, debounce, request } = trigger;
+  let name = deps.reader.youngestOf(namespace, task, debounce.key)?.metadata.name;
+  let generation: number | undefined;
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const run = name === undefined ? undefined : await deps.client.get(TaskRuns, namespace, name);
+    if (run) {
+      const answer = await pushed(deps, trigger, run);
+      if (answer === "again") continue;
+      if (answer) return { name: run.metadata.name, isCached: true };
+      generation = generationOf(run) + 1;
+    }
+    // Gone, or never seen: whatever was made since has a number above the record's.
+    if (!run || attempt === 0) {
+      const record = await readKeyRecord(deps.store, namespace, debounceHash(namespace, task, debounce.key));
+      generation = Math.max(generation ?? 0, record ? record.generation + 1 : 0);
+    }
+    name = debouncedRunName(namespace, task, debounce.key, generation ?? 0);
+    const spec = { ...debounce, ...(generation ? { generation } : {}) };
+    const made = await trigger.create(name, spec, withAnswered(undefined, request));
+    if (made) return made;
+  }
+  throw new Problem(409, "options.debounce.key: too many triggers at once, try again");
+}
+
+/** Whether the run answers the trigger; "again" when it changed in this moment. */
+async function pushed(
+  deps: DebounceDeps,
+  { namespace, debounce, request, replacement }: DebouncedTrigger,
+  run: TaskRun,
+): Promise<boolean | "again"> {
+  const step = debounceStep(run, debounce, deps.clock(), request);
+  if ("another" in step) return false;
+  if ("answered" in step) return true;
+  const { name, uid, resourceVersion } = run.metadata;
+  const patch = {
+    metadata: { uid, resourceVersion, annotations: withAnswered(run, request) },
+    spec: {
+      delayUntil: new Date(step.push).toISOString(),
+      ...(debounce.mode === "trailing" ? await replacement(name) : {}),
+    },
+  };
+  try {
+    await deps.client.patch(TaskRuns, namespace, name, patch, { type: "merge" });
+    return true;
+  } catch (error) {
+    if (KubeError.is(error, "Conflict") || KubeError.is(error, "NotFound")) return "again";
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { envPatch, envVarProblem, envVarsOf, envVarsProblem, redactedAnnotation } from "./envVars.ts";
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
+describe("a variable", () => {
+  it.each([
+    ["A", "any text\nof é lines"],
+    ["_a1", ""],
+  ])("may be %s", (name, value) => expect(envVarProblem(name, value)).toBeUndefined());
+
+  it.each([
+    ["1A", "", "no name of a variable"],
+    ["A-B", "", "no name of a variable"],
+    ["", "", "no name of a variable"],
+    ["A".repeat(257), "", "no name of a variable"],
+    ["FAIRLEAD_RUN_TOKEN", "", "Fairlead's own"],
+    ["A", "a\0b", "NUL"],
+    ["A", "x".repeat(65_537), "65537 bytes, at most 65536"],
+  ])("may not be %s", (name, value, problem) => expect(envVarProblem(name, value)).toContain(problem));
+
+  it("may not be one too many", () => {
+    const many = Array.from({ length: 1001 }, (_, n) => ({ name: `A${n}`, value: "", isSecret: false }));
+    expect(envVarsProblem(many)).toContain("1001 variables, at most 1000");
+    const long = Array.from({ length: 9 }, (_, n) => ({
+      name: `A${n}`,
+      value: "x".repeat(60_000),
+      isSecret: false,
+    }));
+    expect(envVarsProblem(long)).toContain("at most 524288");
+    expect(envVarsProblem(long.slice(1))).toBeUndefined();
+  });
+});
+
+it("a Secret has its variables by name, and those that are not told again", () => {
+  const secret = {
+    metadata: { annotations: { [redactedAnnotation]: "B" } },
+    data: { B: base64("é"), A: base64("1") },
+  };
+  expect(envVarsOf(secret)).toEqual([
+    { name: "A", value: "1", isSecret: false },
+    { name: "B", value: "é", isSecret: true },
+  ]);
+  expect(envVarsOf(undefined)).toEqual([]);
+});
+
+it("a patch keeps what stays, removes what goes", () => {
+  const secret = { data: { A: base64("1"), B: base64("2") } };
+  const [a] = envVarsOf(secret);
+  expect(envPatch(secret, [...(a ? [a] : []), { name: "C", value: "3", isSecret: true }])).toEqual({
+    metadata: { annotations: { [redactedAnnotation]: "C" } },
+    data: { A: base64("1"), B: null, C: base64("3") },
+  });
+});
