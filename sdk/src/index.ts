@@ -12,12 +12,14 @@ export {
   UnprocessableEntityError,
 } from "./client/apiError.ts";
 export { auth, type Scopes } from "./client/auth.ts";
+export { type EnvVar, envvars } from "./client/envvars.ts";
 export { idempotencyKeys } from "./client/idempotencyKeys.ts";
 export { type Queue, type QueuePage, type QueueRef, queues } from "./client/queues.ts";
 export type { RequestOptions } from "./client/request.ts";
 export {
   type ListRunsOptions,
   type Run,
+  type RunOf,
   type RunPage,
   type RunStatus,
   type RunSummary,
@@ -31,8 +33,6 @@ export {
   type BatchItem,
   type BatchOptions,
   batch,
-  type OutputOf,
-  type PayloadOf,
   type RunHandle,
   tasks,
 } from "./client/trigger.ts";
@@ -41,7 +41,11 @@ export type { StopReason, TaskContext } from "./context.ts";
 export { AbortTaskRunError } from "./errors.ts";
 export { type LogProperties, logger } from "./logger.ts";
 export {
+  type AnyTask,
   type HookParams,
+  type IdOf,
+  type OutputOf,
+  type PayloadOf,
   type RunParams,
   type Task,
   type TaskOptions,

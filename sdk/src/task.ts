@@ -63,10 +63,24 @@ export interface Task<TId extends string, TPayload, TOutput> {
   batchTrigger(
     items: readonly { payload: TPayload; options?: TriggerOptions }[],
     options?: BatchOptions,
+    requestOptions?: RequestOptions,
   ): Promise<BatchHandle>;
   /** Carries the types of payload and output for the compiler; has no value. */
   readonly [types]?: { payload: TPayload; output: TOutput };
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: any task will do
+export type AnyTask = Task<string, any, any>;
+/** A task of which nothing is known. */
+export type UnknownTask = Task<string, unknown, unknown>;
+/** Type of a task's payload. */
+// biome-ignore lint/suspicious/noExplicitAny: any output will do
+export type PayloadOf<T extends AnyTask> = T extends Task<string, infer P, any> ? P : never;
+/** Type of a task's output. */
+// biome-ignore lint/suspicious/noExplicitAny: any payload will do
+export type OutputOf<T extends AnyTask> = T extends Task<string, any, infer O> ? O : never;
+/** A task's id. */
+export type IdOf<T extends AnyTask> = T["id"];
 
 /** Evaluated by the first trigger: a task that triggers nothing does not wait for it. */
 const client = async () => (await import("./client/trigger.ts")).tasks;
@@ -103,6 +117,7 @@ export function task<TId extends string, TPayload = void, TOutput = unknown>(
     id,
     trigger: async (payload, triggerOptions, requestOptions) =>
       (await client()).trigger(id, payload, triggerOptions, requestOptions),
-    batchTrigger: async (items, batchOptions) => (await client()).batchTrigger(id, items, batchOptions),
+    batchTrigger: async (items, batchOptions, requestOptions) =>
+      (await client()).batchTrigger(id, items, batchOptions, requestOptions),
   };
 }

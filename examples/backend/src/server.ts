@@ -50,7 +50,7 @@ app.post("/greetings/now", async (request, response) => {
 
 app.post("/greetings/batch", async (request, response) => {
   const items = readNames(request.body).map((name) => ({ payload: { name } }));
-  const { batchId } = await tasks.batchTrigger<typeof helloWorld>("hello-world", items, patience);
+  const { batchId } = await tasks.batchTrigger<typeof helloWorld>("hello-world", items, {}, patience);
   response.redirect(303, `/batches/${batchId}`);
 });
 

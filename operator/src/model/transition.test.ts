@@ -81,6 +81,32 @@ describe("the life of a run", () => {
     expect("status" in due && due.status.phase).toBe("Queued");
   });
 
+  it("takes a debounced run's payload as it is when its delay ends, any other's as it was accepted", () => {
+    const fresh = { ...accepted, payloadDigest: "first" };
+    const debounce = { key: "k", delaySeconds: 5 };
+    for (const [spec, digest] of [
+      [{ task: "t", delayUntil: later, debounce }, "last"],
+      [{ task: "t", delayUntil: later }, "first"],
+    ] as const) {
+      const due = transition(
+        play(newRun(spec), fresh),
+        { type: "DelayChecked", payloadDigest: "last" },
+        later,
+      );
+      expect("status" in due && due.status.payloadDigest).toBe(digest);
+    }
+  });
+
+  it("began when its runner says so, to the millisecond", () => {
+    const end = {
+      ...ended(1, "Completed"),
+      end: { outcome: "Completed", reason: "Completed", message: "", startedAt: "2026-01-01T00:00:00.566Z" },
+    } as const;
+    const run = play(newRun(), accepted, admitted(1), started(1), end);
+    expect(run.status?.startedAt).toBe("2026-01-01T00:00:00.566Z");
+    expect(run.status?.attempts?.[0]?.startedAt).toBe("2026-01-01T00:00:00.566Z");
+  });
+
   it("starts at once when delayUntil is in the past", () => {
     expect(play(newRun({ task: "t", delayUntil: "2020-01-01T00:00:00Z" }), accepted).status?.phase).toBe(
       "Queued",

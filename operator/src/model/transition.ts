@@ -254,9 +254,11 @@ function settle(
     exitCode: end.exitCode,
     error: end.error,
   });
+  // A runner tells milliseconds, the container's status whole seconds.
+  const isFirst = status.startedAt === undefined || status.startedAt === status.attempts?.at(-1)?.startedAt;
   const ended: TaskRunStatus = {
     ...status,
-    startedAt: status.startedAt ?? end.startedAt,
+    startedAt: isFirst ? (end.startedAt ?? status.startedAt) : status.startedAt,
     stop: undefined,
     attempts,
   };

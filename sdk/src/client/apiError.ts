@@ -6,7 +6,7 @@ export class ApiError extends Error {
   /** The answer's body. */
   readonly body: unknown;
 
-  constructor(status: number | undefined, message: string, body?: unknown, options?: ErrorOptions) {
+  constructor(status: number | undefined, message: string, body?: unknown, options?: { cause?: unknown }) {
     super(message, options);
     this.status = status;
     this.body = body;
@@ -43,10 +43,11 @@ const classes: Record<number, typeof ApiError> = {
 };
 
 /** The error of an answer, by its status. */
-export function errorOfStatus(status: number, body: unknown): ApiError {
+export function errorOfStatus(status: number, body: unknown, origin: string): ApiError {
   const Class = classes[status] ?? (status >= 500 ? InternalServerError : ApiError);
   const said = (body as { error?: unknown } | undefined)?.error;
-  const message =
+  const told =
     typeof said === "string" ? said : said === undefined ? `status ${status}` : JSON.stringify(said);
+  const message = status === 401 ? `${told}: ${origin} does not know this TRIGGER_SECRET_KEY` : told;
   return new Class(status, message, body);
 }

@@ -9,6 +9,7 @@ import {
   auth,
   batch,
   configure,
+  envvars,
   idempotencyKeys,
   MissingSettingError,
   NotFoundError,
@@ -16,6 +17,7 @@ import {
   type PayloadOf,
   queues,
   runs,
+  schedules,
   type Task,
   tasks,
   UnprocessableEntityError,
@@ -31,6 +33,8 @@ interface Told {
   status?: number;
   headers?: Record<string, string>;
   body?: unknown;
+  /** The connection is lost in the middle of it. */
+  breaksOff?: boolean;
 }
 
 let server: Server;
@@ -45,7 +49,12 @@ beforeEach(async () => {
     for await (const part of request) parts.push(part as Buffer);
     const { method = "", url = "", headers } = request;
     seen.push({ method, url, headers, body: Buffer.concat(parts).toString() });
-    const { status = 200, headers: more = {}, body } = (told.length > 1 ? told.shift() : told[0]) ?? {};
+    const answer = (told.length > 1 ? told.shift() : told[0]) ?? {};
+    const { status = 200, headers: more = {}, body } = answer;
+    if (answer.breaksOff) {
+      response.writeHead(200, { "content-length": "100" }).write("{", () => response.destroy());
+      return;
+    }
     response
       .writeHead(status, { "content-type": "application/json", ...more })
       .end(JSON.stringify(body ?? {}));
@@ -178,6 +187,21 @@ describe("an answer that is none", () => {
     expect(seen).toHaveLength(4);
   });
 
+  it("that breaks off is asked for again, too", async () => {
+    told = [{ breaksOff: true }, { body: { id: "run_a" } }];
+    expect(await runs.cancel("run_a")).toEqual({ id: "run_a" });
+    expect(seen).toHaveLength(2);
+    told = [{ breaksOff: true }];
+    await expect(runs.cancel("run_a", { maxAttempts: 1 })).rejects.toThrow(ApiConnectionError);
+  });
+
+  it("to a wrong key says which key, and where", async () => {
+    told = [{ status: 401, body: { error: "Invalid or Missing API key" } }];
+    await expect(runs.retrieve("run_a")).rejects.toThrow(
+      /^Invalid or Missing API key: http:.* does not know this TRIGGER_SECRET_KEY$/,
+    );
+  });
+
   it("is not asked for again when it says so", async () => {
     told = [{ status: 500, headers: { "x-should-retry": "false" } }];
     await expect(runs.retrieve("run_a")).rejects.toMatchObject({ status: 500 });
@@ -193,8 +217,10 @@ describe("an answer that is none", () => {
 
   it("names the address that does not answer", async () => {
     const work = () => runs.retrieve("run_a", { maxAttempts: 1 });
-    const other = auth.withAuth({ baseURL: "http://127.0.0.1:1", secretKey: "k" }, work);
+    // Port 1 would be refused by fetch itself.
+    const other = auth.withAuth({ baseURL: "http://127.0.0.1:2", secretKey: "k" }, work);
     await expect(other).rejects.toThrow(ApiConnectionError);
+    await expect(other).rejects.toThrow(/http:\/\/127\.0\.0\.1:2 does not answer: .*ECONNREFUSED/);
     await expect(work()).resolves.toBeDefined();
   });
 });
@@ -252,6 +278,39 @@ it("a list goes on from page to page, with its filters", async () => {
   expect(query[0]?.get("filter[status]")).toBe("QUEUED,FAILED");
   expect(query[0]?.get("filter[isTest]")).toBe("false");
   expect(query[1]?.get("page[after]")).toBe("c");
+});
+
+it.each(["", ".", ".."])('an id of "%s" goes nowhere', async (id) => {
+  await expect(runs.cancel(id)).rejects.toThrow(/is no id/);
+  await expect(schedules.del(id)).rejects.toThrow(/is no id/);
+  await expect(tasks.trigger(id, {})).rejects.toThrow(/is no id/);
+  expect(seen).toEqual([]);
+});
+
+it("environment variables are managed by project and environment", async () => {
+  told = [{ body: { success: true } }];
+  await envvars.upload("proj", "prod", { variables: { A: "1" }, override: true });
+  await envvars.del("proj", "prod", "A");
+  expect(seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    "POST /api/v1/projects/proj/envvars/prod/import",
+    "DELETE /api/v1/projects/proj/envvars/prod/A",
+  ]);
+  expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ variables: { A: "1" }, override: true });
+});
+
+it("what superjson tells gets its types back", async () => {
+  told = [
+    {
+      body: {
+        id: "run_a",
+        output: { at: "1970-01-01T00:00:00.000Z", n: 1 },
+        outputMeta: { values: { at: ["Date"], none: ["undefined"] } },
+      },
+    },
+  ];
+  expect((await runs.retrieve("run_a")).output).toStrictEqual({ at: new Date(0), n: 1, none: undefined });
+  told = [{ body: { id: "run_a", output: { a: 1 }, outputMeta: { values: { a: ["unknown type"] } } } }];
+  expect((await runs.retrieve("run_a")).output).toEqual({ a: 1 });
 });
 
 it("a queue's name with a slash is encoded twice", async () => {

@@ -3,7 +3,7 @@
  * undefined …) as superjson, which is loaded for that only. From 128 KiB on it goes to object storage first.
  */
 import { isPlainJson } from "../plainJson.ts";
-import { ApiError, type RequestOptions, request } from "./request.ts";
+import { ApiError, connect, type RequestOptions, request } from "./request.ts";
 
 export interface Packet {
   payload?: unknown;
@@ -53,7 +53,7 @@ async function upload(text: string, type: string, { signal }: RequestOptions): P
     path: `/api/v2/packets/${path}`,
     signal,
   });
-  const put = await fetch(body.presignedUrl, {
+  const put = await connect(body.presignedUrl, {
     method: "PUT",
     headers: { "content-type": type },
     body: text,

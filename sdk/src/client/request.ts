@@ -3,7 +3,7 @@
  * limit is over) and 500 and above, unless the answer says otherwise (x-should-retry). All tries carry one id, so that
  * a trigger whose answer was lost triggers nothing twice.
  */
-import { ApiConnectionError, ApiError, errorOfStatus } from "./apiError.ts";
+import { ApiConnectionError, ApiError, BadRequestError, errorOfStatus } from "./apiError.ts";
 import { pause } from "./pause.ts";
 import { settingsInForce } from "./settings.ts";
 
@@ -62,25 +62,55 @@ export async function request<T>(call: Call): Promise<Answer<T>> {
   }
 }
 
+/** One part of a path, encoded. What URLs would take for a step up, or for no part at all, is refused. */
+export function segment(value: string): string {
+  if (value === "" || value === "." || value === "..") {
+    throw new BadRequestError(400, `"${value}" is no id: nothing of that name can exist`);
+  }
+  return encodeURIComponent(value);
+}
+
+/** `fetch` whose failure is an ApiConnectionError that names the address, unless the signal ended it. */
+export async function connect(url: string | URL, init: RequestInit): Promise<Response> {
+  return reached(url, init.signal, () => fetch(url, init));
+}
+
+/** The answer's text; it may break off as the connection may. */
+export const textOf = (response: Response, signal?: AbortSignal | null): Promise<string> =>
+  reached(response.url, signal, () => response.text());
+
+async function reached<T>(
+  url: string | URL,
+  signal: AbortSignal | null | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    const inner = (cause as Error).cause;
+    const why = inner instanceof Error ? inner.message : String((cause as Error).message ?? cause);
+    throw new ApiConnectionError(undefined, `${new URL(url).origin} does not answer: ${why}`, undefined, {
+      cause,
+    });
+  }
+}
+
 type Tried<T> = { answer: Answer<T> } | { error: Error; retry: boolean; delayMs?: number };
 
 async function attemptOnce<T>(url: URL, init: RequestInit): Promise<Tried<T>> {
   let response: Response;
+  let text: string;
   try {
-    response = await fetch(url, init);
-  } catch (cause) {
-    if (init.signal?.aborted) throw cause;
-    const why =
-      (cause as Error).cause instanceof Error ? ((cause as Error).cause as Error).message : String(cause);
-    const error = new ApiConnectionError(undefined, `${url.origin} does not answer: ${why}`, undefined, {
-      cause,
-    });
+    response = await connect(url, init);
+    text = await textOf(response, init.signal);
+  } catch (error) {
+    if (!(error instanceof ApiConnectionError)) throw error;
     return { error, retry: true };
   }
-  const text = await response.text();
   const body = parse(text);
   if (response.ok) return { answer: { body: body as T, headers: response.headers } };
-  const error = errorOfStatus(response.status, body);
+  const error = errorOfStatus(response.status, body, url.origin);
   return { error, retry: shouldRetry(response), delayMs: limitedMs(response) };
 }
 
@@ -97,7 +127,8 @@ function limitedMs({ status, headers }: Response): number | undefined {
   return Math.min(reset - Date.now() + Math.random() * 1000, longestDelayMs);
 }
 
-function parse(text: string): unknown {
+/** JSON, or the text when it is none. */
+export function parse(text: string): unknown {
   try {
     return text === "" ? undefined : JSON.parse(text);
   } catch {

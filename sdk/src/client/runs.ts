@@ -1,7 +1,10 @@
 /** Runs, as the API tells them. */
+
+import type { AnyTask, OutputOf, PayloadOf, UnknownTask } from "../task.ts";
+import { errorOfStatus } from "./apiError.ts";
 import { restored } from "./packet.ts";
 import { pause } from "./pause.ts";
-import { ApiError, type RequestOptions, request } from "./request.ts";
+import { ApiError, connect, parse, type RequestOptions, request, segment, textOf } from "./request.ts";
 import { settingsInForce } from "./settings.ts";
 
 /** Where a run is in its life. */
@@ -84,6 +87,9 @@ export interface ListRunsOptions extends RequestOptions {
   before?: string;
 }
 
+/** A run of a task. */
+export type RunOf<T extends AnyTask> = Run<PayloadOf<T>, OutputOf<T>>;
+
 /** A page of a list; iterating over it goes on through all pages. */
 export interface RunPage extends AsyncIterable<RunSummary> {
   data: RunSummary[];
@@ -93,45 +99,58 @@ export interface RunPage extends AsyncIterable<RunSummary> {
 
 const dates = ["createdAt", "updatedAt", "startedAt", "finishedAt", "delayedUntil", "expiredAt"] as const;
 const pollMs = 1_000;
+/** How often in a row a stream is opened in vain. */
+const openAttempts = 5;
+
+const mayPass = (error: unknown): boolean =>
+  error instanceof ApiError && (error.status === undefined || error.status === 429 || error.status >= 500);
 
 export const runs = {
-  /** The run as it is now. Throws NotFoundError for an unknown id. */
-  async retrieve<TPayload = unknown, TOutput = unknown>(
+  /**
+   * The run as it is now. Throws NotFoundError for an unknown id. Give the task's type for the types of payload and output:
+   * `runs.retrieve<typeof hello>(id)`.
+   */
+  async retrieve<T extends AnyTask = UnknownTask>(
     id: string,
     options: RequestOptions = {},
-  ): Promise<Run<TPayload, TOutput>> {
+  ): Promise<RunOf<T>> {
     const { body } = await request<WireRun>({
       ...options,
       method: "GET",
-      path: `/api/v3/runs/${encodeURIComponent(id)}`,
+      path: `/api/v3/runs/${segment(id)}`,
     });
-    return (await complete(body, options.signal)) as Run<TPayload, TOutput>;
+    return (await complete(body, options.signal)) as RunOf<T>;
   },
 
   /** The run once it has ended, however it did. Asks every second, or as often as is said. */
-  async poll<TPayload = unknown, TOutput = unknown>(
+  async poll<T extends AnyTask = UnknownTask>(
     id: string,
     { pollIntervalMs = pollMs, ...options }: RequestOptions & { pollIntervalMs?: number } = {},
-  ): Promise<Run<TPayload, TOutput>> {
+  ): Promise<RunOf<T>> {
     for (;;) {
-      const run = await runs.retrieve<TPayload, TOutput>(id, options);
+      const run = await runs.retrieve<T>(id, options);
       if (run.isCompleted) return run;
       await pause(pollIntervalMs, options.signal);
     }
   },
 
   /** The run each time that it changes, until it has ended. */
-  async *subscribe<TPayload = unknown, TOutput = unknown>(
+  async *subscribe<T extends AnyTask = UnknownTask>(
     id: string,
-    { signal }: RequestOptions = {},
-  ): AsyncGenerator<Run<TPayload, TOutput>, void, undefined> {
+    { signal, maxAttempts = openAttempts }: RequestOptions = {},
+  ): AsyncGenerator<RunOf<T>, void, undefined> {
     // A stream that breaks off is opened again; the first thing that it tells is the run as it is.
-    for (let told: string | undefined; ; ) {
-      for await (const text of streamOf(id, signal)) {
-        const run = (await complete(JSON.parse(text) as WireRun, signal)) as Run<TPayload, TOutput>;
-        if (text !== told) yield run;
-        told = text;
-        if (run.isCompleted) return;
+    let told: string | undefined;
+    for (let failures = 0; ; ) {
+      try {
+        for await (const text of streamOf(id, signal)) {
+          const run = (await complete(JSON.parse(text) as WireRun, signal)) as RunOf<T>;
+          if (text !== told) yield run;
+          [told, failures] = [text, 0];
+          if (run.isCompleted) return;
+        }
+      } catch (error) {
+        if (!mayPass(error) || ++failures >= maxAttempts) throw error;
       }
       await pause(pollMs, signal);
     }
@@ -162,20 +181,20 @@ export const runs = {
 
   /** Cancels it; one that has ended stays as it is. */
   async cancel(id: string, options: RequestOptions = {}): Promise<{ id: string }> {
-    const path = `/api/v2/runs/${encodeURIComponent(id)}/cancel`;
+    const path = `/api/v2/runs/${segment(id)}/cancel`;
     return (await request<{ id: string }>({ ...options, method: "POST", path })).body;
   },
 
   /** A new run with the same payload. */
   async replay(id: string, options: RequestOptions = {}): Promise<{ id: string }> {
-    const path = `/api/v1/runs/${encodeURIComponent(id)}/replay`;
+    const path = `/api/v1/runs/${segment(id)}/replay`;
     return (await request<{ id: string }>({ ...options, method: "POST", path })).body;
   },
 
   /** Moves the start of a run that is delayed. */
   async reschedule(id: string, body: { delay: string | Date }, options: RequestOptions = {}): Promise<Run> {
     const delay = body.delay instanceof Date ? body.delay.toISOString() : body.delay;
-    const path = `/api/v1/runs/${encodeURIComponent(id)}/reschedule`;
+    const path = `/api/v1/runs/${segment(id)}/reschedule`;
     const answer = await request<WireRun>({ ...options, method: "POST", path, body: { delay } });
     return complete(answer.body, options.signal);
   },
@@ -221,11 +240,11 @@ async function complete({ payloadMeta, outputMeta, ...run }: WireRun, signal?: A
 }
 
 async function fetchOutput(url: string, signal?: AbortSignal): Promise<unknown> {
-  const response = await fetch(url, { signal });
+  const response = await connect(url, { signal });
   if (!response.ok)
     throw new ApiError(response.status, `The output could not be fetched: status ${response.status}`);
   const type = response.headers.get("content-type") ?? "";
-  const text = await response.text();
+  const text = await textOf(response, signal);
   if (!type.includes("json")) return text;
   const value = JSON.parse(text);
   return type.includes("super+json") ? restored(value.json, value.meta) : value;
@@ -237,10 +256,11 @@ async function* streamOf(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string, void, undefined> {
   const { baseURL, token } = settingsInForce();
-  const url = `${baseURL}/realtime/fairlead/v1/runs/${encodeURIComponent(id)}`;
-  const response = await fetch(url, { headers: { authorization: `Bearer ${token}` }, signal });
+  const url = `${baseURL}/realtime/fairlead/v1/runs/${segment(id)}`;
+  const response = await connect(url, { headers: { authorization: `Bearer ${token}` }, signal });
   if (!response.ok || !response.body) {
-    throw new ApiError(response.status, `The run cannot be followed: ${await response.text()}`);
+    const text = await textOf(response, signal);
+    throw errorOfStatus(response.status, parse(text), baseURL);
   }
   let rest = "";
   try {

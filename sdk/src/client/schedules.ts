@@ -1,5 +1,5 @@
 /** Schedules that are made from code. */
-import { type RequestOptions, request } from "./request.ts";
+import { type RequestOptions, request, segment } from "./request.ts";
 
 /** What a schedule is made of. */
 export interface ScheduleOptions {
@@ -33,7 +33,7 @@ export interface SchedulePage {
 }
 
 const root = "/api/v1/schedules";
-const of = (id: string, rest = ""): string => `${root}/${encodeURIComponent(id)}${rest}`;
+const of = (id: string, rest = ""): string => `${root}/${segment(id)}${rest}`;
 const post = async (path: string, options: RequestOptions, body?: object): Promise<Schedule> =>
   (await request<Schedule>({ ...options, method: "POST", path, body })).body;
 

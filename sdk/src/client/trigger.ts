@@ -1,19 +1,9 @@
 /** Triggering tasks: one run, or up to 1,000 as a batch. */
-import type { Task } from "../task.ts";
+import type { AnyTask, IdOf, OutputOf, PayloadOf } from "../task.ts";
 import { type Packet, packetOf, payloadLimit } from "./packet.ts";
-import { type Answer, type RequestOptions, request } from "./request.ts";
+import { type Answer, type RequestOptions, request, segment } from "./request.ts";
 import { type Run, runs } from "./runs.ts";
 import { type TriggerOptions, wireOptions } from "./triggerOptions.ts";
-
-// biome-ignore lint/suspicious/noExplicitAny: any task will do
-export type AnyTask = Task<string, any, any>;
-/** Type of a task's payload. */
-export type PayloadOf<T extends AnyTask> = T extends Task<string, infer P, unknown> ? P : never;
-/** Type of a task's output. */
-// biome-ignore lint/suspicious/noExplicitAny: any payload will do
-export type OutputOf<T extends AnyTask> = T extends Task<string, any, infer O> ? O : never;
-/** A task's id. */
-export type IdOf<T extends AnyTask> = T["id"];
 
 /** A run that was triggered. */
 export interface RunHandle {
@@ -34,7 +24,7 @@ export interface BatchHandle {
 }
 
 /** Options of a batch as a whole. */
-export interface BatchOptions extends RequestOptions {
+export interface BatchOptions {
   /** Makes the batch once for this key. */
   idempotencyKey?: string;
   /** How many runs of it may be unfinished at once; never raises a queue's limit. */
@@ -73,7 +63,7 @@ export const tasks = {
     const answer = await request<RunHandle>({
       ...requestOptions,
       method: "POST",
-      path: `/api/v1/tasks/${encodeURIComponent(id)}/trigger`,
+      path: `/api/v1/tasks/${segment(id)}/trigger`,
       body: { payload: data, options: { ...wireOptions(options), payloadType } },
     });
     const { id: runId, isCached = false } = answer.body;
@@ -85,11 +75,10 @@ export const tasks = {
     id: IdOf<T>,
     items: readonly { payload: PayloadOf<T>; options?: TriggerOptions }[],
     options: BatchOptions = {},
+    requestOptions: RequestOptions = {},
   ): Promise<BatchHandle> {
-    return batch.trigger<T>(
-      items.map((item) => ({ id, ...item })),
-      options,
-    );
+    const all = items.map((item) => ({ id, ...item }));
+    return batch.trigger<T>(all, options, requestOptions);
   },
 
   /** Triggers a task and asks until its run has ended, however long that takes. */
@@ -101,7 +90,7 @@ export const tasks = {
   ): Promise<Run<PayloadOf<T>, OutputOf<T>>> {
     const { pollIntervalMs, ...trigger } = options;
     const handle = await tasks.trigger<T>(id, payload, trigger, requestOptions);
-    return runs.poll(handle.id, { ...requestOptions, pollIntervalMs });
+    return runs.poll<T>(handle.id, { ...requestOptions, pollIntervalMs });
   },
 };
 
@@ -109,9 +98,9 @@ export const batch = {
   /** Triggers different tasks as one batch. */
   async trigger<T extends AnyTask = AnyTask>(
     items: readonly BatchItem<T>[],
-    options: BatchOptions = {},
+    { idempotencyKey, maxConcurrency }: BatchOptions = {},
+    requestOptions: RequestOptions = {},
   ): Promise<BatchHandle> {
-    const { idempotencyKey, maxConcurrency, ...requestOptions } = options;
     if (items.length === 0 || items.length > itemLimit) {
       throw new RangeError(`A batch has 1 to ${itemLimit} items, this one ${items.length}: make several.`);
     }
@@ -143,9 +132,7 @@ export const batch = {
 
   /** The batch as it is now. */
   async retrieve(id: string, options: RequestOptions = {}): Promise<Batch> {
-    return (
-      await request<Batch>({ ...options, method: "GET", path: `/api/v2/batches/${encodeURIComponent(id)}` })
-    ).body;
+    return (await request<Batch>({ ...options, method: "GET", path: `/api/v2/batches/${segment(id)}` })).body;
   },
 };
 
@@ -154,7 +141,7 @@ async function stream(id: string, lines: readonly string[], options: RequestOpti
   const call = {
     ...options,
     method: "POST",
-    path: `/api/v3/batches/${encodeURIComponent(id)}/items`,
+    path: `/api/v3/batches/${segment(id)}/items`,
     contentType: "application/x-ndjson",
     body: `${lines.join("\n")}\n`,
   } as const;
