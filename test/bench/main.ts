@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- latency [--pairs N]` or `npm run bench -- queue`: one benchmark, its figures on stdout.
+ * `npm run bench -- latency [--pairs N]`, `queue`, `api` or `sdk`: one benchmark, its figures on stdout.
  * docs/benchmarks.md keeps them.
  */
 import { delimiter } from "node:path";
@@ -8,11 +8,15 @@ import { chooseProvider } from "../../hack/cluster/choose.ts";
 import { provideImages } from "../../hack/images/provideImages.ts";
 import { say } from "../../hack/lib/progress.ts";
 import { installRelease } from "../../hack/start/release.ts";
+import { apiBench } from "./api.ts";
 import { latency } from "./latency.ts";
+import { sdkImport } from "./sdkImport.ts";
 import { semaphoreBench } from "./semaphore.ts";
 
 const usage = `usage: npm run bench -- latency [--pairs N]   (N from 20 to 500, default 30)
-       npm run bench -- queue`;
+       npm run bench -- queue
+       npm run bench -- api
+       npm run bench -- sdk`;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -20,8 +24,14 @@ async function main(): Promise<void> {
     allowPositionals: true,
   });
   if (positionals[0] === "queue") return semaphoreBench();
+  if (positionals[0] === "sdk") return sdkImport();
   const pairs = Number(values.pairs ?? 30);
-  if (positionals[0] !== "latency" || !Number.isInteger(pairs) || pairs < 20 || pairs > 500) {
+  if (
+    !["latency", "api"].includes(positionals[0] ?? "") ||
+    !Number.isInteger(pairs) ||
+    pairs < 20 ||
+    pairs > 500
+  ) {
     console.error(usage);
     process.exitCode = 2;
     return;
@@ -32,6 +42,7 @@ async function main(): Promise<void> {
   process.env.PATH = [...path, process.env.PATH ?? ""].join(delimiter);
   const images = await provideImages(cluster, ["e2e-tasks"]);
   await installRelease();
+  if (positionals[0] === "api") return apiBench();
   await latency({ pairs, image: images["e2e-tasks"].ref });
 }
 

@@ -27,9 +27,9 @@ import type { BatchDeps } from "./batchStatus.ts";
 import { inParallel } from "./parallel.ts";
 import { summarize, withoutPayload } from "./payload.ts";
 
-const atOnce = 16;
+const atOnce = 32;
 /** Runs that one pass creates before it says how far it is. */
-const passLimit = 200;
+const passLimit = 250;
 /** A longer payload goes to the bucket. */
 const resourcePayloadLimit = 8 * 1024;
 

@@ -1,0 +1,297 @@
+/** The options of a trigger, as Trigger.dev's page on triggering describes them: one test a sentence, real runs behind each. */
+import { batch, configure, idempotencyKeys, queues, type Run, runs, type Task, tasks } from "@fairlead/sdk";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../../hack/lib/wait.ts";
+import { runLabel } from "../../operator/src/jobs/labels.ts";
+import { nameOfQueue, type TaskQueue } from "../../operator/src/model/resources.ts";
+import { testTask } from "../e2e/support/fixtures.ts";
+import { TestNamespace } from "../e2e/support/kubectl.ts";
+import { byKey, mostAtOnce, spansOf } from "../e2e/support/marks.ts";
+import { ApiAccess } from "./api.ts";
+
+type Echo = Task<"echo", unknown, unknown>;
+type Marks = Task<"marks", { ms: number; key?: string }, void>;
+type Sleep = Task<"sleep", { ms: number }, { sleptMs: number }>;
+
+let ns: TestNamespace;
+let api: ApiAccess;
+beforeAll(async () => {
+  ns = await TestNamespace.create("options");
+  await ns.apply(
+    ...["echo", "marks", "sleep"].map((id) => testTask(id)),
+    testTask("throws", { retry: { maxAttempts: 3, minTimeoutInMs: 100 } }),
+    testTask("context", { ttlSeconds: 1 }),
+  );
+  api = await ApiAccess.open(ns.name);
+  configure({ baseURL: api.url, secretKey: api.key });
+});
+afterAll(async () => {
+  await api?.close();
+  await ns?.remove();
+});
+
+const hour = 3_600_000;
+const quick = { pollIntervalMs: 200 };
+const polled = (ids: readonly string[]): Promise<Run[]> => Promise.all(ids.map((id) => runs.poll(id, quick)));
+const waiting = { timeoutMs: 60_000, intervalMs: 200 };
+
+const handleOf = ({ id }: { id: string }): string => id;
+const labelled = (ids: readonly string[]): string =>
+  `${runLabel} in (${ids.map((id) => id.replace(/^run_/, "")).join(",")})`;
+
+const runsOf = (batchId: string): Promise<string[]> =>
+  waitFor(
+    `batch ${batchId} has its runs`,
+    async () => {
+      const now = await batch.retrieve(batchId);
+      return now.runs.length === now.runCount ? now.runs : undefined;
+    },
+    waiting,
+  );
+
+/** A queue that lets nothing through until it is resumed. */
+async function closedQueue(name: string): Promise<{ type: "custom"; name: string }> {
+  const queue = { type: "custom", name } as const;
+  await queues.pause(queue);
+  return queue;
+}
+
+// At once: most of them wait for time to pass.
+describe.concurrent("delay", () => {
+  test("as a duration: the run is delayed, and does not run before", async () => {
+    const { id } = await tasks.trigger<Echo>("echo", {}, { delay: "3s" });
+    const { status, createdAt, delayedUntil, startedAt } = await runs.retrieve(id);
+    expect({ status, startedAt }).toEqual({ status: "DELAYED", startedAt: undefined });
+    // Kubernetes tells when it was created to the second.
+    expect(Number(delayedUntil) - Number(createdAt)).toBeGreaterThan(2_000);
+    const run = await runs.poll(id, quick);
+    expect(run.status).toBe("COMPLETED");
+    expect(Number(run.startedAt)).toBeGreaterThanOrEqual(Number(delayedUntil));
+  });
+
+  test("as a Date: the run does not run before", async () => {
+    const delay = new Date(Date.now() + 2_500);
+    const { id } = await tasks.trigger<Echo>("echo", {}, { delay });
+    expect(await runs.retrieve(id)).toMatchObject({ status: "DELAYED", delayedUntil: delay });
+    const run = await runs.poll(id, quick);
+    expect(run.status).toBe("COMPLETED");
+    expect(Number(run.startedAt)).toBeGreaterThanOrEqual(Number(delay));
+  });
+
+  test("a delayed run is canceled with runs.cancel", async () => {
+    const { id } = await tasks.trigger<Echo>("echo", {}, { delay: "1h" });
+    await runs.cancel(id);
+    expect(await runs.poll(id, quick)).toMatchObject({ status: "CANCELED", attemptCount: 0 });
+  });
+
+  test("a delayed run is moved with runs.reschedule", async () => {
+    const { id } = await tasks.trigger<Echo>("echo", {}, { delay: "1h" });
+    const later = await runs.reschedule(id, { delay: "2h" });
+    expect(Number(later.delayedUntil)).toBeGreaterThan(Date.now() + 1.5 * hour);
+    const soon = new Date(Date.now() + 1_500);
+    expect((await runs.reschedule(id, { delay: soon })).delayedUntil).toEqual(soon);
+    const run = await runs.poll(id, quick);
+    expect(run.status).toBe("COMPLETED");
+    expect(Number(run.startedAt)).toBeGreaterThanOrEqual(Number(soon));
+  });
+
+  test("is an option of each item of a batch, too", async () => {
+    const items = [{ payload: 1 }, { payload: 2, options: { delay: "1h" } }];
+    const { batchId } = await tasks.batchTrigger<Echo>("echo", items);
+    const [first = "", second = ""] = await runsOf(batchId);
+    expect((await runs.poll(first, quick)).output).toBe(1);
+    expect((await runs.retrieve(second)).status).toBe("DELAYED");
+  });
+});
+
+describe.concurrent("ttl", () => {
+  test("a run that has not started in time expires", async () => {
+    const { name } = await closedQueue("ttl/elapses");
+    const { id } = await tasks.trigger<Echo>("echo", {}, { queue: name, ttl: "2s" });
+    const run = await runs.poll(id, quick);
+    expect(run).toMatchObject({ status: "EXPIRED", ttl: "2s", attemptCount: 0, startedAt: undefined });
+    expect(run.expiredAt).toBeInstanceOf(Date);
+  });
+
+  test("of 0 disables what would be the default", async () => {
+    const queue = await closedQueue("ttl/none");
+    const [forever, byDefault] = await Promise.all([
+      tasks.trigger("context", {}, { queue: queue.name, ttl: 0 }),
+      tasks.trigger("context", {}, { queue: queue.name }),
+    ]);
+    expect((await runs.poll(byDefault.id, quick)).status).toBe("EXPIRED");
+    expect((await runs.retrieve(forever.id)).status).toBe("QUEUED");
+    await queues.resume(queue);
+    expect((await runs.poll(forever.id, quick)).status).toBe("COMPLETED");
+  });
+
+  test("with a delay: counts from when the run is enqueued, not from when it is triggered", async () => {
+    const { name } = await closedQueue("ttl/delayed");
+    const options = { delay: "4s", ttl: "2s" };
+    const [runsLate, expires] = await polled([
+      handleOf(await tasks.trigger<Echo>("echo", {}, options)),
+      handleOf(await tasks.trigger<Echo>("echo", {}, { ...options, queue: name })),
+    ]);
+    expect(runsLate?.status).toBe("COMPLETED");
+    expect(expires?.status).toBe("EXPIRED");
+    expect(Number(expires?.expiredAt) - Number(expires?.delayedUntil)).toBeGreaterThanOrEqual(2_000);
+  });
+
+  test("takes durations, and no timestamps", async () => {
+    const ttl = new Date(Date.now() + hour).toISOString();
+    await expect(tasks.trigger<Echo>("echo", {}, { ttl })).rejects.toThrow(/ttl: .*a date is not allowed/);
+    const body = JSON.stringify({ payload: {}, options: { ttl } });
+    const response = await api.fetch("/api/v1/tasks/echo/trigger", { method: "POST", body });
+    expect(response.status).toBe(422);
+    expect(await response.text()).toMatch(/options\.ttl: .*a date is not allowed/);
+    // @ts-expect-error nor does it compile
+    expect(() => tasks.trigger<Echo>("echo", {}, { ttl: new Date() })).toBeDefined();
+  });
+});
+
+describe.concurrent("which run, and where", () => {
+  test("idempotencyKey: a task is triggered only once with the same key", async () => {
+    const idempotencyKey = await idempotencyKeys.create(["order", "8"]);
+    const handles = await Promise.all(
+      [1, 2, 3].map((n) => tasks.trigger<Echo>("echo", { n }, { idempotencyKey, tags: "only-once" })),
+    );
+    expect(new Set(handles.map(handleOf)).size).toBe(1);
+    expect(handles.filter(({ isCached }) => !isCached)).toHaveLength(1);
+    await polled(handles.map(handleOf));
+    expect(await tasks.trigger<Echo>("echo", {}, { idempotencyKey })).toMatchObject({
+      id: handles[0]?.id,
+      isCached: true,
+    });
+    expect((await runs.list({ tag: "only-once" })).data).toHaveLength(1);
+  });
+
+  test("queue: the run waits in the queue of that name", async () => {
+    const queue = await closedQueue("by-name");
+    const { id } = await tasks.trigger<Echo>("echo", {}, { queue: queue.name });
+    await waitFor("it waits there", async () => (await queues.retrieve(queue)).queued === 1, waiting);
+    expect((await runs.retrieve(id)).status).toBe("QUEUED");
+    await queues.resume(queue);
+    expect((await runs.poll(id, quick)).status).toBe("COMPLETED");
+  });
+
+  test("queue: with a limit it is made on demand, and its runs keep to the limit", async () => {
+    const queue = { name: "on-demand", concurrencyLimit: 1 };
+    const ids = (
+      await Promise.all([1, 2, 3].map(() => tasks.trigger<Marks>("marks", { ms: 500 }, { queue })))
+    ).map(handleOf);
+    expect((await polled(ids)).map(({ status }) => status)).toEqual(Array(3).fill("COMPLETED"));
+    const spans = await spansOf(ns, labelled(ids));
+    expect(spans).toHaveLength(3);
+    expect(mostAtOnce(spans)).toBe(1);
+    expect(await queues.retrieve({ type: "custom", name: queue.name })).toMatchObject({
+      concurrencyLimit: 1,
+    });
+    const text = await ns.kubectl("get", "taskqueues", "-o", "json");
+    expect((JSON.parse(text) as { items: TaskQueue[] }).items.map(nameOfQueue)).toContain(queue.name);
+  });
+
+  test("concurrencyKey: each of its values has a queue of its own, with the same limit", async () => {
+    const queue = { name: "per-tenant", concurrencyLimit: 1 };
+    const triggered = ["ada", "bob", "ada", "bob"].map((key) =>
+      tasks.trigger<Marks>("marks", { ms: 3_000, key }, { queue, concurrencyKey: key }),
+    );
+    const ids = (await Promise.all(triggered)).map(handleOf);
+    await polled(ids);
+    const spans = await spansOf(ns, labelled(ids));
+    for (const [key, own] of byKey(spans)) expect([key, own.length, mostAtOnce(own)]).toEqual([key, 2, 1]);
+    expect(mostAtOnce(spans)).toBe(2);
+  });
+
+  test("priority: the run is ahead of those that came shortly before", async () => {
+    const queue = await closedQueue("by-priority");
+    const options = { queue: { name: queue.name, concurrencyLimit: 1 } };
+    const ids = [
+      handleOf(await tasks.trigger<Echo>("echo", "first", options)),
+      handleOf(await tasks.trigger<Echo>("echo", "second", { ...options, priority: 60 })),
+    ];
+    await waitFor("both wait", async () => (await queues.retrieve(queue)).queued === 2, waiting);
+    await queues.resume(queue);
+    const [first, second] = await polled(ids);
+    expect(Number(second?.finishedAt)).toBeLessThanOrEqual(Number(first?.startedAt));
+  });
+
+  test("debounce: several triggers are one run, in trailing mode with the last payload", async () => {
+    const debounce = { key: "typing", delay: "2s", mode: "trailing" } as const;
+    const ids: string[] = [];
+    for (const text of ["a", "ab", "abc"]) {
+      ids.push(handleOf(await tasks.trigger<Echo>("echo", { text }, { debounce })));
+    }
+    expect(new Set(ids).size).toBe(1);
+    expect((await runs.poll(ids[0] ?? "", quick)).output).toEqual({ text: "abc" });
+  });
+
+  test("maxConcurrency: no more runs of the batch at once", async () => {
+    const items = Array.from({ length: 4 }, () => ({ payload: { ms: 1_500 } }));
+    const { batchId } = await tasks.batchTrigger<Marks>("marks", items, { maxConcurrency: 2 });
+    await waitFor("it ends", async () => (await batch.retrieve(batchId)).status === "COMPLETED", waiting);
+    const spans = await spansOf(ns, labelled(await runsOf(batchId)));
+    expect(spans).toHaveLength(4);
+    expect(mostAtOnce(spans)).toBeLessThanOrEqual(2);
+  });
+});
+
+describe.concurrent("how it runs", () => {
+  test("maxAttempts: wins over the task's own", async () => {
+    const ids = await Promise.all(
+      [1, 2, 4, undefined].map(async (maxAttempts) =>
+        handleOf(await tasks.trigger("throws", {}, { maxAttempts })),
+      ),
+    );
+    const ended = await polled(ids);
+    expect(ended.map(({ status, attemptCount }) => [status, attemptCount])).toEqual([
+      ["FAILED", 1],
+      ["FAILED", 2],
+      ["FAILED", 4],
+      ["FAILED", 3],
+    ]);
+  });
+
+  test("tags: the run is found by them", async () => {
+    const tags = ["tenant_7", "eu"];
+    const { id } = await tasks.trigger<Echo>("echo", {}, { tags, delay: "1h" });
+    const listed = async (tag: string) => (await runs.list({ tag })).data.map(handleOf);
+    await waitFor("it is listed", async () => (await listed("tenant_7")).length > 0, waiting);
+    expect(await listed("tenant_7")).toEqual([id]);
+    expect(await listed("eu")).toEqual([id]);
+    expect((await runs.retrieve(id)).tags).toEqual(tags);
+  });
+
+  test("tags: 10 at most", async () => {
+    const tags = Array.from({ length: 11 }, (_, n) => `tag-${n}`);
+    const { id } = await tasks.trigger<Echo>("echo", {}, { tags: tags.slice(1), delay: "1h" });
+    expect((await runs.retrieve(id)).tags).toEqual(tags.slice(1));
+    await expect(tasks.trigger<Echo>("echo", {}, { tags })).rejects.toThrow(
+      /options\.tags: .*at most 10 tags/,
+    );
+  });
+
+  test("metadata: travels with the run", async () => {
+    const metadata = { customer: { id: 7 }, steps: [1, 2] };
+    const { id } = await tasks.trigger("context", {}, { metadata, ttl: 0 });
+    const run = await runs.poll(id, quick);
+    expect(run.metadata).toEqual(metadata);
+    expect(run.output).toMatchObject({ ctx: { run: { metadata } } });
+  });
+
+  test("maxDuration: a run that takes longer is stopped and has timed out", async () => {
+    const { id } = await tasks.trigger<Sleep>("sleep", { ms: 120_000 }, { maxDuration: 5 });
+    const run = await runs.poll(id, quick);
+    expect(run).toMatchObject({ status: "TIMED_OUT", isFailed: true });
+    expect(Number(run.finishedAt) - Number(run.startedAt)).toBeLessThan(30_000);
+  });
+
+  test("machine: the pod has its resources", async () => {
+    const { id } = await tasks.trigger<Echo>("echo", {}, { machine: "micro" });
+    expect((await runs.poll(id, quick)).status).toBe("COMPLETED");
+    const [pod] = await ns.list<{ spec: { containers: { resources: object }[] } }>("pods", labelled([id]));
+    expect(pod?.spec.containers[0]?.resources).toEqual({
+      requests: { cpu: "250m", memory: "250M" },
+      limits: { memory: "250M" },
+    });
+  });
+});
