@@ -3,7 +3,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { repoRoot } from "../../hack/lib/paths.ts";
 
-export type Outcome = "works" | "is refused by name" | "fails";
+export type Outcome =
+  | "works"
+  | "not offered, and says so"
+  /** Its client swallows the answer. */
+  | "not offered; waits for ever"
+  | "fails";
 
 const file = join(repoRoot, "docs", "compatibility.md");
 

@@ -87,7 +87,10 @@ describe(current, () => {
   call(current, "types that JSON does not have", async () => {
     const payload = { at: new Date(0), map: new Map([["a", 1]]) };
     const { id } = await v4.tasks.trigger("echo", payload);
-    expect((await v4.runs.poll(id, quick)).output).toEqual({ at: "1970-01-01T00:00:00.000Z", map: {} });
+    expect((await v4.runs.poll(id, quick)).output).toEqual({
+      at: "1970-01-01T00:00:00.000Z",
+      map: [["a", 1]],
+    });
   });
 
   call(current, "a payload of 200 KB", async () => {
@@ -228,13 +231,63 @@ describe(current, () => {
     });
   });
 
-  test("what is not supported is refused by name", async () => {
-    const debounce = { key: "k", delay: "1m" };
-    await expect(v4.tasks.trigger("echo", {}, { debounce })).rejects.toMatchObject({ status: 422 });
-    seen.note("debounce", current, "is refused by name");
+  call(current, "debounce", async () => {
+    const debounce = { key: "k", delay: "2s", mode: "trailing" } as const;
+    const first = await v4.tasks.trigger("echo", { n: 1 }, { debounce });
+    const second = await v4.tasks.trigger("echo", { n: 2 }, { debounce });
+    expect(second.id).toBe(first.id);
+    expect((await v4.runs.poll(first.id, quick)).output).toEqual({ n: 2 });
+    expect((await v4.tasks.trigger("echo", { n: 3 }, { debounce })).id).not.toBe(first.id);
+  });
+
+  call(current, "envvars.upload, create, list, retrieve, del", async () => {
+    await ns.apply(testTask("variable"));
+    await v4.envvars.upload("proj", "prod", { variables: { GREETING: "hello" } });
+    await v4.envvars.create("proj", "prod", { name: "PORT", value: "1" });
+    await v4.envvars.upload("proj", "prod", { variables: { TOKEN: "t" }, isSecret: true });
+    const { id } = await v4.tasks.trigger("variable", { name: "GREETING" });
+    expect((await v4.runs.poll(id, quick)).output).toBe("hello");
+    // Its own `update` fails outside of a task, before it sends anything.
+    const update = { method: "PUT", body: JSON.stringify({ value: "bye" }) };
+    await api.fetch("/api/v1/projects/proj/envvars/prod/GREETING", update);
+    expect(await v4.envvars.retrieve("proj", "prod", "GREETING")).toMatchObject({ value: "bye" });
+    for (const name of ["GREETING", "PORT"]) await v4.envvars.del("proj", "prod", name);
+    expect(await v4.envvars.list("proj", "prod")).toEqual([
+      { name: "TOKEN", value: "<redacted>", isSecret: true },
+    ]);
+    const gone = await v4.tasks.trigger("variable", { name: "GREETING" });
+    expect((await v4.runs.poll(gone.id, quick)).output).toBeNull();
+  });
+
+  const notOffered: [string, () => PromiseLike<unknown>][] = [
+    ["runs.bulk.cancel", () => v4.runs.bulk.cancel({ filter: { taskIdentifier: "echo" } })],
+    ["wait.createToken", () => v4.wait.createToken({})],
+    ["concurrencyLimits.list", () => v4.concurrencyLimits.list()],
+    ["deployments.retrieveCurrent", () => v4.deployments.retrieveCurrent()],
+    ["query.execute", () => v4.query.execute("select 1")],
+  ];
+  test.each(notOffered)("%s is not offered, and says so", async (name, ask) => {
+    await expect(ask()).rejects.toThrow(/Fairlead does not offer/);
+    seen.note(name, current, "not offered, and says so");
+  });
+
+  test("realtime calls are not offered: the answer says so, which their client keeps to itself", async () => {
+    const answer = await api.fetch("/realtime/v1/runs/run_a");
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toEqual({ error: expect.stringMatching(/does not offer .*runs\.subscribe/) });
+    seen.note(
+      "runs.subscribeToRun, subscribeToRunsWithTag, subscribeToBatch",
+      current,
+      "not offered; waits for ever",
+    );
+  });
+
+  test("options that make no sense are refused by name", async () => {
     await expect(v4.tasks.trigger("echo", {}, { ttl: "2030-01-01" })).rejects.toThrow(/options\.ttl/);
     const tags = Array.from({ length: 11 }, (_, n) => `t${n}`);
     await expect(v4.tasks.trigger("echo", {}, { tags })).rejects.toThrow(/options\.tags/);
+    const debounce = { key: "k", delay: "10s", maxDelay: "5s" };
+    await expect(v4.tasks.trigger("echo", {}, { debounce })).rejects.toThrow(/debounce\.maxDelay/);
   });
 });
 

@@ -33,17 +33,17 @@ afterAll(async () => {
 
 const quick = { pollIntervalMs: 200 };
 
-test("triggers and polls, with types that JSON does not have", async () => {
-  const run = await tasks.triggerAndPoll<Echo>(
-    "echo",
-    { at: new Date(0), n: 1 },
-    { ...quick, tags: ["mine"] },
-  );
-  expect(run).toMatchObject({
-    status: "COMPLETED",
-    output: { at: "1970-01-01T00:00:00.000Z", n: 1 },
-    tags: ["mine"],
-  });
+test("triggers and polls; types that JSON does not have survive the way there and back", async () => {
+  const typed = {
+    at: new Date(0),
+    n: 1,
+    big: 2n ** 70n,
+    map: new Map([["a", new Set([1])]]),
+    none: undefined,
+  };
+  const run = await tasks.triggerAndPoll<Echo>("echo", typed, { ...quick, tags: ["mine"] });
+  expect(run).toMatchObject({ status: "COMPLETED", tags: ["mine"] });
+  expect([run.payload, run.output]).toEqual([typed, typed]);
   expect(run.finishedAt).toBeInstanceOf(Date);
 });
 

@@ -109,7 +109,7 @@ describe.concurrent("ttl", () => {
     const { name } = await closedQueue("ttl/elapses");
     const { id } = await tasks.trigger<Echo>("echo", {}, { queue: name, ttl: "2s" });
     const run = await runs.poll(id, quick);
-    expect(run).toMatchObject({ status: "EXPIRED", ttl: "2s", attemptCount: 0, startedAt: undefined });
+    expect(run).toMatchObject({ status: "EXPIRED", ttl: "2s", attemptCount: 0 });
     expect(run.expiredAt).toBeInstanceOf(Date);
   });
 
@@ -190,6 +190,14 @@ describe.concurrent("which run, and where", () => {
     expect((JSON.parse(text) as { items: TaskQueue[] }).items.map(nameOfQueue)).toContain(queue.name);
   });
 
+  test("queue: a limit on demand counts for a queue that was paused before, too", async () => {
+    const queue = await closedQueue("on-demand-later");
+    const options = { queue: { name: queue.name, concurrencyLimit: 1 } };
+    await tasks.trigger<Echo>("echo", {}, options);
+    await waitFor("it waits", async () => (await queues.retrieve(queue)).queued === 1, waiting);
+    expect(await queues.retrieve(queue)).toMatchObject({ concurrencyLimit: 1 });
+  });
+
   test("concurrencyKey: each of its values has a queue of its own, with the same limit", async () => {
     const queue = { name: "per-tenant", concurrencyLimit: 1 };
     const triggered = ["ada", "bob", "ada", "bob"].map((key) =>
@@ -204,7 +212,8 @@ describe.concurrent("which run, and where", () => {
 
   test("priority: the run is ahead of those that came shortly before", async () => {
     const queue = await closedQueue("by-priority");
-    const options = { queue: { name: queue.name, concurrencyLimit: 1 } };
+    await queues.overrideConcurrencyLimit(queue, 1);
+    const options = { queue: queue.name };
     const ids = [
       handleOf(await tasks.trigger<Echo>("echo", "first", options)),
       handleOf(await tasks.trigger<Echo>("echo", "second", { ...options, priority: 60 })),

@@ -298,20 +298,6 @@ describe("large payloads and outputs", () => {
       error: { message: expect.stringContaining("104857601 bytes, at most 104857600") },
     });
   });
-
-  test("the payloads of a batch have at most 10 MB in all, such as 100 below 100 KB", async () => {
-    const items = (count: number, length: number) =>
-      Array.from({ length: count }, () => ({ payload: "x".repeat(length), options: { delay: "1h" } }));
-    const { batchId } = await tasks.batchTrigger<Echo>("echo", items(100, 100_000));
-    expect((await batch.retrieve(batchId)).runCount).toBe(100);
-    const refusal = { status: 413, message: expect.stringMatching(/10 MB.*make several batches/) };
-    await expect(tasks.batchTrigger<Echo>("echo", items(110, 100_000))).rejects.toMatchObject(refusal);
-    // These go to the bucket one by one; their sizes count all the same.
-    await expect(tasks.batchTrigger<Echo>("echo", items(6, 2_000_000))).rejects.toMatchObject(refusal);
-    await expect(tasks.batchTrigger<Echo>("echo", items(160, 100_000))).rejects.toThrow(
-      /16\d{6} bytes.*10 MB.*make several batches/,
-    );
-  });
 });
 
 describe("types that JSON does not have", () => {
@@ -327,5 +313,31 @@ describe("types that JSON does not have", () => {
     const { batchId } = await tasks.batchTrigger<Echo>("echo", [{ payload: value }]);
     const [id = ""] = await runsOf(batchId);
     expect((await runs.poll(id, quick)).output).toStrictEqual(value);
+  });
+});
+
+describe("a batch", () => {
+  const items = (count: number, length: number) =>
+    Array.from({ length: count }, () => ({ payload: "x".repeat(length), options: { delay: "1h" } }));
+  const refused = { status: 413, message: expect.stringMatching(/10 MB.*make several batches/) };
+
+  test("may have 100 payloads that are each below 100 KB", async () => {
+    const { batchId } = await tasks.batchTrigger<Echo>("echo", items(100, 100_000));
+    expect((await batch.retrieve(batchId)).runCount).toBe(100);
+  });
+
+  test("of more than 10 MB is refused before it is sent where that can be told", async () => {
+    await expect(tasks.batchTrigger<Echo>("echo", items(160, 100_000))).rejects.toThrow(
+      /16\d{6} bytes.*10 MB.*make several batches/,
+    );
+  });
+
+  test("of payloads that are uploaded one by one has at most 10 MB in all", async () => {
+    await expect(tasks.batchTrigger<Echo>("echo", items(6, 2_000_000))).rejects.toMatchObject(refused);
+  });
+
+  // The last one: an answer that breaks off ends kubectl's port-forward.
+  test("of payloads that come with it has at most 10 MB in all", async () => {
+    await expect(tasks.batchTrigger<Echo>("echo", items(110, 100_000))).rejects.toMatchObject(refused);
   });
 });

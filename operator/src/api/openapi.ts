@@ -105,6 +105,7 @@ export const operations: readonly Operation[] = [
   op("put", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Change a variable", { body: envVarUpdateBody }),
   op("delete", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Delete a variable"),
   op("put", "/api/v2/packets/{path}", "Where to upload a payload"),
+  op("get", "/api/v1/runs/{id}/packets/{field}", "Where to fetch a run's payload or output"),
   op("get", "/api/v1/packets/{path}", "Where to fetch a payload"),
   op("post", "/api/v1/idempotencyKeys/{key}/reset", "Let a key run again", {
     body: z.object({ taskIdentifier: z.string() }),

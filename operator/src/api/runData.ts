@@ -39,7 +39,7 @@ async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): 
     return { outputPresignedUrl: await deps.links.url(request, "GET", outputRef.key) };
   }
   const read = parseText(await readText(deps, outputRef.key, outputRef.type));
-  return { output: read?.value ?? output, outputMeta: read?.meta };
+  return read ? { output: read.value, outputMeta: read.meta } : { output };
 }
 
 /** An output as the text that it was stored as; undefined: none. */

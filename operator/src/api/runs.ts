@@ -100,6 +100,18 @@ export function runsRouter(deps: RunDeps): Router {
     response.json({ id: runId(name) });
   });
 
+  router.get("/api/v1/runs/:id/packets/:field", async (request, response) => {
+    const run = await find(deps, request, response, "read");
+    const field = param(request, "field");
+    const refs: Record<string, { key: string } | undefined> = {
+      payload: run.spec.payloadRef,
+      output: run.status?.outputRef,
+    };
+    const key = refs[field]?.key;
+    if (key === undefined) throw notFound(`${field.slice(0, 80)} of this run in object storage`);
+    response.json({ presignedUrl: await deps.links.url(request, "GET", key) });
+  });
+
   router.post("/api/v1/runs/:id/tags", async (request, response) => {
     const run = await find(deps, request, response, "write");
     const { tags } = bodyOf(tagsBody, request);

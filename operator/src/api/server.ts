@@ -13,6 +13,7 @@ import { type EngineDeps, engineRouter } from "./engine.ts";
 import { envVarsRouter } from "./envVars.ts";
 import type { ApiKeys } from "./keys.ts";
 import { liveRouter } from "./live.ts";
+import { notOfferedRouter } from "./notOffered.ts";
 import { openApiRouter } from "./openapi.ts";
 import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
 import { Problem } from "./problem.ts";
@@ -63,9 +64,7 @@ export function apiRouter(deps: ApiDeps): Router {
     tokensRouter(deps),
     liveRouter(deps),
   );
-  router.use((request, response) => {
-    response.status(404).json({ error: `There is no ${request.method} ${request.path}.` });
-  });
+  router.use(notOfferedRouter());
   router.use(errorHandler(deps.log));
   return router;
 }
