@@ -80,7 +80,9 @@ export function batchesRouter(deps: BatchDeps): Router {
     const batch = await find(deps, namespace, request);
     const receiver = new Receiver(deps, batch);
     const { bodyBytes } = deps.limits;
-    for await (const line of lines(atMost(request, bodyBytes), bodyBytes)) {
+    // A refusal in mid-stream must not cut the connection that tells it.
+    const input = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+    for await (const line of lines(atMost(input, bodyBytes), bodyBytes)) {
       if (line.trim() !== "") await receiver.take(parseLine(line));
     }
     response.json({ id: `batch_${batch.metadata.name}`, ...(await receiver.end()) });

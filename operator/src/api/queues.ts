@@ -112,7 +112,8 @@ async function override(
 }
 
 async function make({ client }: QueueDeps, namespace: string, name: string): Promise<TaskQueue> {
-  const metadata = { name: slug(name), namespace, labels: { [originLabel]: "api" } };
+  // As a trigger makes it: so a limit that the next trigger brings along counts.
+  const metadata = { name: slug(name), namespace, labels: { [originLabel]: "trigger" } };
   const body = { apiVersion, kind: "TaskQueue", metadata, spec: { name } } as unknown as TaskQueue;
   try {
     return await client.create(TaskQueues, namespace, body);

@@ -2,7 +2,7 @@
  * What the API server answers: stateless, any number of replicas. One router per subject; every error is JSON,
  * `{ "error": "a sentence" }`.
  */
-import express, { type ErrorRequestHandler, Router } from "express";
+import express, { type ErrorRequestHandler, type Request, Router } from "express";
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/client.ts";
@@ -69,6 +69,21 @@ export function apiRouter(deps: ApiDeps): Router {
   return router;
 }
 
+/**
+ * An answer that comes before its request has ended: the rest is thrown away, within bounds. A client whose connection is
+ * cut while it sends never reads the answer.
+ */
+function readToItsEnd(request: Request): void {
+  let left = restBytes;
+  request.on("data", (part: Uint8Array) => {
+    left -= part.length;
+    if (left < 0) request.destroy();
+  });
+  const timer = setTimeout(() => request.destroy(), restMs);
+  request.on("close", () => clearTimeout(timer));
+}
+const [restBytes, restMs] = [64 * 1024 * 1024, 30_000];
+
 const bodyTooLarge = ({ length, limit }: { length?: number; limit?: number }): string =>
   `Request body too large: ${length ?? "more than allowed"} bytes, at most ${limit} are allowed. Upload a payload first (PUT /api/v2/packets/…) or send less at once.`;
 
@@ -79,6 +94,7 @@ function errorHandler(log: Logger): ErrorRequestHandler {
       response.destroy();
       return;
     }
+    if (!request.complete) readToItsEnd(request);
     if (error instanceof Problem) {
       if (error.retry !== undefined) response.set("x-should-retry", String(error.retry));
       const details = error.code ? { code: error.code, param: "access_token", type: "authorization" } : {};

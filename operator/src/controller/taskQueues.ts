@@ -78,22 +78,31 @@ async function apply(
   ownerReferences?: OwnerReference[],
 ): Promise<void> {
   const name = slug(queue);
-  const body = {
+  const body = (labels: Record<string, string>) => ({
     apiVersion,
     kind: "TaskQueue",
-    metadata: { name, namespace, labels: { [originLabel]: origin }, ownerReferences },
+    metadata: { name, namespace, labels, ownerReferences },
     spec: { name: queue, concurrencyLimit: limit },
-  };
+  });
+  const write = (labels: Record<string, string>) =>
+    deps.client.patch(TaskQueues, namespace, name, body(labels), { type: "apply", fieldManager });
   try {
-    const written = await deps.client.patch(TaskQueues, namespace, name, body, {
-      type: "apply",
-      fieldManager,
-    });
+    // One that the API made, to pause it, keeps the label that it has.
+    const written = (await unlessConflict(write({ [originLabel]: origin }))) ?? (await write({}));
     deps.queues.upsertFromWrite(written);
     announce(deps, namespace, queue);
   } catch (error) {
     if (!KubeError.is(error, "Conflict")) throw error;
     deps.log.info({ namespace, queue }, "the queue's limit belongs to somebody else and stays");
+  }
+}
+
+async function unlessConflict<T>(write: Promise<T>): Promise<T | undefined> {
+  try {
+    return await write;
+  } catch (error) {
+    if (KubeError.is(error, "Conflict")) return undefined;
+    throw error;
   }
 }
 

@@ -44,37 +44,67 @@ test("a body that is too large is refused with its size, the limit and what to d
   });
 });
 
-test("a stream of items that does not end is cut off, with or without lines", async () => {
+async function newBatch(): Promise<string> {
+  const body = JSON.stringify({ runCount: 2 });
+  const made = await api.fetch("/api/v3/batches", { method: "POST", body });
+  return ((await made.json()) as { id: string }).id;
+}
+
+const isSealed = async (id: string) =>
+  (await api.client.get(TaskBatches, namespace, id.replace("batch_", "")))?.status?.sealedAt !== undefined;
+
+/** A body of so many bytes, in lines or in one. */
+const long = (bytes: number, end: string) =>
+  `{"index":0,"task":"echo","payload":"${"x".repeat(100)}"}${end}`.repeat(bytes / 140);
+
+test.each([
+  ["lines", 8_000_000, "\n"],
+  ["one line", 8_000_000, ""],
+])("a stream of items that is too long is refused while it is sent, in %s", async (_what, bytes, end) => {
   await api.listen({ ...limited, rate: plenty });
-  for (const end of ["\n", ""]) {
-    const body = JSON.stringify({ runCount: 2 });
-    const made = (await (await api.fetch("/api/v3/batches", { method: "POST", body })).json()) as {
-      id: string;
-    };
-    let sent = 0;
-    const endless = new ReadableStream({
-      pull(stream) {
-        const line = `{"index":0,"task":"echo","payload":"${"x".repeat(100)}"}${end}`;
-        sent += line.length;
-        if (sent > 50_000_000) stream.close();
-        else stream.enqueue(new TextEncoder().encode(line));
-      },
-    });
-    const send = api.fetch(`/api/v3/batches/${made.id}/items`, {
-      method: "POST",
-      body: endless,
-      duplex: "half",
-      headers: { "content-type": "application/x-ndjson" },
-    });
-    // The answer may come before or after the connection is closed.
-    await send.then(
-      (response) => expect(response.status).toBe(413),
-      (error: Error) => expect(error.message).toBe("fetch failed"),
-    );
-    expect(sent).toBeLessThan(50_000_000);
-    const batch = await api.client.get(TaskBatches, namespace, made.id.replace("batch_", ""));
-    expect(batch?.status?.sealedAt).toBeUndefined();
-  }
+  const id = await newBatch();
+  const headers = { "content-type": "application/x-ndjson" };
+  const body = long(bytes, end);
+  const response = await api.fetch(`/api/v3/batches/${id}/items`, { method: "POST", body, headers });
+  expect(response.status).toBe(413);
+  expect(await response.json()).toEqual({ error: expect.stringContaining("at most 1000 bytes") });
+  expect(await isSealed(id)).toBe(false);
+  // The connection is as good as before.
+  expect((await api.fetch("/api/v1/runs")).status).toBe(200);
+});
+
+test("a JSON body that is too long is refused while it is sent", async () => {
+  await api.listen({ ...limited, rate: plenty });
+  const body = JSON.stringify({ payload: "x".repeat(8_000_000) });
+  const response = await api.fetch("/api/v1/tasks/echo/trigger", { method: "POST", body });
+  expect(response.status).toBe(413);
+});
+
+test("a stream that does not end is cut off", async () => {
+  await api.listen({ ...limited, rate: plenty });
+  const id = await newBatch();
+  let sent = 0;
+  const endless = new ReadableStream({
+    pull(stream) {
+      sent += 1_000_000;
+      if (sent > 500_000_000) stream.close();
+      else stream.enqueue(new TextEncoder().encode("x".repeat(1_000_000)));
+    },
+  });
+  const headers = { "content-type": "application/x-ndjson" };
+  const send = api.fetch(`/api/v3/batches/${id}/items`, {
+    method: "POST",
+    body: endless,
+    duplex: "half",
+    headers,
+  });
+  // The answer comes before the connection is closed, or the client does not look at it.
+  await send.then(
+    (response) => expect(response.status).toBe(413),
+    (error: Error) => expect(error.message).toBe("fetch failed"),
+  );
+  expect(sent).toBeLessThan(500_000_000);
+  expect(await isSealed(id)).toBe(false);
 });
 
 test("a request keeps its id, and gets one when it has none", async () => {
