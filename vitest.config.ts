@@ -1,10 +1,11 @@
 /**
  * The suites. `unit` needs nothing but Node; `chart` also helm; `integration` Redis, the object store or an API
- * server; `e2e` a whole cluster with Fairlead installed. `npm test` runs them in this order.
+ * server; `e2e` a whole cluster with Fairlead installed; `disruption` the same, alone: it stops parts of the release, kills
+ * them and takes their data away. `npm test` runs them in this order.
  */
 import { defineConfig } from "vitest/config";
 
-export const suites = ["unit", "chart", "integration", "e2e"] as const;
+export const suites = ["unit", "chart", "integration", "e2e", "disruption"] as const;
 export type Suite = (typeof suites)[number];
 
 const notOurs = ["**/node_modules/**", "**/dist/**", "**/.fairlead/**"];
@@ -44,7 +45,17 @@ export default defineConfig({
           include: ["test/{e2e,conformance}/**/*.test.ts"],
           globalSetup: ["test/e2e/support/setup.ts"],
           exclude: notOurs,
-          // One cluster, one installation: the files take turns.
+          testTimeout: 5 * minutes,
+          hookTimeout: 10 * minutes,
+        },
+      },
+      {
+        test: {
+          name: "disruption",
+          include: ["test/disruption/**/*.test.ts"],
+          globalSetup: ["test/e2e/support/setup.ts"],
+          exclude: notOurs,
+          // One installation: the files take turns.
           fileParallelism: false,
           testTimeout: 5 * minutes,
           hookTimeout: 10 * minutes,

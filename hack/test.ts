@@ -1,7 +1,7 @@
 /**
  * `npm test [SUITE…]`: every suite, one after the other: unit, then the cluster (its programs are what the other
- * suites run), chart, integration, the images and e2e. A suite that fails does not stop the next; a cluster or an
- * image that cannot be had counts as one failure, and e2e is then left out. Reports go to .fairlead/reports/,
+ * suites run), chart, integration, the images, e2e and disruption. A suite that fails does not stop the next; a cluster or
+ * an image that cannot be had counts as one failure, and the last two are then left out. Reports go to .fairlead/reports/,
  * and the last line on stdout is the count: `N passed, N failed`.
  */
 import { rmSync } from "node:fs";
@@ -19,7 +19,7 @@ import {
   reportFolder,
 } from "./testReport.ts";
 
-const suites = ["unit", "chart", "integration", "e2e"] as const;
+const suites = ["unit", "chart", "integration", "e2e", "disruption"] as const;
 type Suite = (typeof suites)[number];
 
 interface PhaseResult {
@@ -40,10 +40,13 @@ if (chosen.some((name) => name !== "unit")) {
   if (cluster) await useCluster();
   if (chosen.includes("chart")) await suite("chart");
   if (chosen.includes("integration")) await suite("integration");
-  if (chosen.includes("e2e")) {
+  const onCluster = (["e2e", "disruption"] as const).filter((name) => chosen.includes(name));
+  if (onCluster.length > 0) {
     const images = cluster && (await prepare("images", ["hack/images/main.ts", "--load", "--tests"]));
-    if (images) await suite("e2e");
-    else results.push({ name: "e2e", milliseconds: 0, count: "left out" });
+    for (const name of onCluster) {
+      if (images) await suite(name);
+      else results.push({ name, milliseconds: 0, count: "left out" });
+    }
   }
 }
 summarize();
@@ -61,7 +64,7 @@ async function suite(name: Suite): Promise<void> {
   const report = join(reportFolder, `${name}.json`);
   const args = ["run", "--project", name, "--passWithNoTests", "--reporter=default", "--reporter=json"];
   // These wait more than they compute: two at once even where there are two cores.
-  if (name === "integration") args.push("--maxWorkers=2");
+  if (name === "integration" || name === "e2e") args.push("--maxWorkers=2");
   const begun = announce(`${name} tests`);
   const vitest = join(repoRoot, "node_modules", ".bin", "vitest");
   const code = await runInherited(process.execPath, [vitest, ...args, `--outputFile.json=${report}`], {

@@ -113,6 +113,11 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   await Promise.all([keys.start(signal), reader.start(signal)]);
   const { now: clock } = Date;
   const { limits } = config;
+  // Clients are to come again on another connection, to another replica, before this one closes.
+  app.use((_request, response, next) => {
+    if (signal.aborted) response.set("connection", "close");
+    next();
+  });
   app.use(apiRouter({ client, store, tokens, keys, reader, links, limits, log, clock, random: Math.random }));
   unready = () =>
     reader.isFresh(clock()) ? undefined : "the watch of TaskRuns has heard nothing for too long";

@@ -1,4 +1,5 @@
 /** How many runs executed at once, by the start and end marks that the task `marks` leaves in their logs. */
+import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import type { TestNamespace } from "./kubectl.ts";
 
 interface Span {
@@ -29,6 +30,16 @@ export async function spansOf(ns: TestNamespace, selector: string): Promise<Span
   for (const { key, at } of open.values()) spans.push({ key, start: at, end: at });
   return spans;
 }
+
+/** How long the runs held their slots. */
+export const slotsOf = (runs: readonly TaskRun[]): Span[] =>
+  runs.flatMap(({ spec, status }) =>
+    (status?.attempts ?? []).map(({ admittedAt, finishedAt }) => ({
+      key: spec.concurrencyKey ?? "",
+      start: Date.parse(admittedAt),
+      end: Date.parse(finishedAt ?? ""),
+    })),
+  );
 
 /** The most spans that were open at one moment. One that ends when another starts does not count with it. */
 export function mostAtOnce(spans: readonly Span[]): number {

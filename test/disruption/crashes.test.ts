@@ -12,15 +12,15 @@ import { waitFor } from "../../hack/lib/wait.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { isTerminal } from "../../operator/src/model/phase.ts";
 import type { TaskRun } from "../../operator/src/model/resources.ts";
-import { shell, testTask } from "./support/fixtures.ts";
-import { type Manifest, TestNamespace, taskRun } from "./support/kubectl.ts";
+import { shell, testTask } from "../e2e/support/fixtures.ts";
+import { type Manifest, TestNamespace, taskRun } from "../e2e/support/kubectl.ts";
 import {
   controllerEnvironment,
   type LocalController,
   pauseRelease,
   resumeRelease,
   startController,
-} from "./support/localController.ts";
+} from "../e2e/support/localController.ts";
 
 /** A namespace with a controller of its own; several share the machine's time. */
 interface Lane {

@@ -7,11 +7,11 @@ import { waitFor } from "../../hack/lib/wait.ts";
 import { concurrencyLimitAnnotation } from "../../operator/src/model/environment.ts";
 import { isTerminal } from "../../operator/src/model/phase.ts";
 import { apiVersion, type TaskQueue, type TaskRun } from "../../operator/src/model/resources.ts";
-import { testTask } from "./support/fixtures.ts";
-import { TestNamespace, taskRun } from "./support/kubectl.ts";
-import { signalLeader, takenOver } from "./support/leader.ts";
-import { byKey, mostAtOnce, spansOf } from "./support/marks.ts";
-import { flushRedis, killRedis } from "./support/redis.ts";
+import { testTask } from "../e2e/support/fixtures.ts";
+import { TestNamespace, taskRun } from "../e2e/support/kubectl.ts";
+import { signalLeader, takenOver } from "../e2e/support/leader.ts";
+import { byKey, mostAtOnce, spansOf } from "../e2e/support/marks.ts";
+import { flushRedis, killRedis } from "../e2e/support/redis.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import type { TaskRunStatus } from "../../operator/src/model/resources.ts";
-import { objectText } from "./support/bucket.ts";
-import { imageOf, shell, testTask } from "./support/fixtures.ts";
-import { TestNamespace } from "./support/kubectl.ts";
+import { objectText } from "../e2e/support/bucket.ts";
+import { imageOf, shell, testTask } from "../e2e/support/fixtures.ts";
+import { TestNamespace } from "../e2e/support/kubectl.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {
