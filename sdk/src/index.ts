@@ -11,7 +11,7 @@ export {
   RateLimitError,
   UnprocessableEntityError,
 } from "./client/apiError.ts";
-export { auth, type Scopes } from "./client/auth.ts";
+export { auth, type Scopes, type TokenOptions, type TriggerTokenOptions } from "./client/auth.ts";
 export { type EnvVar, envvars } from "./client/envvars.ts";
 export { idempotencyKeys } from "./client/idempotencyKeys.ts";
 export { type Queue, type QueuePage, type QueueRef, queues } from "./client/queues.ts";

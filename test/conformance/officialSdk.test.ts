@@ -231,6 +231,22 @@ describe(current, () => {
     });
   });
 
+  call(current, "auth.createTriggerPublicToken", async () => {
+    const accessToken = await v4.auth.createTriggerPublicToken("echo");
+    await v4.auth.withAuth({ accessToken, baseURL: api.url }, async () => {
+      const { id } = await v4.tasks.trigger("echo", {});
+      expect((await v4.tasks.trigger("echo", {})).id).toBe(id);
+      await expect(v4.tasks.trigger("throws", {})).rejects.toMatchObject({ status: 403 });
+    });
+  });
+
+  call(current, "auth.createBatchTriggerPublicToken", async () => {
+    const accessToken = await v4.auth.createBatchTriggerPublicToken("echo");
+    await v4.auth.withAuth({ accessToken, baseURL: api.url }, async () => {
+      expect((await v4.tasks.batchTrigger("echo", [{ payload: 1 }])).runCount).toBe(1);
+    });
+  });
+
   call(current, "debounce", async () => {
     const debounce = { key: "k", delay: "2s", mode: "trailing" } as const;
     const first = await v4.tasks.trigger("echo", { n: 1 }, { debounce });
@@ -322,8 +338,75 @@ describe(older, () => {
     expect((await batchEnd(batchId)).status).toBe("COMPLETED");
   });
 
+  call(older, "batch.trigger", async () => {
+    const { batchId } = await v3.batch.trigger([
+      { id: "echo", payload: { a: 1 } },
+      { id: "throws", payload: {} },
+    ]);
+    expect((await batchEnd(batchId)).status).toBe("PARTIAL_FAILED");
+  });
+
   call(older, "runs.list", async () => {
     expect((await v3.runs.list({ limit: 1 })).data).toHaveLength(1);
+  });
+
+  call(older, "runs.replay", async () => {
+    const { id } = await v3.tasks.trigger("echo", { again: 3 });
+    await v3.runs.poll(id, quick);
+    const replayed = await v3.runs.replay(id);
+    expect((await v3.runs.poll(replayed.id, quick)).output).toEqual({ again: 3 });
+  });
+
+  call(older, "a run that fails", async () => {
+    const { id } = await v3.tasks.trigger("throws", {});
+    expect(await v3.runs.poll(id, quick)).toMatchObject({
+      status: "FAILED",
+      attempts: [{ status: "FAILED" }],
+    });
+  });
+
+  call(older, "idempotencyKeys.create", async () => {
+    const key = await v3.idempotencyKeys.create("order-v3", { scope: "global" });
+    const first = await v3.tasks.trigger("echo", { n: 1 }, { idempotencyKey: key });
+    expect((await v3.tasks.trigger("echo", { n: 2 }, { idempotencyKey: key })).id).toBe(first.id);
+  });
+
+  call(older, "schedules.create, retrieve, update, list, deactivate, activate, del, timezones", async () => {
+    const made = await v3.schedules.create({ task: "echo", cron: "0 9 * * *", deduplicationKey: "v3" });
+    expect(await v3.schedules.update(made.id, { task: "echo", cron: "0 11 * * *" })).toMatchObject({
+      generator: { expression: "0 11 * * *" },
+    });
+    expect((await v3.schedules.deactivate(made.id)).active).toBe(false);
+    expect((await v3.schedules.activate(made.id)).active).toBe(true);
+    expect((await v3.schedules.retrieve(made.id)).task).toBe("echo");
+    expect((await v3.schedules.list()).data.map(({ id }) => id)).toContain(made.id);
+    await v3.schedules.del(made.id);
+    expect((await v3.schedules.timezones()).timezones).toContain("Europe/Berlin");
+  });
+
+  call(older, "envvars.upload, create, list, retrieve, del", async () => {
+    await v3.envvars.upload("proj", "prod", { variables: { OLDER: "1" }, override: true });
+    await v3.envvars.create("proj", "prod", { name: "OLDER_TOO", value: "2" });
+    expect(await v3.envvars.retrieve("proj", "prod", "OLDER")).toMatchObject({ value: "1" });
+    for (const name of ["OLDER", "OLDER_TOO"]) await v3.envvars.del("proj", "prod", name);
+    const names = (await v3.envvars.list("proj", "prod")).map(({ name }) => name);
+    expect(names.filter((name) => name.startsWith("OLDER"))).toEqual([]);
+  });
+
+  call(older, "auth.createPublicToken, auth.withAuth", async () => {
+    const { id } = await v3.tasks.trigger("echo", {});
+    const accessToken = await v3.auth.createPublicToken({ scopes: { read: { runs: [id] } } });
+    await v3.auth.withAuth({ accessToken, baseURL: api.url }, async () => {
+      expect((await v3.runs.retrieve(id)).id).toBe(id);
+    });
+  });
+
+  call(older, "auth.createTriggerPublicToken", async () => {
+    const accessToken = await v3.auth.createTriggerPublicToken("echo");
+    await v3.auth.withAuth({ accessToken, baseURL: api.url }, async () => {
+      await v3.tasks.trigger("echo", {});
+      await expect(v3.tasks.trigger("throws", {})).rejects.toMatchObject({ status: 403 });
+    });
   });
 });
 

@@ -2,6 +2,7 @@
  * Who asks, and for which namespace. Bearer: a secret key, which may do everything in its namespace, or a public token
  * that was signed with one (HS256) and says what it may: `read:runs`, `read:runs:<id>`, `trigger:tasks:<id>` …
  */
+import { createHash } from "node:crypto";
 import type { Request, RequestHandler, Response } from "express";
 import { decodeJwt, jwtVerify, SignJWT } from "jose";
 import type { ApiKey, ApiKeys } from "./keys.ts";
@@ -17,6 +18,8 @@ export interface Caller {
   key: string;
   /** Of a public token; undefined: everything. */
   scopes?: string[];
+  /** Stands for a token that counts for one trigger: whatever is triggered with it is that one. */
+  oneTime?: string;
 }
 
 export function authenticate(keys: Pick<ApiKeys, "find" | "of">): RequestHandler {
@@ -39,35 +42,40 @@ async function callerOf(keys: Pick<ApiKeys, "find" | "of">, token: string): Prom
   }
   if (typeof namespace !== "string") return undefined;
   for (const { key } of keys.of(namespace)) {
-    const scopes = await verify(token, key);
-    if (scopes) return { namespace, key, scopes };
+    const verified = await verify(token, key);
+    if (verified) return { namespace, key, ...verified };
   }
   return undefined;
 }
 
-async function verify(token: string, key: string): Promise<string[] | undefined> {
+async function verify(
+  token: string,
+  key: string,
+): Promise<(Required<Pick<Caller, "scopes">> & Pick<Caller, "oneTime">) | undefined> {
   try {
     const { payload } = await jwtVerify(token, encode(key), { issuer, audience, algorithms: ["HS256"] });
-    const { scopes, pub } = payload;
-    return pub === true && Array.isArray(scopes) ? scopes.map(String) : undefined;
+    const { scopes, pub, otu } = payload;
+    if (pub !== true || !Array.isArray(scopes)) return undefined;
+    const oneTime = otu === true ? createHash("sha256").update(token).digest("hex") : undefined;
+    return { scopes: scopes.map(String), oneTime };
   } catch {
     return undefined;
   }
 }
 
-/** A public token of the caller's namespace. */
+/** A public token of the caller's namespace. `expires`: a duration, or Unix seconds. */
 export function publicToken(
   { namespace, key }: ApiKey,
   scopes: readonly string[],
-  lifetime = "1h",
+  { expires = "1h", oneTime = false }: { expires?: string | number; oneTime?: boolean } = {},
 ): Promise<string> {
-  return new SignJWT({ pub: true, scopes })
+  return new SignJWT({ pub: true, scopes, ...(oneTime ? { otu: true } : {}) })
     .setProtectedHeader({ alg: "HS256" })
     .setIssuer(issuer)
     .setAudience(audience)
     .setSubject(namespace)
     .setIssuedAt()
-    .setExpirationTime(lifetime)
+    .setExpirationTime(expires)
     .sign(encode(key));
 }
 
@@ -76,12 +84,26 @@ export const callerIn = (response: Response): Caller => response.locals.caller a
 /** Secret keys may always; a public token needs one of these scopes, or the same without its last part. */
 export function allow(response: Response, ...wanted: string[]): Caller {
   const caller = callerIn(response);
-  const { scopes } = caller;
+  demand(caller, ...wanted);
+  return caller;
+}
+
+/** The same for what is known of the request only later. */
+export function demand({ scopes }: Caller, ...wanted: string[]): void {
   const isAllowed = (scope: string): boolean =>
     scopes?.some((held) => held === scope || held === scope.split(":").slice(0, 2).join(":")) ?? true;
-  if (!wanted.some(isAllowed)) {
-    throw new Problem(403, `Unauthorized: the token lacks the scope ${wanted[0]}`, { code: "unauthorized" });
-  }
+  if (wanted.some(isAllowed)) return;
+  throw new Problem(403, `Unauthorized: the token lacks the scope ${wanted[0]?.slice(0, 200)}`, {
+    code: "unauthorized",
+  });
+}
+
+/** A public token needs a scope that begins like one of these: which task it is for, its items tell. */
+export function allowSome(response: Response, ...beginnings: string[]): Caller {
+  const caller = callerIn(response);
+  const begins = (held: string): boolean =>
+    beginnings.some((one) => held === one || held.startsWith(`${one}:`));
+  if (caller.scopes && !caller.scopes.some(begins)) demand(caller, ...beginnings);
   return caller;
 }
 

@@ -21,7 +21,7 @@ import { apiVersion, type BatchItem, originLabel, type TaskBatch } from "../mode
 import { batchItemLimit, batchPayloadLimit } from "../model/schema/taskBatch.ts";
 import { batchPayloadKey, chunkSize, readResults, stageChunk } from "../storage/batchItems.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { allow, type Caller, publicToken } from "./auth.ts";
+import { allow, allowSome, type Caller, demand, publicToken } from "./auth.ts";
 import { requestName } from "./createRun.ts";
 import { bodyOf, check, nameIn, param } from "./input.ts";
 import { packetKey } from "./packets.ts";
@@ -65,7 +65,7 @@ export function batchesRouter(deps: BatchDeps): Router {
   const router = Router();
 
   router.post("/api/v3/batches", async (request, response) => {
-    const caller = allow(response, "batchTrigger:tasks", "trigger:tasks");
+    const caller = allowSome(response, ...triggerScopes);
     const body = bodyOf(batchCreateBody, request);
     const { batch, isCached } = await createBatch(deps, caller, request, body.runCount, body);
     const id = `batch_${batch.metadata.name}`;
@@ -76,9 +76,9 @@ export function batchesRouter(deps: BatchDeps): Router {
   router.post("/api/v3/batches/:id/items", async (request, response) => {
     if (!request.is("application/x-ndjson"))
       throw new Problem(415, "Content-Type: application/x-ndjson is needed");
-    const { namespace } = allow(response, "batchTrigger:tasks", "trigger:tasks");
-    const batch = await find(deps, namespace, request);
-    const receiver = new Receiver(deps, batch);
+    const caller = allowSome(response, ...triggerScopes);
+    const batch = await find(deps, caller.namespace, request);
+    const receiver = new Receiver(deps, batch, caller);
     const { bodyBytes } = deps.limits;
     // A refusal in mid-stream must not cut the connection that tells it.
     const input = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
@@ -90,7 +90,7 @@ export function batchesRouter(deps: BatchDeps): Router {
 
   for (const version of ["v1", "v2"]) {
     router.post(`/api/${version}/tasks/batch`, async (request, response) => {
-      const caller = allow(response, "batchTrigger:tasks", "trigger:tasks");
+      const caller = allowSome(response, ...triggerScopes);
       const { items, ...options } = bodyOf(batchOneShotBody, request);
       const key = options.idempotencyKey ?? request.get("idempotency-key");
       const count = items.length;
@@ -98,7 +98,7 @@ export function batchesRouter(deps: BatchDeps): Router {
         ...options,
         idempotencyKey: key,
       });
-      const receiver = new Receiver(deps, batch);
+      const receiver = new Receiver(deps, batch, caller);
       for (const [index, one] of items.entries()) await receiver.take({ ...one, index });
       await receiver.end();
       const id = `batch_${batch.metadata.name}`;
@@ -125,6 +125,9 @@ export function batchesRouter(deps: BatchDeps): Router {
   return router;
 }
 
+/** With the task's id behind them, or without for all tasks. */
+const triggerScopes = ["batchTrigger:tasks", "trigger:tasks"];
+
 const sign = async (response: Response, caller: Caller, id: string): Promise<void> => {
   response.set("x-trigger-jwt", await publicToken(caller, [`read:batch:${id}`]));
 };
@@ -132,7 +135,7 @@ const sign = async (response: Response, caller: Caller, id: string): Promise<voi
 /** The name is made from the batch's key, else from the client's request: one that is there is the same batch. */
 async function createBatch(
   deps: BatchDeps,
-  { namespace }: Caller,
+  { namespace, oneTime }: Caller,
   request: Request,
   count: number,
   { idempotencyKey, maxConcurrency, resumeParentOnCompletion }: Partial<z.infer<typeof batchCreateBody>>,
@@ -140,7 +143,9 @@ async function createBatch(
   if (resumeParentOnCompletion) {
     throw new Problem(422, "resumeParentOnCompletion: waiting for a batch is not supported by Fairlead yet");
   }
-  const call = request.get("x-trigger-request-idempotency-key");
+  if (oneTime !== undefined && idempotencyKey !== undefined)
+    throw new Problem(422, "idempotencyKey: not with a token for one use, which makes one batch anyway");
+  const call = oneTime ?? request.get("x-trigger-request-idempotency-key");
   const name = idempotencyKey
     ? requestName(namespace, "batch-key", idempotencyKey)
     : call
@@ -166,6 +171,7 @@ async function createBatch(
 class Receiver {
   readonly #deps: BatchDeps;
   readonly #batch: TaskBatch;
+  readonly #caller: Caller;
   readonly #total: number;
   readonly #chunks = new Map<number, Map<number, BatchItem>>();
   #bytes = 0;
@@ -173,8 +179,9 @@ class Receiver {
   #duplicates = 0;
   #staged = 0;
 
-  constructor(deps: BatchDeps, batch: TaskBatch) {
+  constructor(deps: BatchDeps, batch: TaskBatch, caller: Caller) {
     this.#deps = deps;
+    this.#caller = caller;
     this.#batch = batch;
     this.#total = batch.spec.expectedCount ?? 0;
   }
@@ -182,6 +189,7 @@ class Receiver {
   async take({ index, task, payload, options = {} }: z.infer<typeof item>): Promise<void> {
     if (index >= this.#total)
       throw new Problem(422, `items.${index}: the batch was made for ${this.#total} items`);
+    demand(this.#caller, ...triggerScopes.map((scope) => `${scope}:${task}`));
     if (options.debounce)
       throw new Problem(422, `items.${index}.options.debounce: not supported in a batch: trigger it alone`);
     const given = payloadOf(payload, options);

@@ -9,7 +9,7 @@ import { readKeyRecord, writeKeyRecord } from "../storage/keyRecord.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { callerIn, publicToken, secretOnly } from "./auth.ts";
 import { bodyOf, param } from "./input.ts";
-import { notFound } from "./problem.ts";
+import { notFound, Problem } from "./problem.ts";
 
 export interface TokenDeps {
   client: Pick<KubeClient, "get" | "patch">;
@@ -28,10 +28,14 @@ export const tokenBody = z.object({
           /^\d{1,6} ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|y|yrs?|years?)$/,
           "a duration such as 15m is needed",
         ),
-      z.int().min(1).max(31_536_000),
+      // Unix seconds, as in the token itself.
+      z.int().min(1),
     ])
     .optional(),
+  /** The token counts for one trigger. */
+  oneTimeUse: z.boolean().optional(),
 });
+const longestSeconds = 366 * 86_400;
 const generationLimit = 1000;
 
 export function tokensRouter(deps: TokenDeps): Router {
@@ -42,9 +46,15 @@ export function tokensRouter(deps: TokenDeps): Router {
   });
 
   router.post("/api/v1/auth/public-tokens", secretOnly, async (request, response) => {
-    const { scopes, expirationTime = "15m" } = bodyOf(tokenBody, request);
-    const lifetime = typeof expirationTime === "number" ? `${expirationTime}s` : expirationTime;
-    response.json({ token: await publicToken(callerIn(response), scopes, lifetime) });
+    const { scopes, expirationTime: expires = "15m", oneTimeUse: oneTime } = bodyOf(tokenBody, request);
+    const left = typeof expires === "number" ? expires - deps.clock() / 1000 : 1;
+    if (left <= 0 || left > longestSeconds) {
+      throw new Problem(
+        400,
+        "expirationTime: a time within the next year is needed, in Unix seconds, or a duration",
+      );
+    }
+    response.json({ token: await publicToken(callerIn(response), scopes, { expires, oneTime }) });
   });
 
   router.post("/api/v1/idempotencyKeys/:key/reset", secretOnly, async (request, response) => {

@@ -7,27 +7,53 @@ export type Scopes = Partial<
   Record<"read" | "write" | "trigger" | "batchTrigger", Record<string, string | string[] | true>>
 >;
 
+export interface TokenOptions {
+  /** Until when it counts: a duration from now, or a date. Default `15m`. */
+  expirationTime?: string | Date;
+}
+
+export interface TriggerTokenOptions extends TokenOptions {
+  /** It may be used again and again. Default false. */
+  multipleUse?: boolean;
+}
+
 export const auth = {
-  /** A token with these scopes. `expirationTime`: a duration, default `15m`. */
-  async createPublicToken({
+  /** A token with these scopes. */
+  createPublicToken: ({
     scopes,
     expirationTime,
     ...options
-  }: RequestOptions & { scopes: Scopes; expirationTime?: string }): Promise<string> {
-    const body = { scopes: flat(scopes), expirationTime };
-    return (
-      await request<{ token: string }>({
-        ...options,
-        method: "POST",
-        path: "/api/v1/auth/public-tokens",
-        body,
-      })
-    ).body.token;
-  },
+  }: RequestOptions & TokenOptions & { scopes: Scopes }): Promise<string> =>
+    token(scopes, { expirationTime }, options),
+
+  /** A token that triggers one of these tasks once: used again, it answers with the run that it made. */
+  createTriggerPublicToken: (
+    tasks: string | string[],
+    { expirationTime, multipleUse = false, ...options }: RequestOptions & TriggerTokenOptions = {},
+  ): Promise<string> => token({ trigger: { tasks } }, { expirationTime, oneTimeUse: !multipleUse }, options),
+
+  /** The same for one batch of these tasks. */
+  createBatchTriggerPublicToken: (
+    tasks: string | string[],
+    { expirationTime, multipleUse = false, ...options }: RequestOptions & TriggerTokenOptions = {},
+  ): Promise<string> =>
+    token({ batchTrigger: { tasks } }, { expirationTime, oneTimeUse: !multipleUse }, options),
 
   /** Calls `work` as somebody else. */
   withAuth: <T>(settings: ClientSettings, work: () => Promise<T>): Promise<T> => withSettings(settings, work),
 };
+
+async function token(
+  scopes: Scopes,
+  { expirationTime, oneTimeUse }: TokenOptions & { oneTimeUse?: boolean },
+  options: RequestOptions,
+): Promise<string> {
+  const expires =
+    expirationTime instanceof Date ? Math.floor(expirationTime.getTime() / 1000) : expirationTime;
+  const body = { scopes: flat(scopes), expirationTime: expires, oneTimeUse };
+  const call = { ...options, method: "POST", path: "/api/v1/auth/public-tokens", body } as const;
+  return (await request<{ token: string }>(call)).body.token;
+}
 
 function flat(scopes: Scopes): string[] {
   return Object.entries(scopes).flatMap(([verb, resources]) =>

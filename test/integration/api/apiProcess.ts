@@ -26,6 +26,8 @@ export class ApiProcess {
   readonly #servers: { stop(): Promise<void> }[];
   readonly #stop = new AbortController();
   #http: Server | undefined;
+  /** Kept by those that come after. */
+  #port = 0;
 
   private constructor(servers: [ApiServer, ObjectStoreServer]) {
     this.#servers = servers;
@@ -44,9 +46,7 @@ export class ApiProcess {
   }
 
   get url(): string {
-    if (!this.#http) throw new Error("it does not listen");
-    const { port } = this.#http.address() as AddressInfo;
-    return `http://127.0.0.1:${port}`;
+    return `http://127.0.0.1:${this.#port}`;
   }
 
   /** As another replica would: nothing of the one before is known. */
@@ -70,14 +70,20 @@ export class ApiProcess {
       clock: Date.now,
       random: Math.random,
     };
-    this.#http = express().use(apiRouter(deps)).listen(0, "127.0.0.1");
+    this.#http = express().use(apiRouter(deps)).listen(this.#port, "127.0.0.1");
     await once(this.#http, "listening");
+    this.#port = (this.#http.address() as AddressInfo).port;
   }
 
   /** Cuts every connection, those in the middle of something too. */
   async kill(): Promise<void> {
-    this.#http?.closeAllConnections();
-    this.#http?.close();
+    const http = this.#http;
+    this.#http = undefined;
+    if (!http) return;
+    const closed = once(http, "close");
+    http.close();
+    http.closeAllConnections();
+    await closed;
   }
 
   fetch(path: string, init: RequestInit & { duplex?: "half" } = {}): Promise<Response> {

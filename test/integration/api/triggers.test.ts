@@ -115,12 +115,13 @@ describe("a trigger", () => {
 test("a public token whose lifetime makes no sense is refused by name", async () => {
   const ask = async (expirationTime: unknown): Promise<Response> =>
     api.fetch("/api/v1/auth/public-tokens", { method: "POST", body: JSON.stringify({ expirationTime }) });
-  for (const lifetime of ["soon", "", -1, 0.5]) {
+  for (const lifetime of ["soon", "", -1, 0.5, 60]) {
     const response = await ask(lifetime);
     expect(response.status).toBe(400);
     expect(((await response.json()) as { error: string }).error).toContain("expirationTime");
   }
-  for (const lifetime of ["15m", "1h", 60]) expect((await ask(lifetime)).status).toBe(200);
+  const tomorrow = Math.floor(Date.now() / 1000) + 86_400;
+  for (const lifetime of ["15m", "1h", tomorrow]) expect((await ask(lifetime)).status).toBe(200);
 });
 
 describe("a batch in two phases", () => {

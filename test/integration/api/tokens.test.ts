@@ -1,0 +1,111 @@
+/** Public tokens: what each may, made by our SDK, by the official one, and by nobody whom we trust. */
+import { auth, batch, configure, tasks } from "@fairlead/sdk";
+import * as official from "@trigger.dev/sdk";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { ApiProcess, key, namespace } from "./apiProcess.ts";
+
+let api: ApiProcess;
+beforeAll(async () => {
+  api = await ApiProcess.start();
+  configure({ baseURL: api.url, secretKey: key });
+  official.configure({ baseURL: api.url, secretKey: key });
+});
+afterAll(() => api?.stop());
+
+const as = <T>(accessToken: string, work: () => Promise<T>): Promise<T> =>
+  auth.withAuth({ accessToken }, work);
+const runCount = async (): Promise<number> => (await api.client.list(TaskRuns, namespace)).items.length;
+
+const makers = [
+  ["our SDK", auth],
+  ["the official SDK", official.auth],
+] as const;
+
+describe.each(makers)("a trigger token made by %s", (_name, maker) => {
+  test("triggers its task once, however often it is used", async () => {
+    const token = await maker.createTriggerPublicToken("echo");
+    const before = await runCount();
+    const first = await as(token, () => tasks.trigger("echo", { n: 1 }));
+    const second = await as(token, () => tasks.trigger("echo", { n: 2 }));
+    expect(second.id).toBe(first.id);
+    expect(await runCount()).toBe(before + 1);
+    const free = { idempotencyKey: "k" };
+    await expect(as(token, () => tasks.trigger("echo", {}, free))).rejects.toThrow(/one use/);
+  });
+
+  test("triggers no other task, and reads nothing", async () => {
+    const token = await maker.createTriggerPublicToken(["echo", "mail"], { multipleUse: true });
+    const ids = [
+      await as(token, () => tasks.trigger("echo", {})),
+      await as(token, () => tasks.trigger("mail", {})),
+      await as(token, () => tasks.trigger("mail", {})),
+    ].map(({ id }) => id);
+    expect(new Set(ids).size).toBe(3);
+    await expect(as(token, () => tasks.trigger("other", {}))).rejects.toMatchObject({ status: 403 });
+    await expect(as(token, () => batch.retrieve("batch_x"))).rejects.toMatchObject({ status: 403 });
+  });
+
+  test("for batches takes items of its tasks only", async () => {
+    const token = await maker.createBatchTriggerPublicToken("echo", { multipleUse: true });
+    const made = await as(token, () => tasks.batchTrigger("echo", [{ payload: 1 }, { payload: 2 }]));
+    expect(made.runCount).toBe(2);
+    const items = [
+      { id: "echo", payload: 1 },
+      { id: "other", payload: 2 },
+    ];
+    await expect(as(token, () => batch.trigger(items))).rejects.toThrow(
+      /lacks the scope batchTrigger:tasks:other/,
+    );
+    await expect(as(token, () => tasks.trigger("echo", {}))).rejects.toMatchObject({ status: 403 });
+  });
+});
+
+test("a token to read runs triggers nothing", async () => {
+  const token = await auth.createPublicToken({ scopes: { read: { runs: true } }, expirationTime: "1h" });
+  await expect(as(token, () => tasks.trigger("echo", {}))).rejects.toMatchObject({ status: 403 });
+  await expect(as(token, () => tasks.batchTrigger("echo", [{ payload: 1 }]))).rejects.toMatchObject({
+    status: 403,
+  });
+});
+
+test("a token ends when it says", async () => {
+  const soon = new Date(Date.now() + 60_000);
+  const token = await auth.createPublicToken({ scopes: {}, expirationTime: soon });
+  const { exp } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as {
+    exp: number;
+  };
+  expect(exp).toBe(Math.floor(soon.getTime() / 1000));
+  const past = new Date(Date.now() - 60_000);
+  await expect(auth.createPublicToken({ scopes: {}, expirationTime: past })).rejects.toThrow(
+    /expirationTime/,
+  );
+  const tenYears = new Date(Date.now() + 10 * 365 * 86_400_000);
+  await expect(auth.createPublicToken({ scopes: {}, expirationTime: tenYears })).rejects.toThrow(/next year/);
+});
+
+describe("refused are tokens", () => {
+  const token = (claims: object, secret = key, algorithm = "HS256") =>
+    new SignJWT({ pub: true, scopes: ["trigger:tasks"], sub: namespace, ...claims })
+      .setProtectedHeader({ alg: algorithm })
+      .setIssuer("https://id.trigger.dev")
+      .setAudience("https://api.trigger.dev")
+      .setExpirationTime("1h")
+      .sign(new TextEncoder().encode(secret));
+  const unsigned = async () => {
+    const [, payload] = (await token({})).split(".");
+    return `${Buffer.from('{"alg":"none"}').toString("base64url")}.${payload}.`;
+  };
+  test.each<[string, () => Promise<string>]>([
+    ["signed with another key", () => token({}, "tr_prod_other")],
+    ["not signed at all", unsigned],
+    ["signed by another algorithm", () => token({}, key.padEnd(64, "x"), "HS512")],
+    ["of another namespace", () => token({ sub: "kube-system" })],
+    ["that are not public ones", () => token({ pub: false })],
+    ["without scopes", () => token({ scopes: undefined })],
+  ])("%s", async (_what, make) => {
+    const accessToken = await make();
+    await expect(as(accessToken, () => tasks.trigger("echo", {}))).rejects.toMatchObject({ status: 401 });
+  });
+});
