@@ -256,6 +256,28 @@ describe("a batch", () => {
     ]);
   });
 
+  it("with a key gives each item one, so that a later batch with the key runs nothing again", async () => {
+    const lines: { options: { idempotencyKey: string } }[] = [];
+    for (const key of ["k1", "k1", "k2"]) {
+      seen.length = 0;
+      told = [{ body: { id: "batch_b", isCached: false } }, { body: { sealed: true } }];
+      await tasks.batchTrigger("t", [{ payload: 1 }, { payload: 2, options: { idempotencyKey: "own" } }], {
+        idempotencyKey: key,
+      });
+      expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ runCount: 2, idempotencyKey: key });
+      lines.push(
+        ...(seen[1]?.body ?? "")
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line)),
+      );
+    }
+    const keys = lines.map(({ options }) => options.idempotencyKey);
+    expect(keys).toEqual([keys[0], "own", keys[0], "own", keys[4], "own"]);
+    expect(keys[0]).toMatch(/^[0-9a-f]{64}$/);
+    expect(keys[4]).not.toBe(keys[0]);
+  });
+
   it("of no item or more than 1,000 is refused", async () => {
     await expect(batch.trigger([])).rejects.toThrow(/1 to 1000 items/);
     const many = Array.from({ length: 1001 }, () => ({ id: "t", payload: {} }));

@@ -2,7 +2,8 @@
 import { type RequestOptions, request } from "./request.ts";
 import { rememberKey } from "./triggerOptions.ts";
 
-async function hashOf(key: string | string[]): Promise<string> {
+/** SHA-256 of the parts, joined by dashes, in hex. */
+export async function hashOf(key: string | string[]): Promise<string> {
   const bytes = new TextEncoder().encode([key].flat().join("-"));
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");

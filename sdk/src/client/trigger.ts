@@ -1,5 +1,6 @@
 /** Triggering tasks: one run, or up to 1,000 as a batch. */
 import type { AnyTask, IdOf, OutputOf, PayloadOf } from "../task.ts";
+import { hashOf } from "./idempotencyKeys.ts";
 import { type Packet, packetOf, payloadLimit } from "./packet.ts";
 import { type Answer, type RequestOptions, request, segment } from "./request.ts";
 import { type Run, runs } from "./runs.ts";
@@ -106,7 +107,11 @@ export const batch = {
     }
     const lines: string[] = [];
     let bytes = 0;
-    for (const [index, { id, payload, options: each = {} }] of items.entries()) {
+    for (const [index, { id, payload, options = {} }] of items.entries()) {
+      // A batch that is made again for its key, later, makes no run again.
+      const key =
+        options.idempotencyKey ?? (idempotencyKey && (await hashOf([idempotencyKey, String(index)])));
+      const each = { ...options, idempotencyKey: key };
       const packet: Packet = await packetOf(payload, requestOptions);
       const whole = { ...wireOptions(each), payloadType: packet.payloadType };
       const line = JSON.stringify({ index, task: id, payload: packet.payload, options: whole });

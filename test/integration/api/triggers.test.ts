@@ -175,6 +175,19 @@ describe("a batch in two phases", () => {
     expect(items).toEqual(Array.from({ length: count }, (_, index) => index));
   });
 
+  test("with a key is there once its items are: until then, whoever has the key sends them", async () => {
+    const create = () =>
+      post<{ id: string; isCached: boolean }>("/api/v3/batches", {
+        runCount: 1,
+        idempotencyKey: "batch-key",
+      });
+    const first = await create();
+    expect(first.isCached).toBe(false);
+    expect(await create()).toMatchObject({ id: first.id, isCached: false });
+    await api.fetch(`/api/v3/batches/${first.id}/items`, { method: "POST", body: lines[0], headers: ndjson });
+    expect(await create()).toMatchObject({ id: first.id, isCached: true });
+  });
+
   test("is refused when it is too big, and says what to do", async () => {
     const response = await api.fetch("/api/v3/batches", {
       method: "POST",
