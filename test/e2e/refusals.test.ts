@@ -45,8 +45,8 @@ const refused: [string, Manifest, RegExp][] = [
   ["an unknown machine", taskRun("x", { container, machine: "huge" }), /spec\.machine.*supported values/],
   [
     "what is still to come",
-    taskRun("x", { container, debounce: { key: "k", delay: "1m" } }),
-    /debounce is not supported in this version/,
+    taskRun("x", { container, parent: { name: "y" } }),
+    /parent is not supported in this version/,
   ],
   ["a Task without an image", task("x", {}), /exactly one of spec\.image/],
 ];
