@@ -393,17 +393,18 @@ describe(older, () => {
     expect(names.filter((name) => name.startsWith("OLDER"))).toEqual([]);
   });
 
+  // Its secret key would win over the token.
   call(older, "auth.createPublicToken, auth.withAuth", async () => {
     const { id } = await v3.tasks.trigger("echo", {});
     const accessToken = await v3.auth.createPublicToken({ scopes: { read: { runs: [id] } } });
-    await v3.auth.withAuth({ accessToken, baseURL: api.url }, async () => {
+    await v3.auth.withAuth({ accessToken, secretKey: undefined, baseURL: api.url }, async () => {
       expect((await v3.runs.retrieve(id)).id).toBe(id);
     });
   });
 
   call(older, "auth.createTriggerPublicToken", async () => {
     const accessToken = await v3.auth.createTriggerPublicToken("echo");
-    await v3.auth.withAuth({ accessToken, baseURL: api.url }, async () => {
+    await v3.auth.withAuth({ accessToken, secretKey: undefined, baseURL: api.url }, async () => {
       await v3.tasks.trigger("echo", {});
       await expect(v3.tasks.trigger("throws", {})).rejects.toMatchObject({ status: 403 });
     });

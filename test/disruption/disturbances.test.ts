@@ -49,12 +49,12 @@ describe("a run that cannot start fails with the pod's own reason", () => {
 
   test.each(blocked)("%s", async (what, spec, reason, message) => {
     const name = what.replaceAll(/[^a-z]+/g, "-");
-    await ns.startRun(name, { ...spec, startTimeoutSeconds: 6 });
+    await ns.startRun(name, { ...spec, startTimeoutSeconds: 12 });
     const waiting = await ns.until(name, "says why it waits", (s) => reason.test(s.reason ?? ""));
     expect(waiting.phase).toBe("Starting");
     const status = await ns.finished(name);
     expect(status).toMatchObject({ phase: "Failed", reason: expect.stringMatching(reason) });
-    expect(status.message).toMatch(/startTimeoutSeconds, 6 s/);
+    expect(status.message).toMatch(/startTimeoutSeconds, 12 s/);
     expect(status.message).toMatch(message);
   });
 

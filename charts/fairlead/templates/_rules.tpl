@@ -17,7 +17,7 @@
 {{- end }}
 
 {{- define "fairlead.apiRules" -}}
-- { apiGroups: [fairlead.dev], resources: [taskruns], verbs: [get, list, watch, create, patch] }
+- { apiGroups: [fairlead.dev], resources: [taskruns], verbs: [get, list, watch, create, update, patch] }
 - { apiGroups: [fairlead.dev], resources: [taskqueues, taskbatches], verbs: [get, list, create, patch] }
 - { apiGroups: [fairlead.dev], resources: [taskschedules], verbs: [get, list, create, patch, delete] }
 - apiGroups: [fairlead.dev]

@@ -60,7 +60,7 @@ const work = {
     ...each("get list watch create delete", "apps/controllerrevisions"),
   ],
   api: [
-    ...each("get list watch create patch", "fairlead.dev/taskruns"),
+    ...each("get list watch create update patch", "fairlead.dev/taskruns"),
     ...["taskqueues", "taskbatches"].flatMap((kind) => each("get list create patch", `fairlead.dev/${kind}`)),
     ...each("get list create patch delete", "fairlead.dev/taskschedules"),
     ...["taskruns", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>

@@ -56,7 +56,9 @@ async function verify(
     const { payload } = await jwtVerify(token, encode(key), { issuer, audience, algorithms: ["HS256"] });
     const { scopes, pub, otu } = payload;
     if (pub !== true || !Array.isArray(scopes)) return undefined;
-    const oneTime = otu === true ? createHash("sha256").update(token).digest("hex") : undefined;
+    // Without the signature, which can be spelt in several ways.
+    const signed = token.slice(0, token.lastIndexOf("."));
+    const oneTime = otu === true ? createHash("sha256").update(signed).digest("hex") : undefined;
     return { scopes: scopes.map(String), oneTime };
   } catch {
     return undefined;

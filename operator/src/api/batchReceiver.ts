@@ -10,7 +10,7 @@ import { lines } from "../kube/lines.ts";
 import { TaskBatches } from "../kube/resources.ts";
 import type { BatchItem, TaskBatch } from "../model/resources.ts";
 import { batchItemLimit, batchPayloadLimit } from "../model/schema/taskBatch.ts";
-import { batchPayloadKey, chunkSize, stageChunk } from "../storage/batchItems.ts";
+import { chunkSize, receivedPayloadKey, stageChunk } from "../storage/batchItems.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { type Caller, demand } from "./auth.ts";
 import { check } from "./input.ts";
@@ -25,8 +25,21 @@ export interface ReceiverDeps {
   clock: () => number;
 }
 
-/** With the task's id behind them, or without for all tasks. */
-export const triggerScopes = ["batchTrigger:tasks", "trigger:tasks"];
+/**
+ * With the task's id behind them, or without for all tasks. A token for one use that may trigger makes one run, not a
+ * thousand.
+ */
+export const batchScopes = ({ oneTime }: Caller): string[] =>
+  oneTime === undefined ? ["batchTrigger:tasks", "trigger:tasks"] : ["batchTrigger:tasks"];
+
+export const demandTask = (caller: Caller, task: string): void =>
+  demand(caller, ...batchScopes(caller).map((scope) => `${scope}:${task}`));
+
+/** A batch that was aborted takes no items any more. */
+export function refuseAborted({ metadata, status }: TaskBatch): void {
+  if (status?.phase !== "Aborted") return;
+  throw new Problem(422, `batch_${metadata.name} was aborted: ${status.message ?? "make another batch"}`);
+}
 
 const item = triggerBody.extend({
   index: z
@@ -43,11 +56,12 @@ export class BatchReceiver {
   readonly #batch: TaskBatch;
   readonly #caller: Caller;
   readonly #total: number;
+  /** Their numbers. */
+  readonly #staged = new Set<number>();
   readonly #chunks = new Map<number, Map<number, BatchItem>>();
   #bytes = 0;
   #accepted = 0;
   #duplicates = 0;
-  #staged = 0;
 
   constructor(deps: ReceiverDeps, batch: TaskBatch, caller: Caller) {
     this.#deps = deps;
@@ -59,7 +73,7 @@ export class BatchReceiver {
   async take({ index, task, payload, options = {} }: ReceivedItem): Promise<void> {
     if (index >= this.#total)
       throw new Problem(422, `items.${index}: the batch was made for ${this.#total} items`);
-    demand(this.#caller, ...triggerScopes.map((scope) => `${scope}:${task}`));
+    demandTask(this.#caller, task);
     if (options.debounce)
       throw new Problem(422, `items.${index}.options.debounce: not supported in a batch: trigger it alone`);
     const given = payloadOf(payload, options);
@@ -79,17 +93,13 @@ export class BatchReceiver {
     sealed: boolean;
     expectedCount: number;
   }> {
-    const sealed = this.#staged === Math.ceil(this.#total / chunkSize);
+    const sealed = this.#staged.size === Math.ceil(this.#total / chunkSize);
     const { namespace, name } = this.#batch.metadata;
     if (sealed && !this.#batch.status?.sealedAt) {
       const status = { sealedAt: new Date(this.#deps.clock()).toISOString() };
-      await this.#deps.client.patch(
-        TaskBatches,
-        namespace,
-        name,
-        { status },
-        { type: "merge", subresource: "status" },
-      );
+      const options = { type: "merge", subresource: "status" } as const;
+      // It may have come to its end while the items came.
+      refuseAborted(await this.#deps.client.patch(TaskBatches, namespace, name, { status }, options));
     }
     return {
       itemsAccepted: this.#accepted,
@@ -104,7 +114,7 @@ export class BatchReceiver {
     const outcome = await stageChunk(this.#deps.store, this.#batch.metadata, chunk, inOrder);
     if (outcome === "stored") this.#accepted += inOrder.length;
     else this.#duplicates += inOrder.length;
-    this.#staged++;
+    this.#staged.add(chunk);
     this.#chunks.set(chunk, new Map());
   }
 
@@ -126,7 +136,7 @@ export class BatchReceiver {
       );
     }
     if (packet !== undefined && stored) {
-      const key = batchPayloadKey(this.#batch.metadata, index);
+      const key = receivedPayloadKey(this.#batch.metadata, index);
       await this.#deps.store.copy(packet, key);
       return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
     }
@@ -136,12 +146,19 @@ export class BatchReceiver {
 
 /** The items of a request, one JSON object per line. */
 export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerator<ReceivedItem> {
-  // A refusal in mid-stream must not cut the connection that tells it.
-  const input = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
-  for await (const line of lines(atMost(input, maxBytes), maxBytes)) {
+  for await (const line of lines(bytesOf(request, maxBytes), maxBytes)) {
     if (line.trim() !== "") yield parseLine(line);
   }
 }
+
+/** Items that nobody needs: a client that is not done sending does not read the answer. */
+export async function readAway(request: Request, maxBytes: number): Promise<void> {
+  for await (const _part of bytesOf(request, maxBytes));
+}
+
+/** A refusal in mid-stream must not cut the connection that tells it. */
+const bytesOf = (request: Request, maxBytes: number): AsyncGenerator<Uint8Array> =>
+  atMost(request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, maxBytes);
 
 /** A stream with a limit, and with an end to its last line. */
 async function* atMost(stream: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {

@@ -22,10 +22,18 @@ import { type DebounceDeps, debouncedRun, type Triggered } from "./debounce.ts";
 import { packetKey } from "./packets.ts";
 import { Problem } from "./problem.ts";
 import { originalKeyAnnotation } from "./wire/runObject.ts";
-import { debounceOf, payloadOf, specOf, type TriggerOptions, type WirePayload } from "./wire/triggerBody.ts";
+import {
+  debounceOf,
+  payloadLimit,
+  payloadOf,
+  payloadTooLarge,
+  specOf,
+  type TriggerOptions,
+  type WirePayload,
+} from "./wire/triggerBody.ts";
 
 export interface CreateDeps extends DebounceDeps {
-  client: Pick<KubeClient, "create" | "get" | "patch">;
+  client: Pick<KubeClient, "create" | "get" | "replace">;
   store: Pick<ObjectStore, "copy" | "get" | "head" | "put">;
   /** Milliseconds since the epoch. */
   clock: () => number;
@@ -38,6 +46,8 @@ export interface TriggerRequest {
   options?: TriggerOptions;
   /** The client's id of this call, the same when it tries again. */
   requestKey?: string;
+  /** Stands for a token that makes one run, of whatever task. */
+  oneTime?: string;
 }
 
 /** What a TaskRun's spec may hold of a payload. */
@@ -56,13 +66,31 @@ export async function createRun(deps: CreateDeps, request: TriggerRequest): Prom
   }
   const payload = payloadOf(request.payload, options);
   const spec = { task, ...specOf(options, deps.clock()) };
+  if (request.oneTime !== undefined) return createOnce(deps, request, spec, payload, request.oneTime);
   const debounce = debounceOf(options);
   if (debounce) return createDebounced(deps, request, spec, payload, debounce);
   if (spec.idempotencyKey !== undefined) return createKeyed(deps, request, spec, payload);
-  const name = request.requestKey ? requestName(namespace, request.requestKey) : newName();
+  const name = request.requestKey ? requestName(namespace, task, request.requestKey) : newName();
   // One that is there already was made by this very call, before its answer was lost.
   await create(deps, request, name, spec, payload);
   return { name, isCached: false };
+}
+
+/** The token's run, also when it has become history. */
+async function createOnce(
+  deps: CreateDeps,
+  request: TriggerRequest,
+  spec: TaskRun["spec"],
+  payload: WirePayload,
+  oneTime: string,
+): Promise<Triggered> {
+  for (const option of ["idempotencyKey", "debounce"] as const) {
+    if (request.options?.[option] !== undefined)
+      throw new Problem(422, `options.${option}: not with a token for one use, which makes one run anyway`);
+  }
+  const name = requestName(request.namespace, "one-time", oneTime);
+  if (await deps.reader.get(request.namespace, name)) return { name, isCached: true };
+  return { name, isCached: !(await create(deps, request, name, spec, payload)) };
 }
 
 /** An idempotency key that is held wins; one that is free names the run, so that whoever comes second finds it. */
@@ -80,11 +108,11 @@ async function createDebounced(
   return debouncedRun(deps, {
     ...{ namespace, task, debounce, request: requestKey },
     replacement: async (run) => {
-      const { tags, metadata, maxAttempts, maxDurationSeconds, machine } = spec;
-      // A payload of its own: the one before may have been read by then.
-      const fields = await payloadFields(deps, namespace, `${run}.${newName()}`, payload);
-      const none = { payloadData: null, payloadType: null, payloadRef: null };
-      return { ...none, ...fields, tags, metadata, maxAttempts, maxDurationSeconds, machine };
+      const given = ["tags", "metadata", "maxAttempts", "maxDurationSeconds", "machine"] as const;
+      const fields = await payloadFields(deps, namespace, run, payload);
+      const none = { payloadData: undefined, payloadType: undefined, payloadRef: undefined };
+      const options = given.filter((field) => spec[field] !== undefined).map((field) => [field, spec[field]]);
+      return { ...none, ...fields, ...Object.fromEntries(options) };
     },
     create: async (name, numbered, annotations) => {
       const whole = { ...spec, delayUntil, debounce: numbered };
@@ -178,6 +206,7 @@ async function create(
   }
 }
 
+/** Under a key of its own each time: whoever is too late must not put its payload in place of the run's. */
 async function payloadFields(
   { store }: CreateDeps,
   namespace: string,
@@ -188,14 +217,15 @@ async function payloadFields(
     const packet = packetKey(namespace, storagePath);
     const stored = await store.head(packet);
     if (!stored) throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
+    if (stored.size > payloadLimit) throw payloadTooLarge(stored.size);
     // A copy of the run's own: the packet goes after a day.
-    const key = triggerPayloadKey(namespace, name);
+    const key = triggerPayloadKey(namespace, name, newName());
     await store.copy(packet, key);
     return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
   }
   if (text === undefined) return {};
   if (Buffer.byteLength(text) <= inlineLimit) return { payloadData: text, payloadType: type };
-  const key = triggerPayloadKey(namespace, name);
+  const key = triggerPayloadKey(namespace, name, newName());
   await store.put(key, text, { type });
   const sha256 = createHash("sha256").update(text).digest("hex");
   return { payloadRef: { key, size: Buffer.byteLength(text), sha256 }, payloadType: type };

@@ -20,11 +20,12 @@ import type { TaskRun } from "../model/resources.ts";
 import { readKeyRecord } from "../storage/keyRecord.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { Problem } from "./problem.ts";
+import type { RunReader } from "./runReader.ts";
 
 export interface DebounceDeps {
-  client: Pick<KubeClient, "get" | "patch">;
+  client: Pick<KubeClient, "get" | "replace">;
   store: Pick<ObjectStore, "get">;
-  reader: { youngestOf(namespace: string, task: string, key: string): TaskRun | undefined };
+  reader: Pick<RunReader, "get" | "youngestOf">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -35,8 +36,8 @@ export interface DebouncedTrigger {
   debounce: Debounce;
   /** The client's id of this call. */
   request?: string;
-  /** What a trailing trigger puts in place of what the run has, as a merge patch; its payload is in the bucket by then. */
-  replacement: (run: string) => Promise<object>;
+  /** What a trailing trigger puts in place of what the run has; its payload is in the bucket by then. */
+  replacement: (run: string) => Promise<Partial<TaskRun["spec"]>>;
   /** Makes a run; undefined when there is one of that name. */
   create: (
     name: string,
@@ -87,16 +88,19 @@ async function pushed(
   const step = debounceStep(run, debounce, deps.clock(), request);
   if ("another" in step) return false;
   if ("answered" in step) return true;
-  const { name, uid, resourceVersion } = run.metadata;
-  const patch = {
-    metadata: { uid, resourceVersion, annotations: withAnswered(run, request) },
+  const { name, annotations } = run.metadata;
+  const changed = {
+    ...run,
+    metadata: { ...run.metadata, annotations: { ...annotations, ...withAnswered(run, request) } },
     spec: {
+      ...run.spec,
       delayUntil: new Date(step.push).toISOString(),
       ...(debounce.mode === "trailing" ? await replacement(name) : {}),
     },
   };
   try {
-    await deps.client.patch(TaskRuns, namespace, name, patch, { type: "merge" });
+    // As a whole, not as a merge: metadata are replaced, too. The resourceVersion in it makes it compare-and-swap.
+    await deps.client.replace(TaskRuns, namespace, name, changed);
     return true;
   } catch (error) {
     if (KubeError.is(error, "Conflict") || KubeError.is(error, "NotFound")) return "again";

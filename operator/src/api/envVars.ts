@@ -147,11 +147,12 @@ async function change(
 ): Promise<void> {
   const { client } = deps;
   for (let attempt = 1; ; attempt++) {
-    const secret = await client.get(Secrets, namespace, envSecretName);
-    const variables = work(envVarsOf(secret));
+    // Made first where it is not there: what somebody else has put into it meanwhile counts.
+    const current =
+      (await client.get(Secrets, namespace, envSecretName)) ?? (await made(deps, namespace, work));
+    const variables = work(envVarsOf(current));
     const problem = envVarsProblem(variables);
     if (problem) throw new Problem(422, `variables: ${problem}`);
-    const current = secret ?? (await make(deps, namespace));
     const { metadata, data } = envPatch(current, variables);
     const { resourceVersion } = current.metadata ?? {};
     const patch = { metadata: { ...metadata, resourceVersion }, data };
@@ -159,13 +160,20 @@ async function change(
       await client.patch(Secrets, namespace, envSecretName, patch, { type: "merge" });
       return;
     } catch (error) {
-      if (!KubeError.is(error, "Conflict") || attempt === tries) throw error;
+      if (!KubeError.is(error, "Conflict")) throw error;
+      if (attempt === tries)
+        throw new Problem(409, "variables: others change them in this moment, try again");
     }
   }
 }
 
-/** Applied, not created: so the right to make it can be limited to its name. */
-async function make({ client }: EnvVarDeps, namespace: string): Promise<V1Secret> {
+/** Applied, not created: so the right to make it can be limited to its name. Not for a change that is refused anyway. */
+async function made(
+  { client }: EnvVarDeps,
+  namespace: string,
+  work: (before: readonly EnvVar[]) => EnvVar[],
+): Promise<V1Secret> {
+  work([]);
   const secret = {
     apiVersion: "v1",
     kind: "Secret",

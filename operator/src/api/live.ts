@@ -16,18 +16,24 @@ export interface LiveDeps extends DataDeps {
   reader: RunReader;
 }
 
+/** Of one namespace. */
 const streamLimit = 500;
+const unreadBytes = 4 * 1024 * 1024;
 const heartbeatMs = 15_000;
 
 export function liveRouter(deps: LiveDeps): Router {
   const router = Router();
-  let open = 0;
+  /** Streams by namespace. */
+  const open = new Map<string, number>();
   router.get("/realtime/fairlead/v1/runs/:id", async (request, response) => {
     const name = nameIn(param(request, "id"), "run_");
     const { namespace } = allow(response, `read:runs:${runId(name)}`);
     if (!(await deps.reader.get(namespace, name))) throw notFound(`run ${runId(name)}`);
-    if (open >= streamLimit) throw new Problem(429, `There are ${streamLimit} open streams: try again later`);
-    open++;
+    // Gone meanwhile: nobody would ever close what is opened now.
+    if (response.destroyed) return;
+    const own = open.get(namespace) ?? 0;
+    if (own >= streamLimit) throw new Problem(429, `There are ${streamLimit} open streams: try again later`);
+    open.set(namespace, own + 1);
     response.set({ "content-type": "text/event-stream", "cache-control": "no-store" });
     response.flushHeaders();
     let sent: string | undefined;
@@ -38,12 +44,14 @@ export function liveRouter(deps: LiveDeps): Router {
       isStale = true;
       if (isBusy) return;
       isBusy = true;
-      while (isStale && !response.writableEnded) {
+      while (isStale && !response.writableEnded && !response.destroyed) {
         isStale = false;
         const run = await deps.reader.get(namespace, name);
         if (!run) break;
         const text = JSON.stringify(runObject(run, "2025-07-16", await dataOf(deps, request, run)));
         if (text !== sent) response.write(`data: ${text}\n\n`);
+        // A client that does not read: it may come again.
+        if (response.writableLength > unreadBytes) response.destroy();
         sent = text;
         if (isFinished(run)) response.end();
       }
@@ -55,7 +63,9 @@ export function liveRouter(deps: LiveDeps): Router {
     const stop = deps.reader.watch(namespace, name, lookOrEnd);
     const heartbeat = setInterval(() => response.write(": still there\n\n"), heartbeatMs);
     response.on("close", () => {
-      open--;
+      const left = (open.get(namespace) ?? 1) - 1;
+      if (left > 0) open.set(namespace, left);
+      else open.delete(namespace);
       stop();
       clearInterval(heartbeat);
     });

@@ -10,15 +10,17 @@
  * they are the API's own, with a signed token that names object and method, so that one port-forward is enough.
  */
 import { pipeline } from "node:stream/promises";
-import express, { type Request, Router } from "express";
+import express, { type Request, type RequestHandler, Router } from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { packetsPrefix } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { callerIn } from "./auth.ts";
+import { allowSome } from "./auth.ts";
 import { notFound, Problem } from "./problem.ts";
 import { payloadLimit } from "./wire/triggerBody.ts";
 
 const linkSeconds = 3600;
+/** Each is held in memory, up to 10 MB. */
+const uploadsAtOnce = 24;
 const audience = "fairlead-objects";
 
 export interface PacketDeps {
@@ -83,20 +85,27 @@ export function packetKey(namespace: string, path: string): string {
   return packetsPrefix(namespace) + path;
 }
 
+/** Who uploads wants to trigger. */
+const uploadScopes = ["trigger:tasks", "batchTrigger:tasks"];
+
 export function packetsRouter({ links }: PacketDeps): Router {
   const router = Router();
   const pathOf = (request: Request): string => [request.params.path].flat().join("/");
   router.put("/api/v2/packets/*path", async (request, response) => {
     const storagePath = pathOf(request);
-    const key = packetKey(callerIn(response).namespace, storagePath);
+    const key = packetKey(allowSome(response, ...uploadScopes).namespace, storagePath);
     response.json({ presignedUrl: await links.url(request, "PUT", key), storagePath });
   });
   router.put("/api/v1/packets/*path", async (request, response) => {
-    const key = packetKey(callerIn(response).namespace, pathOf(request));
+    const key = packetKey(allowSome(response, ...uploadScopes).namespace, pathOf(request));
     response.json({ presignedUrl: await links.url(request, "PUT", key) });
   });
   router.get("/api/v1/packets/*path", async (request, response) => {
-    const key = packetKey(callerIn(response).namespace, pathOf(request));
+    const path = pathOf(request);
+    const ofRun = /^(run_[^/]+)\/output$/.exec(path)?.[1];
+    // What the result of a run with a large output names.
+    if (ofRun) return response.redirect(307, `/api/v1/runs/${encodeURIComponent(ofRun)}/packets/output`);
+    const key = packetKey(allowSome(response, ...uploadScopes).namespace, path);
     response.json({ presignedUrl: await links.url(request, "GET", key) });
   });
   return router;
@@ -114,8 +123,22 @@ export function objectsRouter({ links, store }: PacketDeps): Router {
     await pipeline(object.body, response);
   });
   const body = express.raw({ type: () => true, limit: payloadLimit });
-  router.put("/objects/:token", body, async (request, response) => {
-    const key = await links.open(request.params.token, "PUT");
+  let uploads = 0;
+  const isLinked: RequestHandler<{ token: string }> = async (request, response, next) => {
+    response.locals.key = await links.open(request.params.token, "PUT");
+    if (uploads >= uploadsAtOnce) {
+      response.set("retry-after", "1");
+      throw new Problem(429, "Too many uploads at once: try again");
+    }
+    // Gone meanwhile: no "close" would come.
+    if (response.destroyed) return;
+    uploads++;
+    response.on("close", () => uploads--);
+    next();
+  };
+  // The link first: nobody's bytes are read without one.
+  router.put("/objects/:token", isLinked, body, async (request, response) => {
+    const key = String(response.locals.key);
     const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     await store.put(key, bytes, { type: request.get("content-type") ?? "application/octet-stream" });
     response.status(200).end();

@@ -7,6 +7,10 @@ import type { RequestHandler } from "express";
 import type { Logger } from "pino";
 import type { Caller } from "./auth.ts";
 
+/** Routes take any spelling of a path. */
+export const loggedPath = (path: string): string =>
+  path.replace(/^\/+objects\/.*/i, "/objects/…").slice(0, 512);
+
 export function requestLog(log: Logger): RequestHandler {
   return (request, response, next) => {
     const given = request.get("x-request-id");
@@ -15,7 +19,7 @@ export function requestLog(log: Logger): RequestHandler {
     response.locals.requestId = requestId;
     const begun = performance.now();
     const { method } = request;
-    const path = request.path.replace(/^\/objects\/.*/, "/objects/…").slice(0, 512);
+    const path = loggedPath(request.path);
     response.on("close", () => {
       const { caller, requestId: id } = response.locals as { caller?: Caller; requestId: string };
       const ms = Math.round(performance.now() - begun);

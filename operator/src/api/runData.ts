@@ -1,6 +1,5 @@
 /** Payload and output of a run: the value while it is small, above 512 KB the URL where it is. */
 import type { Request } from "express";
-import { outputLimit } from "../model/report.ts";
 import type { TaskRun } from "../model/resources.ts";
 import { isSuperJson, parseSuperJson } from "../model/superJson.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
@@ -8,11 +7,12 @@ import type { Links } from "./packets.ts";
 import type { RunData } from "./wire/runObject.ts";
 
 export interface DataDeps {
-  store: Pick<ObjectStore, "get">;
+  store: Pick<ObjectStore, "get" | "head">;
   links: Links;
 }
 
-const inlineLimit = 512 * 1024;
+/** Bytes above which a value is told by where it is. */
+export const inlineLimit = 512 * 1024;
 
 export async function dataOf(deps: DataDeps, request: Request, run: TaskRun): Promise<RunData> {
   const [payload, output] = await Promise.all([payloadOf(deps, request, run), outputOf(deps, request, run)]);
@@ -25,11 +25,14 @@ async function payloadOf(deps: DataDeps, request: Request, { spec }: TaskRun): P
   let read: Value | undefined;
   if (payloadData !== undefined) read = parse(payloadData, payloadType);
   else if (!payloadRef) return {};
-  else if ((payloadRef.size ?? 0) > inlineLimit) {
+  else if ((payloadRef.size ?? (await sizeOf(deps, payloadRef.key))) > inlineLimit) {
     return { payloadPresignedUrl: await deps.links.url(request, "GET", payloadRef.key) };
   } else read = parseText(await readText(deps, payloadRef.key, payloadType));
   return { payload: read?.value, payloadMeta: read?.meta };
 }
+
+const sizeOf = async ({ store }: DataDeps, key: string): Promise<number> =>
+  (await store.head(key))?.size ?? 0;
 
 async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): Promise<RunData> {
   const { output, outputRef } = status ?? {};
@@ -44,7 +47,7 @@ async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): 
 
 /** An output as the text that it was stored as; undefined: none. */
 export async function outputText(
-  deps: Pick<DataDeps, "store">,
+  deps: { store: Pick<ObjectStore, "get"> },
   { output, outputRef }: NonNullable<TaskRun["status"]>,
 ): Promise<Text | undefined> {
   if (outputRef && (output === undefined || isSuperJson(outputRef.type))) {
@@ -66,11 +69,11 @@ interface Value {
 }
 
 async function readText(
-  { store }: Pick<DataDeps, "store">,
+  { store }: { store: Pick<ObjectStore, "get"> },
   key: string,
   type: string | undefined,
 ): Promise<Text | undefined> {
-  const object = await store.get(key, { maxBytes: outputLimit });
+  const object = await store.get(key, { maxBytes: inlineLimit });
   if (!object) return undefined;
   return { text: new TextDecoder().decode(object.body), type: type ?? object.type ?? "application/json" };
 }

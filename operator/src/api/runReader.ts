@@ -7,7 +7,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { Informer } from "../kube/informer.ts";
 import { TaskRuns } from "../kube/resources.ts";
 import { debounceHash, generationOf } from "../model/debounce.ts";
-import type { TaskRun } from "../model/resources.ts";
+import { batchLabel, type TaskRun } from "../model/resources.ts";
 import { listHistory, type RunSummary, readHistory } from "../storage/history.ts";
 import { invertedTime } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
@@ -44,6 +44,10 @@ export class RunReader {
         ? [debounceHash(metadata.namespace, spec.task, spec.debounce.key)]
         : [],
     );
+    this.#cache.addIndex("batch", ({ metadata }) => {
+      const batch = metadata.labels?.[batchLabel];
+      return batch === undefined ? [] : [`${metadata.namespace}/${batch}`];
+    });
   }
 
   start(signal: AbortSignal): Promise<void> {
@@ -75,6 +79,11 @@ export class RunReader {
       );
   }
 
+  /** The runs that this replica has seen of a batch, and of earlier ones of that name; in any order. */
+  runsOfBatch(namespace: string, name: string): TaskRun[] {
+    return this.#cache.byIndex("batch", `${namespace}/${name}`);
+  }
+
   /** Calls back for every change of the run that the watch sees; returns what ends it. */
   watch(namespace: string, name: string, onChange: () => void): () => void {
     return this.#cache.on("change", (key) => key === `${namespace}/${name}` && onChange());
@@ -104,7 +113,10 @@ export class RunReader {
       cursor = page.next;
       if (!cursor || behind >= wanted || (before !== undefined && cursor >= before)) break;
     }
-    return cutPage(found, { size, after, before });
+    const page = cutPage(found, { size, after, before });
+    // Not the end, only as far as one list looks: the next page goes on from here.
+    if (before === undefined && page.next === undefined && scanned >= scanLimit) page.next = cursor;
+    return page;
   }
 }
 

@@ -17,15 +17,15 @@ import { type CreateDeps, createRun } from "./createRun.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./input.ts";
 import type { Links } from "./packets.ts";
 import { notFound, Problem } from "./problem.ts";
-import { type DataDeps, dataOf, outputText } from "./runData.ts";
+import { type DataDeps, dataOf, inlineLimit, outputText } from "./runData.ts";
 import type { RunReader } from "./runReader.ts";
 import { filterOf } from "./wire/runFilter.ts";
 import { errorOf, listItem, runObject } from "./wire/runObject.ts";
 import { statusOf } from "./wire/status.ts";
-import { tagList, triggerOptions } from "./wire/triggerBody.ts";
+import { checkTags, latestMs, tagList, triggerOptions } from "./wire/triggerBody.ts";
 
 export interface RunDeps extends CreateDeps, DataDeps {
-  client: Pick<KubeClient, "create" | "get" | "patch">;
+  client: Pick<KubeClient, "create" | "get" | "patch" | "replace">;
   store: ObjectStore;
   reader: RunReader;
   links: Links;
@@ -69,7 +69,7 @@ export function runsRouter(deps: RunDeps): Router {
     const run = await find(deps, request, response, "write");
     const { delay } = bodyOf(rescheduleBody, request);
     const until = parseDelay(delay, deps.clock());
-    if (until === undefined || until <= deps.clock()) {
+    if (until === undefined || until <= deps.clock() || until > latestMs) {
       throw new Problem(400, `delay: "${delay}" is neither a duration such as 1h nor a date in the future`);
     }
     if (statusOf(run) !== "DELAYED") throw new Problem(400, "Only a run that is DELAYED can be rescheduled");
@@ -80,18 +80,20 @@ export function runsRouter(deps: RunDeps): Router {
   router.post("/api/v1/runs/:id/replay", async (request, response) => {
     const run = await find(deps, request, response, "write");
     const { namespace } = run.metadata;
-    const { payload, payloadType, ...options } = bodyOf(replayBody, request);
+    const { payload, payloadType, version, ...options } = bodyOf(replayBody, request);
     if (run.spec.task === undefined)
       throw new Problem(422, "A run of an inline container cannot be replayed: apply it again");
     const given = payload === undefined ? await payloadAgain(deps, run) : { payload, payloadType };
-    const { tags, machine, concurrencyKey, queue, test } = run.spec;
+    const { tags, machine, concurrencyKey, queue, test, priority, metadata, maxAttempts } = run.spec;
     const { name } = await createRun(deps, {
       namespace,
       task: run.spec.task,
       payload: given.payload,
       options: {
-        ...{ tags, machine, concurrencyKey, queue, test, maxAttempts: run.spec.maxAttempts },
+        ...{ tags, machine, concurrencyKey, queue, test, priority, metadata, maxAttempts },
+        maxDuration: run.spec.maxDurationSeconds,
         ...options,
+        ...(version === undefined ? {} : { lockToVersion: version }),
         payloadType: given.payloadType,
       },
       requestKey: request.get("x-trigger-request-idempotency-key"),
@@ -116,9 +118,9 @@ export function runsRouter(deps: RunDeps): Router {
     const run = await find(deps, request, response, "write");
     const { tags } = bodyOf(tagsBody, request);
     const all = [...new Set([...(run.spec.tags ?? []), ...tags])];
-    if (all.length > 10)
-      throw new Problem(422, `tags: the run would have ${all.length}, at most 10 are allowed`);
-    await patch(deps, run, { tags: all });
+    checkTags(all, "tags");
+    // Only onto the tags that were read: of two who add at once none is lost.
+    await patch(deps, run, { tags: all }, run.metadata.resourceVersion);
     response.json({ message: `The run has ${all.length} tags` });
   });
 
@@ -190,7 +192,10 @@ async function replaceMetadata(
 
 export const rescheduleBody = z.object({ delay: z.string() });
 export const tagsBody = z.object({ tags: tagList });
-export const replayBody = triggerOptions.extend({ payload: z.unknown().optional() });
+export const replayBody = triggerOptions.extend({
+  payload: z.unknown().optional(),
+  version: z.string().min(1).max(64).optional(),
+});
 
 /** The run of the path in the caller's namespace. */
 async function find(
@@ -206,27 +211,49 @@ async function find(
   return run;
 }
 
-/** Of a run in history nothing can change any more. */
-async function patch(deps: RunDeps, run: TaskRun, spec: Partial<TaskRun["spec"]>): Promise<TaskRun> {
+/** With a resourceVersion only if nobody changed the run meanwhile. Of a run in history nothing can change any more. */
+async function patch(
+  deps: RunDeps,
+  run: TaskRun,
+  spec: Partial<TaskRun["spec"]>,
+  resourceVersion?: string,
+): Promise<TaskRun> {
   const { namespace, name, uid } = run.metadata;
-  const body = { metadata: { uid }, spec } as unknown as TaskRun;
-  return deps.client.patch(TaskRuns, namespace, name, body, { type: "merge" });
+  const body = { metadata: { uid, resourceVersion }, spec };
+  try {
+    return await deps.client.patch(TaskRuns, namespace, name, body, { type: "merge" });
+  } catch (error) {
+    if (KubeError.is(error, "NotFound"))
+      throw new Problem(422, "The run has ended: it does not change any more");
+    if (KubeError.is(error, "Conflict")) throw new Problem(409, "The run changed in this moment: try again");
+    if (error instanceof KubeError && error.status === 422) throw new Problem(422, error.message);
+    throw error;
+  }
 }
 
 async function payloadAgain(
   deps: RunDeps,
   run: TaskRun,
 ): Promise<{ payload?: unknown; payloadType?: string }> {
-  const { payload, payloadData, payloadType, payloadRef } = run.spec;
+  const { payload, payloadData, payloadType = "application/json", payloadRef } = run.spec;
   if (payload !== undefined) return { payload };
   if (payloadRef) {
     const object = await deps.store.get(payloadRef.key, { maxBytes: 10 * 1024 * 1024 });
     if (!object) throw new Problem(422, "The run's payload is not there any more: pass another one");
     const text = new TextDecoder().decode(object.body);
-    return { payload: payloadType === "application/json" ? JSON.parse(text) : text, payloadType };
+    return { payload: asSent(text, payloadType), payloadType };
   }
   if (payloadData === undefined) return {};
-  return { payload: payloadType === "application/json" ? JSON.parse(payloadData) : payloadData, payloadType };
+  return { payload: asSent(payloadData, payloadType), payloadType };
+}
+
+function asSent(text: string, type: string): unknown {
+  if (type !== "application/json") return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Problem(422, "The run's payload is not the JSON that its type promises: pass another one");
+  }
 }
 
 async function resultOf(deps: RunDeps, run: TaskRun) {
@@ -234,6 +261,10 @@ async function resultOf(deps: RunDeps, run: TaskRun) {
   const { phase, error } = run.status ?? {};
   const taskIdentifier = run.spec.task;
   if (phase === "Completed") {
+    const { outputRef } = run.status ?? {};
+    // A large one is fetched: packets.ts knows this path.
+    if (outputRef && outputRef.size > inlineLimit)
+      return { ok: true, id, taskIdentifier, output: `${id}/output`, outputType: "application/store" };
     const { text, type = "application/json" } = (await outputText(deps, run.status ?? {})) ?? {};
     return { ok: true, id, taskIdentifier, output: text, outputType: type };
   }

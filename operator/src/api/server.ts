@@ -2,7 +2,7 @@
  * What the API server answers: stateless, any number of replicas. One router per subject; every error is JSON,
  * `{ "error": "a sentence" }`.
  */
-import express, { type ErrorRequestHandler, type Request, Router } from "express";
+import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/client.ts";
@@ -19,7 +19,7 @@ import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
 import { Problem } from "./problem.ts";
 import { queuesRouter } from "./queues.ts";
 import { type RateLimit, rateLimit } from "./rateLimit.ts";
-import { requestLog } from "./requestLog.ts";
+import { loggedPath, requestLog } from "./requestLog.ts";
 import type { RunReader } from "./runReader.ts";
 import { runsRouter } from "./runs.ts";
 import { schedulesRouter, timezonesRouter } from "./schedules.ts";
@@ -45,6 +45,7 @@ export function apiRouter(deps: ApiDeps): Router {
   const router = Router();
   router.use(requestLog(deps.log));
   router.use("/engine/v1", engineRouter(deps));
+  router.use(["/api", "/realtime", "/objects"], crossOrigin);
   router.use(objectsRouter(deps), timezonesRouter(), openApiRouter());
   const { bodyBytes, rate } = deps.limits;
   router.use(
@@ -68,6 +69,18 @@ export function apiRouter(deps: ApiDeps): Router {
   router.use(errorHandler(deps.log));
   return router;
 }
+
+/** Pages of any origin may ask: what they may do, their token says; there are no cookies. */
+const crossOrigin: RequestHandler = (request, response, next) => {
+  response.set({ "access-control-allow-origin": "*", "access-control-expose-headers": "*" });
+  if (request.method !== "OPTIONS") return next();
+  response.set({
+    "access-control-allow-methods": "GET, POST, PUT, DELETE",
+    "access-control-allow-headers": request.get("access-control-request-headers") ?? "authorization",
+    "access-control-max-age": "86400",
+  });
+  response.status(204).end();
+};
 
 /**
  * An answer that comes before its request has ended: the rest is thrown away, within bounds. A client whose connection is
@@ -109,7 +122,10 @@ function errorHandler(log: Logger): ErrorRequestHandler {
       return;
     }
     const { requestId } = response.locals as { requestId?: string };
-    log.error({ err: error, requestId, method: request.method, path: request.path }, "a request failed");
+    log.error(
+      { err: error, requestId, method: request.method, path: loggedPath(request.path) },
+      "a request failed",
+    );
     // The API server, Redis or the bucket did not answer: the same request may work later.
     response
       .status(503)

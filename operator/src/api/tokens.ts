@@ -36,6 +36,10 @@ export const tokenBody = z.object({
   oneTimeUse: z.boolean().optional(),
 });
 const longestSeconds = 366 * 86_400;
+const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_557_600 };
+/** `15 minutes`: the first letter of the unit tells it. */
+const secondsOf = (text: string): number =>
+  Number.parseInt(text, 10) * (unitSeconds[text.replace(/^\d+ ?/, "").charAt(0)] ?? 0);
 const generationLimit = 1000;
 
 export function tokensRouter(deps: TokenDeps): Router {
@@ -47,7 +51,7 @@ export function tokensRouter(deps: TokenDeps): Router {
 
   router.post("/api/v1/auth/public-tokens", secretOnly, async (request, response) => {
     const { scopes, expirationTime: expires = "15m", oneTimeUse: oneTime } = bodyOf(tokenBody, request);
-    const left = typeof expires === "number" ? expires - deps.clock() / 1000 : 1;
+    const left = typeof expires === "number" ? expires - deps.clock() / 1000 : secondsOf(expires);
     if (left <= 0 || left > longestSeconds) {
       throw new Problem(
         400,

@@ -20,8 +20,8 @@ import {
   packetsPrefix,
   payloadsPrefix,
   runFolder,
+  runOfPayload,
   runsPrefix,
-  triggerPayloadKey,
 } from "../storage/layout.ts";
 import type { Deps } from "./deps.ts";
 
@@ -91,7 +91,7 @@ class Round {
       const summary = JSON.parse(new TextDecoder().decode(object.body)) as RunSummary;
       if (Date.parse(summary.status.finishedAt ?? "") > this.#horizonMs) continue;
       await this.#folder(runFolder({ namespace, name: summary.name, uid: summary.uid }));
-      await this.#delete(triggerPayloadKey(namespace, summary.name));
+      await this.#folder(`${payloadsPrefix(namespace)}${summary.name}.`);
       await this.#delete(historyKey(namespace, summary.name));
       // Last: as long as it is there, the rest will be found.
       await this.#delete(key);
@@ -126,7 +126,7 @@ class Round {
     const prefix = payloadsPrefix(namespace);
     for await (const { key, modifiedMs } of objects(this.#deps, prefix)) {
       if (this.isOver) return;
-      const name = key.slice(prefix.length);
+      const name = runOfPayload(namespace, key);
       if (modifiedMs > this.#horizonMs || this.#deps.runs.get(namespace, name)) continue;
       if (!(await this.#deps.store.head(historyKey(namespace, name)))) await this.#delete(key);
     }

@@ -13,6 +13,7 @@ describe("a variable", () => {
     ["1A", "", "no name of a variable"],
     ["A-B", "", "no name of a variable"],
     ["", "", "no name of a variable"],
+    ["__proto__", "", "no name of a variable"],
     ["A".repeat(257), "", "no name of a variable"],
     ["FAIRLEAD_RUN_TOKEN", "", "Fairlead's own"],
     ["A", "a\0b", "NUL"],

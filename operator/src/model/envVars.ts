@@ -24,7 +24,7 @@ const totalLimit = 512 * 1024;
 /** Why a variable cannot be; undefined when it can. */
 export function envVarProblem(name: string, value: string): string | undefined {
   const short = name.slice(0, 80);
-  if (name.length > nameLimit || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+  if (name.length > nameLimit || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === "__proto__") {
     return `"${short}" is no name of a variable: letters, digits and _, no digit first, at most ${nameLimit}`;
   }
   if (name.startsWith("FAIRLEAD_")) return `${short}: names with FAIRLEAD_ are Fairlead's own`;

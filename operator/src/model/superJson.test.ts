@@ -41,6 +41,11 @@ it.each([
   '{"json":{"a":1},"meta":{"values":{"__proto__.x":["undefined"],"constructor":["undefined"]}}}',
   '{"json":null,"meta":{"values":{"a.b":["undefined"]}}}',
   '{"json":5,"meta":{"values":["undefined"]}}',
-])("reads %s, which nobody should send, unchanged", (text) =>
-  expect(parseSuperJson(text)?.json).toEqual(JSON.parse(text).json),
-);
+  '{"json":{},"meta":{"values":{"__proto__.toString":["undefined"],"constructor.prototype.trim":["undefined"]}}}',
+  '{"json":"s","meta":{"values":{"constructor.prototype.trim":["undefined"],"__proto__.at":["undefined"]}}}',
+])("reads %s, which nobody should send, unchanged, and leaves all prototypes alone", (text) => {
+  const prototypes = [Object.prototype, String.prototype, Array.prototype];
+  const before = prototypes.map((one) => Object.getOwnPropertyNames(one));
+  expect(parseSuperJson(text)?.json).toEqual(JSON.parse(text).json);
+  expect(prototypes.map((one) => Object.getOwnPropertyNames(one))).toEqual(before);
+});

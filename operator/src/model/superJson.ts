@@ -30,17 +30,16 @@ function withoutUndefined(json: unknown, meta: unknown): unknown {
   for (const [path, kind] of Object.entries(values)) {
     if (!Array.isArray(kind) || kind[0] !== "undefined") continue;
     const keys = keysOf(path);
-    const last = keys.pop();
-    const parent = keys.reduce<unknown>(
-      (at, key) => (at as Record<string, unknown> | null | undefined)?.[key],
-      json,
-    );
-    const isObject = typeof parent === "object" && parent !== null && !Array.isArray(parent);
-    if (isObject && last !== undefined && Object.hasOwn(parent, last))
-      delete (parent as Record<string, unknown>)[last];
+    const last = keys.pop() ?? "";
+    // Own keys only: a path may be anybody's, and must not lead to a prototype.
+    const parent = keys.reduce<unknown>((at, key) => (has(at, key) ? at[key] : undefined), json);
+    if (has(parent, last) && !Array.isArray(parent)) delete parent[last];
   }
   return json;
 }
+
+const has = (value: unknown, key: string): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, key);
 
 /** Keys are joined by dots; a dot or a backslash in a key has a backslash before it. */
 function keysOf(path: string): string[] {

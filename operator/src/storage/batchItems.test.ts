@@ -4,6 +4,7 @@ import {
   chunkKey,
   copyToChunks,
   readItems,
+  readOutputs,
   readResults,
   readSettled,
   stageChunk,
@@ -105,4 +106,46 @@ test("what was settled and the results come back as they were written", async ()
   const ref = await writeResults(store, meta, results);
   expect(ref.size).toBe(Buffer.byteLength(store.all.get(ref.key) ?? ""));
   expect(await readResults(store, ref)).toEqual(results);
+});
+
+test("outputs are read where the results lack them, within limits", async () => {
+  const store = new Objects();
+  const of = (index: number, size: number, more: object = {}) => {
+    const outputRef = { key: `o${index}`, size, type: "text/plain" };
+    return { index, phase: "Completed" as const, outputRef, ...more };
+  };
+  const typed = { key: "typed", size: 1, type: "application/super+json" };
+  for (const key of ["o0", "o1", "o2", "typed"]) await store.put(key, key);
+  const outputs = await readOutputs(store, [
+    of(0, 3),
+    of(1, 3, { output: "a copy" }),
+    of(2, 512 * 1024 + 1),
+    of(3, 3),
+    of(4, 3, { phase: "Failed" }),
+    of(5, 1, { output: "a copy", outputRef: typed }),
+  ]);
+  expect([...outputs].sort(([a], [b]) => a - b)).toEqual([
+    [0, { text: "o0", type: "text/plain" }],
+    [2, "elsewhere"],
+    [5, { text: "typed", type: "application/super+json" }],
+  ]);
+});
+
+test("outputs that are too long together are told of; a few are read at once", async () => {
+  let [reading, most] = [0, 0];
+  const get = async () => {
+    most = Math.max(most, ++reading);
+    await new Promise(setImmediate);
+    reading--;
+    return { body: new Uint8Array(), size: 0 };
+  };
+  const outputRef = { key: "k", size: 512 * 1024, type: "text/plain" };
+  const results = Array.from({ length: 40 }, (_, index) => ({
+    index,
+    phase: "Completed" as const,
+    outputRef,
+  }));
+  const outputs = await readOutputs({ get }, results);
+  expect([...outputs.values()].filter((output) => output === "elsewhere")).toHaveLength(8);
+  expect(most).toBe(8);
 });

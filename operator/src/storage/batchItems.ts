@@ -3,6 +3,7 @@
  *
  *   ns/<namespace>/batches/<name>.<uid>/items/<chunk, 4 digits>   50 items a chunk, one JSON object per line
  *   ns/<namespace>/batches/<name>.<uid>/payloads/<index>          a payload that is too long for a TaskRun
+ *   ns/<namespace>/batches/<name>.<uid>/payloads/<index>.<id>     one that the client had uploaded
  *   ns/<namespace>/batches/<name>.<uid>/settled                   items that get no run of the batch, and why
  *   ns/<namespace>/batches/<name>.<uid>/results.ndjson            what became of each item
  *
@@ -11,8 +12,10 @@
  * that what is read later is a chunk at a time and cannot change any more.
  */
 import type { BatchResult, ItemOutcome } from "../model/batchRun.ts";
-import type { BatchItem, ObjectMeta, TaskBatch } from "../model/resources.ts";
+import { newName } from "../model/ids.ts";
+import type { BatchItem, ObjectMeta, OutputRef, TaskBatch } from "../model/resources.ts";
 import { batchItemLimit } from "../model/schema/taskBatch.ts";
+import { isSuperJson } from "../model/superJson.ts";
 import { batchFolder } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
@@ -28,6 +31,9 @@ export const chunkKey = (meta: BatchMeta, chunk: number): string =>
   `${batchFolder(meta)}items/${String(chunk).padStart(4, "0")}`;
 export const batchPayloadKey = (meta: BatchMeta, index: number | "defaults"): string =>
   `${batchFolder(meta)}payloads/${index}`;
+/** Under a key of its own each time: whoever is too late must not put its payload in place of the item's. */
+export const receivedPayloadKey = (meta: BatchMeta, index: number): string =>
+  `${batchPayloadKey(meta, index)}.${newName()}`;
 export const settledKey = (meta: BatchMeta): string => `${batchFolder(meta)}settled`;
 export const resultsKey = (meta: BatchMeta): string => `${batchFolder(meta)}results.ndjson`;
 
@@ -157,6 +163,37 @@ export async function readResults(
 ): Promise<BatchResult[]> {
   const got = await store.get(key, { maxBytes: Math.max(1, size) });
   return splitLines(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as BatchResult);
+}
+
+/** Of one answer: the longest output in it, all of them together, and how many are read at once. */
+const [outputLimit, outputsLimit, outputsAtOnce] = [512 * 1024, 16 * 1024 * 1024, 8];
+
+/** As it was stored; `elsewhere` when it is too long to be read along with the others. */
+export type ItemOutput = { text: string; type: string } | "elsewhere";
+
+/** The outputs that the results lack, or whose copy in the results has lost its types, by the indexes of their items. */
+export async function readOutputs(
+  store: Pick<ObjectStore, "get">,
+  results: readonly BatchResult[],
+): Promise<Map<number, ItemOutput>> {
+  const outputs = new Map<number, ItemOutput>();
+  const toRead: { index: number; outputRef: OutputRef }[] = [];
+  let left = outputsLimit;
+  for (const { index, phase, output, outputRef } of results) {
+    if (phase !== "Completed" || !outputRef) continue;
+    if (output !== undefined && !isSuperJson(outputRef.type)) continue;
+    if (outputRef.size > Math.min(outputLimit, left)) outputs.set(index, "elsewhere");
+    else {
+      left -= outputRef.size;
+      toRead.push({ index, outputRef });
+    }
+  }
+  const read = async ({ index, outputRef: { key, size, type } }: (typeof toRead)[number]): Promise<void> => {
+    const object = await store.get(key, { maxBytes: Math.max(1, size) });
+    if (object) outputs.set(index, { text: new TextDecoder().decode(object.body), type });
+  };
+  while (toRead.length > 0) await Promise.all(toRead.splice(0, outputsAtOnce).map(read));
+  return outputs;
 }
 
 const linesOf = (values: readonly unknown[]): string =>

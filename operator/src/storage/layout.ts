@@ -4,7 +4,7 @@
  *   ns/<namespace>/runs/<name>.<uid>/payload
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.<pod uid>/output     and `log` beside it
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.container/output     of an inline container
- *   ns/<namespace>/payloads/<name>                                     of a run that the API made
+ *   ns/<namespace>/payloads/<name>.<id>                                of a run that the API made
  *   ns/<namespace>/packets/<path>                                      what a client uploaded, to be a payload
  *   ns/<namespace>/history/runs/<name>.json.gz                         a retired run
  *   ns/<namespace>/history/index/<inverted time>.<name>                its summary; newest first by creation
@@ -56,10 +56,13 @@ export const historyIndexKey = (run: RunMeta & Pick<ObjectMeta, "creationTimesta
 export const batchFolder = ({ namespace, name, uid }: RunMeta): string =>
   `ns/${namespace}/batches/${name}.${uid}/`;
 
-/** Payload of a run that the API made: written before the run has a uid. */
+/** Payload of a run that the API made: written before the run has a uid, or is known to be made at all. */
 export const payloadsPrefix = (namespace: string): string => `ns/${namespace}/payloads/`;
-export const triggerPayloadKey = (namespace: string, name: string): string =>
-  `${payloadsPrefix(namespace)}${name}`;
+export const triggerPayloadKey = (namespace: string, name: string, id: string): string =>
+  `${payloadsPrefix(namespace)}${name}.${id}`;
+/** Of a key in that folder: names that the API makes have no dot. */
+export const runOfPayload = (namespace: string, key: string): string =>
+  key.slice(payloadsPrefix(namespace).length).split(".", 1)[0] ?? "";
 
 /** What a client put into the bucket before it triggered. */
 export const packetsPrefix = (namespace: string): string => `ns/${namespace}/packets/`;

@@ -4,6 +4,7 @@
  * one. Signing needs no request.
  */
 import type { Readable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -50,6 +51,7 @@ export interface ObjectPage {
 }
 
 const requestTimeoutMs = 30_000;
+const [conflictTries, conflictPauseMs] = [5, 20];
 /** The longest that signatures allow: seven days. */
 export const longestUrlSeconds = 7 * 24 * 3600;
 
@@ -135,16 +137,24 @@ export class ObjectStore {
     }
   }
 
-  /** Creates the object unless there is one of that key: then it stays, and the answer is false. */
+  /**
+   * Creates the object unless there is one of that key: then it stays, and the answer is false. Throws when other writes
+   * of the key are in the way again and again: then it is not known whether there is one.
+   */
   async putNew(key: string, body: string | Uint8Array, options: { type: string }): Promise<boolean> {
     this.#onWrite?.("before", `put object ${key}`);
     const object = { Bucket: this.#bucket, Key: key, Body: body, ContentType: options.type };
-    try {
-      await this.#send(new PutObjectCommand({ ...object, IfNoneMatch: "*" }));
-    } catch (error) {
-      const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-      if (status === 412 || status === 409) return false;
-      throw error;
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#send(new PutObjectCommand({ ...object, IfNoneMatch: "*" }));
+        break;
+      } catch (error) {
+        const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+        if (status === 412) return false;
+        // 409: another write of this key at the same moment, which may fail yet.
+        if (status !== 409 || tries === conflictTries) throw error;
+        await pause(conflictPauseMs * 2 ** tries);
+      }
     }
     this.#onWrite?.("after", `put object ${key}`);
     return true;

@@ -3,7 +3,8 @@
  * undefined …) as superjson, which is loaded for that only. From 128 KiB on it goes to object storage first.
  */
 import { isPlainJson } from "../plainJson.ts";
-import { ApiError, connect, type RequestOptions, request } from "./request.ts";
+import { type RequestOptions, request } from "./request.ts";
+import { sendToStore } from "./send.ts";
 
 export interface Packet {
   payload?: unknown;
@@ -46,19 +47,14 @@ export async function restored(json: unknown, meta: unknown): Promise<unknown> {
   }
 }
 
-async function upload(text: string, type: string, { signal }: RequestOptions): Promise<string> {
+async function upload(text: string, type: string, options: RequestOptions): Promise<string> {
   const path = `trigger/packet_${crypto.randomUUID()}/payload.json`;
   const { body } = await request<{ presignedUrl: string; storagePath: string }>({
+    ...options,
     method: "PUT",
     path: `/api/v2/packets/${path}`,
-    signal,
   });
-  const put = await connect(body.presignedUrl, {
-    method: "PUT",
-    headers: { "content-type": type },
-    body: text,
-    signal,
-  });
-  if (!put.ok) throw new ApiError(put.status, `The payload could not be uploaded: status ${put.status}`);
+  const put = { method: "PUT", headers: { "content-type": type }, body: text };
+  await sendToStore(body.presignedUrl, put, "The payload could not be uploaded", options);
   return body.storagePath;
 }

@@ -1,10 +1,11 @@
 /** Runs, as the API tells them. */
 
 import type { AnyTask, OutputOf, PayloadOf, UnknownTask } from "../task.ts";
-import { errorOfStatus } from "./apiError.ts";
+import { ApiError, errorOfStatus } from "./apiError.ts";
 import { restored } from "./packet.ts";
 import { pause } from "./pause.ts";
-import { ApiError, connect, parse, type RequestOptions, request, segment, textOf } from "./request.ts";
+import { parse, type RequestOptions, request, segment } from "./request.ts";
+import { connect, sendToStore, textOf } from "./send.ts";
 import { settingsInForce } from "./settings.ts";
 
 /** Where a run is in its life. */
@@ -119,7 +120,7 @@ export const runs = {
       method: "GET",
       path: `/api/v3/runs/${segment(id)}`,
     });
-    return (await complete(body, options.signal)) as RunOf<T>;
+    return (await complete(body, options)) as RunOf<T>;
   },
 
   /** The run once it has ended, however it did. Asks every second, or as often as is said. */
@@ -144,7 +145,8 @@ export const runs = {
     for (let failures = 0; ; ) {
       try {
         for await (const text of streamOf(id, signal)) {
-          const run = (await complete(JSON.parse(text) as WireRun, signal)) as RunOf<T>;
+          // Once: what fails in here is tried again with the stream.
+          const run = (await complete(JSON.parse(text) as WireRun, { signal, maxAttempts: 1 })) as RunOf<T>;
           if (text !== told) yield run;
           [told, failures] = [text, 0];
           if (run.isCompleted) return;
@@ -196,7 +198,7 @@ export const runs = {
     const delay = body.delay instanceof Date ? body.delay.toISOString() : body.delay;
     const path = `/api/v1/runs/${segment(id)}/reschedule`;
     const answer = await request<WireRun>({ ...options, method: "POST", path, body: { delay } });
-    return complete(answer.body, options.signal);
+    return complete(answer.body, options);
   },
 };
 
@@ -229,22 +231,19 @@ function dated<T extends RunSummary>(run: T): T {
 type WireRun = Run & { payloadMeta?: unknown; outputMeta?: unknown };
 
 /** With dates and with the types that payload and output had; an output of more than 512 KB comes by its URL. */
-async function complete({ payloadMeta, outputMeta, ...run }: WireRun, signal?: AbortSignal): Promise<Run> {
+async function complete({ payloadMeta, outputMeta, ...run }: WireRun, options: RequestOptions): Promise<Run> {
   dated(run);
   run.payload = await restored(run.payload, payloadMeta);
   run.output =
     run.outputPresignedUrl !== undefined && run.output === undefined
-      ? await fetchOutput(run.outputPresignedUrl, signal)
+      ? await fetchOutput(run.outputPresignedUrl, options)
       : await restored(run.output, outputMeta);
   return run;
 }
 
-async function fetchOutput(url: string, signal?: AbortSignal): Promise<unknown> {
-  const response = await connect(url, { signal });
-  if (!response.ok)
-    throw new ApiError(response.status, `The output could not be fetched: status ${response.status}`);
-  const type = response.headers.get("content-type") ?? "";
-  const text = await textOf(response, signal);
+async function fetchOutput(url: string, options: RequestOptions): Promise<unknown> {
+  const { headers, text } = await sendToStore(url, {}, "The output could not be fetched", options);
+  const type = headers.get("content-type") ?? "";
   if (!type.includes("json")) return text;
   const value = JSON.parse(text);
   return type.includes("super+json") ? restored(value.json, value.meta) : value;

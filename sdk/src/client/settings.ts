@@ -1,6 +1,7 @@
 /**
  * Where the API is and who asks: `configure()`, else TRIGGER_API_URL and TRIGGER_SECRET_KEY. There is no default URL: what
- * is missing is named by the first call that needs it. `auth.withAuth` replaces them for what it calls.
+ * is missing is named by the first call that needs it. `auth.withAuth` replaces them for what it calls. A key that is given and
+ * undefined, as the token of a user who has none, is missing: the environment's key does not take its place.
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
 
@@ -19,13 +20,19 @@ export class MissingSettingError extends Error {
   override readonly name = "MissingSettingError";
 }
 
+const keyNames = ["accessToken", "secretKey"] as const;
 let configured: ClientSettings = {};
 /** Made by the first `withSettings`: an import that every task would wait for. */
 let scoped: AsyncLocalStorage<ClientSettings> | undefined;
 
-/** Sets where the API is and who asks, for the whole process. */
+/**
+ * Sets where the API is and who asks, for the whole process. A key replaces the one before, be it a secret key or a token;
+ * `secretKey: undefined` leads back to the environment's.
+ */
 export function configure(settings: ClientSettings): void {
-  configured = { ...configured, ...settings };
+  const before = keyNames.some((name) => name in settings) ? { baseURL: configured.baseURL } : configured;
+  configured = { ...before, ...settings };
+  if (configured.secretKey === undefined) delete configured.secretKey;
 }
 
 /** Calls `work` with other settings: whatever it awaits uses them. */
@@ -38,8 +45,10 @@ const current = (): ClientSettings => scoped?.getStore() ?? configured;
 
 /** The settings in force, complete. */
 export function settingsInForce(): { baseURL: string; token: string } {
-  const { baseURL = process.env.TRIGGER_API_URL, accessToken, secretKey } = current();
-  const token = accessToken ?? secretKey ?? process.env.TRIGGER_SECRET_KEY;
+  const settings = current();
+  const { baseURL = process.env.TRIGGER_API_URL, accessToken, secretKey } = settings;
+  const named = keyNames.find((name) => name in settings);
+  const token = named === undefined ? process.env.TRIGGER_SECRET_KEY : (accessToken ?? secretKey);
   if (!baseURL) {
     throw new MissingSettingError(
       "The API's address is not known: set TRIGGER_API_URL, or call configure({ baseURL }). There is no default.",
@@ -47,7 +56,9 @@ export function settingsInForce(): { baseURL: string; token: string } {
   }
   if (!token) {
     throw new MissingSettingError(
-      "There is no key: set TRIGGER_SECRET_KEY, or call configure({ secretKey }).",
+      named === undefined
+        ? "There is no key: set TRIGGER_SECRET_KEY, or call configure({ secretKey })."
+        : `There is no key: ${named} is given, but empty. Leave it out for TRIGGER_SECRET_KEY.`,
     );
   }
   return { baseURL: baseURL.replace(/\/+$/, ""), token };

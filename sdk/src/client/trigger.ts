@@ -1,6 +1,6 @@
 /** Triggering tasks: one run, or up to 1,000 as a batch. */
 import type { AnyTask, IdOf, OutputOf, PayloadOf } from "../task.ts";
-import { hashOf } from "./idempotencyKeys.ts";
+import { hashOf, wireKey } from "./idempotencyKeys.ts";
 import { type Packet, packetOf, payloadLimit } from "./packet.ts";
 import { type Answer, type RequestOptions, request, segment } from "./request.ts";
 import { type Run, runs } from "./runs.ts";
@@ -26,7 +26,7 @@ export interface BatchHandle {
 
 /** Options of a batch as a whole. */
 export interface BatchOptions {
-  /** Makes the batch once for this key. */
+  /** Makes the batch once for this key: some text, or what idempotencyKeys.create made of it. */
   idempotencyKey?: string;
   /** How many runs of it may be unfinished at once; never raises a queue's limit. */
   maxConcurrency?: number;
@@ -60,12 +60,13 @@ export const tasks = {
     options: TriggerOptions = {},
     requestOptions: RequestOptions = {},
   ): Promise<RunHandle> {
+    const wire = await wireOptions(options);
     const { payload: data, payloadType } = await packetOf(payload, requestOptions);
     const answer = await request<RunHandle>({
       ...requestOptions,
       method: "POST",
       path: `/api/v1/tasks/${segment(id)}/trigger`,
-      body: { payload: data, options: { ...wireOptions(options), payloadType } },
+      body: { payload: data, options: { ...wire, payloadType } },
     });
     const { id: runId, isCached = false } = answer.body;
     return { id: runId, isCached, publicAccessToken: tokenOf(answer) };
@@ -105,15 +106,16 @@ export const batch = {
     if (items.length === 0 || items.length > itemLimit) {
       throw new RangeError(`A batch has 1 to ${itemLimit} items, this one ${items.length}: make several.`);
     }
+    const batchKey = idempotencyKey === undefined ? undefined : await wireKey(idempotencyKey);
     const lines: string[] = [];
     let bytes = 0;
     for (const [index, { id, payload, options = {} }] of items.entries()) {
       // A batch that is made again for its key, later, makes no run again.
       const key =
-        options.idempotencyKey ?? (idempotencyKey && (await hashOf([idempotencyKey, String(index)])));
+        options.idempotencyKey ?? (batchKey && (await hashOf([batchKey.idempotencyKey, String(index)])));
       const each = { ...options, idempotencyKey: key };
       const packet: Packet = await packetOf(payload, requestOptions);
-      const whole = { ...wireOptions(each), payloadType: packet.payloadType };
+      const whole = { ...(await wireOptions(each)), payloadType: packet.payloadType };
       const line = JSON.stringify({ index, task: id, payload: packet.payload, options: whole });
       bytes += Buffer.byteLength(line);
       lines.push(line);
@@ -123,7 +125,7 @@ export const batch = {
         `The items have ${bytes} bytes, at most ${payloadLimit} (10 MB) of payloads are allowed: make several batches.`,
       );
     }
-    const body = { runCount: items.length, idempotencyKey, maxConcurrency };
+    const body = { runCount: items.length, ...batchKey, maxConcurrency };
     const created = await request<{ id: string; isCached: boolean }>({
       ...requestOptions,
       method: "POST",

@@ -1,4 +1,5 @@
 /** The options of a trigger, as Trigger.dev's documentation describes them, and how they go over the wire. */
+import { wireKey } from "./idempotencyKeys.ts";
 
 /** A duration: `10s`, `1h30m`, `2d`. */
 export type Duration = string;
@@ -9,7 +10,7 @@ export interface TriggerOptions {
   delay?: Duration | Date;
   /** How long the run may wait for its start, as a duration or in seconds; 0: for ever. No date. */
   ttl?: Duration | number;
-  /** Makes the task run once for this key; see idempotencyKeys.create. */
+  /** Makes the task run once for this key: some text, its parts, or what idempotencyKeys.create made of them. */
   idempotencyKey?: string | string[];
   /** How long the key counts. Default 30 days. */
   idempotencyKeyTTL?: Duration;
@@ -47,7 +48,7 @@ export interface DebounceOptions {
   maxDelay?: Duration;
 }
 
-export function wireOptions(options: TriggerOptions): Record<string, unknown> {
+export async function wireOptions(options: TriggerOptions): Promise<Record<string, unknown>> {
   const { delay, ttl, idempotencyKey, queue, version, metadata, ...rest } = options;
   if (typeof ttl === "string" && !/^(\d+(w|d|hr|h|m|s))+$/.test(ttl)) {
     throw new TypeError(`ttl: "${ttl}" is no duration such as 10m; a date is not allowed`);
@@ -59,24 +60,6 @@ export function wireOptions(options: TriggerOptions): Record<string, unknown> {
     queue: typeof queue === "string" ? { name: queue } : queue,
     lockToVersion: version,
     metadata,
-    ...(idempotencyKey === undefined ? {} : wireKey(idempotencyKey)),
-  };
-}
-
-/** What `idempotencyKeys.create` returns is a hash of the key; the key itself goes along for people. */
-const originals = new Map<string, string>();
-const originalsKept = 10_000;
-
-export function rememberKey(hash: string, key: string): void {
-  if (originals.size >= originalsKept) originals.delete(originals.keys().next().value ?? "");
-  originals.set(hash, key);
-}
-
-function wireKey(key: string | string[]): Record<string, unknown> {
-  const text = Array.isArray(key) ? key.join("-") : key;
-  const original = originals.get(text);
-  return {
-    idempotencyKey: text,
-    ...(original ? { idempotencyKeyOptions: { key: original, scope: "global" } } : {}),
+    ...(idempotencyKey === undefined ? {} : await wireKey(idempotencyKey)),
   };
 }

@@ -58,13 +58,16 @@ describe("triggers with one key", () => {
 
   test("in trailing mode leave the last one's payload and options", async () => {
     const debounce = { key: "trail", delay: "60s", mode: "trailing" };
-    const first = await trigger(debounce, { payload: { n: 1 }, tags: ["a"], maxAttempts: 1 });
+    const options = { tags: ["a"], maxAttempts: 1, metadata: { first: { a: 1 }, same: null } };
+    const first = await trigger(debounce, { payload: { n: 1 }, ...options });
     await setPhase(first, "Delayed");
     const long = { text: "x".repeat(10_000) };
     const more = { payload: long, tags: ["b"], machine: "micro", metadata: { m: 1 } };
     expect((await trigger(debounce, more)).id).toBe(first.id);
     const { spec } = await runOf(first);
-    expect(spec).toMatchObject({ tags: ["b"], machine: "micro", metadata: { m: 1 }, maxAttempts: 1 });
+    expect(spec).toMatchObject({ tags: ["b"], machine: "micro", maxAttempts: 1 });
+    // In place of the first one's, not merged with them.
+    expect(spec.metadata).toEqual({ m: 1 });
     expect(spec.payloadData).toBeUndefined();
     const stored = await api.store.get(spec.payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(JSON.parse(new TextDecoder().decode(stored?.body))).toEqual(long);

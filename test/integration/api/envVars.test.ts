@@ -51,6 +51,17 @@ test("that are there already are changed by an import only if it says so", async
   expect(await ask("GET", "/A")).toMatchObject({ answer: { value: "2" } });
 });
 
+test("whose Secret is not there yet: of two at once none is lost", async () => {
+  for (let round = 0; round < 5; round++) {
+    await api.client.delete(Secrets, namespace, "fairlead-env");
+    const names = ["ONE", "TWO"];
+    const answers = await Promise.all(names.map((name) => ask("POST", "", { name, value: "x" })));
+    const done = names.filter((_, n) => answers[n]?.status === 200);
+    const there = ((await ask("GET")).answer as { name: string }[]).map(({ name }) => name);
+    expect(there).toEqual(done);
+  }
+});
+
 test("of one key that several callers change at once are all there", async () => {
   const names = Array.from({ length: 5 }, (_, n) => `AT_ONCE_${n}`);
   const answers = await Promise.all(names.map((name) => ask("POST", "", { name, value: "x" })));

@@ -31,8 +31,23 @@ describe.each(makers)("a trigger token made by %s", (_name, maker) => {
     const second = await as(token, () => tasks.trigger("echo", { n: 2 }));
     expect(second.id).toBe(first.id);
     expect(await runCount()).toBe(before + 1);
+    // The same signature in another spelling.
+    const spelt = `${token}=`;
+    await as(spelt, () => tasks.trigger("echo", {})).catch(() => undefined);
+    expect(await runCount()).toBe(before + 1);
     const free = { idempotencyKey: "k" };
     await expect(as(token, () => tasks.trigger("echo", {}, free))).rejects.toThrow(/one use/);
+  });
+
+  test("for several tasks makes one run in all, and no batch", async () => {
+    const token = await maker.createTriggerPublicToken(["echo", "mail"]);
+    const before = await runCount();
+    const first = await as(token, () => tasks.trigger("echo", {}));
+    expect((await as(token, () => tasks.trigger("mail", {}))).id).toBe(first.id);
+    expect(await runCount()).toBe(before + 1);
+    await expect(as(token, () => tasks.batchTrigger("echo", [{ payload: 1 }]))).rejects.toMatchObject({
+      status: 403,
+    });
   });
 
   test("triggers no other task, and reads nothing", async () => {
@@ -70,6 +85,41 @@ test("a token to read runs triggers nothing", async () => {
   });
 });
 
+test("a token to read runs uploads nothing, and fetches no payload of others", async () => {
+  const token = await auth.createPublicToken({ scopes: { read: { runs: true } } });
+  for (const [method, path] of [
+    ["PUT", "/api/v2/packets/trigger/packet_x/payload.json"],
+    ["PUT", "/api/v1/packets/packet_x"],
+    ["GET", "/api/v1/packets/trigger/packet_x/payload.json"],
+  ] as const) {
+    const response = await api.fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
+    expect(response.status, path).toBe(403);
+  }
+});
+
+test("a page of another origin may ask what its token allows", async () => {
+  const headers = { origin: "https://app.example", "access-control-request-headers": "authorization, x-a" };
+  const preflight = await fetch(`${api.url}/api/v3/runs/run_x`, { method: "OPTIONS", headers });
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers.get("access-control-allow-headers")).toBe("authorization, x-a");
+  const answer = await api.fetch("/api/v1/runs", { headers: { origin: "https://app.example" } });
+  expect(answer.headers.get("access-control-allow-origin")).toBe("*");
+});
+
+test("nothing is read of an upload without a link", async () => {
+  let pulled = 0;
+  const body = new ReadableStream({
+    pull(stream) {
+      pulled++;
+      if (pulled > 100) stream.close();
+      else stream.enqueue(new Uint8Array(1_000_000));
+    },
+  });
+  const init = { method: "PUT", body, duplex: "half" } as RequestInit;
+  const response = await fetch(`${api.url}/objects/not-a-link`, init).catch(() => undefined);
+  if (response) expect(response.status).toBe(403);
+});
+
 test("a token ends when it says", async () => {
   const soon = new Date(Date.now() + 60_000);
   const token = await auth.createPublicToken({ scopes: {}, expirationTime: soon });
@@ -82,7 +132,8 @@ test("a token ends when it says", async () => {
     /expirationTime/,
   );
   const tenYears = new Date(Date.now() + 10 * 365 * 86_400_000);
-  await expect(auth.createPublicToken({ scopes: {}, expirationTime: tenYears })).rejects.toThrow(/next year/);
+  for (const expirationTime of [tenYears, "999999y", "53 weeks"])
+    await expect(auth.createPublicToken({ scopes: {}, expirationTime })).rejects.toThrow(/next year/);
 });
 
 describe("refused are tokens", () => {

@@ -66,6 +66,61 @@ describe("a trigger", () => {
     expect(answers.filter(({ isCached }) => !isCached)).toHaveLength(1);
   });
 
+  test("that comes second for its key leaves the first one's payload alone", async () => {
+    const options = { idempotencyKey: "payload-key" };
+    const first = await trigger({ payload: "A".repeat(9_000), options });
+    expect(await trigger({ payload: "B".repeat(9_000), options })).toMatchObject({
+      id: first.id,
+      isCached: true,
+    });
+    const { payloadRef } = (await runOf(first.id)).spec;
+    const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
+    expect(JSON.parse(new TextDecoder().decode(stored?.body))).toBe("A".repeat(9_000));
+  });
+
+  test("of another task with the same request id is another one", async () => {
+    const headers = { "x-trigger-request-idempotency-key": "call-of-two" };
+    const first = await trigger({}, headers);
+    const other = await post<{ id: string }>("/api/v1/tasks/mail/trigger", {}, headers);
+    expect(other.id).not.toBe(first.id);
+  });
+
+  test("gets tags added, none of them lost, and 10 at most", async () => {
+    const { id } = await trigger({ options: { tags: ["a"] } });
+    const add = async (tags: string[]): Promise<number> => {
+      const response = await api.fetch(`/api/v1/runs/${id}/tags`, {
+        method: "POST",
+        body: JSON.stringify({ tags }),
+      });
+      return response.status === 409 ? add(tags) : response.status;
+    };
+    expect(await Promise.all(["b", "c", "d", "e"].map((tag) => add([tag])))).toEqual([200, 200, 200, 200]);
+    expect((await runOf(id)).spec.tags?.toSorted()).toEqual(["a", "b", "c", "d", "e"]);
+    expect(await add(["f", "g", "h", "i", "j", "k"])).toBe(422);
+  });
+
+  test("is replayed with what it had, in the version that is asked for", async () => {
+    const options = { metadata: { m: 1 }, maxDuration: 60, priority: 3, tags: ["a"] };
+    const { id } = await trigger({ payload: { n: 1 }, options });
+    const again = await post<{ id: string }>(`/api/v1/runs/${id}/replay`, { version: "abc" });
+    expect((await runOf(again.id)).spec).toMatchObject({
+      ...{ payloadData: '{"n":1}', metadata: { m: 1 }, maxDurationSeconds: 60, priority: 3, tags: ["a"] },
+      version: "abc",
+    });
+  });
+
+  test.each(["9000000000000s", "100000000w", "500000w"])("is not delayed or moved by %s", async (delay) => {
+    const refused = await api.fetch("/api/v1/tasks/echo/trigger", {
+      method: "POST",
+      body: JSON.stringify({ options: { delay } }),
+    });
+    expect(refused.status).toBe(422);
+    const { id } = await trigger({ options: { delay: "1h" } });
+    const path = `/api/v1/runs/${id}/reschedule`;
+    const moved = await api.fetch(path, { method: "POST", body: JSON.stringify({ delay }) });
+    expect(moved.status).toBe(400);
+  });
+
   test("has metadata that change by operations, none of them lost", async () => {
     const { id } = await trigger({ options: { metadata: { n: 0 } } });
     const path = `/api/v1/runs/${id}/metadata`;

@@ -179,8 +179,8 @@ test("the sweeper deletes what is too old, with all that belongs to it, and noth
     config: { historySeconds: 48 * 3600 },
     log: pino({ level: "silent" }),
   } as unknown as SweepDeps;
-  await store.put("ns/sweep/payloads/old", "{}", text);
-  await store.put("ns/sweep/payloads/young", "{}", text);
+  await store.put("ns/sweep/payloads/old.1", "{}", text);
+  await store.put("ns/sweep/payloads/young.1", "{}", text);
   await store.put("ns/sweep/packets/trigger/packet_1/payload.json", "{}", text);
   await sweepOnce(deps);
   const left: string[] = [];
@@ -195,7 +195,7 @@ test("the sweeper deletes what is too old, with all that belongs to it, and noth
     "ns/sweep/history/runs/young.json.gz",
     "ns/sweep/keys/valid",
     "ns/sweep/packets/trigger/packet_1/payload.json",
-    "ns/sweep/payloads/young",
+    "ns/sweep/payloads/young.1",
     "ns/sweep/runs/young.uid-young/payload",
   ]);
   // Everything was written just now, in the future of that clock: as orphans all of it is young.

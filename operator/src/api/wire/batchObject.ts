@@ -1,7 +1,10 @@
 /** A TaskBatch, and what became of its items, as Trigger.dev's clients read them. */
+
+import type { BatchResult } from "../../model/batchRun.ts";
 import { runId } from "../../model/ids.ts";
 import type { TaskBatch } from "../../model/resources.ts";
-import type { readResults } from "../../storage/batchItems.ts";
+import type { ItemOutput } from "../../storage/batchItems.ts";
+import { storeType } from "./triggerBody.ts";
 
 const statuses = {
   Receiving: "PENDING",
@@ -11,9 +14,15 @@ const statuses = {
   Aborted: "ABORTED",
 } as const;
 
-export function batchObject({ metadata, spec, status = {} }: TaskBatch) {
+export interface BatchDetails {
+  /** Names of the runs, in the order of their items. */
+  runs: readonly string[];
+  /** Of the items that no run could be made of, by index. */
+  tasks: ReadonlyMap<number, string>;
+}
+
+export function batchObject({ metadata, spec, status = {} }: TaskBatch, { runs, tasks }: BatchDetails) {
   const runCount = status.counts?.total ?? spec.expectedCount ?? spec.items?.length ?? 0;
-  const ran = status.counts?.created ?? 0;
   return {
     id: `batch_${metadata.name}`,
     // A batch whose runs have not all ended is being processed, however many of them could not be made.
@@ -21,23 +30,23 @@ export function batchObject({ metadata, spec, status = {} }: TaskBatch) {
     createdAt: metadata.creationTimestamp,
     updatedAt: status.finishedAt ?? status.startedAt ?? metadata.creationTimestamp,
     runCount,
-    runs: Array.from({ length: ran }, (_, index) => runId(`${metadata.name}-${index}`)),
+    runs: runs.map(runId),
     processing: {
       completedAt: status.finishedAt,
       errors: (status.errors ?? []).map(({ index, message }) => ({
         index,
-        taskIdentifier: "",
+        taskIdentifier: tasks.get(index) ?? "",
         error: message,
       })),
     },
   };
 }
 
-export function resultObject(result: Awaited<ReturnType<typeof readResults>>[number]) {
+/** `stored`: the output, where the result has none or not the whole of it. */
+export function resultObject(result: BatchResult, stored?: ItemOutput) {
   const id = result.run ? runId(result.run.name) : `item_${result.index}`;
   if (result.phase === "Completed") {
-    const output = result.output === undefined ? undefined : JSON.stringify(result.output);
-    return { ok: true, id, taskIdentifier: result.task, output, outputType: "application/json" };
+    return { ok: true, id, taskIdentifier: result.task, ...outputOf(result, id, stored) };
   }
   const { name = result.phase ?? "Error", message = "" } = result.error ?? {};
   return {
@@ -45,5 +54,15 @@ export function resultObject(result: Awaited<ReturnType<typeof readResults>>[num
     id,
     taskIdentifier: result.task,
     error: { type: "BUILT_IN_ERROR", name, message, stackTrace: "" },
+  };
+}
+
+/** A long output is named by the path of the packet that it can be fetched as. */
+function outputOf({ output }: BatchResult, id: string, stored: ItemOutput | undefined) {
+  if (stored === "elsewhere") return { output: `${id}/output`, outputType: storeType };
+  if (stored) return { output: stored.text, outputType: stored.type };
+  return {
+    output: output === undefined ? undefined : JSON.stringify(output),
+    outputType: "application/json",
   };
 }

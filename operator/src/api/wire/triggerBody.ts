@@ -13,9 +13,16 @@ const keyPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
 const queueName = z.string().min(1).max(128).regex(keyPattern, "letters, digits and _ - . / : only");
 const seconds = 31_536_000;
 export const tagList = z
-  .union([z.string(), z.array(z.string())])
-  .transform((tags) => [...new Set([tags].flat().filter((tag) => tag !== ""))])
-  .pipe(z.array(z.string().max(128, "a tag has at most 128 characters")).max(10, "at most 10 tags"));
+  .union([z.string(), z.array(z.string()).max(1_000)])
+  .transform((tags) => [...new Set([tags].flat().filter((tag) => tag !== ""))]);
+
+/** 422, which the official client's `tags.add` takes for an answer. */
+export function checkTags(tags: readonly string[], field: string): void {
+  if (tags.length > 10) throw new Problem(422, `${field}: ${tags.length} tags, at most 10 are allowed`);
+  if (tags.some((tag) => tag.length > 128)) {
+    throw new Problem(422, `${field}: a tag has at most 128 characters`);
+  }
+}
 
 export const triggerOptions = z.object({
   concurrencyKey: z.coerce.string().min(1).max(256).optional(),
@@ -73,6 +80,8 @@ export const storeType = "application/store";
 export const payloadLimit = 10 * 1024 * 1024;
 const metadataLimit = 256 * 1024;
 const yearSeconds = 31_536_000;
+/** The end of the year 9999: what RFC 3339 can tell. */
+export const latestMs = Date.UTC(9999, 11, 31);
 /** The client's word for "none". */
 const noMaxDuration = 2_147_483_647;
 
@@ -99,18 +108,20 @@ export function payloadOf(
   }
   const text = type !== "application/json" && typeof payload === "string" ? payload : JSON.stringify(payload);
   const size = Buffer.byteLength(text);
-  if (size > payloadLimit) {
-    throw new Problem(
-      413,
-      `payload: ${size} bytes, at most ${payloadLimit} (10 MB) are allowed: put it into storage of your own and pass where it is`,
-    );
-  }
+  if (size > payloadLimit) throw payloadTooLarge(size);
   return { text, type };
 }
+
+export const payloadTooLarge = (size: number): Problem =>
+  new Problem(
+    413,
+    `payload: ${size} bytes, at most ${payloadLimit} (10 MB) are allowed: put it into storage of your own and pass where it is`,
+  );
 
 /** The part of the spec that the options decide; the payload and the name are the caller's. */
 export function specOf(options: TriggerOptions, nowMs: number): Omit<TaskRun["spec"], "task" | "payload"> {
   refuse(options);
+  checkTags(options.tags ?? [], "options.tags");
   const { delay, ttl, queue, priority, maxDuration, metadata } = options;
   const delayUntilMs = delay === undefined ? undefined : delayOf(delay, nowMs);
   const isLater = delayUntilMs !== undefined && delayUntilMs > nowMs;
@@ -188,8 +199,11 @@ function debounceSeconds(field: "delay" | "maxDelay", text: string): number {
 
 function delayOf(delay: string | number, nowMs: number): number {
   const until = typeof delay === "number" ? nowMs + delay * 1000 : parseDelay(delay, nowMs);
-  if (until === undefined || !Number.isFinite(until)) {
-    throw new Problem(422, `options.delay: "${delay}" is neither a duration such as 1h30m nor a date`);
+  if (until === undefined || !(Math.abs(until) <= latestMs)) {
+    throw new Problem(
+      422,
+      `options.delay: "${delay}" is neither a duration such as 1h30m nor a date up to the year 9999`,
+    );
   }
   return until;
 }

@@ -1,0 +1,188 @@
+/** The other calls of the client against such a server: settings, batches, lists, ids, types. */
+import { createHash } from "node:crypto";
+import { beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
+import {
+  auth,
+  batch,
+  configure,
+  envvars,
+  MissingSettingError,
+  type OutputOf,
+  type PayloadOf,
+  queues,
+  runs,
+  schedules,
+  type Task,
+  tasks,
+} from "../index.ts";
+import { type ToldServer, useToldServer } from "./toldServer.ts";
+
+let api: ToldServer;
+useToldServer((fresh) => {
+  api = fresh;
+});
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+it("a missing setting is named by the call that needs it", async () => {
+  configure({ baseURL: undefined, secretKey: undefined });
+  await expect(tasks.trigger("t", {})).rejects.toThrow(MissingSettingError);
+  await expect(tasks.trigger("t", {})).rejects.toThrow(/TRIGGER_API_URL/);
+  configure({ baseURL: "http://127.0.0.1:1" });
+  await expect(tasks.trigger("t", {})).rejects.toThrow(/TRIGGER_SECRET_KEY/);
+});
+
+describe("the environment's key", () => {
+  const asked = () => runs.retrieve("run_a");
+  const key = () => api.seen.at(-1)?.headers.authorization;
+  beforeEach(() => vi.stubEnv("TRIGGER_SECRET_KEY", "tr_env"));
+
+  it("is not used in place of a token that is missing", async () => {
+    await expect(auth.withAuth({ accessToken: undefined }, asked)).rejects.toThrow(MissingSettingError);
+    await expect(auth.withAuth({ accessToken: undefined }, asked)).rejects.toThrow(/accessToken/);
+    await expect(auth.withAuth({ accessToken: "" }, asked)).rejects.toThrow(/accessToken/);
+    await expect(auth.withAuth({ secretKey: undefined }, asked)).rejects.toThrow(/secretKey/);
+    configure({ accessToken: undefined });
+    await expect(asked()).rejects.toThrow(/accessToken/);
+    expect(api.seen).toEqual([]);
+  });
+
+  it("is used where no other is named, and again once the secret key is reset", async () => {
+    configure({ accessToken: "user" });
+    await asked();
+    expect(key()).toBe("Bearer user");
+    configure({ secretKey: undefined });
+    await asked();
+    expect(key()).toBe("Bearer tr_env");
+    await auth.withAuth({ baseURL: api.origin() }, asked);
+    expect(key()).toBe("Bearer tr_env");
+  });
+});
+
+describe("a batch", () => {
+  it("is made, streamed line by line, and streamed again until it is sealed", async () => {
+    api.told = [
+      { body: { id: "batch_b", isCached: false } },
+      { body: { sealed: false } },
+      { body: { sealed: true } },
+    ];
+    const items = [{ payload: { n: 1 } }, { payload: { n: 2 }, options: { tags: "a" } }];
+    const handle = await tasks.batchTrigger("t", items, { maxConcurrency: 3 });
+    expect(handle).toMatchObject({ batchId: "batch_b", runCount: 2 });
+    expect(JSON.parse(api.seen[0]?.body ?? "")).toEqual({ runCount: 2, maxConcurrency: 3 });
+    expect(api.seen[1]?.headers["content-type"]).toBe("application/x-ndjson");
+    expect(api.seen[1]?.body).toBe(api.seen[2]?.body);
+    const lines = (api.seen[1]?.body ?? "")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines).toMatchObject([
+      { index: 0, task: "t", payload: { n: 1 } },
+      { index: 1, task: "t", payload: { n: 2 }, options: { tags: "a" } },
+    ]);
+  });
+
+  it("with a key gives each item one, so that a later batch with the key runs nothing again", async () => {
+    const lines: { options: { idempotencyKey: string } }[] = [];
+    for (const key of ["k1", "k1", "k2"]) {
+      api.seen.length = 0;
+      api.told = [{ body: { id: "batch_b", isCached: false } }, { body: { sealed: true } }];
+      await tasks.batchTrigger("t", [{ payload: 1 }, { payload: 2, options: { idempotencyKey: "own" } }], {
+        idempotencyKey: key,
+      });
+      expect(JSON.parse(api.seen[0]?.body ?? "")).toEqual({
+        runCount: 2,
+        idempotencyKey: sha256(key),
+        idempotencyKeyOptions: { key, scope: "global" },
+      });
+      lines.push(
+        ...(api.seen[1]?.body ?? "")
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line)),
+      );
+    }
+    const keys = lines.map(({ options }) => options.idempotencyKey);
+    const [one, two, own] = [sha256(`${sha256("k1")}-0`), sha256(`${sha256("k2")}-0`), sha256("own")];
+    expect(keys).toEqual([one, own, one, own, two, own]);
+  });
+
+  it("of no item or more than 1,000 is refused", async () => {
+    await expect(batch.trigger([])).rejects.toThrow(/1 to 1000 items/);
+    const many = Array.from({ length: 1001 }, () => ({ id: "t", payload: {} }));
+    await expect(batch.trigger(many)).rejects.toThrow(/this one 1001/);
+  });
+});
+
+it("a list goes on from page to page, with its filters", async () => {
+  api.told = [
+    { body: { data: [{ id: "run_1", createdAt: "2026-01-01T00:00:00Z" }], pagination: { next: "c" } } },
+    { body: { data: [{ id: "run_2", createdAt: "2026-01-01T00:00:00Z" }], pagination: {} } },
+  ];
+  const ids: string[] = [];
+  for await (const run of await runs.list({ status: ["QUEUED", "FAILED"], limit: 1, isTest: false })) {
+    ids.push(run.id);
+    expect(run.createdAt).toBeInstanceOf(Date);
+  }
+  expect(ids).toEqual(["run_1", "run_2"]);
+  const query = api.seen.map(({ url }) => new URL(url, "http://x").searchParams);
+  expect(query[0]?.get("filter[status]")).toBe("QUEUED,FAILED");
+  expect(query[0]?.get("filter[isTest]")).toBe("false");
+  expect(query[1]?.get("page[after]")).toBe("c");
+});
+
+it.each(["", ".", ".."])('an id of "%s" goes nowhere', async (id) => {
+  await expect(runs.cancel(id)).rejects.toThrow(/is no id/);
+  await expect(schedules.del(id)).rejects.toThrow(/is no id/);
+  await expect(tasks.trigger(id, {})).rejects.toThrow(/is no id/);
+  expect(api.seen).toEqual([]);
+});
+
+it("environment variables are managed by project and environment", async () => {
+  api.told = [{ body: { success: true } }];
+  await envvars.upload("proj", "prod", { variables: { A: "1" }, override: true });
+  await envvars.del("proj", "prod", "A");
+  expect(api.seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    "POST /api/v1/projects/proj/envvars/prod/import",
+    "DELETE /api/v1/projects/proj/envvars/prod/A",
+  ]);
+  expect(JSON.parse(api.seen[0]?.body ?? "")).toEqual({ variables: { A: "1" }, override: true });
+});
+
+it("what superjson tells gets its types back", async () => {
+  api.told = [
+    {
+      body: {
+        id: "run_a",
+        output: { at: "1970-01-01T00:00:00.000Z", n: 1 },
+        outputMeta: { values: { at: ["Date"], none: ["undefined"] } },
+      },
+    },
+  ];
+  expect((await runs.retrieve("run_a")).output).toStrictEqual({ at: new Date(0), n: 1, none: undefined });
+  api.told = [{ body: { id: "run_a", output: { a: 1 }, outputMeta: { values: { a: ["unknown type"] } } } }];
+  expect((await runs.retrieve("run_a")).output).toEqual({ a: 1 });
+});
+
+it("a queue's name with a slash is encoded twice", async () => {
+  await queues.pause({ type: "custom", name: "mail/eu" });
+  expect(api.seen[0]?.url).toBe("/api/v1/queues/mail%252Feu/pause");
+});
+
+it("a task's type gives payload and output, and a wrong payload does not compile", () => {
+  type Hello = Task<"hello", { name: string }, { greeting: string }>;
+  expectTypeOf<PayloadOf<Hello>>().toEqualTypeOf<{ name: string }>();
+  expectTypeOf<OutputOf<Hello>>().toEqualTypeOf<{ greeting: string }>();
+  const poll = () => tasks.triggerAndPoll<Hello>("hello", { name: "Ada" });
+  expectTypeOf<Awaited<ReturnType<typeof poll>>["output"]>().toEqualTypeOf<
+    { greeting: string } | undefined
+  >();
+  const wrong = [
+    // @ts-expect-error the payload is of another type
+    () => tasks.trigger<Hello>("hello", { name: 1 }),
+    // @ts-expect-error another task has that id
+    () => tasks.trigger<Hello>("other", { name: "Ada" }),
+    // @ts-expect-error an item's payload is of another type
+    () => tasks.batchTrigger<Hello>("hello", [{ payload: {} }]),
+  ];
+  expect(wrong).toHaveLength(3);
+});

@@ -1,0 +1,125 @@
+/**
+ * A request until it is answered. Tried again: no answer, one that breaks off, 408, 409, 429 (when its limit is over) and 500
+ * and above, unless the answer says otherwise (x-should-retry).
+ */
+import { ApiConnectionError, ApiError } from "./apiError.ts";
+import { pause } from "./pause.ts";
+
+/** What any call may be given. */
+export interface RequestOptions {
+  /** Ends the call, its waiting between tries included. */
+  signal?: AbortSignal;
+  /** Tries in all. Default 5. */
+  maxAttempts?: number;
+}
+
+/** How long to wait between tries. */
+export interface Backoff {
+  firstMs: number;
+  longestMs: number;
+  factor: number;
+  /** By chance up to twice as long. */
+  jitter: boolean;
+}
+
+/** An answer, read to its end. */
+export interface Reply {
+  status: number;
+  headers: Headers;
+  text: string;
+}
+
+const defaultAttempts = 5;
+const storeBackoff: Backoff = { firstMs: 500, longestMs: 5_000, factor: 2, jitter: true };
+
+/** The first answer that is a 2xx; throws what `errorOf` makes of the last one that is not. */
+export async function send(
+  url: string | URL,
+  init: RequestInit,
+  backoff: Backoff,
+  errorOf: (reply: Reply) => Error,
+  { signal, maxAttempts = defaultAttempts }: RequestOptions,
+): Promise<Reply> {
+  for (let attempt = 1; ; attempt++) {
+    const tried = await attemptOnce(url, { ...init, signal }, errorOf);
+    if ("reply" in tried) return tried.reply;
+    if (attempt >= maxAttempts || !tried.retry) throw tried.error;
+    const limitedMs = tried.limitedMs && Math.min(tried.limitedMs, backoff.longestMs);
+    await pause(limitedMs ?? delayMs(backoff, attempt), signal);
+  }
+}
+
+/** The same for a presigned URL of the object store; `failed` is what the error says of it. */
+export const sendToStore = (
+  url: string,
+  init: RequestInit,
+  failed: string,
+  options: RequestOptions,
+): Promise<Reply> =>
+  send(url, init, storeBackoff, ({ status }) => new ApiError(status, `${failed}: status ${status}`), options);
+
+/** `fetch` whose failure is an ApiConnectionError that names the address, unless the signal ended it. */
+export async function connect(url: string | URL, init: RequestInit): Promise<Response> {
+  return reached(url, init.signal, () => fetch(url, init));
+}
+
+/** The answer's text; it may break off as the connection may. */
+export const textOf = (response: Response, signal?: AbortSignal | null): Promise<string> =>
+  reached(response.url, signal, () => response.text());
+
+async function reached<T>(
+  url: string | URL,
+  signal: AbortSignal | null | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    const inner = (cause as Error).cause;
+    const why = inner instanceof Error ? inner.message : String((cause as Error).message ?? cause);
+    throw new ApiConnectionError(undefined, `${new URL(url).origin} does not answer: ${why}`, undefined, {
+      cause,
+    });
+  }
+}
+
+type Tried = { reply: Reply } | { error: Error; retry: boolean; limitedMs?: number };
+
+async function attemptOnce(
+  url: string | URL,
+  init: RequestInit,
+  errorOf: (reply: Reply) => Error,
+): Promise<Tried> {
+  let response: Response;
+  let text: string;
+  try {
+    response = await connect(url, init);
+    text = await textOf(response, init.signal);
+  } catch (error) {
+    if (!(error instanceof ApiConnectionError)) throw error;
+    return { error, retry: true };
+  }
+  const { status, headers } = response;
+  const reply = { status, headers, text };
+  if (response.ok) return { reply };
+  return { error: errorOf(reply), retry: shouldRetry(response), limitedMs: limitedMs(response) };
+}
+
+function delayMs({ firstMs, longestMs, factor, jitter }: Backoff, attempt: number): number {
+  const stretch = jitter ? 1 + Math.random() : 1;
+  return Math.min(firstMs * factor ** (attempt - 1) * stretch, longestMs);
+}
+
+function shouldRetry({ status, headers }: Response): boolean {
+  const said = headers.get("x-should-retry");
+  if (said !== null) return said === "true";
+  return [408, 409, 429].includes(status) || status >= 500;
+}
+
+/** Until the limit is over, which the API tells in milliseconds since the epoch. */
+function limitedMs({ status, headers }: Response): number | undefined {
+  const reset = Number(headers.get("x-ratelimit-reset"));
+  if (status !== 429 || !Number.isFinite(reset) || reset <= Date.now()) return undefined;
+  return reset - Date.now() + Math.random() * 1000;
+}
