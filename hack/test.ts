@@ -63,8 +63,8 @@ function chosenSuites(names: string[]): readonly Suite[] {
 async function suite(name: Suite): Promise<void> {
   const report = join(reportFolder, `${name}.json`);
   const args = ["run", "--project", name, "--passWithNoTests", "--reporter=default", "--reporter=json"];
-  // These wait more than they compute: two at once even where there are two cores.
-  if (name === "integration" || name === "e2e") args.push("--maxWorkers=2");
+  // These wait more than they compute: three at once even where there are two cores.
+  if (name === "integration" || name === "e2e") args.push("--maxWorkers=3");
   const begun = announce(`${name} tests`);
   const vitest = join(repoRoot, "node_modules", ".bin", "vitest");
   const code = await runInherited(process.execPath, [vitest, ...args, `--outputFile.json=${report}`], {

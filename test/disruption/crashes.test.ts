@@ -28,7 +28,7 @@ interface Lane {
   env: Record<string, string>;
 }
 
-const laneCount = 4;
+const laneCount = 6;
 const lanes: Lane[] = [];
 
 beforeAll(async () => {
