@@ -42,8 +42,9 @@ export class Buckets {
     const known = this.#buckets.get(key) ?? { tokens: burst, at: nowMs };
     const gained = (Math.max(0, nowMs - known.at) / 1000) * perSecond;
     const tokens = Math.min(burst, known.tokens + gained);
-    const allowed = tokens >= 1;
-    const left = allowed ? tokens - 1 : tokens;
+    // At the time that was named there is a whole one, whatever is lost in adding fractions.
+    const allowed = tokens >= 1 - 1e-6;
+    const left = allowed ? Math.max(0, tokens - 1) : tokens;
     // The one that was used last is the last in the map.
     this.#buckets.delete(key);
     this.#buckets.set(key, { tokens: left, at: nowMs });
