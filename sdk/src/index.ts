@@ -14,6 +14,7 @@ export {
 export { auth, type Scopes, type TokenOptions, type TriggerTokenOptions } from "./client/auth.ts";
 export { type EnvVar, envvars } from "./client/envvars.ts";
 export { idempotencyKeys } from "./client/idempotencyKeys.ts";
+export type { OffsetPage } from "./client/offsetPage.ts";
 export { type Queue, type QueuePage, type QueueRef, queues } from "./client/queues.ts";
 export type { RequestOptions } from "./client/request.ts";
 export {

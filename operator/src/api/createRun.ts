@@ -12,7 +12,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/client.ts";
 import { TaskRuns } from "../kube/resources.ts";
 import type { Debounce } from "../model/debounce.ts";
-import { keepsKey, keyedRunName, keyHash, keyState } from "../model/idempotency.ts";
+import { keepsKey, keyedRunName, keyHash, keyState, nameOfDigest } from "../model/idempotency.ts";
 import { newName } from "../model/ids.ts";
 import { apiVersion, originLabel, type TaskRun } from "../model/resources.ts";
 import { type KeyRecord, readKeyRecord } from "../storage/keyRecord.ts";
@@ -34,7 +34,7 @@ import {
 
 export interface CreateDeps extends DebounceDeps {
   client: Pick<KubeClient, "create" | "get" | "replace">;
-  store: Pick<ObjectStore, "copy" | "get" | "head" | "put">;
+  store: Pick<ObjectStore, "copy" | "delete" | "get" | "head" | "put">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -181,6 +181,7 @@ async function create(
   payload: WirePayload,
   annotations: Record<string, string> = {},
 ): Promise<boolean> {
+  const fields = await payloadFields(deps, namespace, name, payload);
   const original = options?.idempotencyKeyOptions?.key;
   const all = { ...annotations, ...(original === undefined ? {} : { [originalKeyAnnotation]: original }) };
   const run = {
@@ -192,18 +193,33 @@ async function create(
       labels: { [originLabel]: "api" },
       ...(Object.keys(all).length > 0 ? { annotations: all } : {}),
     } as unknown as TaskRun["metadata"],
-    spec: { ...spec, ...(await payloadFields(deps, namespace, name, payload)) },
+    spec: { ...spec, ...fields },
   };
   try {
     await deps.client.create(TaskRuns, namespace, run);
     return true;
   } catch (error) {
-    if (KubeError.is(error, "AlreadyExists")) return false;
+    if (KubeError.is(error, "AlreadyExists")) {
+      await dropUnused(deps, namespace, name, fields.payloadRef?.key);
+      return false;
+    }
     if (error instanceof KubeError && (error.status === 422 || error.status === 400)) {
       throw new Problem(422, error.message);
     }
     throw error;
   }
+}
+
+/** The payload of a run that was there already; not of one that this very call made, and did not hear of. */
+async function dropUnused(
+  { client, store }: CreateDeps,
+  namespace: string,
+  name: string,
+  key: string | undefined,
+): Promise<void> {
+  if (key === undefined) return;
+  const live = await client.get(TaskRuns, namespace, name);
+  if (live && live.spec.payloadRef?.key !== key) await store.delete(key);
 }
 
 /** Under a key of its own each time: whoever is too late must not put its payload in place of the run's. */
@@ -232,7 +248,5 @@ async function payloadFields(
 }
 
 /** 25 lower-case letters and digits, as random names are. */
-export function requestName(...parts: string[]): string {
-  const hash = createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-  return `r${BigInt(`0x${hash}`).toString(36).padStart(50, "0").slice(-24)}`;
-}
+export const requestName = (...parts: string[]): string =>
+  nameOfDigest("r", createHash("sha256").update(JSON.stringify(parts)).digest("hex"));

@@ -18,13 +18,14 @@ import {
 } from "../model/debounce.ts";
 import type { TaskRun } from "../model/resources.ts";
 import { readKeyRecord } from "../storage/keyRecord.ts";
+import { triggerPayloadKey } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { Problem } from "./problem.ts";
 import type { RunReader } from "./runReader.ts";
 
 export interface DebounceDeps {
   client: Pick<KubeClient, "get" | "replace">;
-  store: Pick<ObjectStore, "get">;
+  store: Pick<ObjectStore, "delete" | "get">;
   reader: Pick<RunReader, "get" | "youngestOf">;
   /** Milliseconds since the epoch. */
   clock: () => number;
@@ -101,9 +102,19 @@ async function pushed(
   try {
     // As a whole, not as a merge: metadata are replaced, too. The resourceVersion in it makes it compare-and-swap.
     await deps.client.replace(TaskRuns, namespace, name, changed);
-    return true;
   } catch (error) {
-    if (KubeError.is(error, "Conflict") || KubeError.is(error, "NotFound")) return "again";
-    throw error;
+    if (!KubeError.is(error, "Conflict") && !KubeError.is(error, "NotFound")) throw error;
+    await dropPayload(deps, changed, run);
+    return "again";
   }
+  await dropPayload(deps, run, changed);
+  return true;
+}
+
+/** The one of the two that is not the run's. Only what the API stored for it: a reference may be anybody's. */
+async function dropPayload({ store }: DebounceDeps, unused: TaskRun, kept: TaskRun): Promise<void> {
+  const { namespace, name } = kept.metadata;
+  const key = unused.spec.payloadRef?.key;
+  const isOwn = key?.startsWith(triggerPayloadKey(namespace, name, ""));
+  if (key !== undefined && isOwn && key !== kept.spec.payloadRef?.key) await store.delete(key);
 }

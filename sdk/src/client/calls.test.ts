@@ -130,6 +130,27 @@ it("a list goes on from page to page, with its filters", async () => {
   expect(query[1]?.get("page[after]")).toBe("c");
 });
 
+it.each([
+  ["queues", () => queues.list({ perPage: 2 })],
+  ["schedules", () => schedules.list({ perPage: 2 })],
+])("the list of %s goes on from page to page", async (name, list) => {
+  const pages = [["a", "b"], ["c"]].map((ids, n) => ({
+    body: {
+      data: ids.map((id) => ({ id })),
+      pagination: { currentPage: n + 1, totalPages: 2, count: 3 },
+    },
+  }));
+  api.told = [...pages];
+  const ids: string[] = [];
+  for await (const { id } of await list()) ids.push(id);
+  expect(ids).toEqual(["a", "b", "c"]);
+  expect(api.seen.map(({ url }) => url)).toEqual([
+    `/api/v1/${name}?perPage=2`,
+    `/api/v1/${name}?page=2&perPage=2`,
+  ]);
+  await expect((await list()).getNextPage()).rejects.toThrow(RangeError);
+});
+
 it.each(["", ".", ".."])('an id of "%s" goes nowhere', async (id) => {
   await expect(runs.cancel(id)).rejects.toThrow(/is no id/);
   await expect(schedules.del(id)).rejects.toThrow(/is no id/);

@@ -1,4 +1,5 @@
 /** Queues: look at them, pause them, override their limits. */
+import { type OffsetPage, offsetPage } from "./offsetPage.ts";
 import { type RequestOptions, request } from "./request.ts";
 
 /** Which queue: a custom one by its name, or a task's own by the task's id. */
@@ -17,10 +18,7 @@ export interface Queue {
 }
 
 /** A page of queues. */
-export interface QueuePage {
-  data: Queue[];
-  pagination: { currentPage: number; totalPages: number; count: number };
-}
+export type QueuePage = OffsetPage<Queue>;
 
 /** A slash in a name is encoded twice, as Trigger.dev's clients do. */
 const pathOf = (queue: QueueRef, rest = ""): string => {
@@ -40,20 +38,12 @@ async function change(queue: QueueRef, rest: string, body: object, options: Requ
 }
 
 export const queues = {
-  /** All queues, by name. */
-  async list({
-    page,
-    perPage,
-    ...options
-  }: RequestOptions & { page?: number; perPage?: number } = {}): Promise<QueuePage> {
-    return (
-      await request<QueuePage>({
-        ...options,
-        method: "GET",
-        path: "/api/v1/queues",
-        query: { page, perPage },
-      })
-    ).body;
+  /** All queues, by name. `for await` goes through all pages. */
+  async list(options: RequestOptions & { page?: number; perPage?: number } = {}): Promise<QueuePage> {
+    const { page, perPage, ...rest } = options;
+    const call = { ...rest, method: "GET", path: "/api/v1/queues", query: { page, perPage } } as const;
+    const { body } = await request<QueuePage>(call);
+    return offsetPage(body, (next) => queues.list({ ...options, page: next }));
   },
   /** One queue. */
   async retrieve(queue: QueueRef, options: RequestOptions = {}): Promise<Queue> {

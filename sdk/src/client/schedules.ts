@@ -1,4 +1,5 @@
 /** Schedules that are made from code. */
+import { type OffsetPage, offsetPage } from "./offsetPage.ts";
 import { type RequestOptions, request, segment } from "./request.ts";
 
 /** What a schedule is made of. */
@@ -27,10 +28,7 @@ export interface Schedule {
 }
 
 /** A page of schedules. */
-export interface SchedulePage {
-  data: Schedule[];
-  pagination: { currentPage: number; totalPages: number; count: number };
-}
+export type SchedulePage = OffsetPage<Schedule>;
 
 const root = "/api/v1/schedules";
 const of = (id: string, rest = ""): string => `${root}/${segment(id)}${rest}`;
@@ -62,13 +60,11 @@ export const schedules = {
   deactivate: (id: string, options: RequestOptions = {}): Promise<Schedule> =>
     post(of(id, "/deactivate"), options),
   /** All schedules. */
-  async list({
-    page,
-    perPage,
-    ...options
-  }: RequestOptions & { page?: number; perPage?: number } = {}): Promise<SchedulePage> {
-    return (await request<SchedulePage>({ ...options, method: "GET", path: root, query: { page, perPage } }))
-      .body;
+  async list(options: RequestOptions & { page?: number; perPage?: number } = {}): Promise<SchedulePage> {
+    const { page, perPage, ...rest } = options;
+    const call = { ...rest, method: "GET", path: root, query: { page, perPage } } as const;
+    const { body } = await request<SchedulePage>(call);
+    return offsetPage(body, (next) => schedules.list({ ...options, page: next }));
   },
   /** The time zones that a schedule may have. */
   async timezones(options: RequestOptions = {}): Promise<{ timezones: string[] }> {

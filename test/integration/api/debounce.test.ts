@@ -74,6 +74,8 @@ describe("triggers with one key", () => {
     await trigger(debounce, { payload: "short", payloadType: "text/plain" });
     const last = (await runOf(first)).spec;
     expect([last.payloadData, last.payloadRef]).toEqual(["short", undefined]);
+    // What was replaced is not kept.
+    expect(await api.store.head(spec.payloadRef?.key ?? "")).toBeUndefined();
   });
 
   test("make another run when the one before has left its delay", async () => {

@@ -76,6 +76,11 @@ describe("a trigger", () => {
     const { payloadRef } = (await runOf(first.id)).spec;
     const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(JSON.parse(new TextDecoder().decode(stored?.body))).toBe("A".repeat(9_000));
+    // And leaves nothing behind.
+    const prefix = `ns/${namespace}/payloads/${nameOf(first.id)}.`;
+    expect((await api.store.list(prefix, { limit: 10 })).objects.map(({ key }) => key)).toEqual([
+      payloadRef?.key,
+    ]);
   });
 
   test("of another task with the same request id is another one", async () => {

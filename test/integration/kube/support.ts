@@ -54,7 +54,7 @@ export function configMap(name: string, data: Record<string, string> = {}): V1Co
   return { apiVersion: "v1", kind: "ConfigMap", metadata: { name, labels: { suite: "kube" } }, data };
 }
 
-const Definitions: Resource<KubeObject> = {
+export const Definitions: Resource<KubeObject> = {
   group: "apiextensions.k8s.io",
   version: "v1",
   plural: "customresourcedefinitions",

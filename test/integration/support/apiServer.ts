@@ -12,22 +12,10 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { clusterBinaries } from "../../../hack/cluster/builtin/binary.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { type ClientOptions, KubeClient } from "../../../operator/src/kube/client.ts";
-import {
-  type KubeObject,
-  type Resource,
-  TaskBatches,
-  TaskRuns,
-} from "../../../operator/src/kube/resources.ts";
+import { type KubeObject, TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
 import { customResourceDefinition, kinds } from "../../../operator/src/model/crd.ts";
+import { Definitions } from "../kube/support.ts";
 import { freePort } from "./freePort.ts";
-
-const Definitions: Resource<KubeObject> = {
-  group: "apiextensions.k8s.io",
-  version: "v1",
-  plural: "customresourcedefinitions",
-  kind: "CustomResourceDefinition",
-  namespaced: false,
-};
 
 export class ApiServer {
   readonly #folder: string;
