@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { testTask } from "../e2e/support/fixtures.ts";
 import { TestNamespace } from "../e2e/support/kubectl.ts";
+import { untilPaused } from "../e2e/support/pausedQueue.ts";
 import { ApiAccess } from "./api.ts";
 import { Compatibility } from "./compatibility.ts";
 
@@ -175,6 +176,7 @@ describe(current, () => {
   call(current, "queues.list, retrieve, pause, resume", async () => {
     const mail = { type: "custom", name: "mail/eu" } as const;
     expect(await v4.queues.pause(mail)).toMatchObject({ name: "mail/eu", paused: true });
+    await untilPaused(ns, "mail/eu");
     const { id } = await v4.tasks.trigger("echo", {}, { queue: "mail/eu" });
     await waitFor("it waits", async () => (await v4.queues.retrieve(mail)).queued === 1, {
       timeoutMs: 20_000,

@@ -7,6 +7,7 @@ import { nameOfQueue, type TaskQueue } from "../../operator/src/model/resources.
 import { testTask } from "../e2e/support/fixtures.ts";
 import { TestNamespace } from "../e2e/support/kubectl.ts";
 import { byKey, mostAtOnce, slotsOf, spansOf } from "../e2e/support/marks.ts";
+import { untilPaused } from "../e2e/support/pausedQueue.ts";
 import { ApiAccess } from "./api.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
@@ -53,6 +54,7 @@ const runsOf = (batchId: string): Promise<string[]> =>
 async function closedQueue(name: string): Promise<{ type: "custom"; name: string }> {
   const queue = { type: "custom", name } as const;
   await queues.pause(queue);
+  await untilPaused(ns, name);
   return queue;
 }
 

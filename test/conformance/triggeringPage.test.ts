@@ -20,6 +20,7 @@ import { waitFor } from "../../hack/lib/wait.ts";
 import { registeredTasks } from "../../sdk/src/registry.ts";
 import { imageOf, testTask } from "../e2e/support/fixtures.ts";
 import { TestNamespace, task as taskManifest } from "../e2e/support/kubectl.ts";
+import { untilPaused } from "../e2e/support/pausedQueue.ts";
 import { ApiAccess } from "./api.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
@@ -98,6 +99,7 @@ describe("tasks.…, anywhere", () => {
 
   test("triggerAndPoll polls until the run is complete, in whatever way it ends", async () => {
     await queues.pause({ type: "custom", name: "closed" });
+    await untilPaused(ns, "closed");
     const ended = await Promise.all([
       tasks.triggerAndPoll<Echo>("echo", { n: 1 }, quick),
       tasks.triggerAndPoll("throws", {}, quick),
