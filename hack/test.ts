@@ -15,6 +15,7 @@ import {
   countFile,
   countReports,
   formatCount,
+  listFailures,
   reportFailure,
   reportFolder,
 } from "./testReport.ts";
@@ -107,6 +108,7 @@ function summarize(): void {
     const outcome = typeof count === "string" ? count : formatCount(count);
     say(`  ${name.padEnd(12)} ${outcome.padEnd(24)} ${seconds(milliseconds)}`);
   }
+  for (const failure of listFailures()) say(`\n  ✗ ${failure}`);
   const total = countReports();
   say(`  ${"total".padEnd(12)} ${"".padEnd(24)} ${seconds(performance.now() - started)}`);
   process.exitCode = total.failed > 0 ? 1 : 0;

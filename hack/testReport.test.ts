@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { countReports, reportFailure } from "./testReport.ts";
+import { countReports, listFailures, reportFailure } from "./testReport.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -19,6 +19,28 @@ test("adds up what the suites report", () => {
   const failed = { status: "failed", name: "b", message: "", assertionResults: [{ status: "failed" }] };
   report("e2e", { numPassedTests: 3, numFailedTests: 2, testResults: [failed] });
   expect(countReports(folder)).toEqual({ passed: 23, failed: 2 });
+});
+
+test("lists what failed and why, up to a bound", () => {
+  const failed = { status: "failed", fullName: "adds up", failureMessages: ["Error: 3 is not 4\n    at a"] };
+  const results = [
+    { status: "failed", name: "a.test.ts", message: "", assertionResults: [failed, { status: "passed" }] },
+    { status: "failed", name: "b.test.ts", message: "Cannot find module", assertionResults: [] },
+  ];
+  report("unit", { numPassedTests: 1, numFailedTests: 1, testResults: results });
+  reportFailure("cluster", "did not start", folder);
+  expect(listFailures(folder)).toEqual([
+    "cluster cluster\n    did not start",
+    "unit a.test.ts > adds up\n    Error: 3 is not 4\n        at a",
+    "unit b.test.ts\n    Cannot find module",
+  ]);
+  const many = Array.from({ length: 30 }, () => failed);
+  report("unit", {
+    numPassedTests: 0,
+    numFailedTests: 30,
+    testResults: [{ ...results[0], assertionResults: many }],
+  });
+  expect(listFailures(folder).at(-1)).toBe("… and 11 more");
 });
 
 test("a file that could not be loaded is a failure", () => {

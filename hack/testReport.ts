@@ -4,7 +4,7 @@
  * A test file that could not even be loaded counts as one failed test.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 export const reportFolder = join(import.meta.dirname, "..", ".fairlead", "reports");
 
@@ -17,8 +17,16 @@ export interface Count {
 export interface Report {
   numPassedTests: number;
   numFailedTests: number;
-  testResults: { name: string; status: string; message: string; assertionResults: { status: string }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { status: string; fullName?: string; failureMessages?: string[] | null }[];
+  }[];
 }
+
+const mostFailures = 20;
+const mostLines = 12;
 
 export function countReport(report: Report): Count {
   const broken = report.testResults.filter(
@@ -29,17 +37,13 @@ export function countReport(report: Report): Count {
 
 export function countReports(folder: string = reportFolder): Count {
   const total: Count = { passed: 0, failed: 0 };
-  let names: string[] = [];
-  try {
-    names = readdirSync(folder).filter((name) => name.endsWith(".json"));
-  } catch {
-    // No folder: nothing ran, which is a failure like any other.
-  }
+  const names = reportNames(folder);
   for (const name of names) {
     const count = countFile(join(folder, name));
     total.passed += count.passed;
     total.failed += count.failed;
   }
+  // No report: nothing ran, which is a failure like any other.
   return names.length === 0 ? { passed: 0, failed: 1 } : total;
 }
 
@@ -61,6 +65,41 @@ export function reportFailure(name: string, message: string, folder: string = re
   };
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${name}.json`), JSON.stringify(report));
+}
+
+/** What failed and why, for the end of the output: that is what is read, or kept, of a long one. */
+export function listFailures(folder: string = reportFolder): string[] {
+  const failures = reportNames(folder).flatMap((name) => failuresIn(join(folder, name)));
+  const more = failures.length - mostFailures;
+  return [...failures.slice(0, mostFailures), ...(more > 0 ? [`… and ${more} more`] : [])];
+}
+
+function failuresIn(path: string): string[] {
+  const suite = basename(path, ".json");
+  let report: Report;
+  try {
+    report = JSON.parse(readFileSync(path, "utf8")) as Report;
+  } catch (error) {
+    return [`${suite}: its report cannot be read: ${(error as Error).message}`];
+  }
+  return report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((one) => one.status === "failed");
+    if (failed.length === 0) return status === "failed" ? [excerpt(`${suite} ${name}`, message)] : [];
+    return failed.map((one) =>
+      excerpt(`${suite} ${name} > ${one.fullName}`, one.failureMessages?.join("\n") ?? ""),
+    );
+  });
+}
+
+const excerpt = (title: string, message: string): string =>
+  [title, ...message.split("\n").slice(0, mostLines)].join("\n    ");
+
+function reportNames(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith(".json"));
+  } catch {
+    return [];
+  }
 }
 
 export function formatCount(count: Count): string {

@@ -58,28 +58,29 @@ test("crash, pause and stop of the leader: one leader at a time, and the next on
 
   let since = Date.now();
   a.child.kill("SIGKILL");
-  await until("b leads after a crash", b.leads, 20_000);
+  await until("b leads after a crash", b.leads, 60_000);
   console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a crash`);
 
   const c = candidate("c");
   await until("c competes", () => c.said.includes("up"));
   b.child.kill("SIGSTOP");
-  await until("c leads while b is paused", c.leads, 20_000);
+  await until("c leads while b is paused", c.leads, 60_000);
   b.child.kill("SIGCONT");
-  await until("b notices", () => b.said.includes("ended"), 5_000);
+  await until("b notices", () => b.said.includes("ended"));
   expect(b.said.some((line) => line.startsWith("lost"))).toBe(true);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   expect([b.leads(), c.leads(), await holder()]).toEqual([false, true, "c"]);
 
   since = Date.now();
   c.child.kill("SIGTERM");
-  await until("b leads again after a release", b.leads, 5_000);
+  await until("b leads again after a release", b.leads);
   console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a release`);
+  await until("c says so", () => c.said.at(-1) === "released");
   expect(c.said.slice(-2)).toEqual(["ended", "released"]);
+  await until("b writes its second term", () => new Set(writtenTerms).size === 4);
 
   b.child.kill("SIGTERM");
   await until("b releases", () => b.said.at(-1) === "released");
   expect(await holder()).toBe("");
-  expect(new Set(writtenTerms).size).toBe(4);
   expect(writtenTerms).toEqual(writtenTerms.toSorted((x, y) => x - y));
 });

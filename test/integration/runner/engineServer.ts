@@ -8,8 +8,10 @@ import { type Report, report } from "../../../operator/src/model/report.ts";
 
 export type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
 
-/** An answer; undefined breaks the connection. */
-export interface Answer {
+/** An answer; undefined breaks the connection, "never" keeps the caller waiting until the server is closed. */
+export type Answer = SentAnswer | "never" | undefined;
+
+export interface SentAnswer {
   status: number;
   body?: unknown;
   delayMs?: number;
@@ -27,7 +29,7 @@ export const token = "the-token";
 export class EngineServer {
   readonly calls: Call[] = [];
   /** Replaces the answers of an endpoint; called with how often it was called before. */
-  readonly answers: Partial<Record<Endpoint, (nth: number) => Answer | undefined>> = {};
+  readonly answers: Partial<Record<Endpoint, (nth: number) => Answer>> = {};
   /** What GET payload sends. */
   payload = "";
   readonly #server: Server;
@@ -90,11 +92,12 @@ export class EngineServer {
           ? this.answers[endpoint](nth)
           : this.#usual(endpoint);
     if (!answer) return void request.socket.destroy();
+    if (answer === "never") return;
     if (answer.delayMs) await new Promise((resolve) => setTimeout(resolve, answer.delayMs));
     send(response, answer);
   }
 
-  #usual(endpoint: Endpoint): Answer {
+  #usual(endpoint: Endpoint): SentAnswer {
     switch (endpoint) {
       case "attempt":
         return { status: 200, body: { phase: "Executing" } };
@@ -126,7 +129,7 @@ function endpointOf(request: IncomingMessage): Endpoint | undefined {
   return routes[`${request.method} ${request.url?.split("?", 1)[0]}`];
 }
 
-function send(response: ServerResponse, { status, body }: Answer): void {
+function send(response: ServerResponse, { status, body }: SentAnswer): void {
   response.statusCode = status;
   if (typeof body === "string") response.end(body);
   else if (body === undefined) response.end();

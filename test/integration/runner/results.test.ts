@@ -58,10 +58,10 @@ describe("a task that returns", () => {
   });
 
   it("does not wait for the API before user code runs", async () => {
-    engine.answers.start = () => ({ status: 204, delayMs: 3000 });
+    engine.answers.start = () => "never";
     const ended = await image.run(engine, "sleep", { payload: { ms: 50 } });
     expect(ended.exitCode).toBe(0);
-    expect(ended.milliseconds).toBeLessThan(2500);
+    expect(engine.report.outcome).toBe("completed");
   });
 
   it("is not kept waiting for modules that only its end needs", async () => {

@@ -17,7 +17,6 @@ export interface Ended {
   stderr: string;
   /** The termination message as it is. */
   message: string;
-  milliseconds: number;
 }
 
 export interface Started {
@@ -89,7 +88,6 @@ export class RunnerImage {
         : { FAIRLEAD_PAYLOAD: JSON.stringify(payload), FAIRLEAD_PAYLOAD_TYPE: "application/json" }),
       ...env,
     };
-    const began = performance.now();
     const child = spawn(node, [join(this.folder, "runner.mjs"), ...(options.args ?? [])], { env: variables });
     this.#running.add(child);
     let stdout = "";
@@ -110,8 +108,7 @@ export class RunnerImage {
       child.on("close", (exitCode, signal) => {
         closed = true;
         this.#running.delete(child);
-        const milliseconds = performance.now() - began;
-        resolve({ exitCode, signal, stdout, stderr, message: message(), milliseconds });
+        resolve({ exitCode, signal, stdout, stderr, message: message() });
       }),
     );
     const printed = async (text: string): Promise<void> => {
