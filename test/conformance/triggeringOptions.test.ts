@@ -3,7 +3,8 @@ import { batch, configure, idempotencyKeys, queues, type Run, runs, type Task, t
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { runLabel } from "../../operator/src/jobs/labels.ts";
-import { nameOfQueue, type TaskQueue } from "../../operator/src/model/resources.ts";
+import { Pods, TaskQueues } from "../../operator/src/kube/resources.ts";
+import { nameOfQueue } from "../../operator/src/model/resources.ts";
 import { testTask } from "../e2e/support/fixtures.ts";
 import { TestNamespace } from "../e2e/support/kubectl.ts";
 import { byKey, mostAtOnce, slotsOf, spansOf } from "../e2e/support/marks.ts";
@@ -188,8 +189,7 @@ describe.concurrent("which run, and where", () => {
     expect(await queues.retrieve({ type: "custom", name: queue.name })).toMatchObject({
       concurrencyLimit: 1,
     });
-    const text = await ns.kubectl("get", "taskqueues", "-o", "json");
-    expect((JSON.parse(text) as { items: TaskQueue[] }).items.map(nameOfQueue)).toContain(queue.name);
+    expect((await ns.list(TaskQueues)).map(nameOfQueue)).toContain(queue.name);
   });
 
   test("queue: a limit on demand counts for a queue that was paused before, too", async () => {
@@ -301,8 +301,8 @@ describe.concurrent("how it runs", () => {
   test("machine: the pod has its resources", async () => {
     const { id } = await tasks.trigger<Echo>("echo", {}, { machine: "micro" });
     expect((await runs.poll(id, quick)).status).toBe("COMPLETED");
-    const [pod] = await ns.list<{ spec: { containers: { resources: object }[] } }>("pods", labelled([id]));
-    expect(pod?.spec.containers[0]?.resources).toEqual({
+    const [pod] = await ns.list(Pods, labelled([id]));
+    expect(pod?.spec?.containers[0]?.resources).toEqual({
       requests: { cpu: "250m", memory: "250M" },
       limits: { memory: "250M" },
     });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { apiAddress } from "../../hack/start/apiKey.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
-import type { TaskRun } from "../../operator/src/model/resources.ts";
+import { TaskRuns } from "../../operator/src/kube/resources.ts";
 import { ApiAccess } from "../conformance/api.ts";
 import { TestNamespace } from "../e2e/support/kubectl.ts";
 
@@ -84,9 +84,7 @@ test("every trigger is answered, and so is a batch that is in the middle of its 
   expect(failures).toEqual([]);
   expect(ids.length).toBeGreaterThan(50);
   const there = new Set(
-    (await ns.list<TaskRun>("taskruns", "fairlead.dev/origin=api")).map(
-      ({ metadata }) => `run_${metadata.name}`,
-    ),
+    (await ns.list(TaskRuns, "fairlead.dev/origin=api")).map(({ metadata }) => `run_${metadata.name}`),
   );
   expect(ids.filter((one) => !there.has(one))).toEqual([]);
 });

@@ -4,12 +4,12 @@
  * Each round applies a fresh set of runs, starts a controller that kills itself around its n-th write, and when it is
  * dead starts one that lives. n rises until a controller lives through all of it: then every write had its turn.
  */
-
 import type { V1Job } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
+import { Jobs, TaskRuns } from "../../operator/src/kube/resources.ts";
 import { isTerminal } from "../../operator/src/model/phase.ts";
 import type { TaskRun } from "../../operator/src/model/resources.ts";
 import { shell, testTask } from "../e2e/support/fixtures.ts";
@@ -187,13 +187,13 @@ async function check(ns: TestNamespace, name: string): Promise<void> {
 }
 
 async function runsOf(ns: TestNamespace, name: string): Promise<TaskRun[]> {
-  const text = await ns.kubectl("get", "taskruns", "-o", "json");
-  const { items } = JSON.parse(text) as { items: TaskRun[] };
-  return items.filter((run) => run.metadata.name.endsWith(`-${name}`) && !run.metadata.deletionTimestamp);
+  return (await ns.list(TaskRuns)).filter(
+    (run) => run.metadata.name.endsWith(`-${name}`) && !run.metadata.deletionTimestamp,
+  );
 }
 
 async function jobsOf(ns: TestNamespace, name: string): Promise<V1Job[]> {
-  const text = await ns.kubectl("get", "jobs", "-o", "json");
-  const { items } = JSON.parse(text) as { items: V1Job[] };
-  return items.filter((job) => job.metadata?.labels?.["fairlead.dev/run"]?.endsWith(`-${name}`));
+  return (await ns.list(Jobs)).filter((job) =>
+    job.metadata?.labels?.["fairlead.dev/run"]?.endsWith(`-${name}`),
+  );
 }

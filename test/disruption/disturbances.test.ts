@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
+import { Pods } from "../../operator/src/kube/resources.ts";
 import type { TaskRunStatus } from "../../operator/src/model/resources.ts";
 import { objectText } from "../e2e/support/bucket.ts";
 import { imageOf, shell, testTask } from "../e2e/support/fixtures.ts";
@@ -15,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => ns?.remove());
 
 const podOf = async (name: string): Promise<string> => {
-  const [pod] = await ns.list<{ metadata: { name: string } }>("pods", `fairlead.dev/run=${name}`);
-  if (!pod) throw new Error(`${name} has no pod`);
+  const [pod] = await ns.list(Pods, `fairlead.dev/run=${name}`);
+  if (!pod?.metadata?.name) throw new Error(`${name} has no pod`);
   return pod.metadata.name;
 };
 

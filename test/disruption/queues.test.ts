@@ -4,9 +4,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
+import { TaskQueues, TaskRuns } from "../../operator/src/kube/resources.ts";
 import { concurrencyLimitAnnotation } from "../../operator/src/model/environment.ts";
 import { isTerminal } from "../../operator/src/model/phase.ts";
-import { apiVersion, type TaskQueue, type TaskRun } from "../../operator/src/model/resources.ts";
+import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
 import { testTask } from "../e2e/support/fixtures.ts";
 import { TestNamespace, taskRun } from "../e2e/support/kubectl.ts";
 import { signalLeader, takenOver } from "../e2e/support/leader.ts";
@@ -37,10 +38,7 @@ function round(name: string, count: number, keys: number, ms: number, spec: obje
 }
 
 async function runsOf(name: string): Promise<TaskRun[]> {
-  const text = await ns.kubectl("get", "taskruns", "-o", "json");
-  return (JSON.parse(text) as { items: TaskRun[] }).items.filter((one) =>
-    one.metadata.name.startsWith(`${name}-`),
-  );
+  return (await ns.list(TaskRuns)).filter((one) => one.metadata.name.startsWith(`${name}-`));
 }
 
 async function allCompleted(name: string, count: number, timeoutMs = 240_000): Promise<void> {
@@ -86,7 +84,7 @@ test("60 runs, limit 3, 4 keys: never more than 3 of a key, more than 3 together
   );
   await allCompleted("plain", 60);
   await expectLimit("plain", 3, 3);
-  const kept = await ns.get<TaskQueue>("taskqueue", "three");
+  const kept = await ns.get(TaskQueues, "three");
   expect(kept?.status).toMatchObject({ concurrencyLimit: 3, paused: false });
 });
 
@@ -146,7 +144,7 @@ describe("a queue's own resource", () => {
     );
     await waitFor(
       "the queue counts both",
-      async () => (await ns.get<TaskQueue>("taskqueue", "gate"))?.status?.queued === 2,
+      async () => (await ns.get(TaskQueues, "gate"))?.status?.queued === 2,
       { timeoutMs: 30_000 },
     );
     expect((await ns.runOf("early")).status?.phase).toBe("Queued");

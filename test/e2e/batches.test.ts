@@ -1,6 +1,7 @@
 /** TaskBatches from kubectl apply to their results. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
+import { TaskBatches, TaskRuns } from "../../operator/src/kube/resources.ts";
 import type { BatchResult } from "../../operator/src/model/batchRun.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../operator/src/model/resources.ts";
 import { objectText } from "./support/bucket.ts";
@@ -20,11 +21,10 @@ const apply = (name: string, spec: object): Promise<void> =>
 
 async function finished(name: string): Promise<NonNullable<TaskBatch["status"]>> {
   await ns.kubectl("wait", "--for=condition=Finished", `taskbatch/${name}`, "--timeout=110s");
-  return (await ns.get<TaskBatch>("taskbatch", name))?.status ?? {};
+  return (await ns.get(TaskBatches, name))?.status ?? {};
 }
 
-const runsOf = (name: string): Promise<TaskRun[]> =>
-  ns.list<TaskRun>("taskrun", `fairlead.dev/batch=${name}`);
+const runsOf = (name: string): Promise<TaskRun[]> => ns.list(TaskRuns, `fairlead.dev/batch=${name}`);
 
 async function resultsOf(status: TaskBatch["status"]): Promise<BatchResult[]> {
   const text = await objectText(status?.resultsRef?.key);
@@ -122,8 +122,7 @@ test("a finished batch goes with its runs after ttlSecondsAfterFinished", async 
   await waitFor(
     "batch and run are gone",
     async () =>
-      (await ns.get("taskbatch", "brief")) === undefined &&
-      (await ns.get("taskrun", "brief-0")) === undefined,
+      (await ns.get(TaskBatches, "brief")) === undefined && (await ns.get(TaskRuns, "brief-0")) === undefined,
     { timeoutMs: 90_000, intervalMs: 500 },
   );
 });

@@ -1,7 +1,6 @@
-/** `/engine/v1` as a container reaches it: what it refuses, and that a report settles a run once. */
-import type { V1Pod } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withForward } from "../../hack/start/run.ts";
+import { Pods } from "../../operator/src/kube/resources.ts";
 import { objectText } from "./support/bucket.ts";
 import { shell } from "./support/fixtures.ts";
 import { TestNamespace } from "./support/kubectl.ts";
@@ -13,7 +12,7 @@ beforeAll(async () => {
   ns = await TestNamespace.create("engine");
   await ns.startRun("held", { ...shell("sleep 600"), podTemplate: { terminationGracePeriodSeconds: 1 } });
   await ns.phase("held", "Executing");
-  const [pod] = await ns.list<V1Pod>("pods", "fairlead.dev/run=held");
+  const [pod] = await ns.list(Pods, "fairlead.dev/run=held");
   token = pod?.spec?.containers[0]?.env?.find((e) => e.name === "FAIRLEAD_RUN_TOKEN")?.value ?? "";
   podUid = pod?.metadata?.uid ?? "";
 });

@@ -1,6 +1,7 @@
 /** What the API server refuses at once, with a sentence, and what the controller refuses with a reason. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, tryRun } from "../../hack/lib/exec.ts";
+import { Jobs, TaskRuns } from "../../operator/src/kube/resources.ts";
 import { imageOf, shell, testTask } from "./support/fixtures.ts";
 import { type Manifest, TestNamespace, task, taskRun } from "./support/kubectl.ts";
 
@@ -54,7 +55,7 @@ const refused: [string, Manifest, RegExp][] = [
 describe("kubectl apply", () => {
   test.each(refused)("of %s", async (_what, manifest, message) => {
     expect(await ns.refusal(manifest)).toMatch(message);
-    expect(await ns.get("taskrun", manifest.metadata.name)).toBeUndefined();
+    expect(await ns.get(TaskRuns, manifest.metadata.name)).toBeUndefined();
   });
 
   test.each(refused)("on the server side, strictly, of %s", async (_what, manifest, message) => {
@@ -85,7 +86,7 @@ describe("the controller", () => {
     const status = await ns.finished("large");
     expect(status).toMatchObject({ phase: "Failed", reason: "PayloadTooLarge" });
     expect(status.message).toContain("spec.payloadRef");
-    expect(await ns.list("jobs", "fairlead.dev/run=large")).toEqual([]);
+    expect(await ns.list(Jobs, "fairlead.dev/run=large")).toEqual([]);
   });
 
   test("takes a payload of just what fits", async () => {
@@ -136,6 +137,6 @@ describe("the controller", () => {
     await tryRun("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: JSON.stringify(job) });
     await ns.startRun("taken", shell("exit 0"));
     expect(await ns.finished("taken")).toMatchObject({ phase: "Failed", reason: "JobNameTaken" });
-    expect(await ns.get("job", "taken-1")).toBeDefined();
+    expect(await ns.get(Jobs, "taken-1")).toBeDefined();
   });
 });

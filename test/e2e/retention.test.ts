@@ -1,6 +1,7 @@
 /** Finished runs that go away, and what is known of them afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
+import { Jobs, TaskRuns } from "../../operator/src/kube/resources.ts";
 import { keyedRunName } from "../../operator/src/model/idempotency.ts";
 import { originLabel } from "../../operator/src/model/resources.ts";
 import { objectText } from "./support/bucket.ts";
@@ -16,7 +17,7 @@ afterAll(() => ns?.remove());
 const once = shell('printf \'{"at": %s}\' "$(date +%s)" > /dev/termination-log');
 
 const isGone = (name: string) =>
-  waitFor(`TaskRun ${name} is gone`, async () => (await ns.get("taskrun", name)) === undefined, {
+  waitFor(`TaskRun ${name} is gone`, async () => (await ns.get(TaskRuns, name)) === undefined, {
     timeoutMs: 60_000,
   });
 
@@ -32,13 +33,13 @@ describe("an applied run", () => {
     expect(second).toMatchObject({ phase: "Completed", reason: "Duplicate", output: first.output });
     expect(second.attempts ?? []).toEqual([]);
     expect(second.duplicateOf?.name).toBe("report");
-    expect(await ns.list("jobs", "fairlead.dev/run=report")).toEqual([]);
+    expect(await ns.list(Jobs, "fairlead.dev/run=report")).toEqual([]);
   });
 
   test("stays when it does not say otherwise", async () => {
     await ns.startRun("stays", once);
     await ns.captured("stays");
-    expect(await ns.get("taskrun", "stays")).toBeDefined();
+    expect(await ns.get(TaskRuns, "stays")).toBeDefined();
   });
 });
 

@@ -1,6 +1,7 @@
 /** Schedules as a user has them: applied with kubectl, on the minute of the real clock. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
+import { TaskRuns, TaskSchedules } from "../../operator/src/kube/resources.ts";
 import {
   apiVersion,
   scheduleLabel,
@@ -28,13 +29,13 @@ const statusOf = (
   waitFor(
     `TaskSchedule ${name}`,
     async () => {
-      const status = (await ns.get<TaskSchedule>("taskschedule", name))?.status;
+      const status = (await ns.get(TaskSchedules, name))?.status;
       return status && fits(status) ? status : undefined;
     },
     { timeoutMs, intervalMs: 200 },
   );
 
-const runsOf = (name: string): Promise<TaskRun[]> => ns.list<TaskRun>("taskruns", `${scheduleLabel}=${name}`);
+const runsOf = (name: string): Promise<TaskRun[]> => ns.list(TaskRuns, `${scheduleLabel}=${name}`);
 
 describe("every minute", () => {
   test("a schedule triggers a run whose name and payload hold the tick; a paused one and a Task's own do as they are told", async () => {
@@ -71,7 +72,7 @@ describe("every minute", () => {
     await ns.apply(testTask("sleep"));
     await waitFor(
       "the Task's schedule is gone",
-      async () => (await ns.get("taskschedule", "sleep-schedule")) === undefined,
+      async () => (await ns.get(TaskSchedules, "sleep-schedule")) === undefined,
       { timeoutMs: 20_000 },
     );
   });

@@ -1,6 +1,7 @@
 /** The kill path, with nothing left behind. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
+import { Jobs, Pods } from "../../operator/src/kube/resources.ts";
 import { objectText } from "./support/bucket.ts";
 import { shell, testTask } from "./support/fixtures.ts";
 import { TestNamespace } from "./support/kubectl.ts";
@@ -150,8 +151,8 @@ describe("deletion", () => {
     await waitFor(
       "Job and pod are gone",
       async () =>
-        (await ns.list("jobs", "fairlead.dev/run=deleted")).length === 0 &&
-        (await ns.list("pods", "fairlead.dev/run=deleted")).length === 0,
+        (await ns.list(Jobs, "fairlead.dev/run=deleted")).length === 0 &&
+        (await ns.list(Pods, "fairlead.dev/run=deleted")).length === 0,
       { timeoutMs: 30_000 },
     );
     await noneLeft("deleted");

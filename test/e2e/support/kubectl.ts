@@ -1,7 +1,12 @@
-/** kubectl as a user has it, in one namespace of the cluster in KUBECONFIG. */
+/**
+ * One namespace of the cluster in KUBECONFIG. What is changed goes through kubectl, as a user has it; what is read again
+ * and again until something comes true does not: a process for each look would have the machine busy with looking.
+ */
 import { randomBytes } from "node:crypto";
 import { type ExecResult, run, tryRun } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
+import { KubeClient } from "../../../operator/src/kube/client.ts";
+import { type KubeObject, type Resource, TaskRuns } from "../../../operator/src/kube/resources.ts";
 import { isTerminal } from "../../../operator/src/model/phase.ts";
 import {
   apiVersion,
@@ -17,6 +22,7 @@ const callTimeoutMs = 60_000;
 /** A namespace with Pod Security `restricted` enforced, as every run must fit. */
 export class TestNamespace {
   readonly name: string;
+  readonly #client = KubeClient.fromEnvironment();
 
   private constructor(name: string) {
     this.name = name;
@@ -35,6 +41,7 @@ export class TestNamespace {
   /** Does not wait for the end: nothing of it is used again. */
   async remove(): Promise<void> {
     await this.try("delete", "namespace", this.name, "--wait=false");
+    await this.#client.close();
   }
 
   /** Standard output; throws when kubectl fails. */
@@ -64,14 +71,12 @@ export class TestNamespace {
     return result.stderr;
   }
 
-  async get<T>(kind: string, name: string): Promise<T | undefined> {
-    const text = await this.kubectl("get", kind, name, "-o", "json", "--ignore-not-found");
-    return text.trim() === "" ? undefined : (JSON.parse(text) as T);
+  get<T extends KubeObject>(resource: Resource<T>, name: string): Promise<T | undefined> {
+    return this.#client.get(resource, this.name, name);
   }
 
-  async list<T>(kind: string, selector: string): Promise<T[]> {
-    const text = await this.kubectl("get", kind, "--selector", selector, "-o", "json");
-    return (JSON.parse(text) as { items: T[] }).items;
+  async list<T extends KubeObject>(resource: Resource<T>, labelSelector?: string): Promise<T[]> {
+    return (await this.#client.list(resource, this.name, { labelSelector })).items;
   }
 
   async startRun(name: string, spec: Partial<TaskRunSpec>): Promise<void> {
@@ -79,7 +84,7 @@ export class TestNamespace {
   }
 
   async runOf(name: string): Promise<TaskRun> {
-    const found = await this.get<TaskRun>("taskrun", name);
+    const found = await this.get(TaskRuns, name);
     if (!found) throw new Error(`TaskRun ${name} is gone`);
     return found;
   }

@@ -1,6 +1,7 @@
 /** A pause is there when the controller has seen it: a run that is triggered in the same moment may be faster. */
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { nameOfQueue, type TaskQueue } from "../../../operator/src/model/resources.ts";
+import { TaskQueues } from "../../../operator/src/kube/resources.ts";
+import { nameOfQueue } from "../../../operator/src/model/resources.ts";
 import type { TestNamespace } from "./kubectl.ts";
 
 /** Resolves when the queue of that name keeps its runs waiting. */
@@ -8,8 +9,7 @@ export async function untilPaused(ns: TestNamespace, name: string): Promise<void
   await waitFor(
     `queue ${name} is paused`,
     async () => {
-      const text = await ns.kubectl("get", "taskqueues", "-o", "json");
-      const { items } = JSON.parse(text) as { items: TaskQueue[] };
+      const items = await ns.list(TaskQueues);
       return items.some((queue) => nameOfQueue(queue) === name && queue.status?.paused);
     },
     { timeoutMs: 30_000, intervalMs: 200 },
