@@ -18,8 +18,8 @@
 
 {{- define "fairlead.apiRules" -}}
 - { apiGroups: [fairlead.dev], resources: [taskruns], verbs: [get, list, watch, create, update, patch] }
-- { apiGroups: [fairlead.dev], resources: [taskqueues, taskbatches], verbs: [get, list, create, patch] }
-- { apiGroups: [fairlead.dev], resources: [taskschedules], verbs: [get, list, create, patch, delete] }
+- { apiGroups: [fairlead.dev], resources: [taskqueues], verbs: [get, list, create, patch] }
+- { apiGroups: [fairlead.dev], resources: [taskbatches, taskschedules], verbs: [get, list, create, patch, delete] }
 - apiGroups: [fairlead.dev]
   resources: [taskruns/status, taskbatches/status, taskqueues/status, taskschedules/status]
   verbs: [update, patch]

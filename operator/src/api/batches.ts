@@ -20,6 +20,7 @@ import { keyedRunName } from "../model/idempotency.ts";
 import { newName, runId } from "../model/ids.ts";
 import { apiVersion, type BatchItem, originLabel, type TaskBatch } from "../model/resources.ts";
 import { batchItemLimit } from "../model/schema/taskBatch.ts";
+import { readBatchHistory } from "../storage/batchHistory.ts";
 import { readItems, readOutputs, readResults, readSettled } from "../storage/batchItems.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { allow, allowSome, type Caller, callerIn, publicToken } from "./auth.ts";
@@ -32,7 +33,7 @@ import { batchObject, resultObject } from "./wire/batchObject.ts";
 import { triggerBody } from "./wire/triggerBody.ts";
 
 export interface BatchDeps {
-  client: Pick<KubeClient, "create" | "get" | "patch">;
+  client: Pick<KubeClient, "create" | "delete" | "get" | "patch">;
   store: ObjectStore;
   reader: RunReader;
   limits: { bodyBytes: number };
@@ -140,8 +141,8 @@ const sign = async (response: Response, caller: Caller, id: string): Promise<voi
 const generationLimit = 1000;
 
 /**
- * The name is made from the batch's key, else from the client's request: one that is there is the same batch. A key
- * whose batch was aborted is free for the next generation.
+ * The name is made from the batch's key, else from the client's request: one that is there is the same batch, and so is
+ * one that went, of a key or of a token for one use. A key whose batch was aborted is free for the next generation.
  */
 async function createBatch(
   deps: BatchDeps,
@@ -162,11 +163,11 @@ async function createBatch(
       ? requestName(namespace, "batch", call)
       : newName();
   for (let generation = 0, name = first; generation < generationLimit; ) {
-    const { batch, isNew } = await createNamed(deps, namespace, name, {
-      expectedCount: count,
-      maxConcurrency,
-    });
-    if (isNew) return { batch, isCached: false };
+    const made = await createNamed(deps, namespace, name, { expectedCount: count, maxConcurrency });
+    const isLasting = idempotencyKey !== undefined || oneTime !== undefined;
+    const went = isLasting && !made.batch.status?.sealedAt ? await replaced(deps, made.batch) : undefined;
+    if (made.isNew && !went) return { batch: made.batch, isCached: false };
+    const batch = went ?? made.batch;
     if (idempotencyKey !== undefined && batch.status?.phase === "Aborted") {
       name = requestName(namespace, "batch-key", idempotencyKey, String(++generation));
       continue;
@@ -182,6 +183,17 @@ async function createBatch(
     return { batch, isCached: idempotencyKey !== undefined && isSealed };
   }
   throw new Problem(409, "idempotencyKey: used too often, choose another one");
+}
+
+/**
+ * The batch of the same name that went, in whose place this one was made: that one is taken away again. Only afterwards
+ * is it sure that there is none, because a batch becomes history before it goes.
+ */
+async function replaced({ client, store }: BatchDeps, batch: TaskBatch): Promise<TaskBatch | undefined> {
+  const { namespace, name, uid } = batch.metadata;
+  const went = await readBatchHistory(store, namespace, name);
+  if (went) await client.delete(TaskBatches, namespace, name, { uid });
+  return went;
 }
 
 async function createNamed(
@@ -256,10 +268,12 @@ async function read(deps: BatchDeps, request: Request, response: Response): Prom
   return find(deps, namespace, request);
 }
 
-async function find({ client }: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
+async function find({ client, store }: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
   const name = nameIn(param(request, "id"), "batch_");
   const isName = /^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$/.test(name);
-  const batch = isName ? await client.get(TaskBatches, namespace, name) : undefined;
+  if (!isName) throw notFound(`batch batch_${name}`);
+  const live = await client.get(TaskBatches, namespace, name);
+  const batch = live ?? (await readBatchHistory(store, namespace, name));
   if (!batch) throw notFound(`batch batch_${name}`);
   return batch;
 }

@@ -4,11 +4,12 @@ import { TaskBatches } from "../kube/resources.ts";
 import { type BatchCounts, endOf, type Halt } from "../model/batch.ts";
 import { type BatchResult, type ItemOutcome, resultOf } from "../model/batchRun.ts";
 import { originLabel, type TaskRun } from "../model/resources.ts";
+import { writeBatchHistory } from "../storage/batchHistory.ts";
 import { readSettled, writeResults } from "../storage/batchItems.ts";
 import type { CachedBatch } from "./batchCache.ts";
 import { findCachedRun } from "./batchKeys.ts";
 import { runsOf } from "./batchRuns.ts";
-import { type BatchDeps, writeBatchStatus } from "./batchStatus.ts";
+import { type BatchDeps, duplicate, writeBatchStatus } from "./batchStatus.ts";
 import { isoNow, keyOf } from "./deps.ts";
 import { inParallel } from "./parallel.ts";
 
@@ -85,7 +86,7 @@ const noRun = (index: number, phase: "Failed" | "Canceled", message: string, nam
 
 /**
  * A finished batch goes `ttlSecondsAfterFinished` after its end, one that the API made after the chart's retention
- * time; its runs have become history before.
+ * time; its runs have become history before. Then it is history itself.
  */
 export async function removeBatch(deps: BatchDeps, batch: CachedBatch): Promise<void> {
   const { namespace, name, uid, resourceVersion, labels } = batch.metadata;
@@ -97,6 +98,11 @@ export async function removeBatch(deps: BatchDeps, batch: CachedBatch): Promise<
   if (deps.clock() < due) return deps.batchQueue.addAt(keyOf(batch), due);
   // Each that goes brings the batch's key.
   if (runsOf(deps, batch).length > 0) return;
+  const live = await deps.client.get(TaskBatches, namespace, name);
+  // A cache that is behind: the change that it has not seen yet brings the batch back.
+  if (live?.metadata.uid !== uid || live?.metadata.resourceVersion !== resourceVersion) return;
+  // A duplicate has nothing of its own: what it repeats is there.
+  if (live.status?.reason !== duplicate) await writeBatchHistory(deps.store, live);
   try {
     await deps.client.delete(TaskBatches, namespace, name, {
       propagationPolicy: "Background",

@@ -12,6 +12,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { RunSummary } from "../storage/history.ts";
 import { parseKeyRecord } from "../storage/keyRecord.ts";
 import {
+  batchesPrefix,
   historyIndexPrefix,
   historyKey,
   invertedTime,
@@ -110,7 +111,7 @@ class Round {
   async orphans(namespace: string): Promise<void> {
     for (const [prefix, live] of [
       [runsPrefix(namespace), this.#deps.runs],
-      [`ns/${namespace}/batches/`, this.#deps.batches],
+      [batchesPrefix(namespace), this.#deps.batches],
     ] as const) {
       for await (const folder of folders(this.#deps, prefix)) {
         if (this.isOver) return;

@@ -9,7 +9,8 @@
  *   ns/<namespace>/history/runs/<name>.json.gz                         a retired run
  *   ns/<namespace>/history/index/<inverted time>.<name>                its summary; newest first by creation
  *   ns/<namespace>/keys/<hash>                                         what is remembered of a used key or name
- *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch
+ *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch, and
+ *                                                                      `batch.json.gz` once it is no resource any more
  *
  * The uid keeps a run apart from an earlier one of the same name, the pod's uid an attempt from a pod that should
  * not have been. An inline container is given its URL before it has a pod. No key is the beginning of another one
@@ -53,8 +54,10 @@ export const invertedTime = (ms: number): string => String(latestMs - ms).padSta
 export const historyIndexKey = (run: RunMeta & Pick<ObjectMeta, "creationTimestamp">): string =>
   `${historyIndexPrefix(run.namespace)}${invertedTime(Date.parse(run.creationTimestamp ?? ""))}.${run.name}`;
 
+export const batchesPrefix = (namespace: string): string => `ns/${namespace}/batches/`;
 export const batchFolder = ({ namespace, name, uid }: RunMeta): string =>
-  `ns/${namespace}/batches/${name}.${uid}/`;
+  `${batchesPrefix(namespace)}${name}.${uid}/`;
+export const batchRecordKey = (batch: RunMeta): string => `${batchFolder(batch)}batch.json.gz`;
 
 /** Payload of a run that the API made: written before the run has a uid, or is known to be made at all. */
 export const payloadsPrefix = (namespace: string): string => `ns/${namespace}/payloads/`;

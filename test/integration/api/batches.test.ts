@@ -9,6 +9,7 @@ import { TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
 import { type BatchResult, batchRun } from "../../../operator/src/model/batchRun.ts";
 import { keyedRunName } from "../../../operator/src/model/idempotency.ts";
 import type { BatchItem, TaskBatch, TaskBatchStatus } from "../../../operator/src/model/resources.ts";
+import { writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { readItems, writeResults, writeSettled } from "../../../operator/src/storage/batchItems.ts";
 import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { ApiProcess, key, namespace } from "./apiProcess.ts";
@@ -147,12 +148,107 @@ describe("a batch that was aborted", () => {
   });
 });
 
-describe("a token for one use", () => {
-  const token = async (...scopes: string[]) => {
-    const text = await publicToken({ namespace, key }, scopes, { oneTime: true });
-    return { authorization: `Bearer ${text}` };
-  };
+const token = async (...scopes: string[]) => {
+  const text = await publicToken({ namespace, key }, scopes, { oneTime: true });
+  return { authorization: `Bearer ${text}` };
+};
 
+describe("a batch that went", () => {
+  /** As the controller does; `resource` false: up to there. */
+  const retire = async (id: string, { resource = true } = {}): Promise<void> => {
+    const batch = await batchOf(id);
+    await writeBatchHistory(api.store, batch);
+    if (resource) await api.client.delete(TaskBatches, namespace, nameOf(id), { uid: batch.metadata.uid });
+  };
+  const finish = async (id: string): Promise<void> => {
+    const { metadata } = await batchOf(id);
+    const results: BatchResult[] = [
+      { index: 0, phase: "Completed", run: { name: "r0", uid: "u" }, output: 7 },
+    ];
+    const resultsRef = await writeResults(api.store, metadata, results);
+    await setStatus(id, { phase: "Completed", finishedAt: "2026-01-01T00:00:00Z", resultsRef });
+  };
+  const batchesNamed = async (id: string) =>
+    (await api.client.list(TaskBatches, namespace)).items.filter(
+      ({ metadata }) => metadata.name === nameOf(id),
+    );
+
+  test("is told as before, and takes no items", async () => {
+    const batch = await sealed([{}]);
+    const id = `batch_${batch.metadata.name}`;
+    await finish(id);
+    const paths = [`/api/v2/batches/${id}`, `/api/v1/batches/${id}/results`];
+    const before = await Promise.all(paths.map(read));
+    await retire(id);
+    expect(await Promise.all(paths.map(read))).toEqual(before);
+    expect(before[1]?.items).toMatchObject([{ ok: true, id: "run_r0", output: "7" }]);
+    expect((await stream(id, linesOf([{}]))).answer).toMatchObject({ itemsAccepted: 0, sealed: true });
+  });
+
+  test("still has its key, however often it is used", async () => {
+    const wanted = { runCount: 1, idempotencyKey: "went" };
+    const { id } = await create(wanted);
+    await stream(id, linesOf([{}]));
+    await finish(id);
+    await retire(id);
+    for (let n = 0; n < 2; n++) {
+      expect(await create(wanted)).toMatchObject({ id, isCached: true });
+      expect(await batchesNamed(id)).toEqual([]);
+    }
+    const items = [{ task: "echo" }];
+    expect(await post("/api/v2/tasks/batch", { ...wanted, items })).toEqual({ id, runCount: 1 });
+    expect(await batchesNamed(id)).toEqual([]);
+  });
+
+  test("is found also when a call for its key died in the middle", async () => {
+    const wanted = { runCount: 1, idempotencyKey: "died" };
+    const { id } = await create(wanted);
+    await stream(id, linesOf([{}]));
+    await finish(id);
+    const { apiVersion, kind, metadata, spec } = await batchOf(id);
+    await retire(id);
+    // It made the batch, and did not come to look whether there was one.
+    const again = { apiVersion, kind, metadata: { name: metadata.name, namespace }, spec };
+    await api.client.create(TaskBatches, namespace, again as TaskBatch);
+    await setStatus(id, { phase: "Aborted", finishedAt: "2026-02-01T00:00:00Z" });
+    await retire(id);
+    expect(await create(wanted)).toMatchObject({ id, isCached: true });
+    expect((await read(`/api/v2/batches/${id}`)).status).toBe("COMPLETED");
+  });
+
+  test("has its key while it is both, a resource and history", async () => {
+    const wanted = { runCount: 1, idempotencyKey: "both" };
+    const { id } = await create(wanted);
+    await stream(id, linesOf([{}]));
+    await finish(id);
+    await retire(id, { resource: false });
+    expect(await create(wanted)).toMatchObject({ id, isCached: true });
+    expect(await batchesNamed(id)).toHaveLength(1);
+  });
+
+  test("aborted has given its key back, to one batch", async () => {
+    const wanted = { runCount: 1, idempotencyKey: "aborted-and-went" };
+    const { id } = await create(wanted);
+    await abort(id);
+    const second = await create(wanted);
+    expect(second.id).not.toBe(id);
+    await stream(second.id, linesOf([{}]));
+    await retire(id);
+    expect(await create(wanted)).toMatchObject({ id: second.id, isCached: true });
+  });
+
+  test("was all that a token for one use could make", async () => {
+    const headers = await token("batchTrigger:tasks");
+    const { id } = await post("/api/v3/batches", { runCount: 1 }, headers);
+    await stream(id, linesOf([{}]), headers);
+    await finish(id);
+    await retire(id);
+    expect((await post("/api/v3/batches", { runCount: 1 }, headers)).id).toBe(id);
+    expect(await batchesNamed(id)).toEqual([]);
+  });
+});
+
+describe("a token for one use", () => {
   test("that may trigger makes no batch", async () => {
     const { id } = await create({ runCount: 1 });
     for (const scope of ["trigger:tasks", "trigger:tasks:echo"]) {

@@ -4,6 +4,7 @@ import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskRuns } from "../../../operator/src/kube/resources.ts";
 import { keyedRunName } from "../../../operator/src/model/idempotency.ts";
 import { apiVersion, type BatchItem, type TaskRun } from "../../../operator/src/model/resources.ts";
+import { readBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { chunkSize, readItems, stageChunk, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
 import { inParallel } from "../kube/support.ts";
 import { BatchWorld, refusalOf, startServers } from "./batchWorld.ts";
@@ -378,6 +379,36 @@ describe("a finished batch", () => {
     expect((await world.batch("brief")).status?.phase).toBe("Completed");
     await world.deleteRun("brief-1");
     await gone("brief");
+  });
+
+  test("that went and is applied again has what it had, and runs nothing", async () => {
+    await world.controller();
+    const spec = { items: items(2), ttlSecondsAfterFinished: 0 };
+    const first = await world.apply("repeated", spec);
+    await world.runsOpen(2);
+    await completeAll();
+    for (const name of ["repeated-0", "repeated-1"]) await world.deleteRun(name);
+    await gone("repeated");
+    const went = await readBatchHistory(world.store, world.namespace, "repeated");
+    expect(went).toMatchObject({
+      metadata: { uid: first.metadata.uid },
+      spec,
+      status: { phase: "Completed" },
+    });
+    for (let n = 0; n < 2; n++) {
+      // With a longer stay, so that it can be looked at.
+      await world.apply("repeated", { ...spec, ttlSecondsAfterFinished: 600 });
+      const again = await world.finished("repeated");
+      expect(again.status).toMatchObject({
+        phase: "Completed",
+        reason: "Duplicate",
+        counts: { total: 2, completed: 2 },
+      });
+      expect(await world.results(again)).toHaveLength(2);
+      expect(await world.runs()).toEqual([]);
+      await world.change("repeated", { ttlSecondsAfterFinished: 0 });
+      await gone("repeated");
+    }
   });
 
   test("of the API goes after the retention time, an applied one stays", async () => {

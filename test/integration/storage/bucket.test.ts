@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type SweepDeps, sweepOnce } from "../../../operator/src/controller/bucketSweeper.ts";
 import { duplicateOf, recordOf } from "../../../operator/src/controller/idempotency.ts";
 import { keyedRunName } from "../../../operator/src/model/idempotency.ts";
-import { apiVersion, type TaskRun } from "../../../operator/src/model/resources.ts";
+import { apiVersion, type TaskBatch, type TaskRun } from "../../../operator/src/model/resources.ts";
+import { readBatchHistory, writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { listHistory, readHistory, writeHistory } from "../../../operator/src/storage/history.ts";
 import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
 import { payloadKey } from "../../../operator/src/storage/layout.ts";
@@ -97,6 +98,22 @@ describe("history", () => {
     await writeHistory(store, one);
     expect((await listHistory(store, "again", { limit: 10 })).runs.map(({ name }) => name)).toEqual(["one"]);
   });
+});
+
+test("of the batches of a name, history has the last one that was not aborted", async () => {
+  const batch = (name: string, uid: string, phase: string, finishedAt: string) =>
+    ({ metadata: { namespace: "batches", name, uid }, status: { phase, finishedAt } }) as TaskBatch;
+  const first = batch("nightly", "u1", "Completed", "2026-01-01T00:00:00Z");
+  const second = batch("nightly", "u2", "PartiallyFailed", "2026-01-02T00:00:00Z");
+  const aborted = batch("nightly", "u3", "Aborted", "2026-01-03T00:00:00Z");
+  const dotted = batch("nightly.b", "u4", "Completed", "2026-01-04T00:00:00Z");
+  const read = (name: string) => readBatchHistory(store, "batches", name);
+  await writeBatchHistory(store, aborted);
+  expect(await read("nightly")).toEqual(aborted);
+  for (const one of [second, first, dotted]) await writeBatchHistory(store, one);
+  expect(await read("nightly")).toEqual(second);
+  expect(await read("nightly.b")).toEqual(dotted);
+  expect(await read("night")).toBeUndefined();
 });
 
 describe("a key that was used", () => {
