@@ -250,7 +250,7 @@ describe(current, () => {
   });
 
   call(current, "debounce", async () => {
-    const debounce = { key: "k", delay: "2s", mode: "trailing" } as const;
+    const debounce = { key: "k", delay: "10s", mode: "trailing" } as const;
     const first = await v4.tasks.trigger("echo", { n: 1 }, { debounce });
     const second = await v4.tasks.trigger("echo", { n: 2 }, { debounce });
     expect(second.id).toBe(first.id);

@@ -160,7 +160,7 @@ describe("deletion", () => {
 });
 
 test("a delayed run starts when its time has come", async () => {
-  const due = Date.now() + 4_000;
+  const due = Date.now() + 8_000;
   await ns.startRun("later", { ...shell("exit 0"), delayUntil: new Date(due).toISOString() });
   await ns.phase("later", "Delayed");
   const status = await ns.finished("later");
