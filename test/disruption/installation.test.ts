@@ -62,7 +62,7 @@ test("uninstalled, with runs under way, nothing hangs; the CRDs and their data s
   timeout: 10 * minutes,
 }, async () => {
   const ns = await TestNamespace.create("orphan");
-  await ns.startRun("left", shell("sleep 300"));
+  await ns.startRun("left", { ...shell("sleep 300"), podTemplate: { terminationGracePeriodSeconds: 1 } });
   await ns.phase("left", "Executing");
   await run("helm", ["uninstall", releaseName, "--namespace", releaseNamespace, "--wait", "--timeout", "3m"]);
   expect((await ns.runOf("left")).status?.phase).toBe("Executing");

@@ -1,0 +1,57 @@
+/** Streams of a run's life whose client leaves: none of them stays open, so that there is always room for another. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../../../hack/lib/wait.ts";
+import { inParallel } from "../kube/support.ts";
+import { ApiProcess } from "./apiProcess.ts";
+
+/** More than a namespace may have at once. */
+const count = 600;
+
+let api: ApiProcess;
+let path: string;
+beforeAll(async () => {
+  api = await ApiProcess.start();
+  const made = await api.fetch("/api/v1/tasks/echo/trigger", { method: "POST", body: "{}" });
+  const { id } = (await made.json()) as { id: string };
+  path = `/realtime/fairlead/v1/runs/${id}`;
+});
+afterAll(() => api?.stop());
+
+/** Opens a stream and leaves; before the answer when `afterMs` says so. Gives the answer's status. */
+async function visit(afterMs?: number): Promise<number | "left"> {
+  const leaving = new AbortController();
+  const answer = api.fetch(path, { signal: leaving.signal }).then(
+    ({ status }) => status,
+    () => "left" as const,
+  );
+  if (afterMs !== undefined) await pause(afterMs);
+  else await answer;
+  leaving.abort();
+  return answer;
+}
+
+test("after its answer has begun", async () => {
+  const statuses = new Set<number | "left">();
+  await inParallel(count, 20, async () => statuses.add(await visit()));
+  expect([...statuses]).toEqual([200]);
+});
+
+test("before its answer, at any moment", async () => {
+  const statuses = new Set<number | "left">();
+  await inParallel(count, 20, async (n) => statuses.add(await visit(n % 12)));
+  expect(statuses).toContain("left");
+  expect(statuses).not.toContain(429);
+  await waitFor("there is room", async () => (await visit()) === 200, { timeoutMs: 5_000 });
+});
+
+test("up to a bound at once, and then with a word", async () => {
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const answers = await Promise.all(Array.from({ length: 501 }, () => api.fetch(path, { signal })));
+  const refused = answers.filter(({ status }) => status !== 200);
+  expect(refused.map(({ status }) => status)).toEqual([429]);
+  expect(await refused[0]?.json()).toEqual({ error: "There are 500 open streams: try again later" });
+  leaving.abort();
+  await waitFor("there is room again", async () => (await visit()) === 200, { timeoutMs: 5_000 });
+});
