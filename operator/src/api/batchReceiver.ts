@@ -94,12 +94,16 @@ export class BatchReceiver {
     expectedCount: number;
   }> {
     const sealed = this.#staged.size === Math.ceil(this.#total / chunkSize);
-    const { namespace, name } = this.#batch.metadata;
+    const { namespace, name, uid } = this.#batch.metadata;
     if (sealed && !this.#batch.status?.sealedAt) {
-      const status = { sealedAt: new Date(this.#deps.clock()).toISOString() };
+      // The uid: of this batch, not of another one that has its name by now.
+      const seal = {
+        metadata: { uid },
+        status: { sealedAt: new Date(this.#deps.clock()).toISOString() },
+      };
       const options = { type: "merge", subresource: "status" } as const;
       // It may have come to its end while the items came.
-      refuseAborted(await this.#deps.client.patch(TaskBatches, namespace, name, { status }, options));
+      refuseAborted(await this.#deps.client.patch(TaskBatches, namespace, name, seal, options));
     }
     return {
       itemsAccepted: this.#accepted,

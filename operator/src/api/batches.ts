@@ -13,24 +13,21 @@
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client.ts";
-import { KubeError } from "../kube/client.ts";
-import { TaskBatches } from "../kube/resources.ts";
 import { batchRunName, isRunOf, withDefaults } from "../model/batchRun.ts";
 import { keyedRunName } from "../model/idempotency.ts";
-import { newName, runId } from "../model/ids.ts";
-import { apiVersion, type BatchItem, originLabel, type TaskBatch } from "../model/resources.ts";
+import { runId } from "../model/ids.ts";
+import type { BatchItem, TaskBatch } from "../model/resources.ts";
 import { batchItemLimit } from "../model/schema/taskBatch.ts";
-import { readBatchHistory } from "../storage/batchHistory.ts";
 import { readItems, readOutputs, readResults, readSettled } from "../storage/batchItems.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { allow, allowSome, type Caller, callerIn, publicToken } from "./auth.ts";
 import { BatchReceiver, batchScopes, demandTask, itemsOf, readAway, refuseAborted } from "./batchReceiver.ts";
-import { requestName } from "./createRun.ts";
+import { createBatch, findBatch, takesItems } from "./createBatch.ts";
 import { bodyOf, nameIn, param } from "./input.ts";
 import { notFound, Problem } from "./problem.ts";
 import type { RunReader } from "./runReader.ts";
 import { batchObject, resultObject } from "./wire/batchObject.ts";
-import { triggerBody } from "./wire/triggerBody.ts";
+import { keyTtlOf, triggerBody } from "./wire/triggerBody.ts";
 
 export interface BatchDeps {
   client: Pick<KubeClient, "create" | "delete" | "get" | "patch">;
@@ -63,7 +60,8 @@ export function batchesRouter(deps: BatchDeps): Router {
   router.post("/api/v3/batches", async (request, response) => {
     const caller = allowSome(response, ...batchScopes(callerIn(response)));
     const body = bodyOf(batchCreateBody, request);
-    const { batch, isCached } = await createBatch(deps, caller, request, body.runCount, body);
+    const call = requestOf(request);
+    const { batch, isCached } = await createBatch(deps, caller, { ...body, call });
     const id = idOf(batch);
     await sign(response, caller, id);
     const runCount = batch.spec.expectedCount;
@@ -80,7 +78,7 @@ export function batchesRouter(deps: BatchDeps): Router {
       throw new Problem(422, `${idOf(batch)} has its items: it was not made to receive any`);
     refuseAborted(batch);
     const { bodyBytes } = deps.limits;
-    if (batch.status?.sealedAt) {
+    if (!takesItems(batch)) {
       await readAway(request, bodyBytes);
       const counts = { itemsAccepted: 0, itemsDeduplicated: expectedCount };
       response.json({ id: idOf(batch), ...counts, sealed: true, expectedCount });
@@ -97,10 +95,11 @@ export function batchesRouter(deps: BatchDeps): Router {
       const { items, ...options } = bodyOf(batchOneShotBody, request);
       const key = options.idempotencyKey ?? request.get("idempotency-key");
       for (const { task } of items) demandTask(caller, task);
-      const wanted = { ...options, idempotencyKey: key };
-      const { batch, isCached } = await createBatch(deps, caller, request, items.length, wanted);
+      const keyTtlSeconds = keyTtlOf(request.get("idempotency-key-ttl"));
+      const wanted = { ...options, runCount: items.length, idempotencyKey: key, keyTtlSeconds };
+      const { batch, isCached } = await createBatch(deps, caller, { ...wanted, call: requestOf(request) });
       refuseAborted(batch);
-      if (!batch.status?.sealedAt) {
+      if (takesItems(batch)) {
         const receiver = new BatchReceiver(deps, batch, caller);
         for (const [index, one] of items.entries()) await receiver.take({ ...one, index });
         await receiver.end();
@@ -123,6 +122,7 @@ export function batchesRouter(deps: BatchDeps): Router {
     const batch = await read(deps, request, response);
     if (!batch.status?.resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
     const results = await readResults(deps.store, batch.status.resultsRef);
+    if (!results) throw new Problem(404, "The batch's results are not kept any more", { retry: false });
     const outputs = await readOutputs(deps.store, results);
     const items = results.map((result) => resultObject(result, outputs.get(result.index)));
     response.json({ id: idOf(batch), items });
@@ -133,98 +133,19 @@ export function batchesRouter(deps: BatchDeps): Router {
 
 const idOf = ({ metadata }: TaskBatch): string => `batch_${metadata.name}`;
 
+/** The client's id of this call: the same when it sends it again. */
+const requestOf = (request: Request): string | undefined => request.get("x-trigger-request-idempotency-key");
+
 const sign = async (response: Response, caller: Caller, id: string): Promise<void> => {
   response.set("x-trigger-jwt", await publicToken(caller, [`read:batch:${id}`]));
 };
-
-/** How often a key may have been free again. */
-const generationLimit = 1000;
-
-/**
- * The name is made from the batch's key, else from the client's request: one that is there is the same batch, and so is
- * one that went, of a key or of a token for one use. A key whose batch was aborted is free for the next generation.
- */
-async function createBatch(
-  deps: BatchDeps,
-  { namespace, oneTime }: Caller,
-  request: Request,
-  count: number,
-  { idempotencyKey, maxConcurrency, resumeParentOnCompletion }: Partial<z.infer<typeof batchCreateBody>>,
-): Promise<{ batch: TaskBatch; isCached: boolean }> {
-  if (resumeParentOnCompletion) {
-    throw new Problem(422, "resumeParentOnCompletion: waiting for a batch is not supported by Fairlead yet");
-  }
-  if (oneTime !== undefined && idempotencyKey !== undefined)
-    throw new Problem(422, "idempotencyKey: not with a token for one use, which makes one batch anyway");
-  const call = oneTime ?? request.get("x-trigger-request-idempotency-key");
-  const first = idempotencyKey
-    ? requestName(namespace, "batch-key", idempotencyKey)
-    : call
-      ? requestName(namespace, "batch", call)
-      : newName();
-  for (let generation = 0, name = first; generation < generationLimit; ) {
-    const made = await createNamed(deps, namespace, name, { expectedCount: count, maxConcurrency });
-    const isLasting = idempotencyKey !== undefined || oneTime !== undefined;
-    const went = isLasting && !made.batch.status?.sealedAt ? await replaced(deps, made.batch) : undefined;
-    if (made.isNew && !went) return { batch: made.batch, isCached: false };
-    const batch = went ?? made.batch;
-    if (idempotencyKey !== undefined && batch.status?.phase === "Aborted") {
-      name = requestName(namespace, "batch-key", idempotencyKey, String(++generation));
-      continue;
-    }
-    // One whose items never came is not there yet: whoever has them sends them.
-    const isSealed = batch.status?.sealedAt !== undefined;
-    if (!isSealed && batch.spec.expectedCount !== count) {
-      throw new Problem(
-        422,
-        `${idOf(batch)} was made for ${batch.spec.expectedCount} items and waits for them: they are not ${count}`,
-      );
-    }
-    return { batch, isCached: idempotencyKey !== undefined && isSealed };
-  }
-  throw new Problem(409, "idempotencyKey: used too often, choose another one");
-}
-
-/**
- * The batch of the same name that went, in whose place this one was made: that one is taken away again. Only afterwards
- * is it sure that there is none, because a batch becomes history before it goes.
- */
-async function replaced({ client, store }: BatchDeps, batch: TaskBatch): Promise<TaskBatch | undefined> {
-  const { namespace, name, uid } = batch.metadata;
-  const went = await readBatchHistory(store, namespace, name);
-  if (went) await client.delete(TaskBatches, namespace, name, { uid });
-  return went;
-}
-
-async function createNamed(
-  { client }: BatchDeps,
-  namespace: string,
-  name: string,
-  spec: TaskBatch["spec"],
-): Promise<{ batch: TaskBatch; isNew: boolean }> {
-  const metadata = { name, namespace, labels: { [originLabel]: "api" } } as unknown as TaskBatch["metadata"];
-  try {
-    const batch = await client.create(TaskBatches, namespace, {
-      apiVersion,
-      kind: "TaskBatch",
-      metadata,
-      spec,
-    });
-    return { batch, isNew: true };
-  } catch (error) {
-    if (!KubeError.is(error, "AlreadyExists")) throw error;
-  }
-  const batch = await client.get(TaskBatches, namespace, name);
-  if (!batch) throw new Problem(503, "The batch went away in this moment: try again");
-  return { batch, isNew: false };
-}
 
 /** The runs that stand for items, by index, as far as they are known: of a batch under way those that were seen. */
 async function runNames({ store, reader }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
   const { metadata, status = {} } = batch;
   const names = new Map<number, string>();
   if (status.resultsRef) {
-    for (const { index, run } of await readResults(store, status.resultsRef)) {
+    for (const { index, run } of (await readResults(store, status.resultsRef)) ?? []) {
       if (run) names.set(index, run.name);
     }
     return names;
@@ -268,12 +189,10 @@ async function read(deps: BatchDeps, request: Request, response: Response): Prom
   return find(deps, namespace, request);
 }
 
-async function find({ client, store }: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
+async function find(deps: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
   const name = nameIn(param(request, "id"), "batch_");
   const isName = /^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$/.test(name);
-  if (!isName) throw notFound(`batch batch_${name}`);
-  const live = await client.get(TaskBatches, namespace, name);
-  const batch = live ?? (await readBatchHistory(store, namespace, name));
+  const batch = isName ? await findBatch(deps, namespace, name) : undefined;
   if (!batch) throw notFound(`batch batch_${name}`);
   return batch;
 }

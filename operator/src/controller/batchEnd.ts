@@ -1,15 +1,15 @@
 /** The end of a batch: its results, its last status, and later its removal. */
 import { KubeError } from "../kube/client.ts";
 import { TaskBatches } from "../kube/resources.ts";
-import { type BatchCounts, endOf, type Halt } from "../model/batch.ts";
+import { type BatchCounts, duplicate, endOf, type Halt } from "../model/batch.ts";
 import { type BatchResult, type ItemOutcome, resultOf } from "../model/batchRun.ts";
-import { originLabel, type TaskRun } from "../model/resources.ts";
+import { originLabel, type TaskBatch, type TaskRun } from "../model/resources.ts";
 import { writeBatchHistory } from "../storage/batchHistory.ts";
 import { readSettled, writeResults } from "../storage/batchItems.ts";
 import type { CachedBatch } from "./batchCache.ts";
 import { findCachedRun } from "./batchKeys.ts";
 import { runsOf } from "./batchRuns.ts";
-import { type BatchDeps, duplicate, writeBatchStatus } from "./batchStatus.ts";
+import { type BatchDeps, writeBatchStatus } from "./batchStatus.ts";
 import { isoNow, keyOf } from "./deps.ts";
 import { inParallel } from "./parallel.ts";
 
@@ -101,8 +101,7 @@ export async function removeBatch(deps: BatchDeps, batch: CachedBatch): Promise<
   const live = await deps.client.get(TaskBatches, namespace, name);
   // A cache that is behind: the change that it has not seen yet brings the batch back.
   if (live?.metadata.uid !== uid || live?.metadata.resourceVersion !== resourceVersion) return;
-  // A duplicate has nothing of its own: what it repeats is there.
-  if (live.status?.reason !== duplicate) await writeBatchHistory(deps.store, live);
+  if (isWorthKeeping(live)) await writeBatchHistory(deps.store, live);
   try {
     await deps.client.delete(TaskBatches, namespace, name, {
       propagationPolicy: "Background",
@@ -113,3 +112,8 @@ export async function removeBatch(deps: BatchDeps, batch: CachedBatch): Promise<
     if (!KubeError.is(error, "Conflict")) throw error;
   }
 }
+
+/** A duplicate has nothing of its own; nobody looks for an aborted one, but whoever has its id from the API. */
+const isWorthKeeping = ({ metadata, status }: TaskBatch): boolean =>
+  status?.reason !== duplicate &&
+  (status?.phase !== "Aborted" || metadata.labels?.[originLabel] !== undefined);

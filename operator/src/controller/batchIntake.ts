@@ -3,6 +3,7 @@
  * through the items once, when they are complete. What is wrong with the batch as a whole ends it as Aborted.
  */
 import { TaskBatches } from "../kube/resources.ts";
+import { duplicate } from "../model/batch.ts";
 import { payloadBytes } from "../model/batchRun.ts";
 import { originLabel, type TaskBatch } from "../model/resources.ts";
 import { batchItemLimit, batchPayloadLimit } from "../model/schema/taskBatch.ts";
@@ -16,11 +17,31 @@ import {
   splitLines,
 } from "../storage/batchItems.ts";
 import { type CachedBatch, summarizeItems, summaryOf } from "./batchCache.ts";
-import { type BatchDeps, duplicate, writeBatchStatus } from "./batchStatus.ts";
+import { type BatchDeps, writeBatchStatus } from "./batchStatus.ts";
 import { isoNow, keyOf } from "./deps.ts";
 
 /** How long a batch waits for its items. */
 export const unsealedLimitMs = 3600 * 1000;
+
+/**
+ * Whether the batch repeats one of its name that went: it has what that one had then, and has ended. Asked before anything
+ * else, of an applied one that says how long it stays: a GitOps tool applies it again when it is gone.
+ */
+export async function repeatsEarlier(deps: BatchDeps, batch: CachedBatch): Promise<boolean> {
+  const { spec, metadata, status } = batch;
+  const isOfApi = metadata.labels?.[originLabel] !== undefined;
+  if (status?.phase !== undefined || isOfApi || spec.ttlSecondsAfterFinished === undefined) return false;
+  const went = await readBatchHistory(deps.store, metadata.namespace, metadata.name);
+  if (!went?.status || went.status.phase === "Aborted") return false;
+  const { phase, counts, createdThrough, errors, resultsRef, startedAt, finishedAt } = went.status;
+  await writeBatchStatus(deps, batch, {
+    ...{ phase, counts, createdThrough, errors, resultsRef, startedAt },
+    reason: duplicate,
+    message: `A batch of this name ended at ${finishedAt} (uid ${went.metadata.uid}): these are its results. To run items again, give the batch another name.`,
+    finishedAt: isoNow(deps),
+  });
+  return true;
+}
 
 /** The batch once it is Processing or Aborted; undefined while it waits. */
 export async function receiveBatch(deps: BatchDeps, batch: CachedBatch): Promise<CachedBatch | undefined> {
@@ -51,8 +72,6 @@ async function takeUp(deps: BatchDeps, batch: CachedBatch): Promise<CachedBatch 
   if (live?.metadata.uid !== uid) return undefined;
   const digest = summarizeItems(live.spec).sha256;
   if (digest !== summaryOf(batch).sha256) return undefined;
-  const before = await earlierBatch(deps, live);
-  if (before) return repeat(deps, batch, before);
   const found = await lookThrough(deps, live);
   if ("reason" in found) {
     return writeBatchStatus(deps, batch, {
@@ -68,31 +87,6 @@ async function takeUp(deps: BatchDeps, batch: CachedBatch): Promise<CachedBatch 
     itemsDigest: digest,
     counts: { total, created: 0, running: 0, completed: 0, failed: 0, canceled: 0 },
     createdThrough: 0,
-  });
-}
-
-/**
- * The batch of that name that went. Asked of an applied one that says how long it stays, which a GitOps tool will apply
- * again: it must not run again.
- */
-async function earlierBatch(deps: BatchDeps, { spec, metadata }: TaskBatch): Promise<TaskBatch | undefined> {
-  if (spec.ttlSecondsAfterFinished === undefined || metadata.labels?.[originLabel] !== undefined)
-    return undefined;
-  const went = await readBatchHistory(deps.store, metadata.namespace, metadata.name);
-  return went?.status?.phase === "Aborted" ? undefined : went;
-}
-
-async function repeat(
-  deps: BatchDeps,
-  batch: CachedBatch,
-  { metadata, status = {} }: TaskBatch,
-): Promise<CachedBatch | undefined> {
-  const { phase, counts, createdThrough, errors, resultsRef, startedAt } = status;
-  return writeBatchStatus(deps, batch, {
-    ...{ phase, counts, createdThrough, errors, resultsRef, startedAt },
-    reason: duplicate,
-    message: `A batch of this name ended at ${status.finishedAt} (uid ${metadata.uid}): these are its results. To run the items again, give it another name.`,
-    finishedAt: isoNow(deps),
   });
 }
 

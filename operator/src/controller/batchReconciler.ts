@@ -22,7 +22,7 @@ import type { TaskBatchStatus, TaskRun } from "../model/resources.ts";
 import { readSettled, writeSettled } from "../storage/batchItems.ts";
 import { type CachedBatch, summaryOf } from "./batchCache.ts";
 import { finishBatch, removeBatch } from "./batchEnd.ts";
-import { receiveBatch } from "./batchIntake.ts";
+import { receiveBatch, repeatsEarlier } from "./batchIntake.ts";
 import { followCachedRuns } from "./batchKeys.ts";
 import { cancelRuns, createRuns, runsOf } from "./batchRuns.ts";
 import { type BatchDeps, writeBatchStatus, writeProgress } from "./batchStatus.ts";
@@ -38,6 +38,7 @@ export async function reconcileBatch(deps: BatchDeps, key: string): Promise<void
   if (!batch || batch.metadata.deletionTimestamp) return;
   if (isBatchFinished(batch)) return removeBatch(deps, batch);
   if (batch.status?.phase !== "Processing") {
+    if (await repeatsEarlier(deps, batch)) return;
     if (batch.spec.cancelRequested) return cancelUnstarted(deps, batch);
     batch = await receiveBatch(deps, batch);
     if (batch?.status?.phase !== "Processing") return;

@@ -12,9 +12,6 @@ export type BatchDeps = Pick<
   "client" | "runs" | "batches" | "queue" | "batchQueue" | "store" | "config" | "clock" | "log"
 >;
 
-/** Reason of a batch that was applied again after it went: it has what it had, and runs nothing. */
-export const duplicate = "Duplicate";
-
 const countEveryMs = 2_000;
 
 /** The written batch; undefined when there is a newer one, which brings its key back, or none any more. */

@@ -116,7 +116,7 @@ class Round {
       for await (const folder of folders(this.#deps, prefix)) {
         if (this.isOver) return;
         const [, name = "", uid = ""] = /^(.*)\.([^.]+)$/.exec(folder.slice(prefix.length, -1)) ?? [];
-        if (live.get(namespace, name)?.metadata.uid === uid) continue;
+        if (live.get(namespace, name)?.metadata.uid === uid || this.#isShown(folder)) continue;
         if (await this.#isOld(folder)) await this.#folder(folder);
       }
     }
@@ -139,6 +139,13 @@ class Round {
       if (this.isOver) return;
       if (modifiedMs < horizonMs) await this.#delete(key);
     }
+  }
+
+  /** By a batch that repeats the one whose folder it is. */
+  #isShown(folder: string): boolean {
+    for (const { status } of this.#deps.batches.list())
+      if (status?.resultsRef?.key.startsWith(folder)) return true;
+    return false;
   }
 
   /** By its newest object. */

@@ -196,4 +196,18 @@ test("conditions follow the phase, and keep the time of their last change", () =
     ["Failed", "False", early],
   ]);
 });
+test("a batch that repeats another has failed when that one had", () => {
+  const failedWith = (failed: number) =>
+    withBatchConditions(
+      {
+        phase: "PartiallyFailed",
+        reason: "Duplicate",
+        counts: { total: 2, created: 2, running: 0, completed: 1, failed, canceled: 1 - failed },
+      },
+      "now",
+    ).conditions?.find(({ type }) => type === "Failed")?.status;
+  expect(failedWith(0)).toBe("False");
+  expect(failedWith(1)).toBe("True");
+});
+
 const endOfCanceled = { phase: "PartiallyFailed", reason: "Canceled", message: "" } as const;

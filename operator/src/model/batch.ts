@@ -93,14 +93,19 @@ export function endOf({ total, completed, failed, canceled }: BatchCounts, halt:
 export const isBatchFinished = ({ status }: Pick<TaskBatch, "status">): boolean =>
   status?.phase === "Completed" || status?.phase === "PartiallyFailed" || status?.phase === "Aborted";
 
+/** Reason of a batch that was applied again after it went: it has what it had, and runs nothing. */
+export const duplicate = "Duplicate";
+
 /** The conditions that follow from the phase: `kubectl wait --for=condition=Finished` returns however it ended. */
 export function withBatchConditions(status: TaskBatchStatus, now: string): TaskBatchStatus {
   const { phase, reason = "Unknown", message = "" } = status;
   const finished = isBatchFinished({ status });
+  // One that repeats a batch does not say why that one ended.
+  const isCanceled = reason === "Canceled" || (reason === duplicate && status.counts?.failed === 0);
   const wanted: [type: string, value: boolean][] = [
     ["Finished", finished],
     ["Complete", phase === "Completed"],
-    ["Failed", finished && phase !== "Completed" && reason !== "Canceled"],
+    ["Failed", finished && phase !== "Completed" && !isCanceled],
   ];
   const conditions = wanted.map(([type, value]) => {
     const next = value ? ("True" as const) : ("False" as const);

@@ -17,24 +17,30 @@ export async function writeBatchHistory(store: Pick<ObjectStore, "put">, batch: 
   await store.put(batchRecordKey(batch.metadata), body, { type: "application/gzip" });
 }
 
-/**
- * The last batch of that name that went; one that was aborted, so that nothing of it ran, only when there is no other.
- * Of a name with more folders than fit on a page (1,000) only those on it are looked at.
- */
+/** The last batch of that name that went; one that was aborted, so that nothing of it ran, only when there is no other. */
 export async function readBatchHistory(
   store: Pick<ObjectStore, "get" | "list">,
   namespace: string,
   name: string,
 ): Promise<TaskBatch | undefined> {
   const prefix = `${batchesPrefix(namespace)}${name}.`;
-  const { folders } = await store.list(prefix, { limit: 1000, delimiter: "/" });
-  // Behind the name comes a uid, which has no dot: `a.b.<uid>` is of the batch `a.b`.
-  const uids = folders.map((folder) => folder.slice(prefix.length, -1)).filter((uid) => !uid.includes("."));
-  const records: TaskBatch[] = [];
-  for (const uid of uids) {
-    const object = await store.get(batchRecordKey({ namespace, name, uid }), { maxBytes });
-    if (object) records.push(JSON.parse((await decompress(object.body)).toString("utf8")) as TaskBatch);
+  let last: TaskBatch | undefined;
+  for (let after: string | undefined; ; ) {
+    const page = await store.list(prefix, { startAfter: after, limit: 1000, delimiter: "/" });
+    for (const folder of page.folders) {
+      const uid = folder.slice(prefix.length, -1);
+      // Behind the name comes a uid, which has no dot: `a.b.<uid>` is of the batch `a.b`.
+      if (uid.includes(".")) continue;
+      const object = await store.get(batchRecordKey({ namespace, name, uid }), { maxBytes });
+      if (!object) continue;
+      const batch = JSON.parse((await decompress(object.body)).toString("utf8")) as TaskBatch;
+      if (!last || rank(batch) > rank(last)) last = batch;
+    }
+    const end = page.folders.at(-1);
+    if (!page.more || !end) return last;
+    // Behind everything in the last folder.
+    after = `${end}\uffff`;
   }
-  const rank = ({ status }: TaskBatch): string => `${status?.phase !== "Aborted"} ${status?.finishedAt}`;
-  return records.sort((a, b) => rank(a).localeCompare(rank(b))).at(-1);
 }
+
+const rank = ({ status }: TaskBatch): string => `${status?.phase !== "Aborted"} ${status?.finishedAt}`;

@@ -160,9 +160,9 @@ export async function writeResults(
 export async function readResults(
   store: Pick<ObjectStore, "get">,
   { key, size }: { key: string; size: number },
-): Promise<BatchResult[]> {
+): Promise<BatchResult[] | undefined> {
   const got = await store.get(key, { maxBytes: Math.max(1, size) });
-  return splitLines(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as BatchResult);
+  return got && splitLines(got.body).map((line) => JSON.parse(line) as BatchResult);
 }
 
 /** Of one answer: the longest output in it, all of them together, and how many are read at once. */

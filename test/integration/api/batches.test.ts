@@ -200,17 +200,40 @@ describe("a batch that went", () => {
     expect(await batchesNamed(id)).toEqual([]);
   });
 
+  test("gave its key back when the key's time was over", async () => {
+    const path = "/api/v1/tasks/batch";
+    const body = { items: [{ task: "echo" }] };
+    const headers = { "idempotency-key": "short", "idempotency-key-ttl": "1h" };
+    const first = await post(path, body, headers);
+    expect(await post(path, body, headers)).toMatchObject({ id: first.id, isCached: true });
+    await finish(first.id);
+    // Nobody can wait that long: it was made two hours ago, as history has it.
+    const batch = await batchOf(first.id);
+    const creationTimestamp = new Date(Date.now() - 2 * 3600 * 1000).toISOString();
+    await writeBatchHistory(api.store, { ...batch, metadata: { ...batch.metadata, creationTimestamp } });
+    await api.client.delete(TaskBatches, namespace, nameOf(first.id));
+    const second = await post(path, body, headers);
+    expect(second).toMatchObject({ isCached: false });
+    expect(second.id).not.toBe(first.id);
+    expect(await post(path, body, headers)).toMatchObject({ id: second.id, isCached: true });
+  });
+
   test("is found also when a call for its key died in the middle", async () => {
     const wanted = { runCount: 1, idempotencyKey: "died" };
     const { id } = await create(wanted);
     await stream(id, linesOf([{}]));
     await finish(id);
     const { apiVersion, kind, metadata, spec } = await batchOf(id);
+    const { name, annotations } = metadata;
     await retire(id);
     // It made the batch, and did not come to look whether there was one.
-    const again = { apiVersion, kind, metadata: { name: metadata.name, namespace }, spec };
+    const again = { apiVersion, kind, metadata: { name, namespace, annotations }, spec };
     await api.client.create(TaskBatches, namespace, again as TaskBatch);
+    expect((await read(`/api/v2/batches/${id}`)).status).toBe("COMPLETED");
+    expect((await stream(id, linesOf([{}]))).answer).toMatchObject({ itemsAccepted: 0, sealed: true });
+    expect((await batchOf(id)).status?.sealedAt).toBeUndefined();
     await setStatus(id, { phase: "Aborted", finishedAt: "2026-02-01T00:00:00Z" });
+    expect((await read(`/api/v2/batches/${id}`)).status).toBe("COMPLETED");
     await retire(id);
     expect(await create(wanted)).toMatchObject({ id, isCached: true });
     expect((await read(`/api/v2/batches/${id}`)).status).toBe("COMPLETED");
@@ -224,6 +247,28 @@ describe("a batch that went", () => {
     await retire(id, { resource: false });
     expect(await create(wanted)).toMatchObject({ id, isCached: true });
     expect(await batchesNamed(id)).toHaveLength(1);
+  });
+
+  test("canceled before its items came takes none", async () => {
+    const wanted = { runCount: 1, idempotencyKey: "canceled" };
+    const { id } = await create(wanted);
+    await setStatus(id, { phase: "PartiallyFailed", reason: "Canceled", finishedAt: "2026-01-01T00:00:00Z" });
+    for (const resource of [false, true]) {
+      expect(await create(wanted)).toMatchObject({ id, isCached: true });
+      expect((await stream(id, linesOf([{}]))).answer).toMatchObject({ itemsAccepted: 0, sealed: true });
+      await retire(id, { resource });
+    }
+    expect(await create({ ...wanted, runCount: 2 })).toMatchObject({ id, isCached: true });
+  });
+
+  test("has no results any more once the bucket has none, and says so", async () => {
+    const batch = await sealed([{}]);
+    const id = `batch_${batch.metadata.name}`;
+    const resultsRef = { key: "none", size: 9 };
+    await setStatus(id, { phase: "Completed", finishedAt: "2026-01-01T00:00:00Z", resultsRef });
+    const response = await api.fetch(`/api/v1/batches/${id}/results`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toEqual({ error: "The batch's results are not kept any more" });
   });
 
   test("aborted has given its key back, to one batch", async () => {
@@ -328,7 +373,7 @@ describe("the runs of a batch", () => {
 });
 
 test("the results of a batch have the outputs that are in the bucket", async () => {
-  const batch = await sealed([{}, {}, {}, {}]);
+  const batch = await sealed([{}, {}, {}, {}, {}]);
   const text = '{"json":"2026-01-01T00:00:00.000Z","meta":{"values":["Date"]}}';
   await api.store.put("outputs/typed", text, { type: "application/super+json" });
   await api.store.put("outputs/long", "x".repeat(20_000), { type: "text/plain" });
@@ -346,6 +391,8 @@ test("the results of a batch have the outputs that are in the bucket", async () 
       output: "2026-01-01T00:00:00.000Z",
       outputRef: { key: "outputs/typed", size: text.length, type: "application/super+json" },
     },
+    // Not kept any more.
+    { ...of(4), outputRef: { key: "none", size: 7, type: "application/json" } },
   ]);
   await setStatus(batch.metadata.name, { phase: "Completed", resultsRef });
   expect((await read(`/api/v1/batches/batch_${batch.metadata.name}/results`)).items).toMatchObject([
@@ -353,6 +400,7 @@ test("the results of a batch have the outputs that are in the bucket", async () 
     { ok: true, output: "x".repeat(20_000), outputType: "text/plain" },
     { ok: true, output: "run_r2/output", outputType: "application/store" },
     { ok: true, output: text, outputType: "application/super+json" },
+    { ok: true, output: "run_r4/output", outputType: "application/store" },
   ]);
 });
 

@@ -134,7 +134,9 @@ export class BatchWorld {
 
   async results(batch: TaskBatch): Promise<BatchResult[]> {
     if (!batch.status?.resultsRef) throw new Error("there are no results");
-    return readResults(this.store, batch.status.resultsRef);
+    const results = await readResults(this.store, batch.status.resultsRef);
+    if (!results) throw new Error("the results are not in the bucket");
+    return results;
   }
 
   async deleteRun(name: string): Promise<void> {

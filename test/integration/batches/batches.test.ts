@@ -395,9 +395,9 @@ describe("a finished batch", () => {
       spec,
       status: { phase: "Completed" },
     });
-    for (let n = 0; n < 2; n++) {
+    for (const cancelRequested of [false, true]) {
       // With a longer stay, so that it can be looked at.
-      await world.apply("repeated", { ...spec, ttlSecondsAfterFinished: 600 });
+      await world.apply("repeated", { ...spec, cancelRequested, ttlSecondsAfterFinished: 600 });
       const again = await world.finished("repeated");
       expect(again.status).toMatchObject({
         phase: "Completed",
@@ -408,6 +408,7 @@ describe("a finished batch", () => {
       expect(await world.runs()).toEqual([]);
       await world.change("repeated", { ttlSecondsAfterFinished: 0 });
       await gone("repeated");
+      expect(await readBatchHistory(world.store, world.namespace, "repeated")).toEqual(went);
     }
   });
 

@@ -188,10 +188,15 @@ test("the sweeper deletes what is too old, with all that belongs to it, and noth
   await writeKeyRecord(store, "sweep", "over", { ...record, expiresAt: at(start + hour) });
   await writeKeyRecord(store, "sweep", "valid", { ...record, expiresAt: at(start + 100 * hour) });
   const none = { get: () => undefined };
+  // A batch that was applied again shows the results of the one that went.
+  const shown = { key: "ns/sweep/batches/nightly.u1/results.ndjson", size: 2 };
+  const batches = { ...none, list: () => [{ status: { resultsRef: shown } }] };
+  for (const uid of ["u1", "u2"])
+    await store.put(`ns/sweep/batches/nightly.${uid}/results.ndjson`, "{}", text);
   const deps = {
     store,
     runs: none,
-    batches: none,
+    batches,
     clock: () => start + 60 * hour,
     config: { historySeconds: 48 * 3600 },
     log: pino({ level: "silent" }),
@@ -208,6 +213,8 @@ test("the sweeper deletes what is too old, with all that belongs to it, and noth
     if (!page.more) break;
   }
   expect(left.map((key) => key.replace(/\d{13}/, "T"))).toEqual([
+    "ns/sweep/batches/nightly.u1/results.ndjson",
+    "ns/sweep/batches/nightly.u2/results.ndjson",
     "ns/sweep/history/index/T.young",
     "ns/sweep/history/runs/young.json.gz",
     "ns/sweep/keys/valid",
@@ -218,5 +225,5 @@ test("the sweeper deletes what is too old, with all that belongs to it, and noth
   // Everything was written just now, in the future of that clock: as orphans all of it is young.
   const future = { ...deps, clock: () => Date.now() + 49 * hour } as SweepDeps;
   await sweepOnce(future);
-  expect((await store.list("ns/sweep/", { limit: 10 })).objects).toEqual([]);
+  expect((await store.list("ns/sweep/", { limit: 10 })).objects.map(({ key }) => key)).toEqual([shown.key]);
 });

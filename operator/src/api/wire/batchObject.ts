@@ -57,9 +57,13 @@ export function resultObject(result: BatchResult, stored?: ItemOutput) {
   };
 }
 
-/** A long output is named by the path of the packet that it can be fetched as. */
-function outputOf({ output }: BatchResult, id: string, stored: ItemOutput | undefined) {
-  if (stored === "elsewhere") return { output: `${id}/output`, outputType: storeType };
+/**
+ * A long output is named by the path of the packet that it can be fetched as; and so is one that is not kept any more:
+ * fetching it tells that, while no output at all would be taken for what the run returned.
+ */
+function outputOf({ output, outputRef }: BatchResult, id: string, stored: ItemOutput | undefined) {
+  if (stored === "elsewhere" || (outputRef && output === undefined && !stored))
+    return { output: `${id}/output`, outputType: storeType };
   if (stored) return { output: stored.text, outputType: stored.type };
   return {
     output: output === undefined ? undefined : JSON.stringify(output),

@@ -220,7 +220,7 @@ function ttlOf(ttl: string | number): number {
 }
 
 /** As upstream, a lifetime that cannot be read means the default. */
-function keyTtlOf(ttl: string | undefined): number | undefined {
+export function keyTtlOf(ttl: string | undefined): number | undefined {
   const parsed = ttl === undefined ? undefined : parseDuration(ttl);
   return parsed && parsed <= yearSeconds ? parsed : undefined;
 }
