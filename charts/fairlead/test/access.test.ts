@@ -61,8 +61,10 @@ const work = {
   ],
   api: [
     ...each("get list watch create update patch", "fairlead.dev/taskruns"),
-    ...["taskqueues", "taskbatches"].flatMap((kind) => each("get list create patch", `fairlead.dev/${kind}`)),
-    ...each("get list create patch delete", "fairlead.dev/taskschedules"),
+    ...each("get list create patch", "fairlead.dev/taskqueues"),
+    ...["taskbatches", "taskschedules"].flatMap((kind) =>
+      each("get list create patch delete", `fairlead.dev/${kind}`),
+    ),
     ...["taskruns", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>
       each("update patch", `fairlead.dev/${kind}/status`),
     ),
