@@ -24,11 +24,11 @@ import {
   runOfPayload,
   runsPrefix,
 } from "../storage/layout.ts";
+import { foldersBelow, objectsBelow } from "../storage/listing.ts";
 import type { Deps } from "./deps.ts";
 
 const everyMs = 10 * 60_000;
 const firstMs = 60_000;
-const pageSize = 1000;
 const deletesPerRound = 20_000;
 const packetMs = 24 * 3600 * 1000;
 
@@ -52,7 +52,7 @@ export async function sweepBucket(deps: SweepDeps, signal: AbortSignal): Promise
 /** One round; returns how many objects were deleted. */
 export async function sweepOnce(deps: SweepDeps, signal?: AbortSignal): Promise<number> {
   const round = new Round(deps, signal);
-  for await (const folder of folders(deps, namespacesPrefix)) {
+  for await (const folder of foldersBelow(deps.store, namespacesPrefix)) {
     const namespace = folder.slice(namespacesPrefix.length, -1);
     await round.history(namespace);
     await round.keys(namespace);
@@ -85,7 +85,11 @@ class Round {
   async history(namespace: string): Promise<void> {
     const { store } = this.#deps;
     const prefix = historyIndexPrefix(namespace);
-    for await (const { key } of objects(this.#deps, prefix, `${prefix}${invertedTime(this.#horizonMs)}`)) {
+    for await (const { key } of objectsBelow(
+      this.#deps.store,
+      prefix,
+      `${prefix}${invertedTime(this.#horizonMs)}`,
+    )) {
       if (this.isOver) return;
       const object = await store.get(key, { maxBytes: 64 * 1024 });
       if (!object) continue;
@@ -100,7 +104,7 @@ class Round {
   }
 
   async keys(namespace: string): Promise<void> {
-    for await (const { key } of objects(this.#deps, keysPrefix(namespace))) {
+    for await (const { key } of objectsBelow(this.#deps.store, keysPrefix(namespace))) {
       if (this.isOver) return;
       const object = await this.#deps.store.get(key, { maxBytes: 4096 });
       const record = object && parseKeyRecord(object.body);
@@ -113,7 +117,7 @@ class Round {
       [runsPrefix(namespace), this.#deps.runs],
       [batchesPrefix(namespace), this.#deps.batches],
     ] as const) {
-      for await (const folder of folders(this.#deps, prefix)) {
+      for await (const folder of foldersBelow(this.#deps.store, prefix)) {
         if (this.isOver) return;
         const [, name = "", uid = ""] = /^(.*)\.([^.]+)$/.exec(folder.slice(prefix.length, -1)) ?? [];
         if (live.get(namespace, name)?.metadata.uid === uid || this.#isShown(folder)) continue;
@@ -125,7 +129,7 @@ class Round {
   /** Of runs that were never there, or were deleted by hand. */
   async payloads(namespace: string): Promise<void> {
     const prefix = payloadsPrefix(namespace);
-    for await (const { key, modifiedMs } of objects(this.#deps, prefix)) {
+    for await (const { key, modifiedMs } of objectsBelow(this.#deps.store, prefix)) {
       if (this.isOver) return;
       const name = runOfPayload(namespace, key);
       if (modifiedMs > this.#horizonMs || this.#deps.runs.get(namespace, name)) continue;
@@ -135,7 +139,7 @@ class Round {
 
   async packets(namespace: string): Promise<void> {
     const horizonMs = this.#deps.clock() - packetMs;
-    for await (const { key, modifiedMs } of objects(this.#deps, packetsPrefix(namespace))) {
+    for await (const { key, modifiedMs } of objectsBelow(this.#deps.store, packetsPrefix(namespace))) {
       if (this.isOver) return;
       if (modifiedMs < horizonMs) await this.#delete(key);
     }
@@ -150,37 +154,17 @@ class Round {
 
   /** By its newest object. */
   async #isOld(folder: string): Promise<boolean> {
-    for await (const { modifiedMs } of objects(this.#deps, folder))
+    for await (const { modifiedMs } of objectsBelow(this.#deps.store, folder))
       if (modifiedMs > this.#horizonMs) return false;
     return true;
   }
 
   async #folder(folder: string): Promise<void> {
-    for await (const { key } of objects(this.#deps, folder)) await this.#delete(key);
+    for await (const { key } of objectsBelow(this.#deps.store, folder)) await this.#delete(key);
   }
 
   async #delete(key: string): Promise<void> {
     await this.#deps.store.delete(key);
     this.deleted++;
-  }
-}
-
-async function* objects({ store }: Pick<SweepDeps, "store">, prefix: string, startAfter?: string) {
-  for (let after = startAfter; ; ) {
-    const page = await store.list(prefix, { startAfter: after, limit: pageSize });
-    yield* page.objects;
-    if (!page.more) return;
-    after = page.objects.at(-1)?.key;
-  }
-}
-
-async function* folders({ store }: Pick<SweepDeps, "store">, prefix: string): AsyncGenerator<string> {
-  for (let after: string | undefined; ; ) {
-    const page = await store.list(prefix, { startAfter: after, limit: pageSize, delimiter: "/" });
-    yield* page.folders;
-    const last = page.folders.at(-1);
-    if (!page.more || !last) return;
-    // Behind everything in the last folder.
-    after = `${last}\uffff`;
   }
 }

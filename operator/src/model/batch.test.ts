@@ -196,6 +196,7 @@ test("conditions follow the phase, and keep the time of their last change", () =
     ["Failed", "False", early],
   ]);
 });
+
 test("a batch that repeats another has failed when that one had", () => {
   const failedWith = (failed: number) =>
     withBatchConditions(

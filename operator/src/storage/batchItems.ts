@@ -156,7 +156,7 @@ export async function writeResults(
   return { key, size: body.length };
 }
 
-/** Of a finished batch, by its `status.resultsRef`. */
+/** Of a finished batch, by its `status.resultsRef`; undefined when they are not kept any more. */
 export async function readResults(
   store: Pick<ObjectStore, "get">,
   { key, size }: { key: string; size: number },

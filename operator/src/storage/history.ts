@@ -3,9 +3,8 @@
  * newest first, so that a page of the list is one listing. Nothing but the bucket is needed to find and read it.
  * Both are written again without harm.
  */
-import { promisify } from "node:util";
-import { gunzip, gzip } from "node:zlib";
 import type { TaskRun } from "../model/resources.ts";
+import { getJson, putJson } from "./gzipJson.ts";
 import { historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
@@ -47,29 +46,22 @@ export interface HistoryPage {
   next?: string;
 }
 
-const maxRunBytes = 4 * 1024 * 1024;
 const maxSummaryBytes = 64 * 1024;
-const [compress, decompress] = [promisify(gzip), promisify(gunzip)];
 
 export async function writeHistory(store: Pick<ObjectStore, "put">, run: TaskRun): Promise<void> {
   const { namespace, name } = run.metadata;
-  const body = await compress(JSON.stringify(run));
-  await store.put(historyKey(namespace, name), body, { type: "application/gzip" });
+  await putJson(store, historyKey(namespace, name), run);
   // Last: what is listed can be read.
   await store.put(historyIndexKey(run.metadata), JSON.stringify(summaryOf(run)), {
     type: "application/json",
   });
 }
 
-export async function readHistory(
+export const readHistory = (
   store: Pick<ObjectStore, "get">,
   namespace: string,
   name: string,
-): Promise<TaskRun | undefined> {
-  const object = await store.get(historyKey(namespace, name), { maxBytes: maxRunBytes });
-  if (!object) return undefined;
-  return JSON.parse((await decompress(object.body)).toString("utf8")) as TaskRun;
-}
+): Promise<TaskRun | undefined> => getJson(store, historyKey(namespace, name));
 
 /** The next `limit` retired runs, newest first by creation, behind the cursor. */
 export async function listHistory(

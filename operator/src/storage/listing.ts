@@ -1,0 +1,32 @@
+/** All that is below a prefix, in the order of keys, a page of 1,000 at a time. */
+import type { ObjectPage, ObjectStore } from "./objectStore.ts";
+
+const limit = 1000;
+
+export async function* objectsBelow(
+  store: Pick<ObjectStore, "list">,
+  prefix: string,
+  startAfter?: string,
+): AsyncGenerator<ObjectPage["objects"][number], void, undefined> {
+  for (let after = startAfter; ; ) {
+    const page = await store.list(prefix, { startAfter: after, limit });
+    yield* page.objects;
+    if (!page.more) return;
+    after = page.objects.at(-1)?.key;
+  }
+}
+
+/** Whole keys up to the next slash, with it. */
+export async function* foldersBelow(
+  store: Pick<ObjectStore, "list">,
+  prefix: string,
+): AsyncGenerator<string, void, undefined> {
+  for (let after: string | undefined; ; ) {
+    const page = await store.list(prefix, { startAfter: after, limit, delimiter: "/" });
+    yield* page.folders;
+    const last = page.folders.at(-1);
+    if (!page.more || !last) return;
+    // Behind everything in the last folder.
+    after = `${last}\uffff`;
+  }
+}
