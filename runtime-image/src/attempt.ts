@@ -4,7 +4,7 @@
  *
  *   exit code 0: reported as completed       1: failed, or stopped without a result
  */
-import type { Report } from "../../operator/src/model/report.ts";
+import type { Report } from "../../operator/src/model/run/report.ts";
 import { EngineApi } from "./engineApi.ts";
 import type { Environment } from "./environment.ts";
 import { execute, type Result } from "./execution.ts";

@@ -2,7 +2,7 @@
  * The API's runner endpoints, `/engine/v1`. None is waited for before user code runs, and a run settles without
  * any of them: the termination message says the same.
  */
-import type { Report } from "../../operator/src/model/report.ts";
+import type { Report } from "../../operator/src/model/run/report.ts";
 import type { StopReason } from "../../sdk/src/context.ts";
 import type { Environment } from "./environment.ts";
 import { expectSuccess, type HttpRequest, httpRequest, retrying } from "./http.ts";

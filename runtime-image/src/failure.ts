@@ -4,7 +4,7 @@
  * Not retryable: what another attempt of the same code with the same payload would run into again (the task is
  * not there, does not load, cannot read its payload, returned what cannot be stored), and AbortTaskRunError.
  */
-import type { Report } from "../../operator/src/model/report.ts";
+import type { Report } from "../../operator/src/model/run/report.ts";
 
 export type ReportedError = NonNullable<Report["error"]>;
 export type ErrorCode = NonNullable<ReportedError["code"]>;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import superjson from "superjson";
 import { describe, expect, it } from "vitest";
-import * as report from "../../operator/src/model/report.ts";
+import * as report from "../../operator/src/model/run/report.ts";
 import { outputCopyLimit, outputLimit, serializeOutput } from "./output.ts";
 
 async function problem(value: unknown): Promise<{ code: string; message: string; retryable: boolean }> {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Report, report as schema } from "../../operator/src/model/report.ts";
+import { type Report, report as schema } from "../../operator/src/model/run/report.ts";
 import { Failure, failureOf, reportedError } from "./failure.ts";
 import { fits, TerminationMessage, terminationMessage } from "./terminationMessage.ts";
 

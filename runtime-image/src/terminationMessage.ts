@@ -10,7 +10,7 @@
  * `stopping`, after an exit: the task's code ended because it was told to; there is no result to report.
  */
 import { writeFileSync } from "node:fs";
-import type { Report } from "../../operator/src/model/report.ts";
+import type { Report } from "../../operator/src/model/run/report.ts";
 import type { StopReason } from "../../sdk/src/context.ts";
 
 /** What the message says before there is a result. */

@@ -1,5 +1,5 @@
 /** Stores the output in the bucket. Asks for the URL here, when the run has finished, so that none expires. */
-import type { Report } from "../../operator/src/model/report.ts";
+import type { Report } from "../../operator/src/model/run/report.ts";
 import type { EngineApi } from "./engineApi.ts";
 import { Failure } from "./failure.ts";
 import { expectSuccess, httpRequest, Refused, retrying } from "./http.ts";

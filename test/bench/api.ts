@@ -8,10 +8,10 @@ import { Pool } from "undici";
 import { run } from "../../hack/lib/exec.ts";
 import { apiAddress } from "../../hack/start/apiKey.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
-import { KubeClient } from "../../operator/src/kube/client.ts";
+import { KubeClient } from "../../operator/src/kube/client/client.ts";
 import { Namespaces, Secrets, TaskRuns } from "../../operator/src/kube/resources.ts";
 import { apiVersion, batchLabel, type TaskRun } from "../../operator/src/model/resources.ts";
-import { apiKeyLabel } from "../../operator/src/secrets.ts";
+import { apiKeyLabel } from "../../operator/src/process/secrets.ts";
 
 const rounds = 7;
 const requests = 600;

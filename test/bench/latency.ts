@@ -6,7 +6,7 @@
 import type { V1Job } from "@kubernetes/client-node";
 import { containerName } from "../../operator/src/jobs/jobBuilder.ts";
 import { machineResources } from "../../operator/src/jobs/machine.ts";
-import { KubeClient } from "../../operator/src/kube/client.ts";
+import { KubeClient } from "../../operator/src/kube/client/client.ts";
 import {
   Jobs,
   type KubeObject,
@@ -16,8 +16,8 @@ import {
   TaskRuns,
   Tasks,
 } from "../../operator/src/kube/resources.ts";
-import { isFinished } from "../../operator/src/model/phase.ts";
 import { apiVersion, type Task, type TaskRun } from "../../operator/src/model/resources.ts";
+import { isFinished } from "../../operator/src/model/run/phase.ts";
 
 interface Times {
   firstLineMs: number;

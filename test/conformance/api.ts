@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { run } from "../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
-import { apiKeyLabel } from "../../operator/src/secrets.ts";
+import { apiKeyLabel } from "../../operator/src/process/secrets.ts";
 
 export class ApiAccess {
   readonly url: string;

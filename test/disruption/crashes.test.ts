@@ -10,8 +10,8 @@ import { run } from "../../hack/lib/exec.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { Jobs, TaskRuns } from "../../operator/src/kube/resources.ts";
-import { isTerminal } from "../../operator/src/model/phase.ts";
 import type { TaskRun } from "../../operator/src/model/resources.ts";
+import { isTerminal } from "../../operator/src/model/run/phase.ts";
 import { shell, testTask } from "../e2e/support/fixtures.ts";
 import { type Manifest, TestNamespace, taskRun } from "../e2e/support/kubectl.ts";
 import {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { Jobs, TaskRuns } from "../../operator/src/kube/resources.ts";
-import { keyedRunName } from "../../operator/src/model/idempotency.ts";
+import { keyedRunName } from "../../operator/src/model/keys/idempotency.ts";
 import { originLabel } from "../../operator/src/model/resources.ts";
 import { objectText } from "./support/bucket.ts";
 import { shell } from "./support/fixtures.ts";

@@ -10,7 +10,7 @@
 import type { V1Secret } from "@kubernetes/client-node";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
-import { type KubeClient, KubeError } from "../kube/client.ts";
+import { type KubeClient, KubeError } from "../kube/client/client.ts";
 import { Namespaces, Secrets } from "../kube/resources.ts";
 import { environmentOf } from "../model/environment.ts";
 import {
@@ -22,9 +22,9 @@ import {
   envVarsProblem,
   variablesLimit,
 } from "../model/envVars.ts";
-import { callerIn, secretOnly } from "./auth.ts";
-import { bodyOf, param } from "./input.ts";
-import { notFound, Problem } from "./problem.ts";
+import { callerIn, secretOnly } from "./auth/auth.ts";
+import { bodyOf, param } from "./http/input.ts";
+import { notFound, Problem } from "./http/problem.ts";
 
 export interface EnvVarDeps {
   client: Pick<KubeClient, "get" | "patch">;

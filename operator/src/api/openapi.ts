@@ -4,12 +4,12 @@
  */
 import { Router } from "express";
 import { z } from "zod";
-import { batchCreateBody, batchOneShotBody } from "./batches.ts";
+import { tokenBody } from "./auth/tokens.ts";
+import { batchCreateBody, batchOneShotBody } from "./batches/routes.ts";
 import { envVarBody, envVarImportBody, envVarUpdateBody } from "./envVars.ts";
-import { metadataBody, replayBody, rescheduleBody, tagsBody } from "./runs.ts";
+import { metadataBody, replayBody, rescheduleBody, tagsBody } from "./runs/routes.ts";
+import { triggerBody } from "./runs/wire/triggerBody.ts";
 import { scheduleBody, scheduleCreateBody } from "./schedules.ts";
-import { tokenBody } from "./tokens.ts";
-import { triggerBody } from "./wire/triggerBody.ts";
 
 interface Operation {
   method: "get" | "post" | "put" | "delete";

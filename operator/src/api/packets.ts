@@ -14,9 +14,9 @@ import express, { type Request, type RequestHandler, Router } from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { packetsPrefix } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { allowSome } from "./auth.ts";
-import { notFound, Problem } from "./problem.ts";
-import { payloadLimit } from "./wire/triggerBody.ts";
+import { allowSome } from "./auth/auth.ts";
+import { notFound, Problem } from "./http/problem.ts";
+import { payloadLimit } from "./runs/wire/triggerBody.ts";
 
 const linkSeconds = 3600;
 /** Each is held in memory, up to 10 MB. */

@@ -6,15 +6,15 @@
  */
 import { type Request, Router } from "express";
 import { z } from "zod";
-import type { KubeClient } from "../kube/client.ts";
-import { KubeError } from "../kube/client.ts";
+import type { KubeClient } from "../kube/client/client.ts";
+import { KubeError } from "../kube/client/client.ts";
 import { TaskQueues } from "../kube/resources.ts";
 import { slug } from "../model/ids.ts";
-import { defaultQueueOf, governing, settingsOf } from "../model/queues.ts";
+import { defaultQueueOf, governing, settingsOf } from "../model/queue/governing.ts";
 import { apiVersion, nameOfQueue, originLabel, type TaskQueue } from "../model/resources.ts";
-import { allow, type Caller, callerIn, secretOnly } from "./auth.ts";
-import { bodyOf, countOf, nameIn, param, query } from "./input.ts";
-import { notFound, Problem } from "./problem.ts";
+import { allow, type Caller, callerIn, secretOnly } from "./auth/auth.ts";
+import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
+import { notFound, Problem } from "./http/problem.ts";
 
 export interface QueueDeps {
   client: Pick<KubeClient, "create" | "list" | "listAll" | "patch">;

@@ -5,15 +5,15 @@
  */
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
-import type { KubeClient } from "../kube/client.ts";
-import { KubeError } from "../kube/client.ts";
+import type { KubeClient } from "../kube/client/client.ts";
+import { KubeError } from "../kube/client/client.ts";
 import { TaskSchedules } from "../kube/resources.ts";
-import { CronExpression, CronProblem } from "../model/cron.ts";
 import { apiVersion, originLabel, type TaskSchedule } from "../model/resources.ts";
-import { callerIn, secretOnly } from "./auth.ts";
-import { requestName } from "./createRun.ts";
-import { bodyOf, countOf, nameIn, param } from "./input.ts";
-import { notFound, Problem } from "./problem.ts";
+import { CronExpression, CronProblem } from "../model/schedule/cron.ts";
+import { callerIn, secretOnly } from "./auth/auth.ts";
+import { bodyOf, countOf, nameIn, param } from "./http/input.ts";
+import { notFound, Problem } from "./http/problem.ts";
+import { requestName } from "./runs/createRun.ts";
 
 export interface ScheduleDeps {
   client: Pick<KubeClient, "create" | "get" | "patch" | "delete" | "listAll">;

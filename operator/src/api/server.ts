@@ -4,27 +4,27 @@
  */
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
-import type { KubeClient } from "../kube/client.ts";
-import { KubeError } from "../kube/client.ts";
+import type { KubeClient } from "../kube/client/client.ts";
+import { KubeError } from "../kube/client/client.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { authenticate } from "./auth.ts";
-import { batchesRouter } from "./batches.ts";
-import { type EngineDeps, engineRouter } from "./engine.ts";
+import type { ApiKeys } from "./auth/apiKeys.ts";
+import { authenticate } from "./auth/auth.ts";
+import { tokensRouter } from "./auth/tokens.ts";
+import { batchesRouter } from "./batches/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
-import type { ApiKeys } from "./keys.ts";
-import { liveRouter } from "./live.ts";
-import { notOfferedRouter } from "./notOffered.ts";
+import { Problem } from "./http/problem.ts";
+import { type RateLimit, rateLimit } from "./http/rateLimit.ts";
+import { loggedPath, requestLog } from "./http/requestLog.ts";
 import { openApiRouter } from "./openapi.ts";
 import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
-import { Problem } from "./problem.ts";
 import { queuesRouter } from "./queues.ts";
-import { type RateLimit, rateLimit } from "./rateLimit.ts";
-import { loggedPath, requestLog } from "./requestLog.ts";
-import type { RunReader } from "./runReader.ts";
-import { runsRouter } from "./runs.ts";
+import { type EngineDeps, engineRouter } from "./runner/routes.ts";
+import type { RunReader } from "./runs/reader.ts";
+import { runsRouter } from "./runs/routes.ts";
+import { liveRouter } from "./runs/stream.ts";
+import { triggerRouter } from "./runs/trigger.ts";
 import { schedulesRouter, timezonesRouter } from "./schedules.ts";
-import { tokensRouter } from "./tokens.ts";
-import { triggerRouter } from "./trigger.ts";
+import { notOfferedRouter } from "./unsupported.ts";
 
 export interface ApiDeps extends EngineDeps {
   client: KubeClient;

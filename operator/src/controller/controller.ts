@@ -9,10 +9,10 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { Config } from "../config.ts";
-import { attemptLabel, managedSelector, runLabel } from "../jobs/labels.ts";
-import type { KubeClient } from "../kube/client.ts";
-import { EventRecorder } from "../kube/events.ts";
-import { Informer } from "../kube/informer.ts";
+import { Informer } from "../kube/cache/informer.ts";
+import type { KubeClient } from "../kube/client/client.ts";
+import { EventRecorder } from "../kube/manager/eventRecorder.ts";
+import { WorkQueue } from "../kube/manager/workQueue.ts";
 import {
   Jobs,
   Pods,
@@ -23,29 +23,29 @@ import {
   TaskSchedules,
   Tasks,
 } from "../kube/resources.ts";
-import { WorkQueue } from "../kube/workQueue.ts";
+import { attemptLabel, managedSelector, runLabel } from "../model/labels.ts";
 import { batchLabel, nameOfQueue, type Task, type TaskQueue, type TaskSchedule } from "../model/resources.ts";
 import type { Grant } from "../queue/admission.ts";
 import { RedisAdmission } from "../queue/redisAdmission.ts";
-import type { RunTokens } from "../runToken.ts";
+import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { admissionSource } from "./admissionSource.ts";
-import { taskIndex, taskOf } from "./admit.ts";
-import { type CachedBatch, withoutItems } from "./batchCache.ts";
-import { reconcileBatch } from "./batchReconciler.ts";
-import { sweepBucket } from "./bucketSweeper.ts";
 import { measureController } from "./controllerMetrics.ts";
 import type { CachedRun } from "./deps.ts";
 import { Environments } from "./environments.ts";
-import { withoutPayload } from "./payload.ts";
-import { reconcileSchedule } from "./scheduleReconciler.ts";
-import { sweepSlots } from "./slotSweep.ts";
-import { Slots } from "./slots.ts";
-import { storyOf } from "./story.ts";
-import { announce, keepQueueStatus, queueIndex } from "./taskQueues.ts";
-import { reconcileTask } from "./taskReconciler.ts";
-import { type RunDeps, reconcileTaskRun } from "./taskRunReconciler.ts";
-import { Versions } from "./versions.ts";
+import { sweepBucket } from "./maintenance/bucketSweeper.ts";
+import { sweepSlots } from "./maintenance/slotSweeper.ts";
+import { reconcileTask } from "./task/reconciler.ts";
+import { Versions } from "./task/taskVersions.ts";
+import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
+import { reconcileBatch } from "./taskBatch/reconciler.ts";
+import { announce, keepQueueStatus, queueIndex } from "./taskQueue/reconciler.ts";
+import { taskIndex, taskOf } from "./taskRun/admission.ts";
+import { admissionSource } from "./taskRun/admissionSource.ts";
+import { withoutPayload } from "./taskRun/payload.ts";
+import { type RunDeps, reconcileTaskRun } from "./taskRun/reconciler.ts";
+import { storyOf } from "./taskRun/runEvents.ts";
+import { Slots } from "./taskRun/slots.ts";
+import { reconcileSchedule } from "./taskSchedule/reconciler.ts";
 
 export interface ControllerOptions {
   client: KubeClient;

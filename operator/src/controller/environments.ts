@@ -5,8 +5,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { V1Namespace } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import type { KubeClient } from "../kube/client.ts";
-import { Informer } from "../kube/informer.ts";
+import { Informer } from "../kube/cache/informer.ts";
+import type { KubeClient } from "../kube/client/client.ts";
 import { Namespaces } from "../kube/resources.ts";
 import { type Environment, environmentOf } from "../model/environment.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Report } from "../model/report.ts";
+import type { Report } from "../model/run/report.ts";
 import { endOfContainer, endOfReport, reportOf } from "./attemptEnd.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 

@@ -5,11 +5,12 @@
  * exited) the exit code, the pod's reason and a disruption tell. An inline container's exit code decides, its
  * output is the object at FAIRLEAD_OUTPUT_URL, else the termination message.
  */
-import type { AttemptEnd } from "../model/event.ts";
-import { type Mark, outputCopyLimit, parseMark, parseReport, type Report } from "../model/report.ts";
+
 import type { OutputRef, RunError } from "../model/resources.ts";
+import type { AttemptEnd } from "../model/run/event.ts";
+import { type Mark, outputCopyLimit, parseMark, parseReport, type Report } from "../model/run/report.ts";
+import { outOfMemory } from "../model/run/transition.ts";
 import { isSuperJson, parseSuperJson } from "../model/superJson.ts";
-import { outOfMemory } from "../model/transition.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
 

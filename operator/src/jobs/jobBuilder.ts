@@ -10,8 +10,8 @@
  */
 import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
+import { attemptLabel, managedBy, runLabel, taskLabel } from "../model/labels.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
-import { attemptLabel, managedBy, runLabel, taskLabel } from "./labels.ts";
 import { machineResources } from "./machine.ts";
 import type { Program } from "./program.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { V1EnvVar } from "@kubernetes/client-node";
 import type { Attempt, PodTemplate, Retry, TaskRun, TaskSpec } from "../model/resources.ts";
-import { type RetryPolicy, retryPolicy } from "../model/retry.ts";
+import { type RetryPolicy, retryPolicy } from "../model/run/retry.ts";
 import type { MachineName } from "./machine.ts";
 
 /** The part of a Task that a version pins; the data of its ControllerRevision. */

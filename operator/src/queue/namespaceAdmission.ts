@@ -11,8 +11,8 @@
  * - A slot that this process confirmed counts as firm in a rebuild: its Job may be on the way.
  */
 import type { Grant, PendingRun } from "./admission.ts";
+import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { slotId } from "./keys.ts";
-import type { AdmissionSource, Holder, QueueLimit } from "./limits.ts";
 import { FencedError, type Scripts } from "./scripts.ts";
 import { batchSize, NamespaceSemaphore, type NamespaceState } from "./semaphore.ts";
 import { type Drift, type Sweep, sweepSlots } from "./sweeper.ts";

@@ -10,8 +10,8 @@
  */
 import type { Redis } from "ioredis";
 import type { Admission, Grant, PendingRun } from "./admission.ts";
+import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { keysOf } from "./keys.ts";
-import type { AdmissionSource, Holder, QueueLimit } from "./limits.ts";
 import { AdmissionClosedError, type AdmissionStats, NamespaceAdmission } from "./namespaceAdmission.ts";
 import { FencedError, Scripts } from "./scripts.ts";
 import type { NamespaceState } from "./semaphore.ts";

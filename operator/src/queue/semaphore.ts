@@ -9,8 +9,8 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Grant, PendingRun } from "./admission.ts";
+import type { Holder, Limits, QueueLimit } from "./clusterState.ts";
 import { keysOf, lineOf, orderOf, queuePart, slotId } from "./keys.ts";
-import type { Holder, Limits, QueueLimit } from "./limits.ts";
 import type { ScriptName, Scripts } from "./scripts.ts";
 
 export const batchSize = 100;

@@ -6,8 +6,8 @@
  * - A slot without a run is released, a run without its slot gets it back. Both are drift, and counted.
  */
 import type { Grant } from "./admission.ts";
+import type { Holder } from "./clusterState.ts";
 import { slotId } from "./keys.ts";
-import type { Holder } from "./limits.ts";
 import type { HeldSlot } from "./semaphore.ts";
 
 export interface Differences {

@@ -11,7 +11,7 @@
  * once: it is never overwritten. The object of `spec.itemsRef` is copied into chunks when the batch is taken up, so
  * that what is read later is a chunk at a time and cannot change any more.
  */
-import type { BatchResult, ItemOutcome } from "../model/batchRun.ts";
+import type { BatchResult, ItemOutcome } from "../model/batch/item.ts";
 import { newName } from "../model/ids.ts";
 import type { BatchItem, ObjectMeta, OutputRef, TaskBatch } from "../model/resources.ts";
 import { batchItemLimit } from "../model/schema/taskBatch.ts";

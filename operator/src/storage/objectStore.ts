@@ -19,7 +19,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { Config } from "../config.ts";
-import type { WriteHook } from "../kube/client.ts";
+import type { WriteHook } from "../kube/client/client.ts";
 
 export interface ObjectStoreOptions {
   s3: Config["s3"];

@@ -2,8 +2,9 @@
  * Every output is in the bucket. A runner uploads its own; a small one that it could not upload comes inside the
  * report, and whoever receives the report stores it, under the key that the upload would have had.
  */
-import type { Report } from "../model/report.ts";
+
 import type { ObjectMeta } from "../model/resources.ts";
+import type { Report } from "../model/run/report.ts";
 import { outputKey } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 

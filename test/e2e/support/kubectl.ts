@@ -5,15 +5,15 @@
 import { randomBytes } from "node:crypto";
 import { type ExecResult, run, tryRun } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { KubeClient } from "../../../operator/src/kube/client.ts";
+import { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { type KubeObject, type Resource, TaskRuns } from "../../../operator/src/kube/resources.ts";
-import { isTerminal } from "../../../operator/src/model/phase.ts";
 import {
   apiVersion,
   type TaskRun,
   type TaskRunSpec,
   type TaskRunStatus,
 } from "../../../operator/src/model/resources.ts";
+import { isTerminal } from "../../../operator/src/model/run/phase.ts";
 
 export type Manifest = { apiVersion: string; kind: string; metadata: { name: string } & object } & object;
 

@@ -1,10 +1,10 @@
 /** One list over runs that are resources and runs that are history: pages in both directions, filters, freshness. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { RunReader } from "../../../operator/src/api/runReader.ts";
+import { RunReader } from "../../../operator/src/api/runs/reader.ts";
 import { TaskRuns } from "../../../operator/src/kube/resources.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
-import { writeHistory } from "../../../operator/src/storage/history.ts";
+import { writeHistory } from "../../../operator/src/storage/runHistory.ts";
 import { quiet } from "../kube/support.ts";
 import { ApiProcess, namespace } from "./apiProcess.ts";
 

@@ -1,14 +1,14 @@
 /** A controller for batches alone, against a real API server and bucket; it can die at any write. */
 
-import { type CachedBatch, withoutItems } from "../../../operator/src/controller/batchCache.ts";
-import { reconcileBatch } from "../../../operator/src/controller/batchReconciler.ts";
-import type { BatchDeps } from "../../../operator/src/controller/batchStatus.ts";
 import type { CachedRun } from "../../../operator/src/controller/deps.ts";
-import { withoutPayload } from "../../../operator/src/controller/payload.ts";
-import type { KubeClient } from "../../../operator/src/kube/client.ts";
-import { Informer } from "../../../operator/src/kube/informer.ts";
+import { type CachedBatch, withoutItems } from "../../../operator/src/controller/taskBatch/cache.ts";
+import { reconcileBatch } from "../../../operator/src/controller/taskBatch/reconciler.ts";
+import type { BatchDeps } from "../../../operator/src/controller/taskBatch/status.ts";
+import { withoutPayload } from "../../../operator/src/controller/taskRun/payload.ts";
+import { Informer } from "../../../operator/src/kube/cache/informer.ts";
+import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
+import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";
 import { type Resource, TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
-import { WorkQueue } from "../../../operator/src/kube/workQueue.ts";
 import { batchLabel } from "../../../operator/src/model/resources.ts";
 import { quiet } from "../kube/support.ts";
 import type { ApiServer } from "../support/apiServer.ts";

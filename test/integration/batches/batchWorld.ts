@@ -1,11 +1,10 @@
 /** A namespace with batches in it, and what else acts there: users, and whoever ends runs. */
 import { randomBytes } from "node:crypto";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { type KubeClient, KubeError } from "../../../operator/src/kube/client.ts";
+import { type KubeClient, KubeError } from "../../../operator/src/kube/client/client.ts";
 import { Namespaces, TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
-import { isBatchFinished } from "../../../operator/src/model/batch.ts";
-import type { BatchResult } from "../../../operator/src/model/batchRun.ts";
-import { isFinished } from "../../../operator/src/model/phase.ts";
+import type { BatchResult } from "../../../operator/src/model/batch/item.ts";
+import { isBatchFinished } from "../../../operator/src/model/batch/plan.ts";
 import {
   apiVersion,
   type ObjectMeta,
@@ -14,6 +13,7 @@ import {
   type TaskBatchSpec,
   type TaskRun,
 } from "../../../operator/src/model/resources.ts";
+import { isFinished } from "../../../operator/src/model/run/phase.ts";
 import { readResults } from "../../../operator/src/storage/batchItems.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { ApiServer } from "../support/apiServer.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskRuns } from "../../../operator/src/kube/resources.ts";
-import { isBatchFinished } from "../../../operator/src/model/batch.ts";
+import { isBatchFinished } from "../../../operator/src/model/batch/plan.ts";
 import type { BatchItem } from "../../../operator/src/model/resources.ts";
 import { stageChunk } from "../../../operator/src/storage/batchItems.ts";
 import type { BatchController, ControllerSettings } from "./batchController.ts";

@@ -3,9 +3,9 @@
  * Arguments: namespace, identity. Says on stdout what happens, a line each.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { KubeClient } from "../../../operator/src/kube/client.ts";
-import { LeaderElection } from "../../../operator/src/kube/leaderElection.ts";
-import { KubeLeaseStore } from "../../../operator/src/kube/leaseStore.ts";
+import { KubeClient } from "../../../operator/src/kube/client/client.ts";
+import { LeaderElection } from "../../../operator/src/kube/leader/leaderElection.ts";
+import { KubeLeaseStore } from "../../../operator/src/kube/leader/leaseStore.ts";
 import { ConfigMaps, clusterConfig, quiet } from "./support.ts";
 
 const [, , namespace = "", identity = ""] = process.argv;

@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { EventRecorder } from "../../../operator/src/kube/events.ts";
+import { EventRecorder } from "../../../operator/src/kube/manager/eventRecorder.ts";
 import { Events } from "../../../operator/src/kube/resources.ts";
 import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace } from "./support.ts";
 

@@ -1,8 +1,8 @@
 /** The informer against a real API server: big lists, watches that end, connections that break. */
 import type { V1ConfigMap } from "@kubernetes/client-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { KubeClient, WatchOptions } from "../../../operator/src/kube/client.ts";
-import { Informer, type InformerOptions } from "../../../operator/src/kube/informer.ts";
+import { Informer, type InformerOptions } from "../../../operator/src/kube/cache/informer.ts";
+import type { KubeClient, WatchOptions } from "../../../operator/src/kube/client/client.ts";
 import {
   ConfigMaps,
   configMap,

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { V1ConfigMap } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Informer } from "../../../operator/src/kube/informer.ts";
+import { Informer } from "../../../operator/src/kube/cache/informer.ts";
 import { Leases } from "../../../operator/src/kube/resources.ts";
 import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace, until } from "./support.ts";
 

@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admission, Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
+import type { AdmissionSource, Holder, Limits } from "../../../operator/src/queue/clusterState.ts";
 import { lineOf } from "../../../operator/src/queue/keys.ts";
-import type { AdmissionSource, Holder, Limits } from "../../../operator/src/queue/limits.ts";
 import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmission.ts";
 
 type Phase = "Queued" | "Starting" | "Executing" | "Completed";

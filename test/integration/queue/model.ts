@@ -2,8 +2,8 @@
  * The semaphore in memory, in the fewest words: what the scripts must do, exactly. Sequences and epochs are not in it.
  */
 import type { PendingRun } from "../../../operator/src/queue/admission.ts";
+import type { Holder, Limits, QueueLimit } from "../../../operator/src/queue/clusterState.ts";
 import { lineOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
-import type { Holder, Limits, QueueLimit } from "../../../operator/src/queue/limits.ts";
 
 export class Model {
   namespaceLimit = Number.POSITIVE_INFINITY;

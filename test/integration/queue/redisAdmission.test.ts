@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import type { PendingRun } from "../../../operator/src/queue/admission.ts";
-import type { AdmissionSource } from "../../../operator/src/queue/limits.ts";
+import type { AdmissionSource } from "../../../operator/src/queue/clusterState.ts";
 import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmission.ts";
 import { RedisAdmission } from "../../../operator/src/queue/redisAdmission.ts";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";

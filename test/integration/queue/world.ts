@@ -5,8 +5,8 @@
 import type { Redis } from "ioredis";
 import { expect } from "vitest";
 import type { Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
+import type { Holder, Limits } from "../../../operator/src/queue/clusterState.ts";
 import { keysOf, lineOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
-import type { Holder, Limits } from "../../../operator/src/queue/limits.ts";
 import { EpochError, FencedError, type Scripts } from "../../../operator/src/queue/scripts.ts";
 import { NamespaceSemaphore } from "../../../operator/src/queue/semaphore.ts";
 import { Fairness } from "./fairness.ts";

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Report, report } from "../../../operator/src/model/report.ts";
+import { type Report, report } from "../../../operator/src/model/run/report.ts";
 
 export type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
 

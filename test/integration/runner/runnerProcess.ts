@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { type Report, report } from "../../../operator/src/model/report.ts";
+import { type Report, report } from "../../../operator/src/model/run/report.ts";
 import { type EngineServer, token } from "./engineServer.ts";
 
 const root = join(import.meta.dirname, "../../..");

@@ -1,15 +1,15 @@
 /** The bucket, history and its sweeper, on a real S3 server. */
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type SweepDeps, sweepOnce } from "../../../operator/src/controller/bucketSweeper.ts";
-import { duplicateOf, recordOf } from "../../../operator/src/controller/idempotency.ts";
-import { keyedRunName } from "../../../operator/src/model/idempotency.ts";
+import { type SweepDeps, sweepOnce } from "../../../operator/src/controller/maintenance/bucketSweeper.ts";
+import { duplicateOf, recordOf } from "../../../operator/src/controller/taskRun/duplicates.ts";
+import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { readBatchHistory, writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
-import { listHistory, readHistory, writeHistory } from "../../../operator/src/storage/history.ts";
 import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
 import { payloadKey } from "../../../operator/src/storage/layout.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import { listHistory, readHistory, writeHistory } from "../../../operator/src/storage/runHistory.ts";
 import { ObjectStoreServer } from "../support/objectStoreServer.ts";
 
 let server: ObjectStoreServer;

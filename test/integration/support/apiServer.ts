@@ -11,9 +11,9 @@ import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { clusterBinaries } from "../../../hack/cluster/builtin/binary.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { type ClientOptions, KubeClient } from "../../../operator/src/kube/client.ts";
+import { type ClientOptions, KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { type KubeObject, TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
-import { customResourceDefinition, kinds } from "../../../operator/src/model/crd.ts";
+import { customResourceDefinition, kinds } from "../../../operator/src/model/schema/crd.ts";
 import { Definitions } from "../kube/support.ts";
 import { freePort } from "./freePort.ts";
 

@@ -1,0 +1,117 @@
+/**
+ * Who asks, and for which namespace. Bearer: a secret key, which may do everything in its namespace, or a public token
+ * that was signed with one (HS256) and says what it may: `read:runs`, `read:runs:<id>`, `trigger:tasks:<id>` …
+ */
+import { createHash } from "node:crypto";
+import type { Request, RequestHandler, Response } from "express";
+import { decodeJwt, jwtVerify, SignJWT } from "jose";
+import { Problem } from "../http/problem.ts";
+import type { ApiKey, ApiKeys } from "./apiKeys.ts";
+
+const issuer = "https://id.trigger.dev";
+const audience = "https://api.trigger.dev";
+const encode = (key: string): Uint8Array => new TextEncoder().encode(key);
+
+export interface Caller {
+  namespace: string;
+  /** Signs public tokens of the namespace. */
+  key: string;
+  /** Of a public token; undefined: everything. */
+  scopes?: string[];
+  /** Stands for a token that counts for one trigger: whatever is triggered with it is that one. */
+  oneTime?: string;
+}
+
+export function authenticate(keys: Pick<ApiKeys, "find" | "of">): RequestHandler {
+  return async (request, response, next) => {
+    const [scheme, token = ""] = (request.get("authorization") ?? "").split(" ");
+    const caller = scheme?.toLowerCase() === "bearer" ? await callerOf(keys, token) : undefined;
+    if (!caller) throw new Problem(401, "Invalid or Missing API key");
+    response.locals.caller = caller;
+    next();
+  };
+}
+
+async function callerOf(keys: Pick<ApiKeys, "find" | "of">, token: string): Promise<Caller | undefined> {
+  if (token.split(".").length !== 3) return keys.find(token);
+  let namespace: unknown;
+  try {
+    namespace = decodeJwt(token).sub;
+  } catch {
+    return undefined;
+  }
+  if (typeof namespace !== "string") return undefined;
+  for (const { key } of keys.of(namespace)) {
+    const verified = await verify(token, key);
+    if (verified) return { namespace, key, ...verified };
+  }
+  return undefined;
+}
+
+async function verify(
+  token: string,
+  key: string,
+): Promise<(Required<Pick<Caller, "scopes">> & Pick<Caller, "oneTime">) | undefined> {
+  try {
+    const { payload } = await jwtVerify(token, encode(key), { issuer, audience, algorithms: ["HS256"] });
+    const { scopes, pub, otu } = payload;
+    if (pub !== true || !Array.isArray(scopes)) return undefined;
+    // Without the signature, which can be spelt in several ways.
+    const signed = token.slice(0, token.lastIndexOf("."));
+    const oneTime = otu === true ? createHash("sha256").update(signed).digest("hex") : undefined;
+    return { scopes: scopes.map(String), oneTime };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A public token of the caller's namespace. `expires`: a duration, or Unix seconds. */
+export function publicToken(
+  { namespace, key }: ApiKey,
+  scopes: readonly string[],
+  { expires = "1h", oneTime = false }: { expires?: string | number; oneTime?: boolean } = {},
+): Promise<string> {
+  return new SignJWT({ pub: true, scopes, ...(oneTime ? { otu: true } : {}) })
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuer(issuer)
+    .setAudience(audience)
+    .setSubject(namespace)
+    .setIssuedAt()
+    .setExpirationTime(expires)
+    .sign(encode(key));
+}
+
+export const callerIn = (response: Response): Caller => response.locals.caller as Caller;
+
+/** Secret keys may always; a public token needs one of these scopes, or the same without its last part. */
+export function allow(response: Response, ...wanted: string[]): Caller {
+  const caller = callerIn(response);
+  demand(caller, ...wanted);
+  return caller;
+}
+
+/** The same for what is known of the request only later. */
+export function demand({ scopes }: Caller, ...wanted: string[]): void {
+  const isAllowed = (scope: string): boolean =>
+    scopes?.some((held) => held === scope || held === scope.split(":").slice(0, 2).join(":")) ?? true;
+  if (wanted.some(isAllowed)) return;
+  throw new Problem(403, `Unauthorized: the token lacks the scope ${wanted[0]?.slice(0, 200)}`, {
+    code: "unauthorized",
+  });
+}
+
+/** A public token needs a scope that begins like one of these: which task it is for, its items tell. */
+export function allowSome(response: Response, ...beginnings: string[]): Caller {
+  const caller = callerIn(response);
+  const begins = (held: string): boolean =>
+    beginnings.some((one) => held === one || held.startsWith(`${one}:`));
+  if (caller.scopes && !caller.scopes.some(begins)) demand(caller, ...beginnings);
+  return caller;
+}
+
+/** What only a secret key may. */
+export function secretOnly(_request: Request, response: Response, next: () => void): void {
+  if (callerIn(response).scopes)
+    throw new Problem(403, "Unauthorized: a secret key is needed", { code: "unauthorized" });
+  next();
+}

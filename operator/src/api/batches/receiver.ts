@@ -1,0 +1,191 @@
+/**
+ * The items of a batch on their way in, in any order: staged in the bucket in whole chunks that are never overwritten; the
+ * batch is sealed when all are there. A stream that breaks off leaves whole chunks behind; the client sends all of it again,
+ * and what is there already counts as a duplicate.
+ */
+import type { Request } from "express";
+import { z } from "zod";
+import type { KubeClient } from "../../kube/client/client.ts";
+import { TaskBatches } from "../../kube/resources.ts";
+import { lines } from "../../lib/splitLines.ts";
+import type { BatchItem, TaskBatch } from "../../model/resources.ts";
+import { batchItemLimit, batchPayloadLimit } from "../../model/schema/taskBatch.ts";
+import { chunkSize, receivedPayloadKey, stageChunk } from "../../storage/batchItems.ts";
+import type { ObjectStore } from "../../storage/objectStore.ts";
+import { type Caller, demand } from "../auth/auth.ts";
+import { check } from "../http/input.ts";
+import { Problem } from "../http/problem.ts";
+import { packetKey } from "../packets.ts";
+import { payloadOf, specOf, triggerBody } from "../runs/wire/triggerBody.ts";
+
+export interface ReceiverDeps {
+  client: Pick<KubeClient, "patch">;
+  store: ObjectStore;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+/**
+ * With the task's id behind them, or without for all tasks. A token for one use that may trigger makes one run, not a
+ * thousand.
+ */
+export const batchScopes = ({ oneTime }: Caller): string[] =>
+  oneTime === undefined ? ["batchTrigger:tasks", "trigger:tasks"] : ["batchTrigger:tasks"];
+
+export const demandTask = (caller: Caller, task: string): void =>
+  demand(caller, ...batchScopes(caller).map((scope) => `${scope}:${task}`));
+
+/** A batch that was aborted takes no items any more. */
+export function refuseAborted({ metadata, status }: TaskBatch): void {
+  if (status?.phase !== "Aborted") return;
+  throw new Problem(422, `batch_${metadata.name} was aborted: ${status.message ?? "make another batch"}`);
+}
+
+const item = triggerBody.extend({
+  index: z
+    .int()
+    .min(0)
+    .max(batchItemLimit - 1),
+  task: z.string().min(1).max(128),
+});
+
+type ReceivedItem = z.infer<typeof item>;
+
+export class BatchReceiver {
+  readonly #deps: ReceiverDeps;
+  readonly #batch: TaskBatch;
+  readonly #caller: Caller;
+  readonly #total: number;
+  /** Their numbers. */
+  readonly #staged = new Set<number>();
+  readonly #chunks = new Map<number, Map<number, BatchItem>>();
+  #bytes = 0;
+  #accepted = 0;
+  #duplicates = 0;
+
+  constructor(deps: ReceiverDeps, batch: TaskBatch, caller: Caller) {
+    this.#deps = deps;
+    this.#caller = caller;
+    this.#batch = batch;
+    this.#total = batch.spec.expectedCount ?? 0;
+  }
+
+  async take({ index, task, payload, options = {} }: ReceivedItem): Promise<void> {
+    if (index >= this.#total)
+      throw new Problem(422, `items.${index}: the batch was made for ${this.#total} items`);
+    demandTask(this.#caller, task);
+    if (options.debounce)
+      throw new Problem(422, `items.${index}.options.debounce: not supported in a batch: trigger it alone`);
+    const given = payloadOf(payload, options);
+    const fields = await this.#payloadFields(index, given);
+    const chunk = Math.floor(index / chunkSize);
+    const items = this.#chunks.get(chunk) ?? new Map<number, BatchItem>();
+    this.#chunks.set(chunk, items);
+    if (items.has(index)) this.#duplicates++;
+    items.set(index, { task, ...specOf(options, this.#deps.clock()), ...fields });
+    if (items.size < Math.min(chunkSize, this.#total - chunk * chunkSize)) return;
+    await this.#stage(chunk, items);
+  }
+
+  async end(): Promise<{
+    itemsAccepted: number;
+    itemsDeduplicated: number;
+    sealed: boolean;
+    expectedCount: number;
+  }> {
+    const sealed = this.#staged.size === Math.ceil(this.#total / chunkSize);
+    const { namespace, name, uid } = this.#batch.metadata;
+    if (sealed && !this.#batch.status?.sealedAt) {
+      // The uid: of this batch, not of another one that has its name by now.
+      const seal = {
+        metadata: { uid },
+        status: { sealedAt: new Date(this.#deps.clock()).toISOString() },
+      };
+      const options = { type: "merge", subresource: "status" } as const;
+      // It may have come to its end while the items came.
+      refuseAborted(await this.#deps.client.patch(TaskBatches, namespace, name, seal, options));
+    }
+    return {
+      itemsAccepted: this.#accepted,
+      itemsDeduplicated: this.#duplicates,
+      sealed,
+      expectedCount: this.#total,
+    };
+  }
+
+  async #stage(chunk: number, items: Map<number, BatchItem>): Promise<void> {
+    const inOrder = [...items].sort(([a], [b]) => a - b).map(([, one]) => one);
+    const outcome = await stageChunk(this.#deps.store, this.#batch.metadata, chunk, inOrder);
+    if (outcome === "stored") this.#accepted += inOrder.length;
+    else this.#duplicates += inOrder.length;
+    this.#staged.add(chunk);
+    this.#chunks.set(chunk, new Map());
+  }
+
+  /** Items that the client put into the bucket itself count with their real size. */
+  async #payloadFields(
+    index: number,
+    { text, type, storagePath }: ReturnType<typeof payloadOf>,
+  ): Promise<Partial<BatchItem>> {
+    const { namespace } = this.#batch.metadata;
+    const packet = storagePath === undefined ? undefined : packetKey(namespace, storagePath);
+    const stored = packet === undefined ? undefined : await this.#deps.store.head(packet);
+    if (packet !== undefined && !stored)
+      throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
+    this.#bytes += stored?.size ?? Buffer.byteLength(text ?? "");
+    if (this.#bytes > batchPayloadLimit) {
+      throw new Problem(
+        413,
+        `items: their payloads have more than ${batchPayloadLimit} bytes (10 MB) together: make several batches`,
+      );
+    }
+    if (packet !== undefined && stored) {
+      const key = receivedPayloadKey(this.#batch.metadata, index);
+      await this.#deps.store.copy(packet, key);
+      return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
+    }
+    return text === undefined ? {} : { payloadData: text, payloadType: type };
+  }
+}
+
+/** The items of a request, one JSON object per line. */
+export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerator<ReceivedItem> {
+  for await (const line of lines(bytesOf(request, maxBytes), maxBytes)) {
+    if (line.trim() !== "") yield parseLine(line);
+  }
+}
+
+/** Items that nobody needs: a client that is not done sending does not read the answer. */
+export async function readAway(request: Request, maxBytes: number): Promise<void> {
+  for await (const _part of bytesOf(request, maxBytes));
+}
+
+/** A refusal in mid-stream must not cut the connection that tells it. */
+const bytesOf = (request: Request, maxBytes: number): AsyncGenerator<Uint8Array> =>
+  atMost(request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, maxBytes);
+
+/** A stream with a limit, and with an end to its last line. */
+async function* atMost(stream: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
+  let received = 0;
+  for await (const part of stream) {
+    received += part.length;
+    if (received > limit) {
+      throw new Problem(
+        413,
+        `Request body too large: at most ${limit} bytes are allowed. Upload large payloads first (PUT /api/v2/packets/…) or make several batches`,
+      );
+    }
+    yield part;
+  }
+  yield Buffer.from("\n");
+}
+
+function parseLine(line: string): ReceivedItem {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new Problem(400, `items: a line is not JSON: ${(error as Error).message}`);
+  }
+  return check(item, value, "item");
+}

@@ -1,0 +1,198 @@
+/**
+ * Batches. In two phases (SDK 4.3 and later): create, then stream the items; the batch is sealed when the last one is
+ * there. Or in one (older SDKs): all items in the body.
+ *
+ *   POST /api/v3/batches                 {runCount, …}                → 202 {id, runCount, isCached}
+ *   POST /api/v3/batches/<id>/items      one JSON object per line     → {id, itemsAccepted, itemsDeduplicated, sealed}
+ *   POST /api/v2/tasks/batch, /api/v1/tasks/batch   {items}
+ *   GET  /api/v2/batches/<id>, /api/v1/batches/<id>; GET /api/v1/batches/<id>/results
+ *
+ * batchReceiver.ts takes the items. To a batch that is sealed nothing is written, whoever sends what: it is answered as
+ * it is.
+ */
+import { type Request, type Response, Router } from "express";
+import { z } from "zod";
+import type { KubeClient } from "../../kube/client/client.ts";
+import { batchRunName, isRunOf, withDefaults } from "../../model/batch/item.ts";
+import { runId } from "../../model/ids.ts";
+import { keyedRunName } from "../../model/keys/idempotency.ts";
+import type { BatchItem, TaskBatch } from "../../model/resources.ts";
+import { batchItemLimit } from "../../model/schema/taskBatch.ts";
+import { readItems, readOutputs, readResults, readSettled } from "../../storage/batchItems.ts";
+import type { ObjectStore } from "../../storage/objectStore.ts";
+import { allow, allowSome, type Caller, callerIn, publicToken } from "../auth/auth.ts";
+import { bodyOf, nameIn, param } from "../http/input.ts";
+import { notFound, Problem } from "../http/problem.ts";
+import type { RunReader } from "../runs/reader.ts";
+import { keyTtlOf, triggerBody } from "../runs/wire/triggerBody.ts";
+import { createBatch, findBatch, takesItems } from "./create.ts";
+import { BatchReceiver, batchScopes, demandTask, itemsOf, readAway, refuseAborted } from "./receiver.ts";
+import { batchObject, resultObject } from "./wire/batchObject.ts";
+
+export interface BatchDeps {
+  client: Pick<KubeClient, "create" | "delete" | "get" | "patch">;
+  store: ObjectStore;
+  reader: RunReader;
+  limits: { bodyBytes: number };
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+export const batchCreateBody = z.object({
+  runCount: z.int().min(1).max(batchItemLimit, `a batch has at most ${batchItemLimit} items: make several`),
+  idempotencyKey: z.string().min(1).max(2048).optional(),
+  /** Fairlead's own: how many runs of the batch may be unfinished at once. */
+  maxConcurrency: z.int().min(1).max(batchItemLimit).optional(),
+  parentRunId: z.string().optional(),
+  resumeParentOnCompletion: z.boolean().optional(),
+});
+
+export const batchOneShotBody = batchCreateBody.partial().extend({
+  items: z
+    .array(triggerBody.extend({ task: z.string().min(1).max(128) }))
+    .min(1, "a batch needs an item")
+    .max(batchItemLimit, `a batch has at most ${batchItemLimit} items: make several`),
+});
+
+export function batchesRouter(deps: BatchDeps): Router {
+  const router = Router();
+
+  router.post("/api/v3/batches", async (request, response) => {
+    const caller = allowSome(response, ...batchScopes(callerIn(response)));
+    const body = bodyOf(batchCreateBody, request);
+    const call = requestOf(request);
+    const { batch, isCached } = await createBatch(deps, caller, { ...body, call });
+    const id = idOf(batch);
+    await sign(response, caller, id);
+    const runCount = batch.spec.expectedCount;
+    response.status(202).json({ id, runCount, isCached, idempotencyKey: body.idempotencyKey });
+  });
+
+  router.post("/api/v3/batches/:id/items", async (request, response) => {
+    if (!request.is("application/x-ndjson"))
+      throw new Problem(415, "Content-Type: application/x-ndjson is needed");
+    const caller = allowSome(response, ...batchScopes(callerIn(response)));
+    const batch = await find(deps, caller.namespace, request);
+    const { items: inline, itemsRef, expectedCount } = batch.spec;
+    if (inline || itemsRef || expectedCount === undefined)
+      throw new Problem(422, `${idOf(batch)} has its items: it was not made to receive any`);
+    refuseAborted(batch);
+    const { bodyBytes } = deps.limits;
+    if (!takesItems(batch)) {
+      await readAway(request, bodyBytes);
+      const counts = { itemsAccepted: 0, itemsDeduplicated: expectedCount };
+      response.json({ id: idOf(batch), ...counts, sealed: true, expectedCount });
+      return;
+    }
+    const receiver = new BatchReceiver(deps, batch, caller);
+    for await (const one of itemsOf(request, bodyBytes)) await receiver.take(one);
+    response.json({ id: idOf(batch), ...(await receiver.end()) });
+  });
+
+  for (const version of ["v1", "v2"]) {
+    router.post(`/api/${version}/tasks/batch`, async (request, response) => {
+      const caller = allowSome(response, ...batchScopes(callerIn(response)));
+      const { items, ...options } = bodyOf(batchOneShotBody, request);
+      const key = options.idempotencyKey ?? request.get("idempotency-key");
+      for (const { task } of items) demandTask(caller, task);
+      const keyTtlSeconds = keyTtlOf(request.get("idempotency-key-ttl"));
+      const wanted = { ...options, runCount: items.length, idempotencyKey: key, keyTtlSeconds };
+      const { batch, isCached } = await createBatch(deps, caller, { ...wanted, call: requestOf(request) });
+      refuseAborted(batch);
+      if (takesItems(batch)) {
+        const receiver = new BatchReceiver(deps, batch, caller);
+        for (const [index, one] of items.entries()) await receiver.take({ ...one, index });
+        await receiver.end();
+      }
+      const id = idOf(batch);
+      await sign(response, caller, id);
+      response.set("x-trigger-jwt-claims", JSON.stringify({ sub: caller.namespace, pub: true }));
+      if (version === "v2") return void response.json({ id, runCount: batch.spec.expectedCount });
+      const runs = (await foreseenRuns(deps, batch)).map((run) => ({ ...run, isCached }));
+      response.json({ id, isCached, idempotencyKey: key, runs });
+    });
+    router.get(`/api/${version}/batches/:id`, async (request, response) => {
+      const batch = await read(deps, request, response);
+      const [runs, tasks] = await Promise.all([runNames(deps, batch), tasksOfErrors(deps, batch)]);
+      response.json(batchObject(batch, { runs: [...runs.values()], tasks }));
+    });
+  }
+
+  router.get("/api/v1/batches/:id/results", async (request, response) => {
+    const batch = await read(deps, request, response);
+    if (!batch.status?.resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
+    const results = await readResults(deps.store, batch.status.resultsRef);
+    if (!results) throw new Problem(404, "The batch's results are not kept any more", { retry: false });
+    const outputs = await readOutputs(deps.store, results);
+    const items = results.map((result) => resultObject(result, outputs.get(result.index)));
+    response.json({ id: idOf(batch), items });
+  });
+
+  return router;
+}
+
+const idOf = ({ metadata }: TaskBatch): string => `batch_${metadata.name}`;
+
+/** The client's id of this call: the same when it sends it again. */
+const requestOf = (request: Request): string | undefined => request.get("x-trigger-request-idempotency-key");
+
+const sign = async (response: Response, caller: Caller, id: string): Promise<void> => {
+  response.set("x-trigger-jwt", await publicToken(caller, [`read:batch:${id}`]));
+};
+
+/** The runs that stand for items, by index, as far as they are known: of a batch under way those that were seen. */
+async function runNames({ store, reader }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
+  const { metadata, status = {} } = batch;
+  const names = new Map<number, string>();
+  if (status.resultsRef) {
+    for (const { index, run } of (await readResults(store, status.resultsRef)) ?? []) {
+      if (run) names.set(index, run.name);
+    }
+    return names;
+  }
+  for (const run of reader.runsOfBatch(metadata.namespace, metadata.name)) {
+    if (run.spec.batch && isRunOf(batch, run)) names.set(run.spec.batch.index, run.metadata.name);
+  }
+  const settled = status.settled ? await readSettled(store, metadata) : undefined;
+  for (const outcome of settled?.values() ?? []) {
+    if (outcome.kind === "cached") names.set(outcome.index, outcome.run.name);
+  }
+  return new Map([...names].sort(([a], [b]) => a - b));
+}
+
+/** A run for each item, also while there are none: by the names that they are going to have. */
+async function foreseenRuns(deps: BatchDeps, batch: TaskBatch) {
+  const known = await runNames(deps, batch);
+  const { namespace, name } = batch.metadata;
+  const foreseen = (index: number, { task = "", idempotencyKey: key }: BatchItem): string =>
+    key === undefined ? batchRunName(name, index) : keyedRunName(namespace, task, key, 0);
+  const runs: { id: string; taskIdentifier: string | undefined }[] = [];
+  for await (const { index, item = {} } of readItems(deps.store, batch)) {
+    runs.push({ id: runId(known.get(index) ?? foreseen(index, item)), taskIdentifier: item.task });
+  }
+  return runs;
+}
+
+/** The tasks of the items that no run could be made of. */
+async function tasksOfErrors({ store }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
+  const tasks = new Map<number, string>();
+  const wanted = new Set(batch.status?.errors?.map(({ index }) => index));
+  for await (const { index, item } of readItems(store, batch, wanted)) {
+    const task: unknown = withDefaults(item ?? {}, batch.spec.defaults).task;
+    if (typeof task === "string") tasks.set(index, task);
+  }
+  return tasks;
+}
+
+async function read(deps: BatchDeps, request: Request, response: Response): Promise<TaskBatch> {
+  const { namespace } = allow(response, `read:batch:${param(request, "id")}`);
+  return find(deps, namespace, request);
+}
+
+async function find(deps: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
+  const name = nameIn(param(request, "id"), "batch_");
+  const isName = /^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$/.test(name);
+  const batch = isName ? await findBatch(deps, namespace, name) : undefined;
+  if (!batch) throw notFound(`batch batch_${name}`);
+  return batch;
+}

@@ -1,0 +1,72 @@
+/** A TaskBatch, and what became of its items, as Trigger.dev's clients read them. */
+
+import type { BatchResult } from "../../../model/batch/item.ts";
+import { runId } from "../../../model/ids.ts";
+import type { TaskBatch } from "../../../model/resources.ts";
+import type { ItemOutput } from "../../../storage/batchItems.ts";
+import { storeType } from "../../runs/wire/triggerBody.ts";
+
+const statuses = {
+  Receiving: "PENDING",
+  Processing: "PROCESSING",
+  Completed: "COMPLETED",
+  PartiallyFailed: "PARTIAL_FAILED",
+  Aborted: "ABORTED",
+} as const;
+
+export interface BatchDetails {
+  /** Names of the runs, in the order of their items. */
+  runs: readonly string[];
+  /** Of the items that no run could be made of, by index. */
+  tasks: ReadonlyMap<number, string>;
+}
+
+export function batchObject({ metadata, spec, status = {} }: TaskBatch, { runs, tasks }: BatchDetails) {
+  const runCount = status.counts?.total ?? spec.expectedCount ?? spec.items?.length ?? 0;
+  return {
+    id: `batch_${metadata.name}`,
+    // A batch whose runs have not all ended is being processed, however many of them could not be made.
+    status: statuses[status.phase ?? "Receiving"],
+    createdAt: metadata.creationTimestamp,
+    updatedAt: status.finishedAt ?? status.startedAt ?? metadata.creationTimestamp,
+    runCount,
+    runs: runs.map(runId),
+    processing: {
+      completedAt: status.finishedAt,
+      errors: (status.errors ?? []).map(({ index, message }) => ({
+        index,
+        taskIdentifier: tasks.get(index) ?? "",
+        error: message,
+      })),
+    },
+  };
+}
+
+/** `stored`: the output, where the result has none or not the whole of it. */
+export function resultObject(result: BatchResult, stored?: ItemOutput) {
+  const id = result.run ? runId(result.run.name) : `item_${result.index}`;
+  if (result.phase === "Completed") {
+    return { ok: true, id, taskIdentifier: result.task, ...outputOf(result, id, stored) };
+  }
+  const { name = result.phase ?? "Error", message = "" } = result.error ?? {};
+  return {
+    ok: false,
+    id,
+    taskIdentifier: result.task,
+    error: { type: "BUILT_IN_ERROR", name, message, stackTrace: "" },
+  };
+}
+
+/**
+ * A long output is named by the path of the packet that it can be fetched as; and so is one that is not kept any more:
+ * fetching it tells that, while no output at all would be taken for what the run returned.
+ */
+function outputOf({ output, outputRef }: BatchResult, id: string, stored: ItemOutput | undefined) {
+  if (stored === "elsewhere" || (outputRef && output === undefined && !stored))
+    return { output: `${id}/output`, outputType: storeType };
+  if (stored) return { output: stored.text, outputType: stored.type };
+  return {
+    output: output === undefined ? undefined : JSON.stringify(output),
+    outputType: "application/json",
+  };
+}

@@ -1,0 +1,94 @@
+/** Payload and output of a run: the value while it is small, above 512 KB the URL where it is. */
+import type { Request } from "express";
+import type { TaskRun } from "../../model/resources.ts";
+import { isSuperJson, parseSuperJson } from "../../model/superJson.ts";
+import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Links } from "../packets.ts";
+import type { RunData } from "./wire/runObject.ts";
+
+export interface DataDeps {
+  store: Pick<ObjectStore, "get" | "head">;
+  links: Links;
+}
+
+/** Bytes above which a value is told by where it is. */
+export const inlineLimit = 512 * 1024;
+
+export async function dataOf(deps: DataDeps, request: Request, run: TaskRun): Promise<RunData> {
+  const [payload, output] = await Promise.all([payloadOf(deps, request, run), outputOf(deps, request, run)]);
+  return { ...payload, ...output };
+}
+
+async function payloadOf(deps: DataDeps, request: Request, { spec }: TaskRun): Promise<RunData> {
+  const { payload, payloadData, payloadType, payloadRef } = spec;
+  if (payload !== undefined) return { payload };
+  let read: Value | undefined;
+  if (payloadData !== undefined) read = parse(payloadData, payloadType);
+  else if (!payloadRef) return {};
+  else if ((payloadRef.size ?? (await sizeOf(deps, payloadRef.key))) > inlineLimit) {
+    return { payloadPresignedUrl: await deps.links.url(request, "GET", payloadRef.key) };
+  } else read = parseText(await readText(deps, payloadRef.key, payloadType));
+  return { payload: read?.value, payloadMeta: read?.meta };
+}
+
+const sizeOf = async ({ store }: DataDeps, key: string): Promise<number> =>
+  (await store.head(key))?.size ?? 0;
+
+async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): Promise<RunData> {
+  const { output, outputRef } = status ?? {};
+  // The copy in the status has lost its types.
+  if (!outputRef || (output !== undefined && !isSuperJson(outputRef.type))) return { output };
+  if (outputRef.size > inlineLimit) {
+    return { outputPresignedUrl: await deps.links.url(request, "GET", outputRef.key) };
+  }
+  const read = parseText(await readText(deps, outputRef.key, outputRef.type));
+  return read ? { output: read.value, outputMeta: read.meta } : { output };
+}
+
+/** An output as the text that it was stored as; undefined: none. */
+export async function outputText(
+  deps: { store: Pick<ObjectStore, "get"> },
+  { output, outputRef }: NonNullable<TaskRun["status"]>,
+): Promise<Text | undefined> {
+  if (outputRef && (output === undefined || isSuperJson(outputRef.type))) {
+    const read = await readText(deps, outputRef.key, outputRef.type);
+    if (read) return read;
+  }
+  return output === undefined ? undefined : { text: JSON.stringify(output), type: "application/json" };
+}
+
+interface Text {
+  text: string;
+  type: string;
+}
+
+/** `meta` restores types that JSON does not have, with superjson. */
+interface Value {
+  value: unknown;
+  meta?: unknown;
+}
+
+async function readText(
+  { store }: { store: Pick<ObjectStore, "get"> },
+  key: string,
+  type: string | undefined,
+): Promise<Text | undefined> {
+  const object = await store.get(key, { maxBytes: inlineLimit });
+  if (!object) return undefined;
+  return { text: new TextDecoder().decode(object.body), type: type ?? object.type ?? "application/json" };
+}
+
+const parseText = (read: Text | undefined): Value | undefined => read && parse(read.text, read.type);
+
+function parse(text: string, type = "application/json"): Value {
+  if (!type.includes("json")) return { value: text };
+  if (isSuperJson(type)) {
+    const read = parseSuperJson(text);
+    if (read) return { value: read.json, meta: read.meta };
+  }
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch {
+    return { value: text };
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Runs as clients read them: one of them live from the API server (what was triggered can be read at once, from any
+ * replica), else from history; lists from this replica's own watch and history together, newest first.
+ */
+import type { Logger } from "pino";
+import { Informer } from "../../kube/cache/informer.ts";
+import type { KubeClient } from "../../kube/client/client.ts";
+import { TaskRuns } from "../../kube/resources.ts";
+import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
+import { batchLabel, type TaskRun } from "../../model/resources.ts";
+import { invertedTime } from "../../storage/layout.ts";
+import type { ObjectStore } from "../../storage/objectStore.ts";
+import { listHistory, type RunSummary, readHistory } from "../../storage/runHistory.ts";
+
+export interface RunPage {
+  runs: TaskRun[];
+  /** Cursors of the older and the newer page; absent where there is none. */
+  next?: string;
+  previous?: string;
+}
+
+/** Objects of history that one list looks at, at most: a filter that fits nothing must come to an end. */
+const scanLimit = 2_000;
+const scanPage = 100;
+const staleMs = 150_000;
+const namePattern = /^[a-z0-9]([-a-z0-9.]{0,56}[a-z0-9])?$/;
+
+export class RunReader {
+  readonly #client: KubeClient;
+  readonly #store: Pick<ObjectStore, "get" | "list">;
+  readonly #cache: Informer<TaskRun>;
+
+  constructor(
+    client: KubeClient,
+    store: Pick<ObjectStore, "get" | "list">,
+    namespaces: readonly string[],
+    log: Logger,
+  ) {
+    this.#client = client;
+    this.#store = store;
+    this.#cache = new Informer(client, TaskRuns, { namespaces, transform: slim, log });
+    this.#cache.addIndex("debounce", ({ metadata, spec }) =>
+      spec.debounce && spec.task !== undefined
+        ? [debounceHash(metadata.namespace, spec.task, spec.debounce.key)]
+        : [],
+    );
+    this.#cache.addIndex("batch", ({ metadata }) => {
+      const batch = metadata.labels?.[batchLabel];
+      return batch === undefined ? [] : [`${metadata.namespace}/${batch}`];
+    });
+  }
+
+  start(signal: AbortSignal): Promise<void> {
+    return this.#cache.start(signal);
+  }
+
+  get synced(): boolean {
+    return this.#cache.synced;
+  }
+
+  /** Whether lists are up to date: a watch hears a bookmark about every minute. */
+  isFresh(nowMs: number): boolean {
+    return this.#cache.synced && nowMs - this.#cache.lastActivityAt < staleMs;
+  }
+
+  /** By name; undefined when there is, and was, none. */
+  async get(namespace: string, name: string): Promise<TaskRun | undefined> {
+    if (!namePattern.test(name)) return undefined;
+    return (await this.#client.get(TaskRuns, namespace, name)) ?? readHistory(this.#store, namespace, name);
+  }
+
+  /** The youngest run of a debounce key that this replica has seen. */
+  youngestOf(namespace: string, task: string, key: string): TaskRun | undefined {
+    return this.#cache
+      .byIndex("debounce", debounceHash(namespace, task, key))
+      .reduce<TaskRun | undefined>(
+        (youngest, run) => (youngest && generationOf(youngest) >= generationOf(run) ? youngest : run),
+        undefined,
+      );
+  }
+
+  /** The runs that this replica has seen of a batch, and of earlier ones of that name; in any order. */
+  runsOfBatch(namespace: string, name: string): TaskRun[] {
+    return this.#cache.byIndex("batch", `${namespace}/${name}`);
+  }
+
+  /** Calls back for every change of the run that the watch sees; returns what ends it. */
+  watch(namespace: string, name: string, onChange: () => void): () => void {
+    return this.#cache.on("change", (key) => key === `${namespace}/${name}` && onChange());
+  }
+
+  /** `after` goes to older runs, `before` to newer ones. */
+  async list(
+    namespace: string,
+    fits: (run: TaskRun) => boolean,
+    { size, after, before }: { size: number; after?: string; before?: string },
+  ): Promise<RunPage> {
+    const live = [...this.#cache.list()].filter((run) => run.metadata.namespace === namespace);
+    const known = new Set(live.map(({ metadata }) => metadata.name));
+    const found = new Map(live.filter(fits).map((run) => [cursorOf(run), run]));
+    const start = before === undefined ? after : undefined;
+    let [cursor, scanned, wanted] = [start, 0, size + 1];
+    if (before !== undefined) wanted = Number.POSITIVE_INFINITY;
+    for (let behind = 0; scanned < scanLimit; ) {
+      const page = await listHistory(this.#store, namespace, { after: cursor, limit: scanPage });
+      scanned += page.runs.length;
+      for (const run of page.runs.map((summary) => fromSummary(namespace, summary))) {
+        // A run that is being retired is in both.
+        if (known.has(run.metadata.name) || !fits(run)) continue;
+        found.set(cursorOf(run), run);
+        behind++;
+      }
+      cursor = page.next;
+      if (!cursor || behind >= wanted || (before !== undefined && cursor >= before)) break;
+    }
+    const page = cutPage(found, { size, after, before });
+    // Not the end, only as far as one list looks: the next page goes on from here.
+    if (before === undefined && page.next === undefined && scanned >= scanLimit) page.next = cursor;
+    return page;
+  }
+}
+
+function cutPage(
+  found: ReadonlyMap<string, TaskRun>,
+  { size, after, before }: { size: number; after?: string; before?: string },
+): RunPage {
+  const keys = [...found.keys()].sort();
+  const [first, last] =
+    before === undefined
+      ? [keys.findIndex((key) => after === undefined || key > after), undefined]
+      : [undefined, keys.findLastIndex((key) => key < before)];
+  const from = first === -1 ? keys.length : (first ?? Math.max(0, (last ?? -1) + 1 - size));
+  const page = keys.slice(from, last === undefined ? from + size : last + 1);
+  return {
+    runs: page.flatMap((key) => found.get(key) ?? []),
+    next: from + page.length < keys.length ? page.at(-1) : undefined,
+    previous: from > 0 ? page[0] : undefined,
+  };
+}
+
+/** As in the keys of history: sorts newest first. */
+const cursorOf = ({ metadata }: TaskRun): string =>
+  `${invertedTime(Date.parse(metadata.creationTimestamp ?? ""))}.${metadata.name}`;
+
+function fromSummary(namespace: string, { name, uid, createdAt, labels, spec, status }: RunSummary): TaskRun {
+  return {
+    apiVersion: "",
+    kind: "TaskRun",
+    metadata: { namespace, name, uid, labels, creationTimestamp: createdAt },
+    spec,
+    status,
+  };
+}
+
+/** What a list needs: about a kilobyte a run. */
+function slim(run: TaskRun): TaskRun {
+  const {
+    payload: _payload,
+    payloadData: _data,
+    podTemplate: _pod,
+    container,
+    retry: _retry,
+    ...spec
+  } = run.spec;
+  const { output: _output, attempts: _attempts, conditions: _conditions, ...status } = run.status ?? {};
+  const kept = container ? { ...spec, container: { image: container.image } } : spec;
+  return { ...run, spec: kept, ...(run.status ? { status } : {}) };
+}

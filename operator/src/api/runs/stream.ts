@@ -1,0 +1,75 @@
+/**
+ * GET /realtime/fairlead/v1/runs/<id>: a run's life as server-sent events, each `data: <run object>`; the stream ends
+ * when the run has ended. Changes come from this replica's watch, the object is read live.
+ */
+import { Router } from "express";
+import { runId } from "../../model/ids.ts";
+import { isFinished } from "../../model/run/phase.ts";
+import { allow } from "../auth/auth.ts";
+import { nameIn, param } from "../http/input.ts";
+import { notFound, Problem } from "../http/problem.ts";
+import { type DataDeps, dataOf } from "./data.ts";
+import type { RunReader } from "./reader.ts";
+import { runObject } from "./wire/runObject.ts";
+
+export interface LiveDeps extends DataDeps {
+  reader: RunReader;
+}
+
+/** Of one namespace. */
+const streamLimit = 500;
+const unreadBytes = 4 * 1024 * 1024;
+const heartbeatMs = 15_000;
+
+export function liveRouter(deps: LiveDeps): Router {
+  const router = Router();
+  /** Streams by namespace. */
+  const open = new Map<string, number>();
+  router.get("/realtime/fairlead/v1/runs/:id", async (request, response) => {
+    const name = nameIn(param(request, "id"), "run_");
+    const { namespace } = allow(response, `read:runs:${runId(name)}`);
+    if (!(await deps.reader.get(namespace, name))) throw notFound(`run ${runId(name)}`);
+    // Gone meanwhile: nobody would ever close what is opened now.
+    if (response.destroyed) return;
+    const own = open.get(namespace) ?? 0;
+    if (own >= streamLimit) throw new Problem(429, `There are ${streamLimit} open streams: try again later`);
+    open.set(namespace, own + 1);
+    response.set({ "content-type": "text/event-stream", "cache-control": "no-store" });
+    response.flushHeaders();
+    let sent: string | undefined;
+    let isBusy = false;
+    let isStale = true;
+    /** One look at a time; a change during a look brings another one. */
+    const look = async (): Promise<void> => {
+      isStale = true;
+      if (isBusy) return;
+      isBusy = true;
+      while (isStale && !response.writableEnded && !response.destroyed) {
+        isStale = false;
+        const run = await deps.reader.get(namespace, name);
+        if (!run) break;
+        const text = JSON.stringify(runObject(run, "2025-07-16", await dataOf(deps, request, run)));
+        if (text !== sent) response.write(`data: ${text}\n\n`);
+        // A client that does not read: it may come again.
+        if (response.writableLength > unreadBytes) response.destroy();
+        sent = text;
+        if (isFinished(run)) response.end();
+      }
+      isBusy = false;
+    };
+    const lookOrEnd = (): void => {
+      look().catch(() => response.destroy());
+    };
+    const stop = deps.reader.watch(namespace, name, lookOrEnd);
+    const heartbeat = setInterval(() => response.write(": still there\n\n"), heartbeatMs);
+    response.on("close", () => {
+      const left = (open.get(namespace) ?? 1) - 1;
+      if (left > 0) open.set(namespace, left);
+      else open.delete(namespace);
+      stop();
+      clearInterval(heartbeat);
+    });
+    lookOrEnd();
+  });
+  return router;
+}

@@ -1,0 +1,31 @@
+/** POST /api/v1/tasks/<id>/trigger: one run. Answers as soon as its TaskRun is there. */
+import { Router } from "express";
+import { runId } from "../../model/ids.ts";
+import { allow, publicToken } from "../auth/auth.ts";
+import { bodyOf, param } from "../http/input.ts";
+import { type CreateDeps, createRun } from "./createRun.ts";
+import { triggerBody } from "./wire/triggerBody.ts";
+
+export function triggerRouter(deps: CreateDeps): Router {
+  const router = Router();
+  router.post("/api/v1/tasks/:task/trigger", async (request, response) => {
+    const task = param(request, "task");
+    const caller = allow(response, `trigger:tasks:${task}`, `write:tasks:${task}`);
+    const { payload, options } = bodyOf(triggerBody, request);
+    const { namespace } = caller;
+    const { oneTime } = caller;
+    const requestKey = request.get("x-trigger-request-idempotency-key");
+    const { name, isCached } = await createRun(deps, {
+      namespace,
+      task,
+      payload,
+      options,
+      requestKey,
+      oneTime,
+    });
+    const id = runId(name);
+    response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${id}`]));
+    response.json({ id, isCached });
+  });
+  return router;
+}

@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { apiVersion, type Phase, type TaskRun } from "../../../model/resources.ts";
+import { filterOf } from "./runFilter.ts";
+import { commonFields, runObject } from "./runObject.ts";
+import { currentApiVersion, spoken, statusOf } from "./status.ts";
+
+const run = (
+  phase: Phase | undefined,
+  more: Partial<TaskRun["status"]> = {},
+  spec: Partial<TaskRun["spec"]> = {},
+): TaskRun => ({
+  apiVersion,
+  kind: "TaskRun",
+  metadata: { name: "abc", namespace: "n", uid: "u", creationTimestamp: "2026-01-01T00:00:00Z" },
+  spec: { task: "t", ...spec },
+  status: phase && { phase, ...more },
+});
+
+describe("a status", () => {
+  const cases: [Phase, string, string, object][] = [
+    ["Delayed", "DELAYED", "DELAYED", { isQueued: true, isCompleted: false }],
+    ["Queued", "QUEUED", "QUEUED", { isQueued: true }],
+    ["Starting", "DEQUEUED", "EXECUTING", { isExecuting: true }],
+    ["Executing", "EXECUTING", "EXECUTING", { isExecuting: true }],
+    ["Stopping", "EXECUTING", "EXECUTING", { isExecuting: true, isCompleted: false }],
+    ["Waiting", "WAITING", "FROZEN", { isWaiting: true }],
+    ["Completed", "COMPLETED", "COMPLETED", { isCompleted: true, isSuccess: true, isFailed: false }],
+    ["Canceled", "CANCELED", "CANCELED", { isCompleted: true, isCancelled: true, isFailed: false }],
+    ["Failed", "FAILED", "FAILED", { isCompleted: true, isFailed: true }],
+    ["Crashed", "CRASHED", "CRASHED", { isCompleted: true, isFailed: true }],
+    ["TimedOut", "TIMED_OUT", "TIMED_OUT", { isCompleted: true, isFailed: true }],
+    ["Expired", "EXPIRED", "EXPIRED", { isCompleted: true, isFailed: true }],
+    ["SystemFailure", "SYSTEM_FAILURE", "SYSTEM_FAILURE", { isCompleted: true, isFailed: true }],
+  ];
+  it.each(cases)("of %s is %s, and %s to older clients", (phase, now, then, flags) => {
+    expect(commonFields(run(phase), currentApiVersion)).toMatchObject({ status: now, ...flags });
+    expect(commonFields(run(phase), undefined)).toMatchObject({ status: then, ...flags });
+  });
+
+  it("of a run that nobody has seen yet, or whose task is unknown, is told", () => {
+    expect(statusOf(run(undefined))).toBe("QUEUED");
+    expect(statusOf(run(undefined, {}, { delayUntil: "2100-01-01T00:00:00Z" }))).toBe("DELAYED");
+    expect(statusOf(run("Queued", { reason: "TaskNotFound" }))).toBe("PENDING_VERSION");
+    expect(spoken("PENDING_VERSION", "2024-01-01")).toBe("WAITING_FOR_DEPLOY");
+  });
+});
+
+it("a run object has all that clients require, and its error and attempts", () => {
+  const attempt = { number: 1, job: "abc-1", slot: 1, admittedAt: "2026-01-01T00:00:01Z" };
+  const failed = run("Failed", {
+    attempt: 1,
+    startedAt: "2026-01-01T00:00:02Z",
+    finishedAt: "2026-01-01T00:00:05Z",
+    error: { name: "PaymentError", message: "declined", stack: "at x" },
+    attempts: [
+      {
+        ...attempt,
+        startedAt: "2026-01-01T00:00:02Z",
+        finishedAt: "2026-01-01T00:00:05Z",
+        outcome: "Failed",
+      },
+    ],
+  });
+  expect(runObject(failed, currentApiVersion, { output: undefined, payload: { a: 1 } })).toMatchObject({
+    id: "run_abc",
+    payload: { a: 1 },
+    durationMs: 3000,
+    costInCents: 0,
+    baseCostInCents: 0,
+    tags: [],
+    error: { name: "PaymentError", message: "declined", stackTrace: "at x" },
+    attemptCount: 1,
+    attempts: [{ id: "attempt_abc-1", status: "FAILED", completedAt: "2026-01-01T00:00:05Z" }],
+    relatedRuns: {},
+  });
+});
+
+describe("a filter", () => {
+  const one = run(
+    "Starting",
+    { queue: "mail" },
+    { tags: ["a"], machine: "micro", batch: { name: "b", index: 1 } },
+  );
+  it.each([
+    ["filter[status]", "DEQUEUED,FAILED", true],
+    ["filter[status]", "EXECUTING", false],
+    ["filter[taskIdentifier]", "t", true],
+    ["filter[tag]", "b,a", true],
+    ["filter[tag]", "b", false],
+    ["filter[queue]", "mail", true],
+    ["filter[queue]", "task/t", false],
+    ["filter[batch]", "batch_b", true],
+    ["filter[isTest]", "true", false],
+    ["filter[createdAt][from]", "1735689600000", true],
+    ["filter[createdAt][to]", "2025-01-01T00:00:00Z", false],
+  ])("%s=%s", (name, value, fits) => expect(filterOf({ [name]: value })(one)).toBe(fits));
+
+  it("that is unknown or makes no sense is refused by name", () => {
+    expect(() => filterOf({ "filter[foo]": "1" })).toThrow(/filter\[foo\]: not supported/);
+    expect(() => filterOf({ "filter[createdAt][period]": "x" })).toThrow(/filter\[createdAt\]\[period\]/);
+    expect(() => filterOf({ "filter[createdAt][from]": "x" })).toThrow(/no time/);
+  });
+});

@@ -1,0 +1,84 @@
+/** A run's phase in the words of Trigger.dev's clients: those of v4, and of whoever asks with an older version. */
+
+import type { Phase, TaskRun } from "../../../model/resources.ts";
+import { isTerminal } from "../../../model/run/phase.ts";
+
+export const currentApiVersion = "2025-07-16";
+
+export type WireStatus =
+  | "PENDING_VERSION"
+  | "DELAYED"
+  | "QUEUED"
+  | "DEQUEUED"
+  | "EXECUTING"
+  | "WAITING"
+  | "COMPLETED"
+  | "CANCELED"
+  | "FAILED"
+  | "CRASHED"
+  | "SYSTEM_FAILURE"
+  | "EXPIRED"
+  | "TIMED_OUT";
+
+export type OldWireStatus =
+  | Exclude<WireStatus, "PENDING_VERSION" | "DEQUEUED" | "WAITING">
+  | "WAITING_FOR_DEPLOY"
+  | "FROZEN";
+
+const ofPhase: Record<Phase, WireStatus> = {
+  Delayed: "DELAYED",
+  Queued: "QUEUED",
+  Starting: "DEQUEUED",
+  Executing: "EXECUTING",
+  Waiting: "WAITING",
+  Stopping: "EXECUTING",
+  Completed: "COMPLETED",
+  Canceled: "CANCELED",
+  Expired: "EXPIRED",
+  Failed: "FAILED",
+  Crashed: "CRASHED",
+  TimedOut: "TIMED_OUT",
+  SystemFailure: "SYSTEM_FAILURE",
+};
+
+/** A run that the controller has not seen yet is queued, or delayed if it says so. */
+export function statusOf({ spec, status }: Pick<TaskRun, "spec" | "status">): WireStatus {
+  if (!status?.phase)
+    return spec.delayUntil && Date.parse(spec.delayUntil) > Date.now() ? "DELAYED" : "QUEUED";
+  if (status.phase === "Queued" && status.reason === "TaskNotFound") return "PENDING_VERSION";
+  return ofPhase[status.phase];
+}
+
+const old: Partial<Record<WireStatus, OldWireStatus>> = {
+  PENDING_VERSION: "WAITING_FOR_DEPLOY",
+  DEQUEUED: "EXECUTING",
+  WAITING: "FROZEN",
+};
+
+export const isCurrent = (apiVersion: string | undefined): boolean => apiVersion === currentApiVersion;
+
+export const spoken = (status: WireStatus, apiVersion: string | undefined): WireStatus | OldWireStatus =>
+  isCurrent(apiVersion) ? status : (old[status] ?? (status as OldWireStatus));
+
+/** Every terminal status counts as completed, EXPIRED and TIMED_OUT included: a poller must come to an end. */
+export function flagsOf(status: WireStatus, phase: Phase | undefined) {
+  const isFinished = isTerminal(phase);
+  return {
+    isQueued: ["QUEUED", "DELAYED", "PENDING_VERSION"].includes(status),
+    isExecuting: ["EXECUTING", "DEQUEUED"].includes(status),
+    isWaiting: status === "WAITING",
+    isCompleted: isFinished,
+    isSuccess: status === "COMPLETED",
+    isFailed: isFinished && status !== "COMPLETED" && status !== "CANCELED",
+    isCancelled: status === "CANCELED",
+  };
+}
+
+/** The words of a status filter; both vocabularies are understood. */
+export function namesOf(word: string): WireStatus[] {
+  if (word === "WAITING_FOR_DEPLOY") return ["PENDING_VERSION"];
+  if (word === "FROZEN") return ["WAITING"];
+  if (word === "REATTEMPTING") return ["QUEUED"];
+  if (word === "INTERRUPTED") return ["SYSTEM_FAILURE"];
+  return [word as WireStatus];
+}

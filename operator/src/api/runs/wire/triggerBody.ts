@@ -1,0 +1,250 @@
+/**
+ * What a trigger asks for, as Trigger.dev's clients send it, and the TaskRun's spec that it becomes. An option that is
+ * not supported is refused by name. https://trigger.dev/docs/triggering describes the options.
+ */
+import { z } from "zod";
+import { parseDelay, parseDuration } from "../../../model/durations.ts";
+import type { Debounce } from "../../../model/keys/debounce.ts";
+import type { TaskRun } from "../../../model/resources.ts";
+import { machineNames } from "../../../model/schema/common.ts";
+import { Problem } from "../../http/problem.ts";
+
+const keyPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
+const queueName = z.string().min(1).max(128).regex(keyPattern, "letters, digits and _ - . / : only");
+const seconds = 31_536_000;
+export const tagList = z
+  .union([z.string(), z.array(z.string()).max(1_000)])
+  .transform((tags) => [...new Set([tags].flat().filter((tag) => tag !== ""))]);
+
+/** 422, which the official client's `tags.add` takes for an answer. */
+export function checkTags(tags: readonly string[], field: string): void {
+  if (tags.length > 10) throw new Problem(422, `${field}: ${tags.length} tags, at most 10 are allowed`);
+  if (tags.some((tag) => tag.length > 128)) {
+    throw new Problem(422, `${field}: a tag has at most 128 characters`);
+  }
+}
+
+export const triggerOptions = z.object({
+  concurrencyKey: z.coerce.string().min(1).max(256).optional(),
+  delay: z.union([z.string(), z.number()]).optional(),
+  ttl: z.union([z.string(), z.number()]).optional(),
+  idempotencyKey: z.string().min(1).max(2048).optional(),
+  idempotencyKeyTTL: z.string().optional(),
+  idempotencyKeyOptions: z.looseObject({ key: z.string().max(2048).optional() }).optional(),
+  queue: z
+    .union([
+      queueName.transform((name): { name?: string; concurrencyLimit?: number | null } => ({ name })),
+      z.object({
+        name: queueName.optional(),
+        concurrencyLimit: z.int().min(1).max(100_000).nullish(),
+      }),
+    ])
+    .optional(),
+  machine: z.enum(machineNames).optional(),
+  maxAttempts: z.int().min(1).max(250).optional(),
+  maxDuration: z.int().min(1).optional(),
+  metadata: z.unknown().optional(),
+  metadataType: z.string().optional(),
+  payloadType: z.string().max(64).optional(),
+  payloadSize: z.number().optional(),
+  priority: z.number().min(-seconds).max(seconds).optional(),
+  tags: tagList.optional(),
+  test: z.boolean().optional(),
+  lockToVersion: z.string().min(1).max(64).optional(),
+  region: z.string().optional(),
+  debounce: z
+    .object({
+      key: z.string().min(1).max(512),
+      delay: z.string(),
+      mode: z.enum(["leading", "trailing"]).optional(),
+      maxDelay: z.string().optional(),
+    })
+    .optional(),
+  // What only makes sense inside a task, or is not there yet; refused below where it would do something.
+  parentRunId: z.string().optional(),
+  resumeParentOnCompletion: z.boolean().optional(),
+  concurrency: z.unknown().optional(),
+  externalDeploymentId: z.string().optional(),
+});
+
+export type TriggerOptions = z.infer<typeof triggerOptions>;
+
+export const triggerBody = z.object({
+  payload: z.unknown().optional(),
+  context: z.unknown().optional(),
+  options: triggerOptions.optional(),
+});
+
+/** Media type of a payload that the client put into the bucket itself; the payload is then its storage path. */
+export const storeType = "application/store";
+export const payloadLimit = 10 * 1024 * 1024;
+const metadataLimit = 256 * 1024;
+const yearSeconds = 31_536_000;
+/** The end of the year 9999: what RFC 3339 can tell. */
+export const latestMs = Date.UTC(9999, 11, 31);
+/** The client's word for "none". */
+const noMaxDuration = 2_147_483_647;
+
+export interface WirePayload {
+  /** Undefined: none. */
+  text?: string;
+  type: string;
+  /** Where the client put it. */
+  storagePath?: string;
+}
+
+/** JSON comes as JSON, everything else as the text that the client made of it. */
+export function payloadOf(
+  payload: unknown,
+  { payloadType }: Pick<TriggerOptions, "payloadType"> = {},
+): WirePayload {
+  const type = payloadType ?? "application/json";
+  if (payload === undefined) return { type };
+  if (type === storeType) {
+    if (typeof payload !== "string" || payload === "") {
+      throw new Problem(400, `payload: a storage path is needed with payloadType ${storeType}`);
+    }
+    return { type, storagePath: payload };
+  }
+  const text = type !== "application/json" && typeof payload === "string" ? payload : JSON.stringify(payload);
+  const size = Buffer.byteLength(text);
+  if (size > payloadLimit) throw payloadTooLarge(size);
+  return { text, type };
+}
+
+export const payloadTooLarge = (size: number): Problem =>
+  new Problem(
+    413,
+    `payload: ${size} bytes, at most ${payloadLimit} (10 MB) are allowed: put it into storage of your own and pass where it is`,
+  );
+
+/** The part of the spec that the options decide; the payload and the name are the caller's. */
+export function specOf(options: TriggerOptions, nowMs: number): Omit<TaskRun["spec"], "task" | "payload"> {
+  refuse(options);
+  checkTags(options.tags ?? [], "options.tags");
+  const { delay, ttl, queue, priority, maxDuration, metadata } = options;
+  const delayUntilMs = delay === undefined ? undefined : delayOf(delay, nowMs);
+  const isLater = delayUntilMs !== undefined && delayUntilMs > nowMs;
+  return {
+    ...(isLater ? { delayUntil: new Date(delayUntilMs).toISOString() } : {}),
+    ...(ttl === undefined ? {} : { ttlSeconds: ttlOf(ttl) }),
+    ...(queue?.name || queue?.concurrencyLimit
+      ? {
+          queue: {
+            ...(queue.name ? { name: queue.name } : {}),
+            ...(queue.concurrencyLimit ? { concurrencyLimit: queue.concurrencyLimit } : {}),
+          },
+        }
+      : {}),
+    ...defined({
+      concurrencyKey: options.concurrencyKey,
+      priority: priority === undefined ? undefined : Math.round(priority),
+      maxAttempts: options.maxAttempts,
+      machine: options.machine,
+      maxDurationSeconds: maxDuration === undefined ? undefined : durationLimitOf(maxDuration),
+      version: options.lockToVersion,
+      tags: options.tags?.length ? options.tags : undefined,
+      test: options.test || undefined,
+      metadata: metadata === undefined ? undefined : metadataOf(metadata, options.metadataType),
+      idempotencyKey: options.idempotencyKey,
+      idempotencyKeyTTLSeconds: keyTtlOf(options.idempotencyKeyTTL),
+    }),
+  };
+}
+
+function refuse(options: TriggerOptions): void {
+  const unsupported = ["concurrency", "externalDeploymentId"] as const;
+  for (const name of unsupported) {
+    if (options[name] !== undefined)
+      throw new Problem(422, `options.${name}: not supported by Fairlead yet: leave it out`);
+  }
+  if (options.resumeParentOnCompletion) {
+    throw new Problem(
+      422,
+      "options.resumeParentOnCompletion: waiting for a child run is not supported by Fairlead yet",
+    );
+  }
+}
+
+/** As it goes into the spec; undefined for a trigger that is not debounced. */
+export function debounceOf({ debounce, delay }: TriggerOptions): Debounce | undefined {
+  if (!debounce) return undefined;
+  if (delay !== undefined) {
+    throw new Problem(
+      422,
+      "options.delay: options.debounce.delay says when a debounced run starts: leave one out",
+    );
+  }
+  const { key, mode = "leading" } = debounce;
+  const delaySeconds = debounceSeconds("delay", debounce.delay);
+  if (debounce.maxDelay === undefined) return { key, mode, delaySeconds };
+  const maxDelaySeconds = debounceSeconds("maxDelay", debounce.maxDelay);
+  if (maxDelaySeconds <= delaySeconds) {
+    throw new Problem(
+      422,
+      `options.debounce.maxDelay: "${debounce.maxDelay}" must be longer than the delay, "${debounce.delay}"`,
+    );
+  }
+  return { key, mode, delaySeconds, maxDelaySeconds };
+}
+
+function debounceSeconds(field: "delay" | "maxDelay", text: string): number {
+  const parsed = parseDuration(text);
+  if (parsed !== undefined && parsed >= 1 && parsed <= yearSeconds) return parsed;
+  throw new Problem(
+    422,
+    `options.debounce.${field}: "${text.slice(0, 80)}" is no duration such as 30s, of a second at least; a date is not allowed`,
+  );
+}
+
+function delayOf(delay: string | number, nowMs: number): number {
+  const until = typeof delay === "number" ? nowMs + delay * 1000 : parseDelay(delay, nowMs);
+  if (until === undefined || !(Math.abs(until) <= latestMs)) {
+    throw new Problem(
+      422,
+      `options.delay: "${delay}" is neither a duration such as 1h30m nor a date up to the year 9999`,
+    );
+  }
+  return until;
+}
+
+function ttlOf(ttl: string | number): number {
+  const parsed = typeof ttl === "number" ? ttl : /^\d+$/.test(ttl) ? Number(ttl) : parseDuration(ttl);
+  if (parsed === undefined || !Number.isInteger(parsed) || parsed < 0 || parsed > yearSeconds) {
+    throw new Problem(
+      422,
+      `options.ttl: "${ttl}" is no duration such as 10m, nor a number of seconds; a date is not allowed`,
+    );
+  }
+  return parsed;
+}
+
+/** As upstream, a lifetime that cannot be read means the default. */
+export function keyTtlOf(ttl: string | undefined): number | undefined {
+  const parsed = ttl === undefined ? undefined : parseDuration(ttl);
+  return parsed && parsed <= yearSeconds ? parsed : undefined;
+}
+
+const durationLimitOf = (given: number): number | undefined =>
+  given >= noMaxDuration ? yearSeconds : Math.min(Math.max(given, 5), yearSeconds);
+
+function metadataOf(metadata: unknown, type = "application/json"): unknown {
+  let value = metadata;
+  if (typeof metadata === "string" && type.includes("json")) {
+    try {
+      value = JSON.parse(metadata);
+    } catch {
+      throw new Problem(422, "options.metadata: not the JSON that its type promises");
+    }
+  }
+  if (typeof value === "object" && value && "json" in value && type.includes("super+json"))
+    value = value.json;
+  const size = Buffer.byteLength(JSON.stringify(value) ?? "");
+  if (size > metadataLimit)
+    throw new Problem(413, `options.metadata: ${size} bytes, at most ${metadataLimit} are allowed`);
+  return value;
+}
+
+function defined<T extends object>(fields: T): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
+}

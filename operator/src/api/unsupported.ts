@@ -1,0 +1,41 @@
+/**
+ * What Trigger.dev's API has and this one has not: 404, with a sentence that names it and, where there is one, what to use
+ * instead. Clients do not try such a call again. Other unknown paths are answered the same way, without the name.
+ */
+import { Router } from "express";
+import { notFound, Problem } from "./http/problem.ts";
+
+/** Beginnings of paths. */
+const calls: readonly [path: string, what: string, instead?: string][] = [
+  ["/api/v1/bulk-actions", "bulk actions", "cancel or replay the runs of a list one by one"],
+  ["/api/v1/concurrency-limits", "named concurrency limits", "a queue's concurrencyLimit is the limit"],
+  ["/api/v1/waitpoints", "waitpoint tokens"],
+  ["/api/v1/deployments", "deployments", "a Task is deployed with kubectl; its status names its version"],
+  ["/api/v1/projects/", "calls by project but for environment variables", "the key names the namespace"],
+  ["/api/v1/query", "queries", "list runs with filters"],
+  ["/api/v1/prompts", "prompts"],
+  ["/api/v1/sessions", "sessions"],
+  ["/api/v1/webhooks", "webhooks"],
+  ["/api/v1/reports", "reports"],
+  ["/realtime/v1/streams", "streams"],
+  [
+    "/realtime/v1",
+    "the official client's realtime calls",
+    "poll the run, or follow it with @fairlead/sdk's runs.subscribe",
+  ],
+];
+
+const ofRuns = /^\/api\/v1\/runs\/[^/]+\/(trace|events|spans|input-streams|session-streams)(\/|$)/;
+
+export function notOfferedRouter(): Router {
+  const router = Router();
+  router.use(({ method, path }) => {
+    const part = ofRuns.exec(path)?.[1];
+    const known = calls.find(([beginning]) => path.startsWith(beginning));
+    const [, what, instead] = part ? ["", `a run's ${part}`] : (known ?? []);
+    if (!what) throw notFound(`${method} ${path.slice(0, 200)}`);
+    const hint = instead ? `: ${instead}` : "";
+    throw new Problem(404, `Fairlead does not offer ${what}${hint}`, { retry: false });
+  });
+  return router;
+}

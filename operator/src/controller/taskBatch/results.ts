@@ -1,0 +1,119 @@
+/** The end of a batch: its results, its last status, and later its removal. */
+import { KubeError } from "../../kube/client/client.ts";
+import { TaskBatches } from "../../kube/resources.ts";
+import { inParallel } from "../../lib/parallel.ts";
+import { type BatchResult, type ItemOutcome, resultOf } from "../../model/batch/item.ts";
+import { type BatchCounts, duplicate, endOf, type Halt } from "../../model/batch/plan.ts";
+import { originLabel, type TaskBatch, type TaskRun } from "../../model/resources.ts";
+import { writeBatchHistory } from "../../storage/batchHistory.ts";
+import { readSettled, writeResults } from "../../storage/batchItems.ts";
+import { isoNow, keyOf } from "../deps.ts";
+import type { CachedBatch } from "./cache.ts";
+import { findCachedRun } from "./keyedRuns.ts";
+import { runsOf } from "./runs.ts";
+import { type BatchDeps, writeBatchStatus } from "./status.ts";
+
+/** The results are in the bucket before the status says that the batch has ended. */
+export async function finishBatch(
+  deps: BatchDeps,
+  batch: CachedBatch,
+  counts: BatchCounts,
+  halt: Halt | undefined,
+): Promise<void> {
+  const results = await resultsOf(deps, batch, counts.total, halt);
+  const resultsRef = await writeResults(deps.store, batch.metadata, results);
+  const written = await writeBatchStatus(deps, batch, {
+    ...endOf(counts, halt),
+    counts,
+    createdThrough: counts.total,
+    resultsRef,
+    startedAt: batch.status?.startedAt ?? (counts.created > 0 ? isoNow(deps) : undefined),
+    finishedAt: isoNow(deps),
+  });
+  // They may become history from now on.
+  if (written) for (const run of runsOf(deps, written)) deps.queue.add(keyOf(run));
+}
+
+async function resultsOf(
+  deps: BatchDeps,
+  batch: CachedBatch,
+  total: number,
+  halt: Halt | undefined,
+): Promise<BatchResult[]> {
+  const { metadata, status } = batch;
+  const outcomes = status?.settled ? await readSettled(deps.store, metadata) : new Map<number, ItemOutcome>();
+  const runs = new Map<number, TaskRun>();
+  for (const run of runsOf(deps, batch)) runs.set(run.spec.batch?.index ?? -1, run);
+  const results: BatchResult[] = [];
+  const indexes = Array.from({ length: total }, (_, index) => index);
+  const failure = await inParallel(indexes.values(), 16, async (index) => {
+    const run = runs.get(index);
+    results[index] = run ? resultOf(index, run) : await resultWithoutRun(deps, batch, index, outcomes, halt);
+  });
+  if (failure !== undefined) throw failure;
+  return results;
+}
+
+async function resultWithoutRun(
+  deps: BatchDeps,
+  batch: CachedBatch,
+  index: number,
+  outcomes: ReadonlyMap<number, ItemOutcome>,
+  halt: Halt | undefined,
+): Promise<BatchResult> {
+  const outcome = outcomes.get(index);
+  switch (outcome?.kind) {
+    case "cached": {
+      const { run, phase } = outcome;
+      if (!phase) return { ...noRun(index, "Canceled", "The batch was canceled."), run, isCached: true };
+      const found = await findCachedRun(deps, batch.metadata.namespace, outcome);
+      return found ? resultOf(index, found, true) : { index, run, phase, isCached: true };
+    }
+    case "rejected":
+      return { index, phase: "Failed", error: { name: "InvalidItem", message: outcome.message } };
+    case "deleted":
+      return noRun(index, "Canceled", outcome.message);
+  }
+  if (halt === "ItemsChanged") {
+    return noRun(index, "Failed", "The batch's items changed before this one got its run.", halt);
+  }
+  return noRun(index, "Canceled", "The batch was canceled before this item got its run.");
+}
+
+const noRun = (index: number, phase: "Failed" | "Canceled", message: string, name: string = phase) => ({
+  ...{ index, phase, error: { name, message } },
+});
+
+/**
+ * A finished batch goes `ttlSecondsAfterFinished` after its end, one that the API made after the chart's retention
+ * time; its runs have become history before. Then it is history itself.
+ */
+export async function removeBatch(deps: BatchDeps, batch: CachedBatch): Promise<void> {
+  const { namespace, name, uid, resourceVersion, labels } = batch.metadata;
+  const ofApi = labels?.[originLabel] === undefined ? undefined : deps.config.retentionSeconds;
+  const seconds = batch.spec.ttlSecondsAfterFinished ?? ofApi;
+  const { finishedAt } = batch.status ?? {};
+  if (seconds === undefined || finishedAt === undefined) return;
+  const due = Date.parse(finishedAt) + seconds * 1000;
+  if (deps.clock() < due) return deps.batchQueue.addAt(keyOf(batch), due);
+  // Each that goes brings the batch's key.
+  if (runsOf(deps, batch).length > 0) return;
+  const live = await deps.client.get(TaskBatches, namespace, name);
+  // A cache that is behind: the change that it has not seen yet brings the batch back.
+  if (live?.metadata.uid !== uid || live?.metadata.resourceVersion !== resourceVersion) return;
+  if (isWorthKeeping(live)) await writeBatchHistory(deps.store, live);
+  try {
+    await deps.client.delete(TaskBatches, namespace, name, {
+      propagationPolicy: "Background",
+      uid,
+      resourceVersion,
+    });
+  } catch (error) {
+    if (!KubeError.is(error, "Conflict")) throw error;
+  }
+}
+
+/** A duplicate has nothing of its own; nobody looks for an aborted one, but whoever has its id from the API. */
+const isWorthKeeping = ({ metadata, status }: TaskBatch): boolean =>
+  status?.reason !== duplicate &&
+  (status?.phase !== "Aborted" || metadata.labels?.[originLabel] !== undefined);

@@ -1,0 +1,170 @@
+/**
+ * Creates the runs of a batch, and cancels them.
+ *
+ * A pass reads the items that it needs live, from the API server or the bucket, and keeps none. Doing it again is
+ * harmless: names are derived, so that a run that is there already is found and no second one is made. An item that
+ * no run can be made of is told of in the batch's `settled` object, and the others go on.
+ */
+import { KubeError } from "../../kube/client/client.ts";
+import { TaskBatches, TaskRuns } from "../../kube/resources.ts";
+import { inParallel } from "../../lib/parallel.ts";
+import {
+  batchRun,
+  batchRunName,
+  hasPayload,
+  type ItemOutcome,
+  inlinePayload,
+  isRunOf,
+  itemProblem,
+  withDefaults,
+} from "../../model/batch/item.ts";
+import { isBatchFinished } from "../../model/batch/plan.ts";
+import { type BatchItem, batchLabel, type TaskBatch, type TaskRun } from "../../model/resources.ts";
+import { isFinished } from "../../model/run/phase.ts";
+import { batchPayloadKey, type IndexedItem, readItems } from "../../storage/batchItems.ts";
+import { summarize, withoutPayload } from "../taskRun/payload.ts";
+import { type CachedBatch, summarizeItems } from "./cache.ts";
+import { createKeyedRun, createRun } from "./keyedRuns.ts";
+import type { BatchDeps } from "./status.ts";
+
+const atOnce = 32;
+/** Runs that one pass creates before it says how far it is. */
+const passLimit = 250;
+/** A longer payload goes to the bucket. */
+const resourcePayloadLimit = 8 * 1024;
+
+export interface Pass {
+  outcomes: ItemOutcome[];
+  /** What kept it from going on; to be thrown once its outcomes are kept. */
+  failure?: unknown;
+}
+
+/** Gives the first `room` of these items their runs. */
+export async function createRuns(
+  deps: BatchDeps,
+  batch: CachedBatch,
+  create: readonly number[],
+  room: number,
+): Promise<Pass> {
+  const { namespace, name, uid } = batch.metadata;
+  const live = await deps.client.get(TaskBatches, namespace, name);
+  // A batch that is going, or was changed: its key comes again with the news.
+  if (live?.metadata.uid !== uid || live.metadata.deletionTimestamp) return { outcomes: [] };
+  if (isBatchFinished(live) || live.spec.cancelRequested) return { outcomes: [] };
+  if (summarizeItems(live.spec).sha256 !== batch.status?.itemsDigest) return { outcomes: [] };
+  const outcomes = await deletedRuns(deps, batch, create);
+  const settled = indexesOfRuns(deps, batch);
+  for (const { index } of outcomes) settled.add(index);
+  const wanted = new Set(create.filter((index) => !settled.has(index)));
+  let left = Math.min(room, passLimit);
+  const failure = await inParallel(
+    readItems(deps.store, live, wanted),
+    atOnce,
+    async (item) => {
+      const outcome = await createRunOf(deps, live, item);
+      if (!outcome) return;
+      outcomes.push(outcome);
+      left += 1;
+    },
+    () => left-- > 0,
+  );
+  return { outcomes, failure };
+}
+
+/** Items whose run was created once and is there no more: whoever deleted it does not want it again. */
+async function deletedRuns(
+  deps: BatchDeps,
+  batch: CachedBatch,
+  create: readonly number[],
+): Promise<ItemOutcome[]> {
+  const { namespace, name } = batch.metadata;
+  const created = batch.status?.createdThrough ?? 0;
+  const suspects = create.filter((index) => index < created);
+  if (suspects.length === 0) return [];
+  for await (const run of deps.client.listAll(TaskRuns, namespace, {
+    labelSelector: `${batchLabel}=${name}`,
+  })) {
+    deps.runs.upsertFromWrite(withoutPayload(run));
+  }
+  const there = indexesOfRuns(deps, batch);
+  return suspects
+    .filter((index) => !there.has(index))
+    .map((index) => ({ index, kind: "deleted", message: "The item's TaskRun was deleted." }));
+}
+
+export const runsOf = (deps: BatchDeps, batch: CachedBatch): TaskRun[] =>
+  deps.runs
+    .byIndex("batch", `${batch.metadata.namespace}/${batch.metadata.name}`)
+    .filter((run) => isRunOf(batch, run));
+
+const indexesOfRuns = (deps: BatchDeps, batch: CachedBatch): Set<number> =>
+  new Set(runsOf(deps, batch).flatMap(({ spec }) => spec.batch?.index ?? []));
+
+/** Undefined when the item has its run. */
+async function createRunOf(
+  deps: BatchDeps,
+  batch: TaskBatch,
+  { index, item, problem }: IndexedItem,
+): Promise<ItemOutcome | undefined> {
+  const reject = (message: string): ItemOutcome => ({
+    index,
+    kind: "rejected",
+    message: message.slice(0, 512),
+  });
+  const wrong = problem ?? itemProblem(item);
+  if (item === undefined || wrong !== undefined) return reject(wrong ?? "there is no item");
+  const whole = await withPayloadAside(deps, batch, index, item);
+  try {
+    if (whole.idempotencyKey !== undefined) {
+      return await createKeyedRun(deps, batch, index, whole, whole.idempotencyKey);
+    }
+    const name = batchRunName(batch.metadata.name, index);
+    const there = await createRun(deps, batchRun(batch, index, whole, name));
+    if (isRunOf(batch, there)) return undefined;
+    if (there.metadata.ownerReferences?.some(({ kind }) => kind === batch.kind)) {
+      throw new Error(`TaskRun ${name} of an earlier batch with the same name is still there`);
+    }
+    return reject(
+      `A TaskRun ${name} that is not of this batch is there already: delete it, or give the batch another name.`,
+    );
+  } catch (error) {
+    if (error instanceof KubeError && [400, 413, 422].includes(error.status)) return reject(sentence(error));
+    throw error;
+  }
+}
+
+/** The item with its defaults, and its payload in the bucket when it is long. */
+async function withPayloadAside(
+  deps: BatchDeps,
+  batch: TaskBatch,
+  index: number,
+  item: BatchItem,
+): Promise<BatchItem> {
+  const whole = withDefaults(item, batch.spec.defaults);
+  const text = inlinePayload(whole);
+  if (text === undefined || Buffer.byteLength(text) <= resourcePayloadLimit || whole.payloadRef) return whole;
+  const key = batchPayloadKey(batch.metadata, hasPayload(item) ? index : "defaults");
+  await deps.store.put(key, text, { type: whole.payloadType ?? "application/json" });
+  const { payload: _payload, payloadData: _data, ...rest } = whole;
+  const { bytes, sha256 } = summarize(text);
+  return { ...rest, payloadRef: { key, size: bytes, sha256 } };
+}
+
+/** What the API server said, without the request. */
+const sentence = (error: KubeError): string => error.message.replace(/^\S+ \S+: (\d+ )?\w+: /, "");
+
+/** Asks every unfinished run of the batch to end. */
+export async function cancelRuns(deps: BatchDeps, batch: CachedBatch): Promise<void> {
+  const open = runsOf(deps, batch).filter((run) => !isFinished(run) && !run.spec.cancelRequested);
+  const failure = await inParallel(open.values(), atOnce, async ({ metadata: { namespace, name, uid } }) => {
+    try {
+      const patch = { metadata: { uid }, spec: { cancelRequested: true } };
+      const written = await deps.client.patch(TaskRuns, namespace, name, patch, { type: "merge" });
+      deps.runs.upsertFromWrite(withoutPayload(written));
+    } catch (error) {
+      // Gone, or another one has its name.
+      if (!KubeError.is(error, "NotFound") && !KubeError.is(error, "Conflict")) throw error;
+    }
+  });
+  if (failure !== undefined) throw failure;
+}

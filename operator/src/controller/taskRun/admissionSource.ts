@@ -1,0 +1,88 @@
+/**
+ * What a rebuild of the semaphore reads, live from the API server: the namespace's limit, its TaskQueues, and in one
+ * list its runs: those that hold a slot, and those that wait for one now.
+ */
+
+import type { KubeClient } from "../../kube/client/client.ts";
+import { Jobs, TaskQueues, TaskRuns } from "../../kube/resources.ts";
+import { managedSelector } from "../../model/labels.ts";
+import { governing, queueNameOf, settingsOf } from "../../model/queue/governing.ts";
+import { nameOfQueue, type Task, type TaskQueue, type TaskRun } from "../../model/resources.ts";
+import { currentAttempt, holdsSlot } from "../../model/run/phase.ts";
+import type { PendingRun } from "../../queue/admission.ts";
+import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.ts";
+import type { Environments } from "../environments.ts";
+
+export interface SourceDeps {
+  client: KubeClient;
+  environments: Pick<Environments, "readLimit">;
+  /** The Task with this id, from the cache: only to find the queue of a run that was never admitted. */
+  taskOf(namespace: string, id: string): Task | undefined;
+  clock(): number;
+}
+
+export function admissionSource(deps: SourceDeps): AdmissionSource {
+  return {
+    async limits(namespace): Promise<Limits> {
+      const byName = new Map<string, TaskQueue[]>();
+      for await (const queue of deps.client.listAll(TaskQueues, namespace)) {
+        const name = nameOfQueue(queue);
+        byName.set(name, [...(byName.get(name) ?? []), queue]);
+      }
+      const queues = [...byName].map(([name, same]) => ({ name, ...settingsOf(governing(same)) }));
+      return { namespace: await deps.environments.readLimit(namespace), queues };
+    },
+
+    async runs(namespace) {
+      const jobs = new Set<string>();
+      for await (const job of deps.client.listAll(Jobs, namespace, { labelSelector: managedSelector })) {
+        jobs.add(job.metadata?.name ?? "");
+      }
+      const holders: Holder[] = [];
+      const pending: PendingRun[] = [];
+      for await (const run of deps.client.listAll(TaskRuns, namespace)) {
+        const task = run.spec.task === undefined ? undefined : deps.taskOf(namespace, run.spec.task);
+        if (holdsSlot(run)) holders.push(holderOf(run, (job) => jobs.has(job)));
+        else if (isWaiting(run, task, deps.clock())) pending.push(pendingOf(run, task));
+      }
+      return { holders, pending };
+    },
+  };
+}
+
+/** `hasJob`: whether the attempt's Job was created. */
+export function holderOf(run: TaskRun, hasJob: (name: string) => boolean): Holder {
+  const { namespace, name, uid } = run.metadata;
+  const attempt = currentAttempt(run.status);
+  const isStarted = attempt?.podUid !== undefined || (attempt !== undefined && hasJob(attempt.job));
+  return {
+    namespace,
+    name,
+    uid,
+    slot: run.status?.slot ?? 0,
+    queue: queueNameOf(run, undefined),
+    concurrencyKey: run.spec.concurrencyKey,
+    tentative: run.status?.phase === "Starting" && !isStarted,
+  };
+}
+
+export function pendingOf(run: TaskRun, task: Task | undefined): PendingRun {
+  return {
+    namespace: run.metadata.namespace,
+    name: run.metadata.name,
+    uid: run.metadata.uid,
+    queue: queueNameOf(run, task),
+    concurrencyKey: run.spec.concurrencyKey,
+    enqueuedAtMs: Date.parse(run.status?.queuedAt ?? run.metadata.creationTimestamp ?? ""),
+    prioritySeconds: run.spec.priority ?? 0,
+    slot: run.status?.slot ?? 0,
+  };
+}
+
+/** Queued, not in backoff, its Task there: what a reconciler would enqueue now. */
+function isWaiting(run: TaskRun, task: Task | undefined, nowMs: number): boolean {
+  const { status, spec, metadata } = run;
+  if (status?.phase !== "Queued" || metadata.deletionTimestamp || spec.cancelRequested) return false;
+  if (spec.task !== undefined && !task) return false;
+  return !status.nextAttemptAt || Date.parse(status.nextAttemptAt) <= nowMs;
+}

@@ -1,0 +1,49 @@
+/**
+ * Writes an event's outcome. Starts from the cached run (its resourceVersion makes the write fail when the cache is
+ * behind) and falls back to the read–transition–write loop when it was.
+ */
+
+import { KubeError } from "../../kube/client/client.ts";
+import type { TaskRun } from "../../model/resources.ts";
+import type { RunEvent } from "../../model/run/event.ts";
+import { transition } from "../../model/run/transition.ts";
+import { applyEvent, writeStatus } from "../../runs/applyEvent.ts";
+import { type CachedRun, type Deps, isoNow } from "../deps.ts";
+import { withoutPayload } from "./payload.ts";
+
+/**
+ * The changed run; undefined when the event was refused or the run is gone. `ofThisVersion`: the event is about the run as
+ * it is in the cache; it is not applied to a later one, whose change brings the key back.
+ */
+export async function applyRunEvent(
+  deps: Deps,
+  run: TaskRun,
+  event: RunEvent,
+  { ofThisVersion = false } = {},
+): Promise<CachedRun | undefined> {
+  const now = isoNow(deps);
+  const next = transition(run, event, now);
+  if ("refused" in next) return undefined;
+  try {
+    return remember(deps, await writeStatus(deps.client, run, next.status));
+  } catch (error) {
+    if (KubeError.is(error, "NotFound")) return undefined;
+    if (!KubeError.is(error, "Conflict")) throw error;
+    if (ofThisVersion) return undefined;
+  }
+  const result = await applyEvent(deps.client, run.metadata.namespace, run.metadata.name, event, {
+    uid: run.metadata.uid,
+    now: () => isoNow(deps),
+  });
+  if ("applied" in result) return remember(deps, result.applied);
+  // Refused against the live run: the cache was behind. Its change will bring the key back.
+  if ("refused" in result) deps.log.debug({ run: run.metadata.name, event: event.type }, result.refused);
+  return undefined;
+}
+
+/** Our own write is the newest state we know: the next step must not act on an older cache. */
+function remember(deps: Deps, written: TaskRun): CachedRun {
+  const cached = withoutPayload(written);
+  deps.runs.upsertFromWrite(cached);
+  return cached;
+}

@@ -1,0 +1,99 @@
+/**
+ * The payload's way from spec to the attempt.
+ *
+ * The cache keeps a summary only (size and SHA-256); the Job builder reads the payload live and compares it with
+ * what was accepted, so that a payload edited after creation fails the run instead of running something else.
+ */
+import { createHash } from "node:crypto";
+import { payloadEnvLimit } from "../../jobs/attemptEnv.ts";
+import type { Program } from "../../jobs/program.ts";
+import { TaskRuns } from "../../kube/resources.ts";
+import type { TaskRun, TaskRunSpec } from "../../model/resources.ts";
+import { payloadKey } from "../../storage/layout.ts";
+import type { CachedRun, Deps } from "../deps.ts";
+
+export const inlinePayloadLimit = 256 * 1024;
+export const payloadLimit = 10 * 1024 * 1024;
+const linkLifetimeSeconds = 24 * 3600;
+
+export interface PayloadSummary {
+  bytes: number;
+  sha256: string;
+}
+
+export interface AttemptPayload {
+  text?: string;
+  type: string;
+  url?: string;
+}
+
+/** The payload as text, and its media type; undefined when the run has none in its spec. */
+export function payloadText(spec: TaskRunSpec): string | undefined {
+  if (spec.payloadData !== undefined) return spec.payloadData;
+  return spec.payload === undefined ? undefined : JSON.stringify(spec.payload);
+}
+
+export function summarize(text: string): PayloadSummary {
+  return { bytes: Buffer.byteLength(text), sha256: createHash("sha256").update(text).digest("hex") };
+}
+
+/** Ingest filter of the TaskRun cache: takes the payload out and leaves its summary. */
+export function withoutPayload(run: TaskRun): CachedRun {
+  const text = payloadText(run.spec);
+  if (text === undefined) return run;
+  const { payload: _payload, payloadData: _data, ...spec } = run.spec;
+  return { ...run, spec, payload: summarize(text) };
+}
+
+/** Why the run's payload cannot be used; undefined when it can. */
+export function payloadProblem(run: CachedRun): { reason: string; message: string } | undefined {
+  const { spec } = run;
+  if (run.payload && spec.payloadRef) {
+    return {
+      reason: "InvalidPayload",
+      message: "Set at most one of spec.payload, spec.payloadData and spec.payloadRef.",
+    };
+  }
+  if (run.payload && run.payload.bytes > inlinePayloadLimit) {
+    return {
+      reason: "PayloadTooLarge",
+      message: `spec.payload has ${run.payload.bytes} bytes, at most ${inlinePayloadLimit} fit into the resource: put it into the bucket and name it in spec.payloadRef.`,
+    };
+  }
+  const size = spec.payloadRef?.size ?? 0;
+  if (size > payloadLimit) {
+    return {
+      reason: "PayloadTooLarge",
+      message: `spec.payloadRef.size is ${size} bytes, a payload has at most ${payloadLimit}.`,
+    };
+  }
+  return undefined;
+}
+
+/** The payload changed after the run was accepted. */
+export class PayloadChanged extends Error {
+  override name = "PayloadChanged";
+}
+
+/** What the attempt's environment needs to reach the payload. Uploads it when it is read by URL. */
+export async function attemptPayload(
+  deps: Pick<Deps, "client" | "store">,
+  run: CachedRun,
+  program: Program,
+): Promise<AttemptPayload | undefined> {
+  const type = run.spec.payloadType ?? "application/json";
+  const link = (key: string) =>
+    deps.store.presignGet(key, { expiresSeconds: linkLifetimeSeconds, audience: "cluster" });
+  if (run.spec.payloadRef) return { type, url: await link(run.spec.payloadRef.key) };
+  if (!run.payload) return undefined;
+  const live = await deps.client.get(TaskRuns, run.metadata.namespace, run.metadata.name);
+  const text = live?.metadata.uid === run.metadata.uid ? payloadText(live.spec) : undefined;
+  if (text === undefined || summarize(text).sha256 !== run.status?.payloadDigest) {
+    throw new PayloadChanged("spec.payload changed after the run was created: create another TaskRun");
+  }
+  const inline = Buffer.byteLength(text) <= payloadEnvLimit ? text : undefined;
+  if (inline !== undefined && program.kind === "task") return { text: inline, type };
+  const key = payloadKey(run.metadata);
+  await deps.store.put(key, text, { type });
+  return { text: inline, type, url: await link(key) };
+}

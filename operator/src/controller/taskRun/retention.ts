@@ -1,0 +1,75 @@
+/**
+ * A finished run becomes history: its object and its summary are written, what is to be remembered of its key, and
+ * last of all its resource goes. Whatever is cut off is done again from the start; nothing is lost, nothing runs twice.
+ *
+ * Due are runs that API, batch or schedule made, `retentionSeconds` after their end, and applied ones that say so
+ * themselves (`ttlSecondsAfterFinished`), once their logs are captured.
+ */
+import type { Config } from "../../config.ts";
+import { KubeError } from "../../kube/client/client.ts";
+import { TaskRuns } from "../../kube/resources.ts";
+import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
+import { originLabel, type TaskRun } from "../../model/resources.ts";
+import { isFinished } from "../../model/run/phase.ts";
+import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
+import { writeHistory } from "../../storage/runHistory.ts";
+import { type CachedRun, type Deps, keyOf } from "../deps.ts";
+import { batchAllowsRetirement } from "../taskBatch/reconciler.ts";
+import { recordOf } from "./duplicates.ts";
+
+type RetentionDeps = Pick<Deps, "client" | "store" | "queue" | "clock" | "config" | "batches">;
+
+export async function retire(deps: RetentionDeps, run: CachedRun): Promise<void> {
+  const due = retirementDue(run, deps.config);
+  if (due === undefined || !batchAllowsRetirement(deps, run)) return;
+  if (deps.clock() < due) return deps.queue.addAt(keyOf(run), due);
+  const { namespace, name, uid } = run.metadata;
+  const live = await deps.client.get(TaskRuns, namespace, name);
+  // A cache that is behind: the change that it has not seen yet brings the run back.
+  if (!live || live.metadata.uid !== uid || live.metadata.resourceVersion !== run.metadata.resourceVersion)
+    return;
+  // A duplicate has nothing of its own: its original is in history under the same key or name.
+  if (!live.status?.duplicateOf) {
+    await writeHistory(deps.store, live);
+    const remembered = recordOf(live, deps.config.historySeconds);
+    if (remembered) await writeKeyRecord(deps.store, namespace, remembered.hash, remembered.record);
+    await rememberGeneration(deps, live);
+  }
+  try {
+    const { resourceVersion } = live.metadata;
+    await deps.client.delete(TaskRuns, namespace, name, {
+      propagationPolicy: "Background",
+      uid,
+      resourceVersion,
+    });
+  } catch (error) {
+    // It changed in this moment.
+    if (!KubeError.is(error, "Conflict")) throw error;
+    deps.queue.add(keyOf(run));
+  }
+}
+
+/** The names of a debounce key's runs are not used again: what is remembered is the youngest that has gone. */
+async function rememberGeneration({ store, config }: RetentionDeps, run: TaskRun): Promise<void> {
+  const { debounce, task } = run.spec;
+  const { phase, finishedAt } = run.status ?? {};
+  if (!debounce || !phase || task === undefined) return;
+  const { namespace, name, uid } = run.metadata;
+  const hash = debounceHash(namespace, task, debounce.key);
+  const generation = generationOf(run);
+  const known = await readKeyRecord(store, namespace, hash);
+  if (known && known.generation >= generation) return;
+  const expiresAt = new Date(Date.parse(finishedAt ?? "") + config.historySeconds * 1000).toISOString();
+  await writeKeyRecord(store, namespace, hash, { generation, run: { name, uid }, phase, expiresAt });
+}
+
+/** Milliseconds since the epoch; undefined: not before something else happens. */
+export function retirementDue(run: TaskRun, config: Pick<Config, "retentionSeconds">): number | undefined {
+  if (!isFinished(run)) return undefined;
+  const { finishedAt, conditions } = run.status ?? {};
+  if (!finishedAt || !conditions?.some(({ type, status }) => type === "Captured" && status === "True"))
+    return undefined;
+  const isMade = run.metadata.labels?.[originLabel] !== undefined;
+  const seconds = run.spec.ttlSecondsAfterFinished ?? (isMade ? config.retentionSeconds : undefined);
+  return seconds === undefined ? undefined : Date.parse(finishedAt) + seconds * 1000;
+}

@@ -1,0 +1,212 @@
+/** The reconciler against an API server in memory that dies on demand. */
+import fc from "fast-check";
+import { pino } from "pino";
+import { beforeEach, describe, expect, it } from "vitest";
+import { KubeError } from "../../kube/client/client.ts";
+import { apiVersion, type TaskRun, type TaskSchedule } from "../../model/resources.ts";
+import { reconcileSchedule } from "./reconciler.ts";
+
+const minute = 60_000;
+const start = Date.UTC(2026, 0, 1);
+
+class World {
+  now = start;
+  schedule: TaskSchedule;
+  readonly runs = new Map<string, TaskRun>();
+  readonly timers: number[] = [];
+  statusWrites = 0;
+  /** Dies around the write with this number. */
+  dieAt: { write: number; moment: "before" | "after" } | undefined;
+  #writes = 0;
+
+  constructor(spec: Partial<TaskSchedule["spec"]> = {}) {
+    this.schedule = {
+      apiVersion,
+      kind: "TaskSchedule",
+      metadata: {
+        name: "s",
+        namespace: "n",
+        uid: "u",
+        generation: 1,
+        resourceVersion: "1",
+        creationTimestamp: new Date(start).toISOString(),
+      },
+      spec: { task: "t", cron: "* * * * *", ...spec },
+    };
+  }
+
+  async reconcile(): Promise<void> {
+    const deps = {
+      clock: () => this.now,
+      log: pino({ level: "silent" }),
+      schedules: { get: () => this.schedule, upsertFromWrite: () => undefined },
+      scheduleQueue: { add: () => undefined, addAt: (_key: string, at: number) => this.timers.push(at) },
+      client: {
+        create: async (_resource: unknown, _namespace: string, run: TaskRun) =>
+          this.#write(() => {
+            if (this.runs.has(run.metadata.name))
+              throw new KubeError({
+                method: "POST",
+                path: "/",
+                status: 409,
+                reason: "AlreadyExists",
+                message: "",
+              });
+            this.runs.set(run.metadata.name, run);
+            return run;
+          }),
+        replace: async (_resource: unknown, _namespace: string, _name: string, body: TaskSchedule) =>
+          this.#write(() => {
+            this.statusWrites++;
+            this.schedule = { ...this.schedule, status: body.status };
+            return this.schedule;
+          }),
+      },
+    };
+    await reconcileSchedule(deps as unknown as Parameters<typeof reconcileSchedule>[0], "n/s");
+  }
+
+  edit(spec: Partial<TaskSchedule["spec"]>): void {
+    const generation = (this.schedule.metadata.generation ?? 0) + 1;
+    const { metadata } = this.schedule;
+    this.schedule = {
+      ...this.schedule,
+      metadata: { ...metadata, generation },
+      spec: { ...this.schedule.spec, ...spec },
+    };
+  }
+
+  get ticks(): number[] {
+    return [...this.runs.values()].map(({ spec }) => (Date.parse(spec.schedule?.at ?? "") - start) / minute);
+  }
+
+  #write<T>(work: () => T): T {
+    const number = ++this.#writes;
+    const dies = (moment: string) => this.dieAt?.write === number && this.dieAt.moment === moment;
+    if (dies("before")) throw new Error("died");
+    const result = work();
+    if (dies("after")) throw new Error("died");
+    return result;
+  }
+}
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+
+/** As the controller does: looks at once, then whenever a timer is due. */
+async function liveUntil(minutes: number): Promise<void> {
+  for (; world.now <= start + minutes * minute; world.now += 10_000) await world.reconcile();
+}
+
+describe("a schedule", () => {
+  it("triggers each tick once, and writes its status only with a tick", async () => {
+    await liveUntil(3);
+    expect(world.ticks).toEqual([1, 2, 3]);
+    expect([...world.runs.keys()][0]).toBe(`s-${(start + minute) / 1000}`);
+    expect(world.statusWrites).toBe(4);
+    expect(world.schedule.status).toMatchObject({
+      active: true,
+      lastRun: `s-${(start + 3 * minute) / 1000}`,
+      nextScheduledAt: "2026-01-01T00:04:00.000Z",
+      missed: 0,
+    });
+    expect(world.schedule.status?.upcoming).toHaveLength(5);
+    expect(world.timers.at(-1)).toBe(start + 4 * minute);
+  });
+
+  it("gives its runs what they are for", async () => {
+    world = new World({ timezone: "Europe/Berlin", externalId: "customer-7" });
+    await liveUntil(2);
+    const run = [...world.runs.values()][1];
+    expect(run?.metadata.labels).toEqual({ "fairlead.dev/origin": "schedule", "fairlead.dev/schedule": "s" });
+    expect(run?.spec).toMatchObject({
+      task: "t",
+      schedule: { name: "s", at: "2026-01-01T00:02:00.000Z" },
+      payload: {
+        type: "IMPERATIVE",
+        timestamp: "2026-01-01T00:02:00.000Z",
+        lastTimestamp: "2026-01-01T00:01:00.000Z",
+        timezone: "Europe/Berlin",
+        scheduleId: "sched_s",
+        externalId: "customer-7",
+      },
+    });
+  });
+
+  it("that is paused triggers nothing, and goes on from its resumption", async () => {
+    await liveUntil(1);
+    world.edit({ paused: true });
+    await liveUntil(5);
+    expect(world.schedule.status).toMatchObject({ active: false, missed: 0 });
+    expect(world.schedule.status?.nextScheduledAt).toBeUndefined();
+    world.edit({ paused: false });
+    await liveUntil(7);
+    expect(world.ticks).toEqual([1, 6, 7]);
+    expect(world.schedule.status?.missed).toBe(0);
+  });
+
+  it("whose override says so is paused whatever its spec says", async () => {
+    world.schedule = { ...world.schedule, status: { override: { active: false } } };
+    await liveUntil(2);
+    expect(world.ticks).toEqual([]);
+    expect(world.schedule.status?.override).toEqual({ active: false });
+  });
+
+  it("with a new expression counts from the change", async () => {
+    await liveUntil(2);
+    world.edit({ cron: "*/5 * * * *" });
+    world.now = start + 7 * minute;
+    await world.reconcile();
+    expect(world.ticks).toEqual([1, 2]);
+    await liveUntil(10);
+    expect(world.ticks).toEqual([1, 2, 10]);
+  });
+
+  it.each([
+    [{ cron: "61 * * * *" }, "InvalidCron", /spec\.cron/],
+    [{ timezone: "Mars/Base" }, "UnknownTimezone", /spec\.timezone/],
+  ])("that makes no sense (%j) says so and triggers nothing", async (spec, reason, message) => {
+    world = new World(spec);
+    await liveUntil(2);
+    expect(world.runs.size).toBe(0);
+    expect(world.schedule.status?.active).toBe(false);
+    expect(world.schedule.status?.conditions?.[0]).toMatchObject({
+      type: "Ready",
+      status: "False",
+      reason,
+      message: expect.stringMatching(message),
+    });
+    expect(world.statusWrites).toBe(1);
+  });
+});
+
+it("no tick is lost or doubled, whichever writes the controller dies at", { timeout: 60_000 }, async () => {
+  const death = fc.record({
+    write: fc.integer({ min: 1, max: 40 }),
+    moment: fc.constantFrom("before", "after"),
+  });
+  // Together less than what still counts as on time.
+  const down = fc.integer({ min: 0, max: 15_000 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(death, down), { maxLength: 6 }), async (deaths) => {
+      world = new World();
+      for (const [one, downMs] of [...deaths, undefined].map((d) => d ?? ([undefined, 0] as const))) {
+        world.dieAt = one as World["dieAt"];
+        try {
+          await liveUntil((world.now - start) / minute + 3);
+        } catch (error) {
+          expect((error as Error).message).toBe("died");
+        }
+        world.dieAt = undefined;
+        world.now += downMs;
+      }
+      await world.reconcile();
+      const last = Math.floor((world.now - start) / minute);
+      expect(world.ticks).toEqual(Array.from({ length: last }, (_, i) => i + 1));
+      expect(world.schedule.status?.missed).toBe(0);
+    }),
+    { numRuns: 50 },
+  );
+});

@@ -1,0 +1,336 @@
+/**
+ * Requests to the Kubernetes API server.
+ *
+ * A failure is a KubeError that names method and path; 404 is no failure where "not there" is an answer. Everything
+ * but a stream ends within the request timeout. Repeated by itself is only what cannot do harm: an answer 429 with
+ * Retry-After (nothing was done), and a read whose connection failed.
+ */
+import { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { lines } from "../../lib/splitLines.ts";
+import {
+  apiVersionOf,
+  type KubeList,
+  type KubeObject,
+  Pods,
+  type Resource,
+  resourcePath,
+} from "../resources.ts";
+import { Connection, configFromEnvironment } from "./connection.ts";
+import { errorFromStatus, KubeError, type StatusObject } from "./kubeError.ts";
+import { type CallOptions, failureOf, type Request, Transport } from "./transport.ts";
+
+export { KubeError } from "./kubeError.ts";
+export type { CallOptions } from "./transport.ts";
+
+/**
+ * Called before every write, and again after it succeeded; `what` is like `create Job default/hello-1`. What it
+ * throws goes to the caller of the write: before, then nothing was sent.
+ */
+export type WriteHook = (phase: "before" | "after", what: string) => void;
+
+export interface ClientOptions {
+  onWrite?: WriteHook;
+  /** Upper bound of connections for requests; each watch and log stream has one more. Default 64. */
+  connections?: number;
+  /** Default 30 s. */
+  requestTimeoutMs?: number;
+}
+
+export interface ListOptions extends CallOptions {
+  labelSelector?: string;
+  fieldSelector?: string;
+  limit?: number;
+  continue?: string;
+  /** Absent: a consistent read of the newest state. "0": whatever the API server has at hand. */
+  resourceVersion?: string;
+}
+
+export interface WatchOptions {
+  /** Events after this one. */
+  resourceVersion: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+  /** The API server ends the watch after this time. */
+  timeoutSeconds: number;
+  /** Fails when nothing, not even a bookmark, came for so long. The API server sends one about every minute. */
+  idleTimeoutMs?: number;
+  /** The API server accepted the watch; events may take any time to come. */
+  onOpen?: () => void;
+  signal: AbortSignal;
+}
+
+export type WatchEvent<T> = { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: T };
+
+export interface DeleteOptions extends CallOptions {
+  propagationPolicy?: "Background" | "Foreground" | "Orphan";
+  /** Preconditions: another object, or another state of it, is a Conflict. */
+  uid?: string;
+  resourceVersion?: string;
+  gracePeriodSeconds?: number;
+}
+
+export interface PatchOptions extends CallOptions {
+  type: "merge" | "json" | "apply";
+  subresource?: string;
+  /** Needed by `apply`; "fairlead" unless told. */
+  fieldManager?: string;
+  /** Only for `apply`: takes fields from other managers. */
+  force?: boolean;
+}
+
+export interface LogOptions {
+  container?: string;
+  limitBytes?: number;
+  tailLines?: number;
+  timestamps?: boolean;
+  signal?: AbortSignal;
+}
+
+const pageSize = 500;
+/** Longest line of a watch: beyond what etcd can hold in one object. */
+const maxEventBytes = 32 * 1024 * 1024;
+const json = "application/json";
+const patchTypes = {
+  merge: "application/merge-patch+json",
+  json: "application/json-patch+json",
+  apply: "application/apply-patch+yaml",
+};
+
+export class KubeClient {
+  readonly #connection: Connection;
+  readonly #onWrite: WriteHook | undefined;
+  readonly #transport: Transport;
+  readonly #timeoutMs: number;
+
+  constructor(config: KubeConfig, options: ClientOptions = {}) {
+    this.#connection = new Connection(config, options.connections ?? 64);
+    this.#onWrite = options.onWrite;
+    this.#timeoutMs = options.requestTimeoutMs ?? 30_000;
+    this.#transport = new Transport(this.#connection, this.#timeoutMs);
+  }
+
+  /** KUBECONFIG, then ~/.kube/config, then the pod's service account. */
+  static fromEnvironment(options?: ClientOptions): KubeClient {
+    return new KubeClient(configFromEnvironment(), options);
+  }
+
+  /** Undefined when there is no such object. That the whole kind is unknown (its CRD is missing) is an error. */
+  async get<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    name: string,
+    options: CallOptions = {},
+  ): Promise<T | undefined> {
+    const path = resourcePath(resource, namespace, name);
+    return unlessNotFound(this.#transport.json<T>({ method: "GET", path }, options));
+  }
+
+  /** One page. Objects always have apiVersion and kind, which the API server leaves out for its own kinds. */
+  async list<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    options: ListOptions = {},
+  ): Promise<KubeList<T>> {
+    const { signal, timeoutMs, ...query } = options;
+    const path = resourcePath(resource, namespace);
+    const list = await this.#transport.json<{ metadata?: KubeList<T>["metadata"]; items?: T[] | null }>(
+      { method: "GET", path, query },
+      { signal, timeoutMs },
+    );
+    const items = list.items ?? [];
+    for (const item of items) {
+      item.apiVersion ??= apiVersionOf(resource);
+      item.kind ??= resource.kind;
+    }
+    return { metadata: list.metadata ?? {}, items };
+  }
+
+  /**
+   * All objects as they were at one moment, page by page. Throws `Expired` when the reader is so slow (minutes) that
+   * the moment is forgotten: begin again.
+   */
+  async *listAll<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    options: Omit<ListOptions, "continue" | "resourceVersion"> = {},
+  ): AsyncGenerator<T, void, undefined> {
+    let next: string | undefined;
+    do {
+      const page = await this.list(resource, namespace, { limit: pageSize, ...options, continue: next });
+      yield* page.items;
+      next = page.metadata.continue || undefined;
+    } while (next);
+  }
+
+  async create<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    object: T,
+    options: CallOptions & { fieldManager?: string; dryRun?: boolean } = {},
+  ): Promise<T> {
+    if (resource.namespaced && namespace === undefined) {
+      throw new TypeError(`create a ${resource.kind}: a namespace is needed`);
+    }
+    const path = resourcePath(resource, namespace);
+    const query = { fieldManager: options.fieldManager, dryRun: options.dryRun ? "All" : undefined };
+    const name = object.metadata?.name ?? `${object.metadata?.generateName}*`;
+    return this.#write("create", resource, namespace, name, () =>
+      this.#transport.json<T>(
+        { method: "POST", path, query, contentType: json, body: JSON.stringify(object) },
+        options,
+      ),
+    );
+  }
+
+  /** With a resourceVersion in the object this is compare-and-swap: a Conflict when the state was another. */
+  async replace<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    name: string,
+    object: T,
+    options: CallOptions & { subresource?: string; fieldManager?: string } = {},
+  ): Promise<T> {
+    const path = resourcePath(resource, namespace, name, options.subresource);
+    const query = { fieldManager: options.fieldManager };
+    return this.#write("replace", resource, namespace, slash(name, options.subresource), () =>
+      this.#transport.json<T>(
+        { method: "PUT", path, query, contentType: json, body: JSON.stringify(object) },
+        options,
+      ),
+    );
+  }
+
+  async patch<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    name: string,
+    patch: unknown,
+    options: PatchOptions,
+  ): Promise<T> {
+    const { type, subresource } = options;
+    const path = resourcePath(resource, namespace, name, subresource);
+    const apply = type === "apply";
+    const fieldManager = options.fieldManager ?? (apply ? "fairlead" : undefined);
+    const query = { fieldManager, force: apply && options.force ? true : undefined };
+    const body = JSON.stringify(patch);
+    return this.#write(
+      type === "apply" ? "apply" : "patch",
+      resource,
+      namespace,
+      slash(name, subresource),
+      () =>
+        this.#transport.json<T>(
+          { method: "PATCH", path, query, contentType: patchTypes[type], body },
+          options,
+        ),
+    );
+  }
+
+  /** False when there was none. True means accepted: finalizers or a grace period may keep the object for a while. */
+  async delete<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    name: string,
+    options: DeleteOptions = {},
+  ): Promise<boolean> {
+    const path = resourcePath(resource, namespace, name);
+    const { propagationPolicy, gracePeriodSeconds, uid, resourceVersion } = options;
+    const preconditions = uid || resourceVersion ? { uid, resourceVersion } : undefined;
+    const body = {
+      kind: "DeleteOptions",
+      apiVersion: "v1",
+      propagationPolicy,
+      gracePeriodSeconds,
+      preconditions,
+    };
+    const done = await this.#write("delete", resource, namespace, name, () =>
+      unlessNotFound(
+        this.#transport.json<object>(
+          { method: "DELETE", path, contentType: json, body: JSON.stringify(body) },
+          options,
+        ),
+      ),
+    );
+    return done !== undefined;
+  }
+
+  /**
+   * Changes as they come, bookmarks included, until the API server ends the watch. Throws the KubeError of an ERROR
+   * event (`Expired`: list again), and the signal's reason when it is aborted.
+   */
+  async *watch<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent<T>, void, undefined> {
+    const { signal, idleTimeoutMs, onOpen, ...selection } = options;
+    const request: Request = {
+      method: "GET",
+      path: resourcePath(resource, namespace),
+      query: { ...selection, watch: true, allowWatchBookmarks: true },
+    };
+    try {
+      const body = await this.#transport.stream(request, signal, idleTimeoutMs ?? 0);
+      onOpen?.();
+      for await (const line of lines(body, maxEventBytes)) {
+        const event = JSON.parse(line) as WatchEvent<T> | { type: "ERROR"; object: StatusObject };
+        if (event.type === "ERROR") {
+          throw errorFromStatus(request, event.object);
+        }
+        yield event;
+      }
+    } catch (error) {
+      throw failureOf(error, request, signal);
+    }
+  }
+
+  async podLog(
+    namespace: string,
+    pod: string,
+    options: LogOptions = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    const { signal, ...query } = options;
+    const request: Request = { method: "GET", path: resourcePath(Pods, namespace, pod, "log"), query };
+    const body = await this.#transport.stream(request, signal, this.#timeoutMs);
+    return Readable.toWeb(body) as ReadableStream<Uint8Array>;
+  }
+
+  async serverVersion(
+    options: CallOptions = {},
+  ): Promise<{ major: string; minor: string; gitVersion: string }> {
+    return this.#transport.json({ method: "GET", path: "/version" }, options);
+  }
+
+  /** Ends everything under way, and closes the connections. */
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  async #write<R>(
+    verb: string,
+    resource: Resource<KubeObject>,
+    namespace: string | undefined,
+    name: string,
+    send: () => Promise<R>,
+  ): Promise<R> {
+    const what = `${verb} ${resource.kind} ${slash(namespace ?? "", name)}`;
+    this.#onWrite?.("before", what);
+    const result = await send();
+    this.#onWrite?.("after", what);
+    return result;
+  }
+}
+
+async function unlessNotFound<R>(answer: Promise<R>): Promise<R | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (KubeError.is(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+const slash = (left: string, right: string | undefined): string =>
+  left && right ? `${left}/${right}` : left || right || "";

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { apiVersion, originLabel, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
+import { governing, queueNameOf, settingsOf } from "./governing.ts";
+
+const run = (spec: TaskRun["spec"], status?: TaskRun["status"]): TaskRun => ({
+  apiVersion,
+  kind: "TaskRun",
+  metadata: { name: "r", namespace: "n", uid: "u" },
+  spec,
+  status,
+});
+
+const task = (spec: Partial<Task["spec"]>): Task => ({
+  apiVersion,
+  kind: "Task",
+  metadata: { name: "t", namespace: "n", uid: "tu" },
+  spec: { image: "i", ...spec },
+});
+
+const queue = (
+  name: string,
+  createdAt: string,
+  origin?: string,
+  more: Partial<TaskQueue> = {},
+): TaskQueue => ({
+  apiVersion,
+  kind: "TaskQueue",
+  metadata: {
+    name,
+    namespace: "n",
+    uid: name,
+    creationTimestamp: createdAt,
+    labels: origin ? { [originLabel]: origin } : {},
+  },
+  spec: { name: "q" },
+  ...more,
+});
+
+describe("the queue of a run", () => {
+  const cases: [string, TaskRun, Task | undefined, string][] = [
+    ["is what it was admitted in", run({ task: "t", queue: { name: "b" } }, { queue: "a" }), undefined, "a"],
+    [
+      "is the one named at trigger time",
+      run({ task: "t", queue: { name: "b" } }),
+      task({ queue: { name: "c" } }),
+      "b",
+    ],
+    ["is its Task's", run({ task: "t" }), task({ queue: { name: "c" } }), "c"],
+    ["is its Task's default", run({ task: "my" }), task({ id: "my" }), "task/my"],
+    ["is known before its Task is", run({ task: "my" }), undefined, "task/my"],
+    [
+      "is its Task's when only a limit is given",
+      run({ task: "t", queue: { concurrencyLimit: 2 } }),
+      task({}),
+      "task/t",
+    ],
+    ["of a container is one for all of them", run({ container: { image: "i" } }), undefined, "container"],
+  ];
+  it.each(cases)("%s", (_what, one, its, expected) => expect(queueNameOf(one, its)).toBe(expected));
+});
+
+describe("the settings of a queue", () => {
+  it("are none without a resource", () =>
+    expect(settingsOf(undefined)).toEqual({ limit: undefined, paused: false }));
+
+  it("come from the override before the spec, field by field", () => {
+    const spec = { name: "q", concurrencyLimit: 3, paused: true };
+    const set = (override: object) => settingsOf(queue("a", "1", undefined, { spec, status: { override } }));
+    expect(set({})).toEqual({ limit: 3, paused: true });
+    expect(set({ concurrencyLimit: 7 })).toEqual({ limit: 7, paused: true });
+    expect(set({ paused: false })).toEqual({ limit: 3, paused: false });
+  });
+
+  it("come from the declared resource, then from the oldest", () => {
+    const made = queue("made", "2026-01-01T00:00:00Z", "trigger");
+    const late = queue("late", "2026-03-01T00:00:00Z");
+    const early = queue("early", "2026-02-01T00:00:00Z");
+    expect(governing([made, late, early])?.metadata.name).toBe("early");
+    expect(governing([made, queue("task", "2026-02-01T00:00:00Z", "task")])?.metadata.name).toBe("made");
+    expect(governing([])).toBeUndefined();
+  });
+});

@@ -1,0 +1,49 @@
+/**
+ * Which queue a run is in, and what limits it. A queue's settings come from its TaskQueue: what the API set
+ * (`status.override`) before what is declared. A declared TaskQueue wins over one that was made for a Task or for a
+ * limit given at trigger time; of those of one kind the oldest wins.
+ */
+import { idOfTask, originLabel, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
+
+/** Queue of inline containers that name none. */
+export const containerQueue = "container";
+
+export const defaultQueueOf = (taskId: string): string => `task/${taskId}`;
+
+/** `task` may be absent: then the run is parked, or its queue is fixed already. */
+export function queueNameOf(run: TaskRun, task: Task | undefined): string {
+  const { spec, status } = run;
+  const chosen = status?.queue ?? spec.queue?.name;
+  if (chosen !== undefined) return chosen;
+  if (spec.task === undefined) return containerQueue;
+  return task ? queueOfTask(task) : defaultQueueOf(spec.task);
+}
+
+export const queueOfTask = (task: Task): string => task.spec.queue?.name ?? defaultQueueOf(idOfTask(task));
+
+export interface QueueSettings {
+  /** Undefined: none. */
+  limit?: number;
+  paused: boolean;
+}
+
+export function settingsOf(queue: TaskQueue | undefined): QueueSettings {
+  const override = queue?.status?.override;
+  return {
+    limit: override?.concurrencyLimit ?? queue?.spec.concurrencyLimit,
+    paused: override?.paused ?? queue?.spec.paused ?? false,
+  };
+}
+
+/** The TaskQueue that counts, of all with one name. */
+export function governing(queues: readonly TaskQueue[]): TaskQueue | undefined {
+  const rank = ({ metadata }: TaskQueue): string =>
+    `${isDeclared(metadata) ? 0 : 1} ${metadata.creationTimestamp} ${metadata.name}`;
+  return queues.reduce<TaskQueue | undefined>(
+    (first, queue) => (first && rank(first) <= rank(queue) ? first : queue),
+    undefined,
+  );
+}
+
+/** Somebody applied it; we did not make it. */
+export const isDeclared = ({ labels }: TaskQueue["metadata"]): boolean => labels?.[originLabel] === undefined;

@@ -1,0 +1,73 @@
+/** Everything that can happen to a run. transition.ts says what each does in which phase. */
+import type { OutputRef, Phase, RunError } from "../resources.ts";
+import type { RetryPolicy } from "./retry.ts";
+
+/** How one attempt ended, whoever saw it: the runner's report, the pod, or its absence. */
+export interface AttemptEnd {
+  outcome: "Completed" | "Failed" | "Crashed" | "TimedOut" | "Infrastructure";
+  reason: string;
+  message: string;
+  /** Failed and Crashed only: may the policy try again? */
+  retryable?: boolean;
+  exitCode?: number;
+  error?: RunError;
+  output?: unknown;
+  outputRef?: OutputRef;
+  startedAt?: string;
+  finishedAt?: string;
+}
+
+/** Where an attempt runs. */
+export interface AttemptPlace {
+  pod?: string;
+  podUid?: string;
+  node?: string;
+}
+
+export type RunEvent =
+  /** The controller saw the run for the first time; `payloadDigest` fixes what it will get. */
+  | { type: "Accepted"; payloadDigest?: string }
+  /** The run cannot start as it was written. Refused once an attempt is under way. */
+  | { type: "Rejected"; reason: string; message: string }
+  /** The run's key or name was used before: it ends as that run did, without an attempt of its own. */
+  | {
+      type: "Duplicate";
+      original: { name: string; uid: string };
+      phase: Phase;
+      message: string;
+      output?: unknown;
+      outputRef?: OutputRef;
+      error?: RunError;
+    }
+  /** `spec.delayUntil` changed or was reached: re-evaluates a Delayed run. */
+  | { type: "DelayChecked"; payloadDigest?: string }
+  /** A queued run waits for something that admission cannot give; no phase changes. */
+  | { type: "Parked"; reason: string; message: string }
+  /** `queue` is fixed from the first admission on. */
+  | { type: "Admitted"; slot: number; queue?: string; version?: string }
+  /** The slot was lost before the Job was created: back to the queue, the attempt never was. */
+  | { type: "SlotLost"; attempt: number }
+  /** What keeps the attempt from starting (image pull, unschedulable …); no phase changes. */
+  | { type: "StartBlocked"; attempt: number; reason: string; message: string }
+  | ({ type: "Started"; attempt: number; at: string } & AttemptPlace)
+  | ({
+      type: "AttemptEnded";
+      attempt: number;
+      end: AttemptEnd;
+      retry: RetryPolicy;
+      random: number;
+    } & AttemptPlace)
+  | { type: "CancelRequested" }
+  | { type: "MaxDurationElapsed"; attempt: number; seconds: number }
+  | { type: "StartTimedOut"; attempt: number; reason: string; message: string }
+  /** The container of a Stopping attempt no longer runs, or was never there. */
+  | ({
+      type: "ContainerGone";
+      attempt: number;
+      retry: RetryPolicy;
+      random: number;
+      exitCode?: number;
+    } & AttemptPlace)
+  | { type: "TtlElapsed" }
+  /** The attempt's log is in the bucket, or is known to be lost. Allowed in every phase. */
+  | ({ type: "Captured"; attempt: number; logKey?: string } & AttemptPlace);

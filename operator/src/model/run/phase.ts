@@ -1,0 +1,30 @@
+/** Pure predicates on a run's phase. */
+import type { Attempt, Phase, TaskRun, TaskRunStatus } from "../resources.ts";
+
+const terminal: ReadonlySet<Phase> = new Set<Phase>([
+  "Completed",
+  "Canceled",
+  "Expired",
+  "Failed",
+  "Crashed",
+  "TimedOut",
+  "SystemFailure",
+]);
+
+const holding: ReadonlySet<Phase> = new Set<Phase>(["Starting", "Executing", "Stopping"]);
+
+export const isTerminal = (phase: Phase | undefined): boolean => phase !== undefined && terminal.has(phase);
+
+export const isFinished = (run: TaskRun): boolean => isTerminal(run.status?.phase);
+
+/** Whether the run occupies a slot of its queue. Admission, rebuild and sweeper all ask this function. */
+export const holdsSlot = (run: TaskRun): boolean => {
+  const phase = run.status?.phase;
+  return phase !== undefined && holding.has(phase);
+};
+
+/** The attempt that is under way, if one is: settled attempts are history. */
+export function currentAttempt(status: TaskRunStatus | undefined): Attempt | undefined {
+  const last = status?.attempts?.at(-1);
+  return last && last.outcome === undefined ? last : undefined;
+}

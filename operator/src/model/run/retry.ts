@@ -1,0 +1,50 @@
+/**
+ * When a failed attempt is followed by another.
+ * The formula is Trigger.dev's: delay(n) = round(min(max, r * min * factor^(n-1))), r in [1, 2) when randomized.
+ */
+import type { Retry, TaskRun, TaskRunStatus } from "../resources.ts";
+
+export interface RetryPolicy {
+  maxAttempts: number;
+  factor: number;
+  minTimeoutInMs: number;
+  maxTimeoutInMs: number;
+  randomize: boolean;
+  /** Machine preset for one further attempt after an out-of-memory kill, whatever maxAttempts says. */
+  outOfMemoryMachine?: TaskRunStatus["machine"];
+}
+
+/** Attempts that may be lost to the infrastructure before the run ends as SystemFailure. */
+export const infrastructureRetryLimit = 5;
+
+const defaults: RetryPolicy = {
+  maxAttempts: 3,
+  factor: 2,
+  minTimeoutInMs: 1000,
+  maxTimeoutInMs: 60_000,
+  randomize: true,
+};
+
+/** The run's policy: its own settings over the Task's over the defaults; an inline container has one attempt. */
+export function retryPolicy(run: TaskRun, task: Retry | undefined): RetryPolicy {
+  const own = { ...task, ...run.spec.retry };
+  const fallback = run.spec.container ? 1 : defaults.maxAttempts;
+  return {
+    maxAttempts: run.spec.maxAttempts ?? own.maxAttempts ?? fallback,
+    factor: own.factor ?? defaults.factor,
+    minTimeoutInMs: own.minTimeoutInMs ?? defaults.minTimeoutInMs,
+    maxTimeoutInMs: own.maxTimeoutInMs ?? defaults.maxTimeoutInMs,
+    randomize: own.randomize ?? defaults.randomize,
+    outOfMemoryMachine: own.outOfMemory?.machine,
+  };
+}
+
+/** Milliseconds between failed attempt n (1-based) and the next; `random` is in [0, 1). */
+export function retryDelay(policy: RetryPolicy, n: number, random: number): number {
+  const jitter = policy.randomize ? 1 + random : 1;
+  const delay = jitter * policy.minTimeoutInMs * policy.factor ** (n - 1);
+  return Math.round(Math.min(policy.maxTimeoutInMs, delay));
+}
+
+/** Backoff after the n-th infrastructure failure in a row: 1 s, 2 s, 4 s … 30 s, without jitter. */
+export const infrastructureDelay = (n: number): number => Math.min(30_000, 1000 * 2 ** (n - 1));

@@ -1,0 +1,70 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { TaskScheduleSpec } from "../resources.ts";
+import { CronExpression } from "./cron.ts";
+import { onTimeMs, planTicks, tickLimit } from "./ticks.ts";
+
+const minute = 60_000;
+const start = Date.UTC(2026, 0, 1);
+const every = new CronExpression("* * * * *");
+const at = (n: number): number => start + n * minute;
+const plan = (from: number, to: number, policy: Pick<TaskScheduleSpec, "catchUp" | "catchUpLimit"> = {}) =>
+  planTicks(every, from, to, policy);
+
+describe("ticks that are due", () => {
+  it("are those since the last look, on time or at most two minutes late", () => {
+    expect(plan(at(0), at(1))).toMatchObject({ due: [at(1)], missed: 0 });
+    expect(plan(at(0), at(2) + 59_000)).toMatchObject({ due: [at(1), at(2)], missed: 0 });
+    expect(plan(at(0), at(0) + 59_000)).toMatchObject({ due: [], missed: 0 });
+  });
+
+  it("that came too late are skipped, or caught up with as the policy says", () => {
+    expect(plan(at(0), at(10))).toMatchObject({ due: [at(8), at(9), at(10)], missed: 7 });
+    expect(plan(at(0), at(10), { catchUp: "last" })).toMatchObject({
+      due: [at(8), at(9), at(10)],
+      missed: 7,
+    });
+    expect(plan(at(0), at(10), { catchUp: "all" }).due).toHaveLength(10);
+    expect(plan(at(0), at(10), { catchUp: "all", catchUpLimit: 2 })).toMatchObject({
+      due: [at(6), at(7), at(8), at(9), at(10)],
+      missed: 5,
+    });
+    const daily = new CronExpression("0 0 * * *");
+    const late = start + 3 * 24 * 60 * minute + 10 * minute;
+    expect(planTicks(daily, start, late, { catchUp: "last" })).toMatchObject({
+      due: [start + 3 * 24 * 60 * minute],
+      missed: 2,
+    });
+  });
+
+  it("of a very long time are gone through in parts", () => {
+    const first = plan(at(0), at(tickLimit + 50), { catchUp: "all" });
+    expect(first).toMatchObject({ due: [], missed: tickLimit, settledMs: at(tickLimit), more: true });
+    expect(plan(first.settledMs, at(tickLimit + 50), { catchUp: "all" }).due).toHaveLength(50);
+  });
+});
+
+it("each tick is due or missed exactly once, however the looks fall", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1_000, max: 20 * minute }), { minLength: 1, maxLength: 20 }),
+      fc.constantFrom("none", "last", "all") as fc.Arbitrary<"none" | "last" | "all">,
+      fc.integer({ min: 1, max: 5 }),
+      (steps, catchUp, catchUpLimit) => {
+        let [settled, now, due, missed] = [start, start, [] as number[], 0];
+        for (const step of steps) {
+          now += step;
+          const next = planTicks(every, settled, now, { catchUp, catchUpLimit });
+          for (const tick of next.due) expect(tick).toBeGreaterThan(settled);
+          due = [...due, ...next.due];
+          missed += next.missed;
+          settled = next.settledMs;
+        }
+        expect(new Set(due).size).toBe(due.length);
+        expect(due).toEqual([...due].sort((a, b) => a - b));
+        expect(due.length + missed).toBe(Math.floor((now - start) / minute));
+        if (Math.max(...steps) <= onTimeMs) expect(missed).toBe(0);
+      },
+    ),
+  );
+});

@@ -1,0 +1,63 @@
+/**
+ * What `helm test` runs: one TaskRun with a container, from here to its end, with its output compared.
+ * Reads FAIRLEAD_NAMESPACE, FAIRLEAD_FULLNAME and FAIRLEAD_TEST_IMAGE; 0 when all went well.
+ */
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { KubeClient } from "../kube/client/client.ts";
+import { TaskRuns } from "../kube/resources.ts";
+import { apiVersion, type TaskRun } from "../model/resources.ts";
+import { isFinished } from "../model/run/phase.ts";
+
+const limitMs = 120_000;
+const echo = "require('fs').writeFileSync('/dev/termination-log', process.env.FAIRLEAD_PAYLOAD)";
+
+export async function smoke(env: Record<string, string | undefined>): Promise<number> {
+  const { FAIRLEAD_NAMESPACE: namespace, FAIRLEAD_FULLNAME: fullname, FAIRLEAD_TEST_IMAGE: image } = env;
+  if (!namespace || !fullname || !image) {
+    console.error("FAIRLEAD_NAMESPACE, FAIRLEAD_FULLNAME and FAIRLEAD_TEST_IMAGE are needed");
+    return 2;
+  }
+  const client = KubeClient.fromEnvironment();
+  const name = `${fullname.slice(0, 40)}-test-${randomBytes(4).toString("hex")}`;
+  await client.create(TaskRuns, namespace, {
+    apiVersion,
+    kind: "TaskRun",
+    metadata: { name, namespace } as TaskRun["metadata"],
+    spec: {
+      payload: { greeting: "hello" },
+      container: {
+        image,
+        // The operator's own image, so that the test needs no other: no shell, only Node.
+        command: ["/nodejs/bin/node", "-e", echo],
+      },
+      startTimeoutSeconds: limitMs / 1000,
+    } as TaskRun["spec"],
+  });
+  console.log(`created TaskRun ${namespace}/${name}`);
+  try {
+    const run = await finished(client, namespace, name);
+    const { phase, message, output, outputRef } = run.status ?? {};
+    console.log(`${phase}: ${message} Output ${JSON.stringify(output)} at ${outputRef?.key}`);
+    const good = phase === "Completed" && JSON.stringify(output) === '{"greeting":"hello"}' && outputRef;
+    return good ? 0 : 1;
+  } finally {
+    await client.delete(TaskRuns, namespace, name, { propagationPolicy: "Background" });
+  }
+}
+
+async function finished(client: KubeClient, namespace: string, name: string): Promise<TaskRun> {
+  const deadline = Date.now() + limitMs + 30_000;
+  let phase: string | undefined;
+  for (;;) {
+    const run = await client.get(TaskRuns, namespace, name);
+    if (!run) throw new Error(`TaskRun ${namespace}/${name} is gone`);
+    if (run.status?.phase !== phase) {
+      phase = run.status?.phase;
+      console.log(`${phase}: ${run.status?.message}`);
+    }
+    if (isFinished(run)) return run;
+    if (Date.now() > deadline) throw new Error(`TaskRun ${namespace}/${name} has not finished: ${phase}`);
+    await pause(250);
+  }
+}

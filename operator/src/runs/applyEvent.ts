@@ -1,0 +1,55 @@
+/**
+ * Any process may apply an event to a run: read, transition, write with resourceVersion; on a conflict read again
+ * from the API server and re-apply. An unknown outcome of the write is settled the same way: if it happened, the
+ * event is refused the second time.
+ */
+
+import type { KubeClient } from "../kube/client/client.ts";
+import { KubeError } from "../kube/client/client.ts";
+import { TaskRuns } from "../kube/resources.ts";
+import type { TaskRun, TaskRunStatus } from "../model/resources.ts";
+import type { RunEvent } from "../model/run/event.ts";
+import { transition } from "../model/run/transition.ts";
+
+export type Applied =
+  | { applied: TaskRun }
+  /** A sentence that says why, and the run as it is. */
+  | { refused: string; run: TaskRun }
+  /** There is no such run, or another one has its name. */
+  | { missing: true };
+
+/** Writers of one run are few: the controller, the API for its one pod, a user. */
+const attemptLimit = 10;
+
+export async function applyEvent(
+  client: Pick<KubeClient, "get" | "replace">,
+  namespace: string,
+  name: string,
+  event: RunEvent,
+  options: { uid: string; now: () => string },
+): Promise<Applied> {
+  for (let attempt = 1; ; attempt++) {
+    const run = await client.get(TaskRuns, namespace, name);
+    if (!run || run.metadata.uid !== options.uid) return { missing: true };
+    const next = transition(run, event, options.now());
+    if ("refused" in next) return { refused: next.refused, run };
+    try {
+      return { applied: await writeStatus(client, run, next.status) };
+    } catch (error) {
+      if (KubeError.is(error, "NotFound")) return { missing: true };
+      if (!KubeError.is(error, "Conflict") || attempt === attemptLimit) throw error;
+    }
+  }
+}
+
+/** Compare-and-swap of the status. Sends no spec: the status subresource ignores it, and a payload may be big. */
+export function writeStatus(
+  client: Pick<KubeClient, "replace">,
+  run: TaskRun,
+  status: TaskRunStatus,
+): Promise<TaskRun> {
+  const { apiVersion, kind, metadata } = run;
+  const { name, namespace, uid, resourceVersion } = metadata;
+  const body = { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status } as TaskRun;
+  return client.replace(TaskRuns, namespace, name, body, { subresource: "status" });
+}
