@@ -17,7 +17,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{operator,sdk,runtime-image}/src/**/*.test.ts", "hack/**/*.test.ts"],
+          include: ["{protocol,operator,sdk,runtime-image}/src/**/*.test.ts", "hack/**/*.test.ts"],
           exclude: notOurs,
         },
       },

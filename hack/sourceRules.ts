@@ -10,6 +10,7 @@ import { dirname, extname, join, relative } from "node:path";
 
 export const maxLines = 450;
 const sourceFolders = [
+  "protocol",
   "operator",
   "sdk",
   "runtime-image",

@@ -9,7 +9,8 @@ import { run } from "../../hack/lib/exec.ts";
 import { apiAddress } from "../../hack/start/apiKey.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { KubeClient } from "../../operator/src/kube/client/client.ts";
-import { Namespaces, Secrets, TaskRuns } from "../../operator/src/kube/resources.ts";
+import { Namespaces, Secrets } from "../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, batchLabel, type TaskRun } from "../../operator/src/model/resources.ts";
 import { apiKeyLabel } from "../../operator/src/process/secrets.ts";
 

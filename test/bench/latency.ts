@@ -7,15 +7,8 @@ import type { V1Job } from "@kubernetes/client-node";
 import { containerName } from "../../operator/src/jobs/jobBuilder.ts";
 import { machineResources } from "../../operator/src/jobs/machine.ts";
 import { KubeClient } from "../../operator/src/kube/client/client.ts";
-import {
-  Jobs,
-  type KubeObject,
-  Namespaces,
-  Pods,
-  type Resource,
-  TaskRuns,
-  Tasks,
-} from "../../operator/src/kube/resources.ts";
+import { Jobs, type KubeObject, Namespaces, Pods, type Resource } from "../../operator/src/kube/resources.ts";
+import { TaskRuns, Tasks } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type Task, type TaskRun } from "../../operator/src/model/resources.ts";
 import { isFinished } from "../../operator/src/model/run/phase.ts";
 

@@ -2,7 +2,8 @@
 import { batch, configure, idempotencyKeys, queues, type Run, runs, type Task, tasks } from "@fairlead/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { Pods, TaskQueues } from "../../operator/src/kube/resources.ts";
+import { Pods } from "../../operator/src/kube/resources.ts";
+import { TaskQueues } from "../../operator/src/model/kinds.ts";
 import { runLabel } from "../../operator/src/model/labels.ts";
 import { nameOfQueue } from "../../operator/src/model/resources.ts";
 import { testTask } from "../e2e/support/fixtures.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { apiAddress } from "../../hack/start/apiKey.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
-import { TaskRuns } from "../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import { ApiAccess } from "../conformance/api.ts";
 import { TestNamespace } from "../e2e/support/kubectl.ts";
 

@@ -4,8 +4,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { TaskQueues, TaskRuns } from "../../operator/src/kube/resources.ts";
 import { concurrencyLimitAnnotation } from "../../operator/src/model/environment.ts";
+import { TaskQueues, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
 import { isTerminal } from "../../operator/src/model/run/phase.ts";
 import { testTask } from "../e2e/support/fixtures.ts";

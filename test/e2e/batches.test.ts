@@ -1,8 +1,8 @@
 /** TaskBatches from kubectl apply to their results. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { TaskBatches, TaskRuns } from "../../operator/src/kube/resources.ts";
 import type { BatchResult } from "../../operator/src/model/batch/item.ts";
+import { TaskBatches, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../operator/src/model/resources.ts";
 import { objectText } from "./support/bucket.ts";
 import { shell, testTask } from "./support/fixtures.ts";

@@ -1,7 +1,8 @@
 /** What the API server refuses at once, with a sentence, and what the controller refuses with a reason. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, tryRun } from "../../hack/lib/exec.ts";
-import { Jobs, TaskRuns } from "../../operator/src/kube/resources.ts";
+import { Jobs } from "../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import { imageOf, shell, testTask } from "./support/fixtures.ts";
 import { type Manifest, TestNamespace, task, taskRun } from "./support/kubectl.ts";
 

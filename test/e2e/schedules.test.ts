@@ -1,7 +1,7 @@
 /** Schedules as a user has them: applied with kubectl, on the minute of the real clock. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { TaskRuns, TaskSchedules } from "../../operator/src/kube/resources.ts";
+import { TaskRuns, TaskSchedules } from "../../operator/src/model/kinds.ts";
 import {
   apiVersion,
   scheduleLabel,

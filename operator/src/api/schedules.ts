@@ -7,7 +7,7 @@ import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
-import { TaskSchedules } from "../kube/resources.ts";
+import { TaskSchedules } from "../model/kinds.ts";
 import { apiVersion, originLabel, type TaskSchedule } from "../model/resources.ts";
 import { CronExpression, CronProblem } from "../model/schedule/cron.ts";
 import { callerIn, secretOnly } from "./auth/auth.ts";

@@ -13,16 +13,8 @@ import { Informer } from "../kube/cache/informer.ts";
 import type { KubeClient } from "../kube/client/client.ts";
 import { EventRecorder } from "../kube/manager/eventRecorder.ts";
 import { WorkQueue } from "../kube/manager/workQueue.ts";
-import {
-  Jobs,
-  Pods,
-  type Resource,
-  TaskBatches,
-  TaskQueues,
-  TaskRuns,
-  TaskSchedules,
-  Tasks,
-} from "../kube/resources.ts";
+import { Jobs, Pods, type Resource } from "../kube/resources.ts";
+import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../model/kinds.ts";
 import { attemptLabel, managedSelector, runLabel } from "../model/labels.ts";
 import { batchLabel, nameOfQueue, type Task, type TaskQueue, type TaskSchedule } from "../model/resources.ts";
 import type { Grant } from "../queue/admission.ts";

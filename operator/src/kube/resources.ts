@@ -1,4 +1,4 @@
-/** The kinds that Fairlead reads and writes: where they live on the API server, and their types. */
+/** What an object and a kind are to the client, and the kinds of Kubernetes that Fairlead reads and writes. */
 import type {
   CoreV1Event,
   V1ControllerRevision,
@@ -9,8 +9,6 @@ import type {
   V1Pod,
   V1Secret,
 } from "@kubernetes/client-node";
-import type { Task, TaskBatch, TaskQueue, TaskRun, TaskSchedule } from "../model/resources.ts";
-import { group, version } from "../model/resources.ts";
 
 /**
  * What every object has. The client library's types fit, with one caution: they call times `Date`, while what the
@@ -55,12 +53,6 @@ function resource<T extends KubeObject>(
 ): Resource<T> {
   return { group, version, plural, kind, namespaced };
 }
-
-export const Tasks = resource<Task>(group, version, "tasks", "Task");
-export const TaskRuns = resource<TaskRun>(group, version, "taskruns", "TaskRun");
-export const TaskBatches = resource<TaskBatch>(group, version, "taskbatches", "TaskBatch");
-export const TaskQueues = resource<TaskQueue>(group, version, "taskqueues", "TaskQueue");
-export const TaskSchedules = resource<TaskSchedule>(group, version, "taskschedules", "TaskSchedule");
 
 export const Jobs = resource<V1Job>("batch", "v1", "jobs", "Job");
 export const Pods = resource<V1Pod>("", "v1", "pods", "Pod");

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { KubeClient } from "../kube/client/client.ts";
-import { TaskRuns } from "../kube/resources.ts";
+import { TaskRuns } from "../model/kinds.ts";
 import { apiVersion, type TaskRun } from "../model/resources.ts";
 import { isFinished } from "../model/run/phase.ts";
 

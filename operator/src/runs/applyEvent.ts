@@ -6,7 +6,7 @@
 
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
-import { TaskRuns } from "../kube/resources.ts";
+import { TaskRuns } from "../model/kinds.ts";
 import type { TaskRun, TaskRunStatus } from "../model/resources.ts";
 import type { RunEvent } from "../model/run/event.ts";
 import { transition } from "../model/run/transition.ts";

@@ -6,7 +6,8 @@ import { randomBytes } from "node:crypto";
 import { type ExecResult, run, tryRun } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { KubeClient } from "../../../operator/src/kube/client/client.ts";
-import { type KubeObject, type Resource, TaskRuns } from "../../../operator/src/kube/resources.ts";
+import type { KubeObject, Resource } from "../../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import {
   apiVersion,
   type TaskRun,

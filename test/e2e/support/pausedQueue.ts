@@ -1,6 +1,6 @@
 /** A pause is there when the controller has seen it: a run that is triggered in the same moment may be faster. */
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { TaskQueues } from "../../../operator/src/kube/resources.ts";
+import { TaskQueues } from "../../../operator/src/model/kinds.ts";
 import { nameOfQueue } from "../../../operator/src/model/resources.ts";
 import type { TestNamespace } from "./kubectl.ts";
 

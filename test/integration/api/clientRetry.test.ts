@@ -3,7 +3,7 @@ import { configure, tasks } from "@fairlead/sdk";
 import * as official from "@trigger.dev/sdk";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskBatch } from "../../../operator/src/model/resources.ts";
 import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
 import { ApiProcess, key, namespace } from "./apiProcess.ts";

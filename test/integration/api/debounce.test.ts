@@ -1,7 +1,7 @@
 /** Many triggers, one run: also when they come at once, to several replicas, and again after an answer was lost. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { Phase, TaskRun } from "../../../operator/src/model/resources.ts";
 import { ApiProcess, namespace } from "./apiProcess.ts";
 

@@ -1,6 +1,6 @@
 /** What one key and one request may be: rate, body, and the id that names a request in answers. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { TaskBatches } from "../../../operator/src/kube/resources.ts";
+import { TaskBatches } from "../../../operator/src/model/kinds.ts";
 import { ApiProcess, namespace } from "./apiProcess.ts";
 
 let api: ApiProcess;

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { RunReader } from "../../../operator/src/api/runs/reader.ts";
-import { TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import { writeHistory } from "../../../operator/src/storage/runHistory.ts";
 import { quiet } from "../kube/support.ts";

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { operations } from "../../../operator/src/api/openapi.ts";
-import { TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { ApiProcess, namespace } from "./apiProcess.ts";
 
 let api: ApiProcess;

@@ -3,7 +3,7 @@ import { auth, batch, configure, tasks } from "@fairlead/sdk";
 import * as official from "@trigger.dev/sdk";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { ApiProcess, key, namespace } from "./apiProcess.ts";
 
 let api: ApiProcess;

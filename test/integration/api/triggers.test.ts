@@ -1,7 +1,7 @@
 /** Nothing twice, nothing lost: requests that are sent again, replicas that go away, keys that several callers use. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
+import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
 import { ApiProcess, namespace } from "./apiProcess.ts";

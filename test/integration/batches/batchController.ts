@@ -8,7 +8,8 @@ import { withoutPayload } from "../../../operator/src/controller/taskRun/payload
 import { Informer } from "../../../operator/src/kube/cache/informer.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";
-import { type Resource, TaskBatches, TaskRuns } from "../../../operator/src/kube/resources.ts";
+import type { Resource } from "../../../operator/src/kube/resources.ts";
+import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { batchLabel } from "../../../operator/src/model/resources.ts";
 import { quiet } from "../kube/support.ts";
 import type { ApiServer } from "../support/apiServer.ts";

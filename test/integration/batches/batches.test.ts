@@ -1,8 +1,8 @@
 /** TaskBatches against a real API server and a real bucket; runs are ended by the test. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { TaskRuns } from "../../../operator/src/kube/resources.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
+import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type BatchItem, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { readBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { chunkSize, readItems, stageChunk, stagedChunks } from "../../../operator/src/storage/batchItems.ts";

@@ -2,8 +2,8 @@
 import { Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
 import { freedAnnotation, keyedRunName, keyHash, keyState } from "../../model/keys/idempotency.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";

@@ -10,10 +10,10 @@
  */
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskBatches } from "../../kube/resources.ts";
 import { isBatchFinished } from "../../model/batch/plan.ts";
 import { newName } from "../../model/ids.ts";
 import { defaultKeySeconds } from "../../model/keys/idempotency.ts";
+import { TaskBatches } from "../../model/kinds.ts";
 import { apiVersion, originLabel, type TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";

@@ -6,8 +6,8 @@
 import type { Request } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { TaskBatches } from "../../kube/resources.ts";
 import { lines } from "../../lib/splitLines.ts";
+import { TaskBatches } from "../../model/kinds.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { batchItemLimit, batchPayloadLimit } from "../../model/schema/taskBatch.ts";
 import { chunkSize, receivedPayloadKey, stageChunk } from "../../storage/batchItems.ts";

@@ -14,7 +14,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { endOfReport } from "../../jobs/attemptEnd.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import type { Attempt, TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { currentAttempt } from "../../model/run/phase.ts";

@@ -10,10 +10,10 @@
 import { createHash } from "node:crypto";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
 import { newName } from "../../model/ids.ts";
 import type { Debounce } from "../../model/keys/debounce.ts";
 import { keepsKey, keyedRunName, keyHash, keyState, nameOfDigest } from "../../model/keys/idempotency.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import { apiVersion, originLabel, type TaskRun } from "../../model/resources.ts";
 import { type KeyRecord, readKeyRecord } from "../../storage/keyRecord.ts";
 import { triggerPayloadKey } from "../../storage/layout.ts";

@@ -7,7 +7,6 @@
  */
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
 import {
   type Debounce,
   debouncedRunName,
@@ -16,6 +15,7 @@ import {
   generationOf,
   withAnswered,
 } from "../../model/keys/debounce.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { readKeyRecord } from "../../storage/keyRecord.ts";
 import { triggerPayloadKey } from "../../storage/layout.ts";

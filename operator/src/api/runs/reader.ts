@@ -5,8 +5,8 @@
 import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
 import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import { batchLabel, type TaskRun } from "../../model/resources.ts";
 import { invertedTime } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";

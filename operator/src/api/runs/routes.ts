@@ -5,9 +5,9 @@
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { type KubeClient, KubeError } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
 import { parseDelay } from "../../model/durations.ts";
 import { runId } from "../../model/ids.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import {
   applyOperations,

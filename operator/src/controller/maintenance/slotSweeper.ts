@@ -3,7 +3,7 @@
  * sweeps in a row and a live read agree on is mended, and counted as drift (queue/sweeper.ts).
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { TaskRuns } from "../../kube/resources.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Holder } from "../../queue/clusterState.ts";
 import { AdmissionClosedError } from "../../queue/namespaceAdmission.ts";

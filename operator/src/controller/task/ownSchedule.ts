@@ -1,6 +1,6 @@
 /** A Task's own `schedule` as a TaskSchedule that the Task owns: made, changed and removed with it. */
 import { createHash } from "node:crypto";
-import { TaskSchedules } from "../../kube/resources.ts";
+import { TaskSchedules } from "../../model/kinds.ts";
 import { apiVersion, idOfTask, originLabel, type Task, type TaskSchedule } from "../../model/resources.ts";
 import type { Deps } from "../deps.ts";
 

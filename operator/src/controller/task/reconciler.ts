@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { KubeError } from "../../kube/client/client.ts";
-import { Tasks } from "../../kube/resources.ts";
+import { Tasks } from "../../model/kinds.ts";
 import { idOfTask, type Task, type TaskStatus } from "../../model/resources.ts";
 import { isoNow, keyOf, splitKey } from "../deps.ts";
 import { ensureQueueOfTask } from "../taskQueue/reconciler.ts";

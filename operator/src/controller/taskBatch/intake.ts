@@ -2,9 +2,10 @@
  * A batch until its runs are created: waits for the seal of one whose items are received in two phases, and looks
  * through the items once, when they are complete. What is wrong with the batch as a whole ends it as Aborted.
  */
-import { TaskBatches } from "../../kube/resources.ts";
+
 import { payloadBytes } from "../../model/batch/item.ts";
 import { duplicate } from "../../model/batch/plan.ts";
+import { TaskBatches } from "../../model/kinds.ts";
 import { originLabel, type TaskBatch } from "../../model/resources.ts";
 import { batchItemLimit, batchPayloadLimit } from "../../model/schema/taskBatch.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";

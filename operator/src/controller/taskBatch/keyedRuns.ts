@@ -3,10 +3,10 @@
  * holds the key already stands for the item.
  */
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { batchRun, type CachedOutcome, isRunOf } from "../../model/batch/item.ts";
 import { keepsKey, keyedRunName, keyHash, keyState } from "../../model/keys/idempotency.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import type { BatchItem, TaskBatch, TaskRun } from "../../model/resources.ts";
 import { isTerminal } from "../../model/run/phase.ts";
 import { readKeyRecord } from "../../storage/keyRecord.ts";

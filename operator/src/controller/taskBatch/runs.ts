@@ -6,7 +6,6 @@
  * no run can be made of is told of in the batch's `settled` object, and the others go on.
  */
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskBatches, TaskRuns } from "../../kube/resources.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import {
   batchRun,
@@ -19,6 +18,7 @@ import {
   withDefaults,
 } from "../../model/batch/item.ts";
 import { isBatchFinished } from "../../model/batch/plan.ts";
+import { TaskBatches, TaskRuns } from "../../model/kinds.ts";
 import { type BatchItem, batchLabel, type TaskBatch, type TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { batchPayloadKey, type IndexedItem, readItems } from "../../storage/batchItems.ts";

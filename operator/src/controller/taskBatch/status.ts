@@ -1,8 +1,8 @@
 /** Writes of a TaskBatch's status: compare-and-swap, and the counts at most every two seconds. */
 import { isDeepStrictEqual } from "node:util";
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskBatches } from "../../kube/resources.ts";
 import { withBatchConditions } from "../../model/batch/plan.ts";
+import { TaskBatches } from "../../model/kinds.ts";
 import type { TaskBatch, TaskBatchStatus } from "../../model/resources.ts";
 import { type Deps, isoNow, keyOf } from "../deps.ts";
 import { type CachedBatch, withoutItems } from "./cache.ts";

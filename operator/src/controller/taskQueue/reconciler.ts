@@ -8,8 +8,8 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskQueues } from "../../kube/resources.ts";
 import { slug } from "../../model/ids.ts";
+import { TaskQueues } from "../../model/kinds.ts";
 import { governing, isDeclared, queueNameOf, queueOfTask, settingsOf } from "../../model/queue/governing.ts";
 import {
   apiVersion,

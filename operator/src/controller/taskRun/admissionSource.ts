@@ -4,7 +4,8 @@
  */
 
 import type { KubeClient } from "../../kube/client/client.ts";
-import { Jobs, TaskQueues, TaskRuns } from "../../kube/resources.ts";
+import { Jobs } from "../../kube/resources.ts";
+import { TaskQueues, TaskRuns } from "../../model/kinds.ts";
 import { managedSelector } from "../../model/labels.ts";
 import { governing, queueNameOf, settingsOf } from "../../model/queue/governing.ts";
 import { nameOfQueue, type Task, type TaskQueue, type TaskRun } from "../../model/resources.ts";

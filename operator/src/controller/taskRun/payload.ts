@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { payloadEnvLimit } from "../../jobs/attemptEnv.ts";
 import type { Program } from "../../jobs/program.ts";
-import { TaskRuns } from "../../kube/resources.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun, TaskRunSpec } from "../../model/resources.ts";
 import { payloadKey } from "../../storage/layout.ts";
 import type { CachedRun, Deps } from "../deps.ts";

@@ -7,8 +7,8 @@
  */
 import type { Config } from "../../config.ts";
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../kube/resources.ts";
 import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import { originLabel, type TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";

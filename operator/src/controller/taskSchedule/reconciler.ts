@@ -7,7 +7,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { KubeError } from "../../kube/client/client.ts";
-import { TaskRuns, TaskSchedules } from "../../kube/resources.ts";
+import { TaskRuns, TaskSchedules } from "../../model/kinds.ts";
 import {
   apiVersion,
   originLabel,

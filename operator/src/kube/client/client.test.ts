@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Jobs, Nodes, Pods, TaskRuns } from "../resources.ts";
+import { TaskRuns } from "../../model/kinds.ts";
+import { Jobs, Nodes, Pods } from "../resources.ts";
 import { type ClientOptions, KubeClient, KubeError, type WatchOptions } from "./client.ts";
 
 interface Seen {
