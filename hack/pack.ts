@@ -49,7 +49,7 @@ export async function packSdk(): Promise<Packed> {
     await types();
     writeFileSync(join(stage, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
     writeFileSync(join(stage, "THIRD-PARTY-LICENSES.txt"), licensesOf(bundles));
-    cpSync(join(repoRoot, "docs", "sdk.md"), join(stage, "README.md"));
+    cpSync(join(repoRoot, "docs", "use", "sdk.md"), join(stage, "README.md"));
     const license = join(repoRoot, "LICENSE");
     if (existsSync(license)) cpSync(license, join(stage, "LICENSE"));
     return archive(`fairlead-sdk-${manifest.version}.tgz`);

@@ -1,4 +1,4 @@
-/** docs/compatibility.md, from what the conformance tests saw. */
+/** docs/use/compatibility.md, from what the conformance tests saw. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { repoRoot } from "../../hack/lib/paths.ts";
@@ -10,7 +10,7 @@ export type Outcome =
   | "not offered; waits for ever"
   | "fails";
 
-const file = join(repoRoot, "docs", "compatibility.md");
+const file = join(repoRoot, "docs", "use", "compatibility.md");
 
 export class Compatibility {
   readonly #rows = new Map<string, Map<string, Outcome>>();

@@ -1,6 +1,6 @@
 /**
  * The environment of an attempt's container: its contract with the runner and with any other program.
- * docs/containers.md describes it to users.
+ * docs/use/containers.md describes it to users.
  */
 import type { V1EnvVar } from "@kubernetes/client-node";
 import { runId } from "../model/ids.ts";
