@@ -5,18 +5,13 @@ import type { Config } from "../config.ts";
 import type { Informer } from "../kube/cache/informer.ts";
 import type { KubeClient } from "../kube/client/client.ts";
 import type { WorkQueue } from "../kube/manager/workQueue.ts";
-import type { Task, TaskQueue, TaskRun, TaskSchedule } from "../model/resources.ts";
+import type { Task, TaskQueue, TaskSchedule } from "../model/resources.ts";
 import type { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { Environments } from "./environments.ts";
 import type { CachedBatch } from "./taskBatch/cache.ts";
-import type { PayloadSummary } from "./taskRun/payload.ts";
-
-/** A TaskRun as the cache holds it: without its payload, which is summed up instead. */
-export interface CachedRun extends TaskRun {
-  payload?: PayloadSummary;
-}
+import type { CachedRun } from "./taskRun/cache.ts";
 
 export interface Deps {
   client: KubeClient;

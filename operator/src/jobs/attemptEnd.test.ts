@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Report } from "../model/run/report.ts";
-import { endOfContainer, endOfReport, reportOf } from "./attemptEnd.ts";
+import { endOfContainer, reportOf } from "./attemptEnd.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 
 const time = "2026-01-01T00:00:00Z";
@@ -23,25 +23,6 @@ const report: Report = {
 const mark = (outcome: string) => JSON.stringify({ v: 1, attempt: 1, podUid: "p", startedAt: time, outcome });
 
 describe("a report", () => {
-  test("of success carries the output's copy and its place", () => {
-    expect(endOfReport(report)).toMatchObject({
-      outcome: "Completed",
-      output: { a: 1 },
-      outputRef: { key: "k", size: 7, type: "application/json" },
-    });
-  });
-
-  test("of failure carries the error, without what only the policy needs", () => {
-    const error = { name: "E", message: "m", code: "UNCAUGHT_EXCEPTION" as const, retryable: false };
-    expect(endOfReport({ ...report, outcome: "failed", output: undefined, error })).toMatchObject({
-      outcome: "Failed",
-      reason: "UncaughtException",
-      message: "E: m",
-      retryable: false,
-      error: { name: "E", message: "m", code: "UNCAUGHT_EXCEPTION" },
-    });
-  });
-
   test("counts only for its own attempt and pod", () => {
     const left = end({ terminationMessage: JSON.stringify(report) });
     expect(reportOf(left, 1, "p")).toEqual(report);

@@ -8,9 +8,8 @@
 
 import type { OutputRef, RunError } from "../model/resources.ts";
 import type { AttemptEnd } from "../model/run/event.ts";
-import { type Mark, outputCopyLimit, parseMark, parseReport, type Report } from "../model/run/report.ts";
+import { type Mark, parseMark, parseReport, type Report } from "../model/run/report.ts";
 import { outOfMemory } from "../model/run/transition.ts";
-import { isSuperJson, parseSuperJson } from "../model/superJson.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
 
@@ -32,56 +31,6 @@ const signals: Record<number, string> = {
   11: "SIGSEGV",
   15: "SIGTERM",
 };
-
-/** The end that a report tells; the same for one that came through the API and one in a termination message. */
-export function endOfReport(report: Report): AttemptEnd {
-  const times = { startedAt: report.startedAt, finishedAt: report.finishedAt };
-  if (report.outcome === "completed") {
-    const { output } = report;
-    return {
-      outcome: "Completed",
-      reason: "Completed",
-      message: "The task completed.",
-      output: output?.data === undefined ? undefined : copyOf(output.data, output.type),
-      outputRef: output?.key
-        ? { key: output.key, size: output.size, sha256: output.sha256, type: output.type }
-        : undefined,
-      ...times,
-    };
-  }
-  const error = report.error ?? {
-    name: "Error",
-    message: "The task failed and gave no error.",
-    retryable: true,
-  };
-  const { retryable, ...shown } = error;
-  return {
-    outcome: "Failed",
-    reason: reasonOfCode(error.code),
-    message: `${error.name}: ${error.message}`,
-    retryable,
-    error: shown,
-    ...times,
-  };
-}
-
-/** UNCAUGHT_EXCEPTION → UncaughtException. */
-const reasonOfCode = (code: string | undefined): string =>
-  (code ?? "TASK_ERROR")
-    .toLowerCase()
-    .replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
-
-/** The copy of an output that fits into status, when it is JSON and small. */
-export function copyOf(data: string, type: string): unknown {
-  if (data.length > outputCopyLimit) return undefined;
-  if (isSuperJson(type)) return parseSuperJson(data)?.json;
-  if (!type.startsWith("application/json")) return undefined;
-  try {
-    return JSON.parse(data);
-  } catch {
-    return undefined;
-  }
-}
 
 /** The report that a task's container left, if it is about this attempt. */
 export function reportOf(end: ContainerEnd, attempt: number, podUid: string | undefined): Report | undefined {

@@ -1,10 +1,9 @@
 /** A controller for batches alone, against a real API server and bucket; it can die at any write. */
 
-import type { CachedRun } from "../../../operator/src/controller/deps.ts";
 import { type CachedBatch, withoutItems } from "../../../operator/src/controller/taskBatch/cache.ts";
 import { reconcileBatch } from "../../../operator/src/controller/taskBatch/reconciler.ts";
 import type { BatchDeps } from "../../../operator/src/controller/taskBatch/status.ts";
-import { withoutPayload } from "../../../operator/src/controller/taskRun/payload.ts";
+import { type CachedRun, withoutPayload } from "../../../operator/src/controller/taskRun/cache.ts";
 import { Informer } from "../../../operator/src/kube/cache/informer.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";

@@ -12,13 +12,12 @@
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { endOfReport } from "../../jobs/attemptEnd.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { Attempt, TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { currentAttempt } from "../../model/run/phase.ts";
-import { outputLimit, report } from "../../model/run/report.ts";
+import { endOfReport, outputLimit, report } from "../../model/run/report.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
 import type { RunClaims, RunTokens } from "../../runs/runToken.ts";
 import { outputKey } from "../../storage/layout.ts";

@@ -8,7 +8,7 @@ import { holdsSlot } from "../../model/run/phase.ts";
 import type { Holder } from "../../queue/clusterState.ts";
 import { AdmissionClosedError } from "../../queue/namespaceAdmission.ts";
 import type { Deps } from "../deps.ts";
-import { holderOf } from "../taskRun/admissionSource.ts";
+import { holderOf } from "../taskRun/queueEntry.ts";
 
 const everyMs = 30_000;
 

@@ -8,8 +8,8 @@ import { Tasks } from "../../model/kinds.ts";
 import { idOfTask, type Task, type TaskStatus } from "../../model/resources.ts";
 import { isoNow, keyOf, splitKey } from "../deps.ts";
 import { ensureQueueOfTask } from "../taskQueue/reconciler.ts";
-import { taskOf } from "../taskRun/admission.ts";
 import type { RunDeps } from "../taskRun/reconciler.ts";
+import { taskOf } from "./lookup.ts";
 import { ensureTaskSchedule } from "./ownSchedule.ts";
 import { versionOf } from "./taskVersions.ts";
 

@@ -11,7 +11,7 @@ import type { BatchItem, TaskBatch, TaskRun } from "../../model/resources.ts";
 import { isTerminal } from "../../model/run/phase.ts";
 import { readKeyRecord } from "../../storage/keyRecord.ts";
 import { readHistory } from "../../storage/runHistory.ts";
-import { withoutPayload } from "../taskRun/payload.ts";
+import { withoutPayload } from "../taskRun/cache.ts";
 import type { BatchDeps } from "./status.ts";
 
 /** Generations that are looked at for one item. */

@@ -22,7 +22,7 @@ import { TaskBatches, TaskRuns } from "../../model/kinds.ts";
 import { type BatchItem, batchLabel, type TaskBatch, type TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { batchPayloadKey, type IndexedItem, readItems } from "../../storage/batchItems.ts";
-import { summarize, withoutPayload } from "../taskRun/payload.ts";
+import { summarize, withoutPayload } from "../taskRun/cache.ts";
 import { type CachedBatch, summarizeItems } from "./cache.ts";
 import { createKeyedRun, createRun } from "./keyedRuns.ts";
 import type { BatchDeps } from "./status.ts";

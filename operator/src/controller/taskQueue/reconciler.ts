@@ -24,7 +24,7 @@ import {
 } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import { type Deps, isoNow } from "../deps.ts";
-import { taskOf } from "../taskRun/admission.ts";
+import { taskOf } from "../task/lookup.ts";
 
 const fieldManager = "fairlead-queues";
 const statusEveryMs = 5_000;

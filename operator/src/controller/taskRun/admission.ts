@@ -4,11 +4,13 @@
  * A Starting run whose hold is not confirmed and that has no Job goes back to Queued.
  */
 import { ttlSecondsOf } from "../../model/environment.ts";
-import { idOfTask, type Task, type TaskRun } from "../../model/resources.ts";
-import { type CachedRun, keyOf } from "../deps.ts";
-import { pendingOf } from "./admissionSource.ts";
+import type { Task, TaskRun } from "../../model/resources.ts";
+import { keyOf } from "../deps.ts";
+import { taskOf } from "../task/lookup.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
+import type { CachedRun } from "./cache.ts";
 import { duplicateOf } from "./duplicates.ts";
+import { pendingOf } from "./queueEntry.ts";
 import type { RunDeps } from "./reconciler.ts";
 
 /** How long a run may wait for a Task that does not exist before it fails. */
@@ -71,16 +73,3 @@ async function park(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined>
   deps.queue.addAt(keyOf(run), until);
   return applyRunEvent(deps, run, { type: "Parked", reason: "TaskNotFound", message });
 }
-
-/** The Task with this id; of several the oldest, the others' status says so. */
-export function taskOf(deps: Pick<RunDeps, "tasks">, namespace: string, id: string): Task | undefined {
-  const age = ({ metadata }: Task) => `${metadata.creationTimestamp} ${metadata.name}`;
-  return deps.tasks
-    .byIndex("id", `${namespace}/${id}`)
-    .reduce<Task | undefined>(
-      (oldest, task) => (oldest && age(oldest) <= age(task) ? oldest : task),
-      undefined,
-    );
-}
-
-export const taskIndex = (task: Task): string[] => [`${task.metadata.namespace}/${idOfTask(task)}`];

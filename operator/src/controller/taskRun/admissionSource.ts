@@ -7,12 +7,13 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import { Jobs } from "../../kube/resources.ts";
 import { TaskQueues, TaskRuns } from "../../model/kinds.ts";
 import { managedSelector } from "../../model/labels.ts";
-import { governing, queueNameOf, settingsOf } from "../../model/queue/governing.ts";
-import { nameOfQueue, type Task, type TaskQueue, type TaskRun } from "../../model/resources.ts";
-import { currentAttempt, holdsSlot } from "../../model/run/phase.ts";
+import { governing, settingsOf } from "../../model/queue/governing.ts";
+import { nameOfQueue, type Task, type TaskQueue } from "../../model/resources.ts";
+import { holdsSlot } from "../../model/run/phase.ts";
 import type { PendingRun } from "../../queue/admission.ts";
 import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.ts";
 import type { Environments } from "../environments.ts";
+import { holderOf, isAdmissible, pendingOf } from "./queueEntry.ts";
 
 export interface SourceDeps {
   client: KubeClient;
@@ -44,46 +45,9 @@ export function admissionSource(deps: SourceDeps): AdmissionSource {
       for await (const run of deps.client.listAll(TaskRuns, namespace)) {
         const task = run.spec.task === undefined ? undefined : deps.taskOf(namespace, run.spec.task);
         if (holdsSlot(run)) holders.push(holderOf(run, (job) => jobs.has(job)));
-        else if (isWaiting(run, task, deps.clock())) pending.push(pendingOf(run, task));
+        else if (isAdmissible(run, task, deps.clock())) pending.push(pendingOf(run, task));
       }
       return { holders, pending };
     },
   };
-}
-
-/** `hasJob`: whether the attempt's Job was created. */
-export function holderOf(run: TaskRun, hasJob: (name: string) => boolean): Holder {
-  const { namespace, name, uid } = run.metadata;
-  const attempt = currentAttempt(run.status);
-  const isStarted = attempt?.podUid !== undefined || (attempt !== undefined && hasJob(attempt.job));
-  return {
-    namespace,
-    name,
-    uid,
-    slot: run.status?.slot ?? 0,
-    queue: queueNameOf(run, undefined),
-    concurrencyKey: run.spec.concurrencyKey,
-    tentative: run.status?.phase === "Starting" && !isStarted,
-  };
-}
-
-export function pendingOf(run: TaskRun, task: Task | undefined): PendingRun {
-  return {
-    namespace: run.metadata.namespace,
-    name: run.metadata.name,
-    uid: run.metadata.uid,
-    queue: queueNameOf(run, task),
-    concurrencyKey: run.spec.concurrencyKey,
-    enqueuedAtMs: Date.parse(run.status?.queuedAt ?? run.metadata.creationTimestamp ?? ""),
-    prioritySeconds: run.spec.priority ?? 0,
-    slot: run.status?.slot ?? 0,
-  };
-}
-
-/** Queued, not in backoff, its Task there: what a reconciler would enqueue now. */
-function isWaiting(run: TaskRun, task: Task | undefined, nowMs: number): boolean {
-  const { status, spec, metadata } = run;
-  if (status?.phase !== "Queued" || metadata.deletionTimestamp || spec.cancelRequested) return false;
-  if (spec.task !== undefined && !task) return false;
-  return !status.nextAttemptAt || Date.parse(status.nextAttemptAt) <= nowMs;
 }

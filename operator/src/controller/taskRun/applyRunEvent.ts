@@ -8,8 +8,8 @@ import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { transition } from "../../model/run/transition.ts";
 import { applyEvent, writeStatus } from "../../runs/applyEvent.ts";
-import { type CachedRun, type Deps, isoNow } from "../deps.ts";
-import { withoutPayload } from "./payload.ts";
+import { type Deps, isoNow } from "../deps.ts";
+import { type CachedRun, withoutPayload } from "./cache.ts";
 
 /**
  * The changed run; undefined when the event was refused or the run is gone. `ofThisVersion`: the event is about the run as

@@ -4,45 +4,21 @@
  * The cache keeps a summary only (size and SHA-256); the Job builder reads the payload live and compares it with
  * what was accepted, so that a payload edited after creation fails the run instead of running something else.
  */
-import { createHash } from "node:crypto";
 import { payloadEnvLimit } from "../../jobs/attemptEnv.ts";
 import type { Program } from "../../jobs/program.ts";
 import { TaskRuns } from "../../model/kinds.ts";
-import type { TaskRun, TaskRunSpec } from "../../model/resources.ts";
 import { payloadKey } from "../../storage/layout.ts";
-import type { CachedRun, Deps } from "../deps.ts";
+import type { Deps } from "../deps.ts";
+import { type CachedRun, payloadText, summarize } from "./cache.ts";
 
 export const inlinePayloadLimit = 256 * 1024;
 export const payloadLimit = 10 * 1024 * 1024;
 const linkLifetimeSeconds = 24 * 3600;
 
-export interface PayloadSummary {
-  bytes: number;
-  sha256: string;
-}
-
 export interface AttemptPayload {
   text?: string;
   type: string;
   url?: string;
-}
-
-/** The payload as text, and its media type; undefined when the run has none in its spec. */
-export function payloadText(spec: TaskRunSpec): string | undefined {
-  if (spec.payloadData !== undefined) return spec.payloadData;
-  return spec.payload === undefined ? undefined : JSON.stringify(spec.payload);
-}
-
-export function summarize(text: string): PayloadSummary {
-  return { bytes: Buffer.byteLength(text), sha256: createHash("sha256").update(text).digest("hex") };
-}
-
-/** Ingest filter of the TaskRun cache: takes the payload out and leaves its summary. */
-export function withoutPayload(run: TaskRun): CachedRun {
-  const text = payloadText(run.spec);
-  if (text === undefined) return run;
-  const { payload: _payload, payloadData: _data, ...spec } = run.spec;
-  return { ...run, spec, payload: summarize(text) };
 }
 
 /** Why the run's payload cannot be used; undefined when it can. */

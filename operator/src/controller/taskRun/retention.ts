@@ -13,8 +13,9 @@ import { originLabel, type TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import { writeHistory } from "../../storage/runHistory.ts";
-import { type CachedRun, type Deps, keyOf } from "../deps.ts";
+import { type Deps, keyOf } from "../deps.ts";
 import { batchAllowsRetirement } from "../taskBatch/reconciler.ts";
+import type { CachedRun } from "./cache.ts";
 import { recordOf } from "./duplicates.ts";
 
 type RetentionDeps = Pick<Deps, "client" | "store" | "queue" | "clock" | "config" | "batches">;

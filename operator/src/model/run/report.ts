@@ -3,6 +3,8 @@
  * (under 4,096 bytes); either settles the run, both together settle it once.
  */
 import { z } from "zod";
+import { isSuperJson, parseSuperJson } from "../superJson.ts";
+import type { AttemptEnd } from "./event.ts";
 
 export const outputCopyLimit = 8 * 1024;
 export const outputLimit = 100 * 1024 * 1024;
@@ -71,6 +73,56 @@ function parseAs<T>(schema: z.ZodType<T>, text: string): T | undefined {
   try {
     const parsed = schema.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** How the attempt ended. The same for a report sent to the API and for one in a termination message. */
+export function endOfReport(report: Report): AttemptEnd {
+  const times = { startedAt: report.startedAt, finishedAt: report.finishedAt };
+  if (report.outcome === "completed") {
+    const { output } = report;
+    return {
+      outcome: "Completed",
+      reason: "Completed",
+      message: "The task completed.",
+      output: output?.data === undefined ? undefined : copyOf(output.data, output.type),
+      outputRef: output?.key
+        ? { key: output.key, size: output.size, sha256: output.sha256, type: output.type }
+        : undefined,
+      ...times,
+    };
+  }
+  const error = report.error ?? {
+    name: "Error",
+    message: "The task failed and gave no error.",
+    retryable: true,
+  };
+  const { retryable, ...shown } = error;
+  return {
+    outcome: "Failed",
+    reason: reasonOfCode(error.code),
+    message: `${error.name}: ${error.message}`,
+    retryable,
+    error: shown,
+    ...times,
+  };
+}
+
+/** UNCAUGHT_EXCEPTION → UncaughtException. */
+const reasonOfCode = (code: string | undefined): string =>
+  (code ?? "TASK_ERROR")
+    .toLowerCase()
+    .replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** The copy of an output that fits into status, when it is JSON and small. */
+export function copyOf(data: string, type: string): unknown {
+  if (data.length > outputCopyLimit) return undefined;
+  if (isSuperJson(type)) return parseSuperJson(data)?.json;
+  if (!type.startsWith("application/json")) return undefined;
+  try {
+    return JSON.parse(data);
   } catch {
     return undefined;
   }

@@ -5,7 +5,7 @@
  * A missing Job of an attempt that never ran is created again: its name is the same, so there is still only one.
  */
 import type { V1Pod } from "@kubernetes/client-node";
-import { endOfContainer, endOfReport, reportOf } from "../../../jobs/attemptEnd.ts";
+import { endOfContainer, reportOf } from "../../../jobs/attemptEnd.ts";
 import { attemptEnv } from "../../../jobs/attemptEnv.ts";
 import { buildJob } from "../../../jobs/jobBuilder.ts";
 import { type ContainerEnd, observePod } from "../../../jobs/podObserver.ts";
@@ -16,13 +16,15 @@ import { attemptSelector } from "../../../model/labels.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
 import type { AttemptEnd, AttemptPlace } from "../../../model/run/event.ts";
 import { currentAttempt } from "../../../model/run/phase.ts";
+import { endOfReport } from "../../../model/run/report.ts";
 import { retryPolicy } from "../../../model/run/retry.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
 import { storeReportOutput } from "../../../storage/reportOutput.ts";
-import { type CachedRun, keyOf } from "../../deps.ts";
-import { taskOf } from "../admission.ts";
+import { keyOf } from "../../deps.ts";
+import { taskOf } from "../../task/lookup.ts";
 import { applyRunEvent } from "../applyRunEvent.ts";
+import type { CachedRun } from "../cache.ts";
 import { attemptPayload, PayloadChanged } from "../payload.ts";
 import type { RunDeps } from "../reconciler.ts";
 import { containerOutput } from "./containerOutput.ts";

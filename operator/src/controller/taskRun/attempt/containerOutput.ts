@@ -2,15 +2,10 @@
  * The output of an inline container, moved to where every output is: the object that it PUT to FAIRLEAD_OUTPUT_URL,
  * else its termination message, which is written to the same key.
  */
-import {
-  type ContainerOutput,
-  copyOf,
-  terminationMessageLimit,
-  typeOfText,
-} from "../../../jobs/attemptEnd.ts";
+import { type ContainerOutput, terminationMessageLimit, typeOfText } from "../../../jobs/attemptEnd.ts";
 import type { ContainerEnd } from "../../../jobs/podObserver.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
-import { outputCopyLimit } from "../../../model/run/report.ts";
+import { copyOf, outputCopyLimit } from "../../../model/run/report.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
 import type { Deps } from "../../deps.ts";
 

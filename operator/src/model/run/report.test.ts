@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { endOfReport, type Report } from "./report.ts";
+
+const time = "2026-01-01T00:00:00Z";
+const report: Report = {
+  v: 1,
+  attempt: 1,
+  podUid: "p",
+  outcome: "completed",
+  output: { type: "application/json", key: "k", size: 7, data: '{"a":1}' },
+  startedAt: time,
+  finishedAt: time,
+};
+
+test("a report of success carries the output's copy and its reference", () => {
+  expect(endOfReport(report)).toMatchObject({
+    outcome: "Completed",
+    output: { a: 1 },
+    outputRef: { key: "k", size: 7, type: "application/json" },
+  });
+});
+
+test("a report of failure carries the error, without what only the retry policy needs", () => {
+  const error = { name: "E", message: "m", code: "UNCAUGHT_EXCEPTION" as const, retryable: false };
+  expect(endOfReport({ ...report, outcome: "failed", output: undefined, error })).toMatchObject({
+    outcome: "Failed",
+    reason: "UncaughtException",
+    message: "E: m",
+    retryable: false,
+    error: { name: "E", message: "m", code: "UNCAUGHT_EXCEPTION" },
+  });
+});
