@@ -43,7 +43,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/{e2e,conformance}/**/*.test.ts"],
-          globalSetup: ["test/e2e/support/setup.ts"],
+          globalSetup: ["test/support/release/setup.ts"],
           exclude: notOurs,
           testTimeout: 5 * minutes,
           hookTimeout: 10 * minutes,
@@ -53,7 +53,7 @@ export default defineConfig({
         test: {
           name: "disruption",
           include: ["test/disruption/**/*.test.ts"],
-          globalSetup: ["test/e2e/support/setup.ts"],
+          globalSetup: ["test/support/release/setup.ts"],
           exclude: notOurs,
           // One installation: the files take turns.
           fileParallelism: false,

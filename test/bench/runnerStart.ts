@@ -8,8 +8,8 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { EngineServer, token } from "../integration/runner/engineServer.ts";
-import { RunnerImage } from "../integration/runner/runnerProcess.ts";
+import { RunnerImage } from "../support/runnerProcess.ts";
+import { EngineServer, token } from "../support/servers/scriptedEngine.ts";
 
 const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node/bin/node");

@@ -6,7 +6,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../hack/lib/exec.ts";
 import { repoRoot } from "../../hack/lib/paths.ts";
-import { ConsumerProject, installed } from "../integration/sdk/consumerProject.ts";
+import { ConsumerProject, installed } from "../support/consumerProject.ts";
 
 const [warmUps, rounds] = [2, 20];
 

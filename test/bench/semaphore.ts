@@ -8,7 +8,7 @@ import { RedisAdmission } from "../../operator/src/queue/redisAdmission.ts";
 import { connectRedis } from "../../operator/src/queue/redisClient.ts";
 import { Scripts } from "../../operator/src/queue/scripts.ts";
 import { NamespaceSemaphore } from "../../operator/src/queue/semaphore.ts";
-import { RedisServer } from "../integration/queue/redisServer.ts";
+import { RedisServer } from "../support/servers/redisServer.ts";
 
 const namespace = "bench";
 const measuredRuns = 100_000;

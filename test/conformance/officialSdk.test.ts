@@ -3,10 +3,10 @@ import * as v4 from "@trigger.dev/sdk";
 import * as v3 from "trigger-sdk-v3/v3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { testTask } from "../e2e/support/fixtures.ts";
-import { TestNamespace } from "../e2e/support/kubectl.ts";
-import { untilPaused } from "../e2e/support/pausedQueue.ts";
-import { ApiAccess } from "./api.ts";
+import { ApiAccess } from "../support/release/apiAccess.ts";
+import { testTask } from "../support/release/manifests.ts";
+import { untilPaused } from "../support/release/pausedQueue.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 import { Compatibility } from "./compatibility.ts";
 
 const current = "SDK 4.8";

@@ -12,9 +12,9 @@ import {
 } from "@fairlead/sdk";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { testTask } from "../e2e/support/fixtures.ts";
-import { TestNamespace } from "../e2e/support/kubectl.ts";
-import { ApiAccess } from "./api.ts";
+import { ApiAccess } from "../support/release/apiAccess.ts";
+import { testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
 

@@ -6,11 +6,11 @@ import { Pods } from "../../operator/src/kube/resources.ts";
 import { TaskQueues } from "../../operator/src/model/kinds.ts";
 import { runLabel } from "../../operator/src/model/labels.ts";
 import { nameOfQueue } from "../../operator/src/model/resources.ts";
-import { testTask } from "../e2e/support/fixtures.ts";
-import { TestNamespace } from "../e2e/support/kubectl.ts";
-import { byKey, mostAtOnce, slotsOf, spansOf } from "../e2e/support/marks.ts";
-import { untilPaused } from "../e2e/support/pausedQueue.ts";
-import { ApiAccess } from "./api.ts";
+import { ApiAccess } from "../support/release/apiAccess.ts";
+import { testTask } from "../support/release/manifests.ts";
+import { untilPaused } from "../support/release/pausedQueue.ts";
+import { byKey, mostAtOnce, slotsOf, spansOf } from "../support/release/spans.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
 type Marks = Task<"marks", { ms: number; key?: string }, void>;

@@ -18,10 +18,10 @@ import { afterAll, beforeAll, describe, expect, expectTypeOf, test, vi } from "v
 import type { helloWorld } from "../../examples/hello-world/src/tasks.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { registeredTasks } from "../../sdk/src/registry.ts";
-import { imageOf, testTask } from "../e2e/support/fixtures.ts";
-import { TestNamespace, task as taskManifest } from "../e2e/support/kubectl.ts";
-import { untilPaused } from "../e2e/support/pausedQueue.ts";
-import { ApiAccess } from "./api.ts";
+import { ApiAccess } from "../support/release/apiAccess.ts";
+import { imageOf, testTask } from "../support/release/manifests.ts";
+import { untilPaused } from "../support/release/pausedQueue.ts";
+import { TestNamespace, task as taskManifest } from "../support/release/testNamespace.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
 type Sleep = Task<"sleep", { ms: number }, { sleptMs: number }>;

@@ -4,8 +4,8 @@ import { run } from "../../hack/lib/exec.ts";
 import { apiAddress } from "../../hack/start/apiKey.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
-import { ApiAccess } from "../conformance/api.ts";
-import { TestNamespace } from "../e2e/support/kubectl.ts";
+import { ApiAccess } from "../support/release/apiAccess.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 let api: ApiAccess;

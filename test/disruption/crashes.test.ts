@@ -13,15 +13,15 @@ import { Jobs } from "../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../operator/src/model/resources.ts";
 import { isTerminal } from "../../operator/src/model/run/phase.ts";
-import { shell, testTask } from "../e2e/support/fixtures.ts";
-import { type Manifest, TestNamespace, taskRun } from "../e2e/support/kubectl.ts";
 import {
   controllerEnvironment,
   type LocalController,
   pauseRelease,
   resumeRelease,
   startController,
-} from "../e2e/support/localController.ts";
+} from "../support/release/localController.ts";
+import { shell, testTask } from "../support/release/manifests.ts";
+import { type Manifest, TestNamespace, taskRun } from "../support/release/testNamespace.ts";
 
 /** A namespace with a controller of its own; several share the machine's time. */
 interface Lane {

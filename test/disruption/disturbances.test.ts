@@ -4,9 +4,9 @@ import { run } from "../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { Pods } from "../../operator/src/kube/resources.ts";
 import type { TaskRunStatus } from "../../operator/src/model/resources.ts";
-import { objectText } from "../e2e/support/bucket.ts";
-import { imageOf, shell, testTask } from "../e2e/support/fixtures.ts";
-import { TestNamespace } from "../e2e/support/kubectl.ts";
+import { objectText } from "../support/release/bucket.ts";
+import { imageOf, shell, testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

@@ -4,8 +4,8 @@ import { valuesFile } from "../../hack/images/imageFiles.ts";
 import { run, tryRun } from "../../hack/lib/exec.ts";
 import { repoRoot } from "../../hack/lib/paths.ts";
 import { installRelease, releaseName, releaseNamespace } from "../../hack/start/release.ts";
-import { shell } from "../e2e/support/fixtures.ts";
-import { TestNamespace } from "../e2e/support/kubectl.ts";
+import { shell } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 const chart = `${repoRoot}/charts/fairlead`;
 const minutes = 60_000;

@@ -8,11 +8,11 @@ import { concurrencyLimitAnnotation } from "../../operator/src/model/environment
 import { TaskQueues, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
 import { isTerminal } from "../../operator/src/model/run/phase.ts";
-import { testTask } from "../e2e/support/fixtures.ts";
-import { TestNamespace, taskRun } from "../e2e/support/kubectl.ts";
-import { signalLeader, takenOver } from "../e2e/support/leader.ts";
-import { byKey, mostAtOnce, spansOf } from "../e2e/support/marks.ts";
-import { flushRedis, killRedis } from "../e2e/support/redis.ts";
+import { signalLeader, takenOver } from "../support/release/leader.ts";
+import { testTask } from "../support/release/manifests.ts";
+import { flushRedis, killRedis } from "../support/release/redis.ts";
+import { byKey, mostAtOnce, spansOf } from "../support/release/spans.ts";
+import { TestNamespace, taskRun } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { tryRun } from "../../hack/lib/exec.ts";
 import { repoRoot } from "../../hack/lib/paths.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { ApiAccess } from "../conformance/api.ts";
-import { imageOf } from "./support/fixtures.ts";
-import { TestNamespace, task } from "./support/kubectl.ts";
+import { ApiAccess } from "../support/release/apiAccess.ts";
+import { imageOf } from "../support/release/manifests.ts";
+import { TestNamespace, task } from "../support/release/testNamespace.ts";
 
 const folder = `${repoRoot}/examples/backend`;
 const waiting = { timeoutMs: 60_000, intervalMs: 200 };

@@ -4,9 +4,9 @@ import { waitFor } from "../../hack/lib/wait.ts";
 import type { BatchResult } from "../../operator/src/model/batch/item.ts";
 import { TaskBatches, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../operator/src/model/resources.ts";
-import { objectText } from "./support/bucket.ts";
-import { shell, testTask } from "./support/fixtures.ts";
-import { TestNamespace } from "./support/kubectl.ts";
+import { objectText } from "../support/release/bucket.ts";
+import { shell, testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withForward } from "../../hack/start/run.ts";
 import { Pods } from "../../operator/src/kube/resources.ts";
-import { objectText } from "./support/bucket.ts";
-import { shell } from "./support/fixtures.ts";
-import { TestNamespace } from "./support/kubectl.ts";
+import { objectText } from "../support/release/bucket.ts";
+import { shell } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 let token: string;

@@ -1,9 +1,9 @@
 /** A run from kubectl apply to its output, of both kinds, well and badly ended. */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { objectText } from "./support/bucket.ts";
-import { shell, testTask } from "./support/fixtures.ts";
-import { TestNamespace } from "./support/kubectl.ts";
+import { objectText } from "../support/release/bucket.ts";
+import { shell, testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, tryRun } from "../../hack/lib/exec.ts";
 import { Jobs } from "../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
-import { imageOf, shell, testTask } from "./support/fixtures.ts";
-import { type Manifest, TestNamespace, task, taskRun } from "./support/kubectl.ts";
+import { imageOf, shell, testTask } from "../support/release/manifests.ts";
+import { type Manifest, TestNamespace, task, taskRun } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

@@ -5,9 +5,9 @@ import { Jobs } from "../../operator/src/kube/resources.ts";
 import { keyedRunName } from "../../operator/src/model/keys/idempotency.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import { originLabel } from "../../operator/src/model/resources.ts";
-import { objectText } from "./support/bucket.ts";
-import { shell } from "./support/fixtures.ts";
-import { TestNamespace, taskRun } from "./support/kubectl.ts";
+import { objectText } from "../support/release/bucket.ts";
+import { shell } from "../support/release/manifests.ts";
+import { TestNamespace, taskRun } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

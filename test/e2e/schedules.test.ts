@@ -8,8 +8,8 @@ import {
   type TaskRun,
   type TaskSchedule,
 } from "../../operator/src/model/resources.ts";
-import { testTask } from "./support/fixtures.ts";
-import { type Manifest, TestNamespace } from "./support/kubectl.ts";
+import { testTask } from "../support/release/manifests.ts";
+import { type Manifest, TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

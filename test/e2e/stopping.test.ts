@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { Jobs, Pods } from "../../operator/src/kube/resources.ts";
-import { objectText } from "./support/bucket.ts";
-import { shell, testTask } from "./support/fixtures.ts";
-import { TestNamespace } from "./support/kubectl.ts";
-import { processesOf } from "./support/processes.ts";
+import { objectText } from "../support/release/bucket.ts";
+import { shell, testTask } from "../support/release/manifests.ts";
+import { processesOf } from "../support/release/processes.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {

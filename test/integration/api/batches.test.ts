@@ -12,7 +12,7 @@ import type { BatchItem, TaskBatch, TaskBatchStatus } from "../../../operator/sr
 import { writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { readItems, writeResults, writeSettled } from "../../../operator/src/storage/batchItems.ts";
 import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { ApiProcess, key, namespace } from "./apiProcess.ts";
+import { ApiProcess, key, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

@@ -6,7 +6,7 @@ import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskBatch } from "../../../operator/src/model/resources.ts";
 import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
-import { ApiProcess, key, namespace } from "./apiProcess.ts";
+import { ApiProcess, key, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

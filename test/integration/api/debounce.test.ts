@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { Phase, TaskRun } from "../../../operator/src/model/resources.ts";
-import { ApiProcess, namespace } from "./apiProcess.ts";
+import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

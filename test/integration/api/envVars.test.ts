@@ -1,7 +1,7 @@
 /** Environment variables of a namespace: one Secret, changed by several at once, and never told where it must not be. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
-import { ApiProcess, namespace } from "./apiProcess.ts";
+import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

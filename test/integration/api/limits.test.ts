@@ -1,7 +1,7 @@
 /** What one key and one request may be: rate, body, and the id that names a request in answers. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { TaskBatches } from "../../../operator/src/model/kinds.ts";
-import { ApiProcess, namespace } from "./apiProcess.ts";
+import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

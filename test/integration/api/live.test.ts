@@ -2,8 +2,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { inParallel } from "../kube/support.ts";
-import { ApiProcess } from "./apiProcess.ts";
+import { inParallel } from "../../support/kube.ts";
+import { ApiProcess } from "../../support/servers/apiReplica.ts";
 
 /** More than a namespace may have at once. */
 const count = 600;

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { operations } from "../../../operator/src/api/openapi.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
-import { ApiProcess, namespace } from "./apiProcess.ts";
+import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

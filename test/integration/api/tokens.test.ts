@@ -4,7 +4,7 @@ import * as official from "@trigger.dev/sdk";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
-import { ApiProcess, key, namespace } from "./apiProcess.ts";
+import { ApiProcess, key, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
-import { ApiProcess, namespace } from "./apiProcess.ts";
+import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
 
 let api: ApiProcess;
 beforeAll(async () => {

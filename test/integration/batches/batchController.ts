@@ -10,9 +10,9 @@ import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";
 import type { Resource } from "../../../operator/src/kube/resources.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { batchLabel } from "../../../operator/src/model/resources.ts";
-import { quiet } from "../kube/support.ts";
-import type { ApiServer } from "../support/apiServer.ts";
-import type { ObjectStoreServer } from "../support/objectStoreServer.ts";
+import { quiet } from "../../support/kube.ts";
+import type { ApiServer } from "../../support/servers/apiServer.ts";
+import type { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
 
 export interface Servers {
   api: ApiServer;

@@ -17,8 +17,8 @@ import {
 import { isFinished } from "../../../operator/src/model/run/phase.ts";
 import { readResults } from "../../../operator/src/storage/batchItems.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { ApiServer } from "../support/apiServer.ts";
-import { ObjectStoreServer } from "../support/objectStoreServer.ts";
+import { ApiServer } from "../../support/servers/apiServer.ts";
+import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
 import { BatchController, type ControllerSettings, type Servers } from "./batchController.ts";
 
 export async function startServers(): Promise<Servers & { stop(): Promise<void> }> {

@@ -6,7 +6,7 @@ import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type BatchItem, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { readBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { chunkSize, readItems, stageChunk, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
-import { inParallel } from "../kube/support.ts";
+import { inParallel } from "../../support/kube.ts";
 import { BatchWorld, refusalOf, startServers } from "./batchWorld.ts";
 
 let servers: Awaited<ReturnType<typeof startServers>>;

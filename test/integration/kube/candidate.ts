@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { LeaderElection } from "../../../operator/src/kube/leader/leaderElection.ts";
 import { KubeLeaseStore } from "../../../operator/src/kube/leader/leaseStore.ts";
-import { ConfigMaps, clusterConfig, quiet } from "./support.ts";
+import { ConfigMaps, clusterConfig, quiet } from "../../support/kube.ts";
 
 const [, , namespace = "", identity = ""] = process.argv;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

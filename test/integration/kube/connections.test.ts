@@ -1,7 +1,14 @@
 /** How many connections requests take. */
 import { CoreV1Api } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ConfigMaps, configMap, inParallel, type TestNamespace, testNamespace, Wire } from "./support.ts";
+import {
+  ConfigMaps,
+  configMap,
+  inParallel,
+  type TestNamespace,
+  testNamespace,
+  Wire,
+} from "../../support/kube.ts";
 
 let namespace: TestNamespace;
 

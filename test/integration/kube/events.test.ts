@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EventRecorder } from "../../../operator/src/kube/manager/eventRecorder.ts";
 import { Events } from "../../../operator/src/kube/resources.ts";
-import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace } from "./support.ts";
+import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace } from "../../support/kube.ts";
 
 const run = promisify(execFile);
 let namespace: TestNamespace;

@@ -13,7 +13,7 @@ import {
   testNamespace,
   until,
   Wire,
-} from "./support.ts";
+} from "../../support/kube.ts";
 
 const labelSelector = "suite=kube";
 const stops: AbortController[] = [];

@@ -5,7 +5,14 @@ import type { V1ConfigMap } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Informer } from "../../../operator/src/kube/cache/informer.ts";
 import { Leases } from "../../../operator/src/kube/resources.ts";
-import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace, until } from "./support.ts";
+import {
+  ConfigMaps,
+  configMap,
+  quiet,
+  type TestNamespace,
+  testNamespace,
+  until,
+} from "../../support/kube.ts";
 
 let namespace: TestNamespace;
 const stop = new AbortController();

@@ -7,8 +7,8 @@ import type { AdmissionSource } from "../../../operator/src/queue/clusterState.t
 import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmission.ts";
 import { RedisAdmission } from "../../../operator/src/queue/redisAdmission.ts";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
+import { RedisServer } from "../../support/servers/redisServer.ts";
 import { FakeCluster, FakeController } from "./fakeCluster.ts";
-import { RedisServer } from "./redisServer.ts";
 
 let server: RedisServer;
 let clients: Redis[];

@@ -4,8 +4,8 @@ import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
 import { Scripts } from "../../../operator/src/queue/scripts.ts";
-import { RedisServer } from "./redisServer.ts";
-import { World } from "./world.ts";
+import { RedisServer } from "../../support/servers/redisServer.ts";
+import { World } from "./semaphoreHarness.ts";
 
 let server: RedisServer;
 let redis: Redis;

@@ -2,8 +2,8 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EngineServer } from "./engineServer.ts";
-import { RunnerImage, reportIn } from "./runnerProcess.ts";
+import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
+import { EngineServer } from "../../support/servers/scriptedEngine.ts";
 
 let image: RunnerImage;
 let engine: EngineServer;

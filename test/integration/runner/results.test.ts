@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import superjson from "superjson";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { TaskContext } from "../../../sdk/src/context.ts";
-import { EngineServer } from "./engineServer.ts";
-import { RunnerImage, reportIn } from "./runnerProcess.ts";
+import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
+import { EngineServer } from "../../support/servers/scriptedEngine.ts";
 
 let image: RunnerImage;
 let engine: EngineServer;

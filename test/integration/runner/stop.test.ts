@@ -1,7 +1,7 @@
 /** The bundled runner and SIGTERM: the soft stop, and what the termination message tells after the hard one. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { EngineServer } from "./engineServer.ts";
-import { RunnerImage, reportIn } from "./runnerProcess.ts";
+import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
+import { EngineServer } from "../../support/servers/scriptedEngine.ts";
 
 let image: RunnerImage;
 let engine: EngineServer;

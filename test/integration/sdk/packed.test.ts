@@ -4,8 +4,8 @@ import { join } from "node:path";
 import superjson from "superjson";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as sources from "../../../sdk/src/index.ts";
-import { ConsumerProject, installed } from "./consumerProject.ts";
-import { RecordingApi, richValue } from "./recordingApi.ts";
+import { ConsumerProject, installed } from "../../support/consumerProject.ts";
+import { RecordingApi, richValue } from "../../support/servers/scriptedApi.ts";
 
 let project: ConsumerProject;
 let api: RecordingApi;

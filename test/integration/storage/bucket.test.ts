@@ -10,7 +10,7 @@ import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
 import { payloadKey } from "../../../operator/src/storage/layout.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { listHistory, readHistory, writeHistory } from "../../../operator/src/storage/runHistory.ts";
-import { ObjectStoreServer } from "../support/objectStoreServer.ts";
+import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
 
 let server: ObjectStoreServer;
 let store: ObjectStore;

@@ -1,8 +1,8 @@
 /** The release's Redis, treated as the world treats it. */
 import { run } from "../../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
-import { podUid } from "./kubectl.ts";
 import { processesOfPod } from "./processes.ts";
+import { podUid } from "./testNamespace.ts";
 
 const pod = `${releaseName}-redis-0`;
 const inPod = ["exec", "--namespace", releaseNamespace, pod, "--", "valkey-cli"];

@@ -10,7 +10,7 @@ import { keysOf, lineOf, orderOf, queuePart, slotId } from "../../../operator/sr
 import { EpochError, FencedError, type Scripts } from "../../../operator/src/queue/scripts.ts";
 import { NamespaceSemaphore } from "../../../operator/src/queue/semaphore.ts";
 import { Fairness } from "./fairness.ts";
-import { Model, queueOf } from "./model.ts";
+import { Model, queueOf } from "./semaphoreModel.ts";
 
 export const namespace = "team-a";
 

@@ -2,8 +2,8 @@
 import { run } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
-import { podUid } from "./kubectl.ts";
 import { processesOfPod } from "./processes.ts";
+import { podUid } from "./testNamespace.ts";
 
 /** Name of the pod that leads. */
 export async function leader(): Promise<string> {

@@ -6,9 +6,9 @@ import { existsSync, mkdirSync } from "node:fs";
 import { cp, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type ExecResult, run, tryRun } from "../../../hack/lib/exec.ts";
-import { repoRoot } from "../../../hack/lib/paths.ts";
-import { packSdk } from "../../../hack/pack.ts";
+import { type ExecResult, run, tryRun } from "../../hack/lib/exec.ts";
+import { repoRoot } from "../../hack/lib/paths.ts";
+import { packSdk } from "../../hack/pack.ts";
 
 /** A program of the repository's node_modules. One that is not there is an error: no test is left out for it. */
 export function installed(path: string): string {
@@ -45,7 +45,7 @@ export class ConsumerProject {
 
   /** Copies test/integration/sdk/fixtures/NAME, as `to`. */
   async copyFixture(name: string, to = name): Promise<void> {
-    await cp(join(import.meta.dirname, "fixtures", name), join(this.folder, to));
+    await cp(join(import.meta.dirname, "../integration/sdk/fixtures", name), join(this.folder, to));
   }
 
   run(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<ExecResult> {

@@ -12,9 +12,9 @@ import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { apiKeyLabel } from "../../../operator/src/process/secrets.ts";
 import { RunTokens } from "../../../operator/src/runs/runToken.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { quiet } from "../kube/support.ts";
-import { ApiServer } from "../support/apiServer.ts";
-import { ObjectStoreServer } from "../support/objectStoreServer.ts";
+import { quiet } from "../kube.ts";
+import { ApiServer } from "./apiServer.ts";
+import { ObjectStoreServer } from "./objectStoreServer.ts";
 
 export const key = "tr_prod_integration";
 export const namespace = "default";

@@ -2,7 +2,7 @@
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskQueues } from "../../../operator/src/model/kinds.ts";
 import { nameOfQueue } from "../../../operator/src/model/resources.ts";
-import type { TestNamespace } from "./kubectl.ts";
+import type { TestNamespace } from "./testNamespace.ts";
 
 /** Resolves when the queue of that name keeps its runs waiting. */
 export async function untilPaused(ns: TestNamespace, name: string): Promise<void> {

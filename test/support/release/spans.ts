@@ -1,6 +1,6 @@
 /** How many runs executed at once, by the start and end marks that the task `marks` leaves in their logs. */
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
-import type { TestNamespace } from "./kubectl.ts";
+import type { TestNamespace } from "./testNamespace.ts";
 
 interface Span {
   key: string;

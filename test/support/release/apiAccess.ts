@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { run } from "../../hack/lib/exec.ts";
-import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
-import { apiKeyLabel } from "../../operator/src/process/secrets.ts";
+import { run } from "../../../hack/lib/exec.ts";
+import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
+import { apiKeyLabel } from "../../../operator/src/process/secrets.ts";
 
 export class ApiAccess {
   readonly url: string;

@@ -2,7 +2,7 @@
 
 import type { ImageName } from "../../../hack/images/catalog.ts";
 import { readImagesFile } from "../../../hack/images/imageFiles.ts";
-import { type Manifest, task } from "./kubectl.ts";
+import { type Manifest, task } from "./testNamespace.ts";
 
 export function imageOf(name: ImageName): string {
   const image = readImagesFile()[name];

@@ -7,8 +7,8 @@ import type { AddressInfo } from "node:net";
 import { connect, createServer, type Socket } from "node:net";
 import { KubeConfig, type V1ConfigMap } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { type ClientOptions, KubeClient } from "../../../operator/src/kube/client/client.ts";
-import { type KubeObject, Namespaces, type Resource } from "../../../operator/src/kube/resources.ts";
+import { type ClientOptions, KubeClient } from "../../operator/src/kube/client/client.ts";
+import { type KubeObject, Namespaces, type Resource } from "../../operator/src/kube/resources.ts";
 
 export const ConfigMaps: Resource<V1ConfigMap> = {
   group: "",

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { which } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { freePort } from "../support/freePort.ts";
+import { freePort } from "./freePort.ts";
 
 /** The server also lies in Debian's redis-tools: the name that the binary is called by decides what it does. */
 const sameBinary = "/usr/bin/redis-check-rdb";

@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { type Report, report } from "../../../operator/src/model/run/report.ts";
-import { type EngineServer, token } from "./engineServer.ts";
+import { type Report, report } from "../../operator/src/model/run/report.ts";
+import { type EngineServer, token } from "./servers/scriptedEngine.ts";
 
-const root = join(import.meta.dirname, "../../..");
+const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node/bin/node");
 
 export interface Ended {
