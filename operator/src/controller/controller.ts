@@ -12,6 +12,7 @@ import type { Config } from "../config.ts";
 import { Informer } from "../kube/cache/informer.ts";
 import type { KubeClient } from "../kube/client/client.ts";
 import { EventRecorder } from "../kube/manager/eventRecorder.ts";
+import { done, type Requeue } from "../kube/manager/requeue.ts";
 import { WorkQueue } from "../kube/manager/workQueue.ts";
 import { Jobs, Pods, type Resource } from "../kube/resources.ts";
 import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../model/kinds.ts";
@@ -22,6 +23,7 @@ import { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { measureController } from "./controllerMetrics.ts";
+import type { RunDeps } from "./deps.ts";
 import { Environments } from "./environments.ts";
 import { sweepBucket } from "./maintenance/bucketSweeper.ts";
 import { sweepSlots } from "./maintenance/slotSweeper.ts";
@@ -33,7 +35,7 @@ import { reconcileBatch } from "./taskBatch/reconciler.ts";
 import { announce, keepQueueStatus, queueIndex } from "./taskQueue/reconciler.ts";
 import { admissionSource } from "./taskRun/admissionSource.ts";
 import { type CachedRun, withoutPayload } from "./taskRun/cache.ts";
-import { type RunDeps, reconcileTaskRun } from "./taskRun/reconciler.ts";
+import { reconcileTaskRun } from "./taskRun/reconciler.ts";
 import { storyOf } from "./taskRun/runEvents.ts";
 import { Slots } from "./taskRun/slots.ts";
 import { reconcileSchedule } from "./taskSchedule/reconciler.ts";
@@ -68,7 +70,7 @@ export class Controller {
     const { client, config, log } = options;
     const informers = informersOf(client, config, log);
     this.#deps = { ...options, ...informers, ...this.#core(options, informers.tasks) };
-    this.#taskQueue = this.#newQueue("task", (key) => reconcileTask(this.#deps, key));
+    this.#taskQueue = this.#newQueue("task", (key) => requeueOf(reconcileTask(this.#deps, key)));
     this.#recorder = new EventRecorder({ client, component: "fairlead-controller", log });
     this.#subscribe();
     measureController(options.metrics, this.#deps);
@@ -96,9 +98,9 @@ export class Controller {
     return {
       admission,
       environments,
-      queue: this.#newQueue("run", (key) => reconcileTaskRun(this.#deps, key)),
-      batchQueue: this.#newQueue("batch", (key) => reconcileBatch(this.#deps, key)),
-      scheduleQueue: this.#newQueue("schedule", (key) => reconcileSchedule(this.#deps, key)),
+      queue: this.#newQueue("run", (key) => requeueOf(reconcileTaskRun(this.#deps, key))),
+      batchQueue: this.#newQueue("batch", (key) => requeueOf(reconcileBatch(this.#deps, key))),
+      scheduleQueue: this.#newQueue("schedule", (key) => requeueOf(reconcileSchedule(this.#deps, key))),
       versions: new Versions(client),
       slots: new Slots(admission),
       clock: Date.now,
@@ -154,7 +156,7 @@ export class Controller {
     return [runs, tasks, jobs, pods, batches, queues, schedules];
   }
 
-  #newQueue(name: string, handler: (key: string) => Promise<void>): WorkQueue {
+  #newQueue(name: string, handler: (key: string) => Promise<Requeue>): WorkQueue {
     return new WorkQueue(handler, {
       concurrency,
       ...backoff,
@@ -237,6 +239,9 @@ export class Controller {
     }
   }
 }
+
+/** Until each reconciler says itself when it wants to look again. */
+const requeueOf = async (work: Promise<Requeue> | Promise<void>): Promise<Requeue> => (await work) ?? done;
 
 const keyOf = (object: { metadata: { namespace: string; name: string } }): string =>
   `${object.metadata.namespace}/${object.metadata.name}`;

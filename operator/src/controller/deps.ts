@@ -10,8 +10,10 @@ import type { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { Environments } from "./environments.ts";
+import type { Versions } from "./task/taskVersions.ts";
 import type { CachedBatch } from "./taskBatch/cache.ts";
 import type { CachedRun } from "./taskRun/cache.ts";
+import type { Slots } from "./taskRun/slots.ts";
 
 export interface Deps {
   client: KubeClient;
@@ -22,12 +24,14 @@ export interface Deps {
   batches: Informer<CachedBatch>;
   queues: Informer<TaskQueue>;
   schedules: Informer<TaskSchedule>;
-  /** Keys of TaskRuns. */
+  /** These three go: a reconciler returns a Requeue, and other kinds are woken by watches. */
   queue: WorkQueue;
   batchQueue: WorkQueue;
   scheduleQueue: WorkQueue;
   admission: RedisAdmission;
   environments: Environments;
+  versions: Versions;
+  slots: Slots;
   store: ObjectStore;
   tokens: RunTokens;
   config: Config;
@@ -37,6 +41,9 @@ export interface Deps {
   /** In [0, 1); seeded by tests. */
   random: () => number;
 }
+
+/** What the steps of a run share: today all of it. A step that needs little takes a Pick of it. */
+export type RunDeps = Deps;
 
 export const keyOf = (object: { metadata?: { namespace?: string; name?: string } }): string =>
   `${object.metadata?.namespace}/${object.metadata?.name}`;

@@ -6,6 +6,7 @@ import type { BatchDeps } from "../../../operator/src/controller/taskBatch/statu
 import { type CachedRun, withoutPayload } from "../../../operator/src/controller/taskRun/cache.ts";
 import { Informer } from "../../../operator/src/kube/cache/informer.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
+import { done } from "../../../operator/src/kube/manager/requeue.ts";
 import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";
 import type { Resource } from "../../../operator/src/kube/resources.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
@@ -104,7 +105,7 @@ function make({ api, bucket }: Servers, settings: ControllerSettings): Made {
     const batch = run.metadata.labels?.[batchLabel];
     return batch ? [`${run.metadata.namespace}/${batch}`] : [];
   });
-  const batchQueue: WorkQueue = new WorkQueue((key) => reconcileBatch(deps, key), {
+  const batchQueue: WorkQueue = new WorkQueue(async (key) => (await reconcileBatch(deps, key)) ?? done, {
     ...{ concurrency: 4, baseDelayMs: 50, maxDelayMs: 1000 },
     onError: (_key, error) => settings.onFailure?.(error),
   });

@@ -5,13 +5,12 @@
  */
 import { ttlSecondsOf } from "../../model/environment.ts";
 import type { Task, TaskRun } from "../../model/resources.ts";
-import { keyOf } from "../deps.ts";
+import { keyOf, type RunDeps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
 import type { CachedRun } from "./cache.ts";
 import { duplicateOf } from "./duplicates.ts";
 import { pendingOf } from "./queueEntry.ts";
-import type { RunDeps } from "./reconciler.ts";
 
 /** How long a run may wait for a Task that does not exist before it fails. */
 const unknownTaskLimitMs = 24 * 3600 * 1000;

@@ -15,8 +15,7 @@ import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { transition } from "../../model/run/transition.ts";
-import { type Deps, isoNow, keyOf, splitKey } from "../deps.ts";
-import type { Versions } from "../task/taskVersions.ts";
+import { isoNow, keyOf, type RunDeps, splitKey } from "../deps.ts";
 import { ensureQueueOfRun } from "../taskQueue/reconciler.ts";
 import { admit } from "./admission.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
@@ -26,12 +25,6 @@ import { stopAttempt } from "./attempt/stop.ts";
 import type { CachedRun } from "./cache.ts";
 import { payloadProblem } from "./payload.ts";
 import { retire } from "./retention.ts";
-import type { Slots } from "./slots.ts";
-
-export interface RunDeps extends Deps {
-  versions: Versions;
-  slots: Slots;
-}
 
 /** Steps that one reconciliation may take before it yields to other keys. */
 const stepLimit = 8;

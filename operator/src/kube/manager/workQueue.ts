@@ -2,14 +2,15 @@
  * Keys to be handled, each one at a time, several at once.
  *
  *   add ─► waiting ─► running ─► (idle)        added while running: waits again when the handler is done
- *            ▲           │ handler threw
- *   addAt ─► timer ◄─────┘ after a backoff of its own
+ *            ▲           │ handler returned a time, or threw: after a backoff
+ *   addAt ─► timer ◄─────┘
  *
  * - A key is never handled twice at once, and an add is never lost: after it, a handler begins that sees what was
  *   there when `add` was called.
  * - A key has at most one timer, the earliest one; a success forgets its failures.
  * - Memory is bounded by the number of keys.
  */
+import { done, type Requeue } from "./requeue.ts";
 import { TimerHeap } from "./timerHeap.ts";
 
 export interface WorkQueueOptions {
@@ -29,14 +30,14 @@ export interface WorkQueueOptions {
 const longestSleepMs = 60_000;
 
 export class WorkQueue {
-  readonly #handler: (key: string) => Promise<void>;
+  readonly #handler: (key: string) => Promise<Requeue>;
   readonly #options: WorkQueueOptions;
   readonly #now: () => number;
   readonly #random: () => number;
-  /** First in, first out, from #head on; #waitingSince has the same keys. */
+  /** First in, first out, from #head on; #isWaiting has the same keys. */
   #waiting: string[] = [];
   #head = 0;
-  readonly #waitingSince = new Map<string, number>();
+  readonly #isWaiting = new Set<string>();
   readonly #running = new Set<string>();
   /** Added while running. */
   readonly #again = new Set<string>();
@@ -50,7 +51,7 @@ export class WorkQueue {
   #processed = 0;
   #retries = 0;
 
-  constructor(handler: (key: string) => Promise<void>, options: WorkQueueOptions) {
+  constructor(handler: (key: string) => Promise<Requeue>, options: WorkQueueOptions) {
     this.#handler = handler;
     this.#options = options;
     this.#now = options.now ?? Date.now;
@@ -62,8 +63,8 @@ export class WorkQueue {
       this.#again.add(key);
       return;
     }
-    if (this.#waitingSince.has(key)) return;
-    this.#waitingSince.set(key, this.#now());
+    if (this.#isWaiting.has(key)) return;
+    this.#isWaiting.add(key);
     this.#waiting.push(key);
     this.#wake();
   }
@@ -77,12 +78,6 @@ export class WorkQueue {
     }
     this.#timers.set(key, at);
     this.#setTimeout();
-  }
-
-  /** Drops the key's failures and its timer. */
-  forget(key: string): void {
-    this.#failures.delete(key);
-    this.#timers.delete(key);
   }
 
   /** Handles keys until the signal is aborted, then waits for the handlers that run. What was added stays. */
@@ -109,22 +104,7 @@ export class WorkQueue {
 
   /** Keys that wait for a handler. */
   get depth(): number {
-    return this.#waitingSince.size;
-  }
-
-  /** How long the first of them has waited, in milliseconds; 0 when none waits. */
-  get oldestMs(): number {
-    const key = this.#waiting[this.#head];
-    return key === undefined ? 0 : Math.max(0, this.#now() - (this.#waitingSince.get(key) ?? 0));
-  }
-
-  get running(): number {
-    return this.#running.size;
-  }
-
-  /** Keys that wait for a time. */
-  get scheduled(): number {
-    return this.#timers.size;
+    return this.#isWaiting.size;
   }
 
   /** Handlers that ended, well or not. */
@@ -158,14 +138,15 @@ export class WorkQueue {
       this.#waiting = this.#waiting.slice(this.#head);
       this.#head = 0;
     }
-    this.#waitingSince.delete(key);
+    this.#isWaiting.delete(key);
     return key;
   }
 
   async #handle(key: string): Promise<void> {
     this.#running.add(key);
     try {
-      await this.#handler(key);
+      const { at } = await this.#handler(key);
+      if (at !== done.at) this.addAt(key, at);
       this.#failures.delete(key);
     } catch (error) {
       this.#onFailure(key, error);

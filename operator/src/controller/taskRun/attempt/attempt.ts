@@ -21,12 +21,11 @@ import { retryPolicy } from "../../../model/run/retry.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
 import { storeReportOutput } from "../../../storage/reportOutput.ts";
-import { keyOf } from "../../deps.ts";
+import { keyOf, type RunDeps } from "../../deps.ts";
 import { taskOf } from "../../task/lookup.ts";
 import { applyRunEvent } from "../applyRunEvent.ts";
 import type { CachedRun } from "../cache.ts";
 import { attemptPayload, PayloadChanged } from "../payload.ts";
-import type { RunDeps } from "../reconciler.ts";
 import { containerOutput } from "./containerOutput.ts";
 
 /** How often a Job without a pod is asked for the reason. */

@@ -10,10 +10,9 @@ import { attemptSelector } from "../../../model/labels.ts";
 import type { Attempt } from "../../../model/resources.ts";
 import { currentAttempt } from "../../../model/run/phase.ts";
 import { retryPolicy } from "../../../model/run/retry.ts";
-import { keyOf } from "../../deps.ts";
+import { keyOf, type RunDeps } from "../../deps.ts";
 import { applyRunEvent } from "../applyRunEvent.ts";
 import type { CachedRun } from "../cache.ts";
-import type { RunDeps } from "../reconciler.ts";
 import { nodeLostAt, placeOf, podOf, programOf } from "./attempt.ts";
 
 /** Beyond the grace period: the kubelet was slow or missed the patch. */
