@@ -1,6 +1,7 @@
 /** The key that a backend on this machine triggers with: a Secret like any other key, made once. */
+
 import { randomBytes } from "node:crypto";
-import { apiKeyLabel } from "../../operator/src/process/secrets.ts";
+import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { run } from "../lib/exec.ts";
 import { releaseName, releaseNamespace } from "./release.ts";
 

@@ -1,8 +1,56 @@
-/** Labels and annotations on what Fairlead makes, and those that users select on. */
+/**
+ * Every label and annotation that Fairlead sets or reads. Users select on them and other programs may; a value once
+ * released keeps its meaning.
+ *
+ *   on Jobs, pods and ControllerRevisions   managed-by, run, attempt, task
+ *   on our own kinds                        origin, batch, schedule; annotations of keys and debouncing
+ *   on namespaces and Secrets               environment, concurrency-limit; api-key, redacted-variables
+ */
 
-/** Ties a Job and its pod to their run, by name. */
-export const runLabel = "fairlead.dev/run";
-export const attemptLabel = "fairlead.dev/attempt";
-export const taskLabel = "fairlead.dev/task";
-/** Informers select on it. */
+/** On each object that Fairlead makes for a run or a Task. Informers select on it. */
 export const managedByLabel = "app.kubernetes.io/managed-by";
+export const managerName = "fairlead";
+export const managedSelector = `${managedByLabel}=${managerName}`;
+
+/** On Jobs and pods: the TaskRun's name. */
+export const runLabel = "fairlead.dev/run";
+/** On Jobs and pods: the attempt's number. */
+export const attemptLabel = "fairlead.dev/attempt";
+/** On Jobs, pods and ControllerRevisions: the name of the Task resource. */
+export const taskLabel = "fairlead.dev/task";
+
+/** Selects the Job and the pod of one attempt. */
+export const attemptSelector = (run: string, attempt: number): string =>
+  `${managedSelector},${runLabel}=${run},${attemptLabel}=${attempt}`;
+
+/**
+ * What created an object of ours: a value of `origins`. Absent: a user applied it. Retention removes only objects that
+ * have it.
+ */
+export const originLabel = "fairlead.dev/origin";
+export const origins = ["api", "batch", "schedule", "task", "trigger"] as const;
+export type Origin = (typeof origins)[number];
+
+/** On TaskRuns: name of the TaskBatch that the run belongs to. */
+export const batchLabel = "fairlead.dev/batch";
+/** On TaskRuns: name of the TaskSchedule that triggered the run. */
+export const scheduleLabel = "fairlead.dev/schedule";
+
+/** On TaskRuns: the idempotency key as the user wrote it; the spec has the client's hash. */
+export const idempotencyKeyAnnotation = "fairlead.dev/idempotency-key";
+/** On TaskRuns: "true" once the run's idempotency key was reset. */
+export const keyResetAnnotation = "fairlead.dev/idempotency-key-reset";
+/** On TaskBatches with a key or of a single-use token: seconds that it holds, counted from the batch's creation. */
+export const keyTtlAnnotation = "fairlead.dev/idempotency-key-ttl-seconds";
+/** On debounced TaskRuns: ids of the requests that have been answered with this run, separated by commas. */
+export const debouncedRequestsAnnotation = "fairlead.dev/debounced-requests";
+
+/** On namespaces: dev, staging, prod or preview. */
+export const environmentLabel = "fairlead.dev/environment";
+/** On namespaces: how many of its runs may execute at once. */
+export const concurrencyLimitAnnotation = "fairlead.dev/concurrency-limit";
+
+/** On Secrets in the release's namespace: "true" for those that hold an API key. */
+export const apiKeyLabel = "fairlead.dev/api-key";
+/** On a namespace's Secret of variables: names of those whose values the API does not show, separated by commas. */
+export const redactedVariablesAnnotation = "fairlead.dev/redacted-variables";

@@ -1,8 +1,8 @@
+import { maxOutputBytes } from "@fairlead/protocol/limits";
 import fc from "fast-check";
 import superjson from "superjson";
 import { describe, expect, it } from "vitest";
-import * as report from "../../operator/src/model/run/report.ts";
-import { outputCopyLimit, outputLimit, serializeOutput } from "./output.ts";
+import { serializeOutput } from "./output.ts";
 
 async function problem(value: unknown): Promise<{ code: string; message: string; retryable: boolean }> {
   try {
@@ -12,13 +12,6 @@ async function problem(value: unknown): Promise<{ code: string; message: string;
   }
   throw new Error("it was serialised");
 }
-
-it("has the API's limits", () => {
-  expect({ outputCopyLimit, outputLimit }).toEqual({
-    outputCopyLimit: report.outputCopyLimit,
-    outputLimit: report.outputLimit,
-  });
-});
 
 it("gives JSON for what JSON can tell", async () => {
   await fc.assert(
@@ -121,7 +114,7 @@ describe("what JSON cannot hold is named with its path", () => {
 });
 
 it("an output above the limit is refused with both sizes", async () => {
-  const found = await problem("é".repeat(outputLimit / 2));
+  const found = await problem("é".repeat(maxOutputBytes / 2));
   expect(found).toMatchObject({ code: "OUTPUT_TOO_LARGE", retryable: false });
-  expect(found.message).toContain(`${outputLimit + 2} bytes, at most ${outputLimit}`);
+  expect(found.message).toContain(`${maxOutputBytes + 2} bytes, at most ${maxOutputBytes}`);
 });

@@ -2,6 +2,7 @@
  * What `run` returned, as JSON; strings are JSON, too. What JSON does not have (Date, Map, BigInt, undefined in an object,
  * a value that refers back to itself …) goes as superjson, which is loaded for that only. Undefined is no output at all.
  */
+import { maxOutputBytes } from "@fairlead/protocol/limits";
 import { isPlainJson } from "../../sdk/src/plainJson.ts";
 import { Failure } from "./failure.ts";
 
@@ -12,10 +13,6 @@ export interface SerializedOutput {
   bytes: Buffer;
   type: string;
 }
-
-/** As in operator/src/model/report.ts; failure and output tests compare them. */
-export const outputLimit = 100 * 1024 * 1024;
-export const outputCopyLimit = 8 * 1024;
 
 const pathShown = 200;
 /** Getters may go on for ever. */
@@ -39,7 +36,7 @@ export async function serializeOutput(value: unknown): Promise<SerializedOutput 
   }
   if (text === undefined) return undefined;
   const bytes = Buffer.byteLength(text);
-  if (bytes > outputLimit) throw tooLarge(`${bytes} bytes`);
+  if (bytes > maxOutputBytes) throw tooLarge(`${bytes} bytes`);
   return { bytes: Buffer.from(text), type };
 }
 
@@ -49,7 +46,7 @@ const notSerializable = (problem: string): Failure =>
 export const tooLarge = (size: string): Failure =>
   new Failure(
     "OUTPUT_TOO_LARGE",
-    `The output has ${size}, at most ${outputLimit} (100 MB) are allowed: write it to storage of your own and return where it is.`,
+    `The output has ${size}, at most ${maxOutputBytes} (100 MB) are allowed: write it to storage of your own and return where it is.`,
   );
 
 interface Frame {

@@ -1,10 +1,9 @@
 /** The run's payload: in a variable when it is small, else behind a presigned URL. */
+import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { Environment } from "./environment.ts";
 import { Failure } from "./failure.ts";
 import { AnswerTooLarge, expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
 
-/** The largest payload that a run may have. */
-const payloadLimit = 10 * 1024 * 1024;
 const budgetMs = 30_000;
 const tryMs = 15_000;
 
@@ -39,7 +38,7 @@ async function download(url: string): Promise<string> {
     const response = await retrying({ budgetMs, tryMs }, async (timeoutMs) =>
       expectSuccess(
         "GET payload",
-        await httpRequest(url, { method: "GET", timeoutMs, maxBytes: payloadLimit }),
+        await httpRequest(url, { method: "GET", timeoutMs, maxBytes: maxPayloadBytes }),
       ),
     );
     return response.body.toString("utf8");

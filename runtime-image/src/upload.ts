@@ -1,9 +1,10 @@
 /** Stores the output in the bucket. Asks for the URL here, when the run has finished, so that none expires. */
+import { maxOutputCopyBytes } from "@fairlead/protocol/limits";
 import type { Report } from "../../operator/src/model/run/report.ts";
 import type { EngineApi } from "./engineApi.ts";
 import { Failure } from "./failure.ts";
 import { expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
-import { outputCopyLimit, type SerializedOutput, tooLarge } from "./output.ts";
+import { type SerializedOutput, tooLarge } from "./output.ts";
 import { warn } from "./stdio.ts";
 
 export type StoredOutput = NonNullable<Report["output"]>;
@@ -27,7 +28,7 @@ export async function storeOutput(
     setImmediate(() => resolve(process.getBuiltinModule("node:crypto").hash("sha256", bytes, "hex"))),
   );
   const output: StoredOutput = { type, size };
-  if (size <= outputCopyLimit) output.data = bytes.toString("utf8");
+  if (size <= maxOutputCopyBytes) output.data = bytes.toString("utf8");
   const small = output.data !== undefined && fits({ ...output, sha256: "0".repeat(64) });
   const transferMs = size / slowestBytesPerMs;
   try {

@@ -2,6 +2,7 @@
  * `task()`: defines code that a run executes. Importing a module with tasks runs nothing, it only registers them.
  * Order of the hooks, and what their errors do, are Trigger.dev's; runtime-image/src/execution.ts calls them.
  */
+import { isId } from "@fairlead/protocol/ids";
 import type { RequestOptions } from "./client/request.ts";
 import type { BatchHandle, BatchOptions, RunHandle } from "./client/trigger.ts";
 import type { TriggerOptions } from "./client/triggerOptions.ts";
@@ -85,8 +86,6 @@ export type IdOf<T extends AnyTask> = T["id"];
 /** Evaluated by the first trigger: a task that triggers nothing does not wait for it. */
 const client = async () => (await import("./client/trigger.ts")).tasks;
 
-const idPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
-
 /**
  * Defines a task.
  *
@@ -100,7 +99,7 @@ export function task<TId extends string, TPayload = void, TOutput = unknown>(
   options: TaskOptions<TId, TPayload, TOutput>,
 ): Task<TId, TPayload, TOutput> {
   const { id, run } = options;
-  if (typeof id !== "string" || id.length > 128 || !idPattern.test(id)) {
+  if (typeof id !== "string" || !isId(id)) {
     throw new TypeError(
       `task({ id: ${JSON.stringify(id)} }): an id has 1 to 128 letters, digits and _ . / : - (the first a letter or a digit, the last one also _)`,
     );

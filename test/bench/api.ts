@@ -3,7 +3,9 @@
  * client that keeps its connections, in turns; then batches of 1,000, until all their TaskRuns exist. All runs are
  * delayed by an hour: what is measured is how they come to be, with the controller at work that accepts them.
  */
+
 import { randomBytes } from "node:crypto";
+import { apiKeyLabel, batchLabel } from "@fairlead/protocol/labels";
 import { Pool } from "undici";
 import { run } from "../../hack/lib/exec.ts";
 import { apiAddress } from "../../hack/start/apiKey.ts";
@@ -11,8 +13,7 @@ import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { KubeClient } from "../../operator/src/kube/client/client.ts";
 import { Namespaces, Secrets } from "../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
-import { apiVersion, batchLabel, type TaskRun } from "../../operator/src/model/resources.ts";
-import { apiKeyLabel } from "../../operator/src/process/secrets.ts";
+import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
 
 const rounds = 7;
 const requests = 600;

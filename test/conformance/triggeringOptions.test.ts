@@ -1,10 +1,10 @@
 /** The options of a trigger, as Trigger.dev's page on triggering describes them: one test a sentence, real runs behind each. */
+import { runLabel } from "@fairlead/protocol/labels";
 import { batch, configure, idempotencyKeys, queues, type Run, runs, type Task, tasks } from "@fairlead/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { Pods } from "../../operator/src/kube/resources.ts";
 import { TaskQueues } from "../../operator/src/model/kinds.ts";
-import { runLabel } from "../../operator/src/model/labels.ts";
 import { nameOfQueue } from "../../operator/src/model/resources.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
 import { testTask } from "../support/release/manifests.ts";

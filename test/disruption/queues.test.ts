@@ -1,10 +1,10 @@
 /**
  * Limits that hold whatever breaks. What is judged is what the runs' own logs say: when their code began and ended.
  */
+import { concurrencyLimitAnnotation } from "@fairlead/protocol/labels";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { concurrencyLimitAnnotation } from "../../operator/src/model/environment.ts";
 import { TaskQueues, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
 import { isTerminal } from "../../operator/src/model/run/phase.ts";

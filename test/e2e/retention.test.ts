@@ -1,10 +1,10 @@
 /** Finished runs that go away, and what is known of them afterwards. */
+import { originLabel } from "@fairlead/protocol/labels";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { Jobs } from "../../operator/src/kube/resources.ts";
 import { keyedRunName } from "../../operator/src/model/keys/idempotency.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
-import { originLabel } from "../../operator/src/model/resources.ts";
 import { objectText } from "../support/release/bucket.ts";
 import { shell } from "../support/release/manifests.ts";
 import { TestNamespace, taskRun } from "../support/release/testNamespace.ts";

@@ -1,13 +1,9 @@
 /** Schedules as a user has them: applied with kubectl, on the minute of the real clock. */
+import { scheduleLabel } from "@fairlead/protocol/labels";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { TaskRuns, TaskSchedules } from "../../operator/src/model/kinds.ts";
-import {
-  apiVersion,
-  scheduleLabel,
-  type TaskRun,
-  type TaskSchedule,
-} from "../../operator/src/model/resources.ts";
+import { apiVersion, type TaskRun, type TaskSchedule } from "../../operator/src/model/resources.ts";
 import { testTask } from "../support/release/manifests.ts";
 import { type Manifest, TestNamespace } from "../support/release/testNamespace.ts";
 

@@ -7,6 +7,7 @@
  *   POST        /api/v1/projects/<ref>/envvars/<slug>/import    {variables, override?, isSecret?}
  *   GET, PUT, DELETE   …/<slug>/<name>                          {value}
  */
+import { managedByLabel, managerName } from "@fairlead/protocol/labels";
 import type { V1Secret } from "@kubernetes/client-node";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
@@ -177,7 +178,7 @@ async function made(
   const secret = {
     apiVersion: "v1",
     kind: "Secret",
-    metadata: { name: envSecretName, namespace, labels: { "app.kubernetes.io/managed-by": "fairlead" } },
+    metadata: { name: envSecretName, namespace, labels: { [managedByLabel]: managerName } },
   };
   return client.patch(Secrets, namespace, envSecretName, secret, { type: "apply", force: true });
 }

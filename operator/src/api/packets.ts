@@ -9,14 +9,15 @@
  * Where the bucket has an address that clients reach (objectStore.publicEndpoint), URLs are presigned for it. Otherwise
  * they are the API's own, with a signed token that names object and method, so that one port-forward is enough.
  */
+
 import { pipeline } from "node:stream/promises";
+import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import express, { type Request, type RequestHandler, Router } from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { packetsPrefix } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { allowSome } from "./auth/auth.ts";
 import { notFound, Problem } from "./http/problem.ts";
-import { payloadLimit } from "./runs/wire/triggerBody.ts";
 
 const linkSeconds = 3600;
 /** Each is held in memory, up to 10 MB. */
@@ -122,7 +123,7 @@ export function objectsRouter({ links, store }: PacketDeps): Router {
     response.setHeader("content-length", object.size);
     await pipeline(object.body, response);
   });
-  const body = express.raw({ type: () => true, limit: payloadLimit });
+  const body = express.raw({ type: () => true, limit: maxPayloadBytes });
   let uploads = 0;
   const isLinked: RequestHandler<{ token: string }> = async (request, response, next) => {
     response.locals.key = await links.open(request.params.token, "PUT");

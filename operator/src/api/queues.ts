@@ -4,6 +4,9 @@
  *
  * `type` says what the name in the path is: `id` (`queue_<name>`), `task` (a task's id) or `custom` (the name itself).
  */
+
+import { idPrefix, isId } from "@fairlead/protocol/ids";
+import { originLabel } from "@fairlead/protocol/labels";
 import { type Request, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client/client.ts";
@@ -11,7 +14,7 @@ import { KubeError } from "../kube/client/client.ts";
 import { slug } from "../model/ids.ts";
 import { TaskQueues } from "../model/kinds.ts";
 import { defaultQueueOf, governing, settingsOf } from "../model/queue/governing.ts";
-import { apiVersion, nameOfQueue, originLabel, type TaskQueue } from "../model/resources.ts";
+import { apiVersion, nameOfQueue, type TaskQueue } from "../model/resources.ts";
 import { allow, type Caller, callerIn, secretOnly } from "./auth/auth.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
@@ -23,7 +26,6 @@ export interface QueueDeps {
 }
 
 const kind = z.enum(["id", "task", "custom"]).default("id");
-const queuePattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
 /** Queues that a list looks at. */
 const listLimit = 10_000;
 
@@ -83,8 +85,8 @@ function nameOf(request: Request, type: string | undefined): string {
   const known = kind.safeParse(type);
   if (!known.success) throw new Problem(400, "type: one of id, task, custom is needed");
   const name =
-    known.data === "task" ? defaultQueueOf(text) : known.data === "id" ? nameIn(text, "queue_") : text;
-  if (name.length > 128 || !queuePattern.test(name)) {
+    known.data === "task" ? defaultQueueOf(text) : known.data === "id" ? nameIn(text, idPrefix.queue) : text;
+  if (!isId(name)) {
     throw new Problem(400, `queue: "${name.slice(0, 128)}" is no queue name: letters, digits and _ - . / :`);
   }
   return name;
@@ -143,7 +145,7 @@ function queueObject(queue: TaskQueue) {
   const task = /^task\/(.+)$/.exec(name)?.[1];
   const { override, running = 0, queued = 0 } = queue.status ?? {};
   return {
-    id: `queue_${name}`,
+    id: idPrefix.queue + name,
     name: task ?? name,
     type: task === undefined ? "custom" : "task",
     running,

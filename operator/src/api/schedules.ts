@@ -3,12 +3,14 @@
  * deduplication key: creating it again changes it. A schedule's id is `sched_` and the name of its TaskSchedule; those
  * that are declared (in a Task, with kubectl) are listed, activated and deactivated, but not changed or deleted.
  */
+import { idPrefix, scheduleId } from "@fairlead/protocol/ids";
+import { originLabel } from "@fairlead/protocol/labels";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
 import { TaskSchedules } from "../model/kinds.ts";
-import { apiVersion, originLabel, type TaskSchedule } from "../model/resources.ts";
+import { apiVersion, type TaskSchedule } from "../model/resources.ts";
 import { CronExpression, CronProblem } from "../model/schedule/cron.ts";
 import { callerIn, secretOnly } from "./auth/auth.ts";
 import { bodyOf, countOf, nameIn, param } from "./http/input.ts";
@@ -97,7 +99,7 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
   router.delete("/api/v1/schedules/:id", secretOnly, async (request, response) => {
     const { namespace, name, uid } = own(await find(deps, request, response)).metadata;
     await deps.client.delete(TaskSchedules, namespace, name, { uid });
-    response.json({ id: `sched_${name}` });
+    response.json({ id: scheduleId(name) });
   });
 
   for (const [action, active] of [
@@ -127,10 +129,10 @@ function checkTimes({ cron, timezone }: { cron: string; timezone?: string }): vo
 }
 
 async function find({ client }: ScheduleDeps, request: Request, response: Response): Promise<TaskSchedule> {
-  const name = nameIn(param(request, "id"), "sched_");
+  const name = nameIn(param(request, "id"), idPrefix.schedule);
   const isName = /^[a-z0-9]([-a-z0-9.]{0,45}[a-z0-9])?$/.test(name);
   const found = isName ? await client.get(TaskSchedules, callerIn(response).namespace, name) : undefined;
-  if (!found) throw notFound(`schedule sched_${name}`);
+  if (!found) throw notFound(`schedule ${scheduleId(name)}`);
   return found;
 }
 
@@ -139,7 +141,7 @@ function own(schedule: TaskSchedule): TaskSchedule {
   if (schedule.metadata.labels?.[originLabel] === "api") return schedule;
   throw new Problem(
     422,
-    `Schedule sched_${schedule.metadata.name} is declared in the cluster: change it there, or deactivate it`,
+    `Schedule ${scheduleId(schedule.metadata.name)} is declared in the cluster: change it there, or deactivate it`,
   );
 }
 
@@ -164,7 +166,7 @@ async function change(
 function scheduleObject({ metadata, spec, status = {} }: TaskSchedule) {
   const isDeclared = metadata.labels?.[originLabel] !== "api";
   return {
-    id: `sched_${metadata.name}`,
+    id: scheduleId(metadata.name),
     type: isDeclared ? "DECLARATIVE" : "IMPERATIVE",
     task: spec.task,
     active: status.override?.active ?? !spec.paused,

@@ -4,6 +4,7 @@
  * Every replica keeps its caches warm; only the leader reconciles, admits and tells Events. A change of a TaskRun, of
  * its Job, its pod or its Task adds the run's key; the reconciler looks at all of them.
  */
+import { attemptLabel, batchLabel, managedSelector, runLabel } from "@fairlead/protocol/labels";
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -16,8 +17,7 @@ import { done, type Requeue } from "../kube/manager/requeue.ts";
 import { WorkQueue } from "../kube/manager/workQueue.ts";
 import { Jobs, Pods, type Resource } from "../kube/resources.ts";
 import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../model/kinds.ts";
-import { attemptLabel, managedSelector, runLabel } from "../model/labels.ts";
-import { batchLabel, nameOfQueue, type Task, type TaskQueue, type TaskSchedule } from "../model/resources.ts";
+import { nameOfQueue, type Task, type TaskQueue, type TaskSchedule } from "../model/resources.ts";
 import type { Grant } from "../queue/admission.ts";
 import { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runs/runToken.ts";

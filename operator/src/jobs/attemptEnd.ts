@@ -6,15 +6,13 @@
  * output is the object at FAIRLEAD_OUTPUT_URL, else the termination message.
  */
 
+import { terminationMessageBytes } from "@fairlead/protocol/limits";
 import type { OutputRef, RunError } from "../model/resources.ts";
 import type { AttemptEnd } from "../model/run/event.ts";
 import { type Mark, parseMark, parseReport, type Report } from "../model/run/report.ts";
 import { outOfMemory } from "../model/run/transition.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
-
-/** Kubernetes cuts termination messages at this length. */
-export const terminationMessageLimit = 4096;
 
 /** An inline container's output, read by the controller. */
 export interface ContainerOutput {
@@ -83,8 +81,8 @@ export function endOfContainer(
     const message = `The container exited with code 0 without a report of the task's result.${said}`;
     return { ...failure("Failed", "NoReport", message, true), ...times };
   }
-  if (!output && Buffer.byteLength(end.terminationMessage) >= terminationMessageLimit) {
-    const message = `The termination message was cut off at ${terminationMessageLimit} bytes: PUT the output to the URL in FAIRLEAD_OUTPUT_URL instead.`;
+  if (!output && Buffer.byteLength(end.terminationMessage) >= terminationMessageBytes) {
+    const message = `The termination message was cut off at ${terminationMessageBytes} bytes: PUT the output to the URL in FAIRLEAD_OUTPUT_URL instead.`;
     return { ...failure("Failed", "OutputTooLarge", message, false), ...times };
   }
   return {

@@ -2,18 +2,15 @@
  * The environment of an attempt's container: its contract with the runner and with any other program.
  * docs/use/containers.md describes it to users.
  */
+import { runId } from "@fairlead/protocol/ids";
 import type { V1EnvVar } from "@kubernetes/client-node";
-import { runId } from "../model/ids.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
 import type { Program } from "./program.ts";
-
-/** Linux refuses an environment variable longer than 128 KiB; half of it leaves room for the other variables. */
-export const payloadEnvLimit = 64 * 1024;
 
 export interface AttemptAccess {
   apiUrl: string;
   token: string;
-  /** Absent when the run has no payload. `text` only up to payloadEnvLimit. */
+  /** Absent when the run has no payload. `text` only up to maxPayloadEnvBytes. */
   payload?: { text?: string; type: string; url?: string };
   /** Inline containers only. */
   outputUrl?: string;

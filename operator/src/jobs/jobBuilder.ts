@@ -8,9 +8,9 @@
  *  - No service account token, unless the template names a service account.
  *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, for when no controller runs.
  */
+import { attemptLabel, managedByLabel, managerName, runLabel, taskLabel } from "@fairlead/protocol/labels";
 import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
-import { attemptLabel, managedBy, runLabel, taskLabel } from "../model/labels.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
 import { machineResources } from "./machine.ts";
 import type { Program } from "./program.ts";
@@ -29,7 +29,7 @@ export const containerName = "main";
 
 export function buildJob(run: TaskRun, attempt: Attempt, program: Program, input: AttemptInput): V1Job {
   const labels: Record<string, string> = {
-    [managedBy]: "fairlead",
+    [managedByLabel]: managerName,
     [runLabel]: run.metadata.name,
     [attemptLabel]: String(attempt.number),
     ...(program.taskName ? { [taskLabel]: program.taskName } : {}),

@@ -1,5 +1,6 @@
+import { redactedVariablesAnnotation } from "@fairlead/protocol/labels";
 import { describe, expect, it } from "vitest";
-import { envPatch, envVarProblem, envVarsOf, envVarsProblem, redactedAnnotation } from "./envVars.ts";
+import { envPatch, envVarProblem, envVarsOf, envVarsProblem } from "./envVars.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
@@ -35,7 +36,7 @@ describe("a variable", () => {
 
 it("a Secret has its variables by name, and those that are not told again", () => {
   const secret = {
-    metadata: { annotations: { [redactedAnnotation]: "B" } },
+    metadata: { annotations: { [redactedVariablesAnnotation]: "B" } },
     data: { B: base64("é"), A: base64("1") },
   };
   expect(envVarsOf(secret)).toEqual([
@@ -49,7 +50,7 @@ it("a patch keeps what stays, removes what goes", () => {
   const secret = { data: { A: base64("1"), B: base64("2") } };
   const [a] = envVarsOf(secret);
   expect(envPatch(secret, [...(a ? [a] : []), { name: "C", value: "3", isSecret: true }])).toEqual({
-    metadata: { annotations: { [redactedAnnotation]: "C" } },
+    metadata: { annotations: { [redactedVariablesAnnotation]: "C" } },
     data: { A: base64("1"), B: null, C: base64("3") },
   });
 });

@@ -2,10 +2,10 @@
  * The environment variables of a namespace: one Secret, whose keys are their names. Its runs get them all, below what
  * their Task or TaskRun sets itself. An annotation names those whose values the API never tells.
  */
+import { redactedVariablesAnnotation } from "@fairlead/protocol/labels";
 
 /** Name of the Secret, in every namespace. */
 export const envSecretName = "fairlead-env";
-export const redactedAnnotation = "fairlead.dev/redacted-variables";
 
 export interface EnvVar {
   name: string;
@@ -52,7 +52,7 @@ interface EnvSecret {
 
 /** Sorted by name. */
 export function envVarsOf(secret: EnvSecret | undefined): EnvVar[] {
-  const redacted = new Set((secret?.metadata?.annotations?.[redactedAnnotation] ?? "").split(","));
+  const redacted = new Set((secret?.metadata?.annotations?.[redactedVariablesAnnotation] ?? "").split(","));
   return Object.entries(secret?.data ?? {})
     .map(([name, data]) => {
       return { name, value: Buffer.from(data, "base64").toString("utf8"), isSecret: redacted.has(name) };
@@ -69,5 +69,5 @@ export function envPatch(
   for (const name of Object.keys(secret.data ?? {})) data[name] = null;
   for (const { name, value } of variables) data[name] = Buffer.from(value).toString("base64");
   const redacted = variables.filter(({ isSecret }) => isSecret).map(({ name }) => name);
-  return { metadata: { annotations: { [redactedAnnotation]: redacted.join(",") } }, data };
+  return { metadata: { annotations: { [redactedVariablesAnnotation]: redacted.join(",") } }, data };
 }

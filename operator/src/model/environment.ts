@@ -1,8 +1,6 @@
 /** What a namespace says of itself: `fairlead.dev/environment` (label) and `fairlead.dev/concurrency-limit` (annotation). */
+import { concurrencyLimitAnnotation, environmentLabel } from "@fairlead/protocol/labels";
 import type { Task, TaskRun } from "./resources.ts";
-
-export const environmentLabel = "fairlead.dev/environment";
-export const concurrencyLimitAnnotation = "fairlead.dev/concurrency-limit";
 
 export const environments = ["dev", "staging", "prod", "preview"] as const;
 export type EnvironmentType = (typeof environments)[number];

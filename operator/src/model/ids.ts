@@ -1,7 +1,5 @@
-/** Names and ids. A run's id on the wire is `run_` + the resource's name. */
+/** Names of resources: random ones, and those made from a user's id. */
 import { createHash, randomBytes } from "node:crypto";
-
-export const runId = (name: string): string => `run_${name}`;
 
 const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
 

@@ -72,14 +72,6 @@ export interface TaskSchedule {
   status?: TaskScheduleStatus;
 }
 
-/** Who made an object: a value of `origins`. Absent: somebody applied it. Retention removes only runs that have it. */
-export const originLabel = "fairlead.dev/origin";
-export const origins = ["api", "batch", "schedule", "task", "trigger"] as const;
-export type Origin = (typeof origins)[number];
-/** Name of the TaskBatch or TaskSchedule that a run belongs to. */
-export const batchLabel = "fairlead.dev/batch";
-export const scheduleLabel = "fairlead.dev/schedule";
-
 export type { TaskSpec, TaskStatus } from "./schema/task.ts";
 export type { BatchItem, BatchPhase, TaskBatchSpec, TaskBatchStatus } from "./schema/taskBatch.ts";
 export type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";

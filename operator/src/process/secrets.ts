@@ -4,8 +4,10 @@
  * The controller makes those that are absent, once: create is the arbiter between replicas, an existing Secret is
  * never changed. Helm renders none of them, so nothing rotates under `helm template` or a GitOps tool.
  */
+
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import { apiKeyLabel, managedByLabel } from "@fairlead/protocol/labels";
 import type { V1Secret } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import type { Config, SecretRole } from "../config.ts";
@@ -13,7 +15,6 @@ import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
 import { Secrets } from "../kube/resources.ts";
 
-export const apiKeyLabel = "fairlead.dev/api-key";
 const retryMs = 1_000;
 const longestRetryMs = 5_000;
 
@@ -58,7 +59,7 @@ async function ensure(client: KubeClient, config: Config, role: SecretRole, log:
       name,
       namespace: config.namespace,
       labels: {
-        "app.kubernetes.io/managed-by": "fairlead-controller",
+        [managedByLabel]: "fairlead-controller",
         "app.kubernetes.io/instance": config.fullname,
         ...(role === "api-key" ? { [apiKeyLabel]: "true" } : {}),
       },

@@ -11,10 +11,10 @@
  * once: it is never overwritten. The object of `spec.itemsRef` is copied into chunks when the batch is taken up, so
  * that what is read later is a chunk at a time and cannot change any more.
  */
+import { maxBatchItems, maxInlineDataBytes } from "@fairlead/protocol/limits";
 import type { BatchResult, ItemOutcome } from "../model/batch/item.ts";
 import { newName } from "../model/ids.ts";
 import type { BatchItem, ObjectMeta, OutputRef, TaskBatch } from "../model/resources.ts";
-import { batchItemLimit } from "../model/schema/taskBatch.ts";
 import { isSuperJson } from "../model/superJson.ts";
 import { batchFolder } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
@@ -59,7 +59,7 @@ export async function stageChunk(
 
 /** The numbers of the chunks that are staged, in order. */
 export async function stagedChunks(store: Pick<ObjectStore, "head">, meta: BatchMeta): Promise<number[]> {
-  const all = Array.from({ length: batchItemLimit / chunkSize }, (_, chunk) => chunk);
+  const all = Array.from({ length: maxBatchItems / chunkSize }, (_, chunk) => chunk);
   const found = await Promise.all(all.map((chunk) => store.head(chunkKey(meta, chunk))));
   return all.filter((chunk) => found[chunk]);
 }
@@ -78,7 +78,7 @@ export async function* readItems(
     for (const [index, item] of items.entries()) if (!wanted || wanted.has(index)) yield { index, item };
     return;
   }
-  for (let chunk = 0; chunk < batchItemLimit / chunkSize; chunk++) {
+  for (let chunk = 0; chunk < maxBatchItems / chunkSize; chunk++) {
     const from = chunk * chunkSize;
     const isWanted = (line: number): boolean => !wanted || wanted.has(from + line);
     if (!Array.from({ length: chunkSize }, (_, line) => line).some(isWanted)) continue;
@@ -165,8 +165,9 @@ export async function readResults(
   return got && splitLines(got.body).map((line) => JSON.parse(line) as BatchResult);
 }
 
-/** Of one answer: the longest output in it, all of them together, and how many are read at once. */
-const [outputLimit, outputsLimit, outputsAtOnce] = [512 * 1024, 16 * 1024 * 1024, 8];
+/** All outputs of one answer together. */
+const maxOutputsBytes = 16 * 1024 * 1024;
+const outputsAtOnce = 8;
 
 /** As it was stored; `elsewhere` when it is too long to be read along with the others. */
 export type ItemOutput = { text: string; type: string } | "elsewhere";
@@ -178,11 +179,11 @@ export async function readOutputs(
 ): Promise<Map<number, ItemOutput>> {
   const outputs = new Map<number, ItemOutput>();
   const toRead: { index: number; outputRef: OutputRef }[] = [];
-  let left = outputsLimit;
+  let left = maxOutputsBytes;
   for (const { index, phase, output, outputRef } of results) {
     if (phase !== "Completed" || !outputRef) continue;
     if (output !== undefined && !isSuperJson(outputRef.type)) continue;
-    if (outputRef.size > Math.min(outputLimit, left)) outputs.set(index, "elsewhere");
+    if (outputRef.size > Math.min(maxInlineDataBytes, left)) outputs.set(index, "elsewhere");
     else {
       left -= outputRef.size;
       toRead.push({ index, outputRef });

@@ -2,6 +2,7 @@
  * Payloads and outputs on their way: plain JSON as JSON, a string as text, and what JSON does not have (Date, Map, Set, BigInt,
  * undefined …) as superjson, which is loaded for that only. From 128 KiB on it goes to object storage first.
  */
+import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { isPlainJson } from "../plainJson.ts";
 import { type RequestOptions, request } from "./request.ts";
 import { sendToStore } from "./send.ts";
@@ -13,15 +14,14 @@ export interface Packet {
 
 /** Bytes from which a payload is uploaded apart. */
 const offloadBytes = 128 * 1024;
-export const payloadLimit = 10 * 1024 * 1024;
 
 export async function packetOf(payload: unknown, options: RequestOptions = {}): Promise<Packet> {
   if (payload === undefined) return {};
   const { text, type } = await serialize(payload);
   const bytes = Buffer.byteLength(text);
-  if (bytes > payloadLimit) {
+  if (bytes > maxPayloadBytes) {
     throw new RangeError(
-      `The payload has ${bytes} bytes, at most ${payloadLimit} (10 MB) are allowed: put it into storage of your own and pass where it is.`,
+      `The payload has ${bytes} bytes, at most ${maxPayloadBytes} (10 MB) are allowed: put it into storage of your own and pass where it is.`,
     );
   }
   if (bytes >= offloadBytes)

@@ -1,7 +1,8 @@
 /** Triggering tasks: one run, or up to 1,000 as a batch. */
+import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { AnyTask, IdOf, OutputOf, PayloadOf } from "../task.ts";
 import { hashOf, wireKey } from "./idempotencyKeys.ts";
-import { type Packet, packetOf, payloadLimit } from "./packet.ts";
+import { type Packet, packetOf } from "./packet.ts";
 import { type Answer, type RequestOptions, request, segment } from "./request.ts";
 import { type Run, runs } from "./runs.ts";
 import { type TriggerOptions, wireOptions } from "./triggerOptions.ts";
@@ -48,7 +49,6 @@ export interface Batch {
   runs: string[];
 }
 
-const itemLimit = 1000;
 /** How often a stream is sent whole before it is given up. */
 const streamAttempts = 5;
 
@@ -103,8 +103,10 @@ export const batch = {
     { idempotencyKey, maxConcurrency }: BatchOptions = {},
     requestOptions: RequestOptions = {},
   ): Promise<BatchHandle> {
-    if (items.length === 0 || items.length > itemLimit) {
-      throw new RangeError(`A batch has 1 to ${itemLimit} items, this one ${items.length}: make several.`);
+    if (items.length === 0 || items.length > maxBatchItems) {
+      throw new RangeError(
+        `A batch has 1 to ${maxBatchItems} items, this one ${items.length}: make several.`,
+      );
     }
     const batchKey = idempotencyKey === undefined ? undefined : await wireKey(idempotencyKey);
     const lines: string[] = [];
@@ -120,9 +122,9 @@ export const batch = {
       bytes += Buffer.byteLength(line);
       lines.push(line);
     }
-    if (bytes > payloadLimit * 1.5) {
+    if (bytes > maxPayloadBytes * 1.5) {
       throw new RangeError(
-        `The items have ${bytes} bytes, at most ${payloadLimit} (10 MB) of payloads are allowed: make several batches.`,
+        `The items have ${bytes} bytes, at most ${maxPayloadBytes} (10 MB) of payloads are allowed: make several batches.`,
       );
     }
     const body = { runCount: items.length, ...batchKey, maxConcurrency };

@@ -1,5 +1,6 @@
 /** A controller for batches alone, against a real API server and bucket; it can die at any write. */
 
+import { batchLabel } from "@fairlead/protocol/labels";
 import { type CachedBatch, withoutItems } from "../../../operator/src/controller/taskBatch/cache.ts";
 import { reconcileBatch } from "../../../operator/src/controller/taskBatch/reconciler.ts";
 import type { BatchDeps } from "../../../operator/src/controller/taskBatch/status.ts";
@@ -10,7 +11,6 @@ import { done } from "../../../operator/src/kube/manager/requeue.ts";
 import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";
 import type { Resource } from "../../../operator/src/kube/resources.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
-import { batchLabel } from "../../../operator/src/model/resources.ts";
 import { quiet } from "../../support/kube.ts";
 import type { ApiServer } from "../../support/servers/apiServer.ts";
 import type { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";

@@ -1,11 +1,12 @@
 /** The release's API as a client has it: through a port-forward, with a key of its own for one namespace. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { run } from "../../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
-import { apiKeyLabel } from "../../../operator/src/process/secrets.ts";
 
 export class ApiAccess {
   readonly url: string;

@@ -1,7 +1,9 @@
 /** The API's routers in this process, on a real API server and a real bucket; no controller acts on what they make. */
+
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { apiKeyLabel } from "@fairlead/protocol/labels";
 import express from "express";
 import { ApiKeys } from "../../../operator/src/api/auth/apiKeys.ts";
 import { Links } from "../../../operator/src/api/packets.ts";
@@ -9,7 +11,6 @@ import { RunReader } from "../../../operator/src/api/runs/reader.ts";
 import { type ApiLimits, apiRouter } from "../../../operator/src/api/server.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
-import { apiKeyLabel } from "../../../operator/src/process/secrets.ts";
 import { RunTokens } from "../../../operator/src/runs/runToken.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { quiet } from "../kube.ts";

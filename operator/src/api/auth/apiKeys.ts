@@ -3,13 +3,14 @@
  * public tokens are signed with it) and `namespace` (the environment that it opens). Watched: a key that is deleted
  * or changed stops working with the next event.
  */
+
 import { timingSafeEqual } from "node:crypto";
+import { apiKeyLabel } from "@fairlead/protocol/labels";
 import type { V1Secret } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { Secrets } from "../../kube/resources.ts";
-import { apiKeyLabel } from "../../process/secrets.ts";
 
 export interface ApiKey {
   key: string;

@@ -1,8 +1,10 @@
 /** Public tokens, and idempotency keys that are to be free again. */
+import { keyResetAnnotation } from "@fairlead/protocol/labels";
+import { maxKeyGenerations } from "@fairlead/protocol/limits";
 import { Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { freedAnnotation, keyedRunName, keyHash, keyState } from "../../model/keys/idempotency.ts";
+import { keyedRunName, keyHash, keyState } from "../../model/keys/idempotency.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
@@ -40,7 +42,6 @@ const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w
 /** `15 minutes`: the first letter of the unit tells it. */
 const secondsOf = (text: string): number =>
   Number.parseInt(text, 10) * (unitSeconds[text.replace(/^\d+ ?/, "").charAt(0)] ?? 0);
-const generationLimit = 1000;
 
 export function tokensRouter(deps: TokenDeps): Router {
   const router = Router();
@@ -74,13 +75,13 @@ export function tokensRouter(deps: TokenDeps): Router {
     if (record && !record.freed)
       await writeKeyRecord(deps.store, namespace, hash, { ...record, freed: true });
     const first = record ? record.generation + 1 : 0;
-    for (let generation = first; generation < first + generationLimit; generation++) {
+    for (let generation = first; generation < first + maxKeyGenerations; generation++) {
       const name = keyedRunName(namespace, task, key, generation);
       const live = await deps.client.get(TaskRuns, namespace, name);
       if (!live) break;
       found = true;
       if (keyState(live, deps.clock()) === "free") continue;
-      const metadata = { uid: live.metadata.uid, annotations: { [freedAnnotation]: "true" } };
+      const metadata = { uid: live.metadata.uid, annotations: { [keyResetAnnotation]: "true" } };
       await deps.client.patch(TaskRuns, namespace, name, { metadata } as unknown as TaskRun, {
         type: "merge",
       });

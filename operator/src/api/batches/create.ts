@@ -8,13 +8,15 @@
  *
  * A key is free again when its batch was aborted, and after its time, counted from the batch's creation.
  */
+import { keyTtlAnnotation, originLabel } from "@fairlead/protocol/labels";
+import { maxKeyGenerations } from "@fairlead/protocol/limits";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { isBatchFinished } from "../../model/batch/plan.ts";
 import { newName } from "../../model/ids.ts";
 import { defaultKeySeconds } from "../../model/keys/idempotency.ts";
 import { TaskBatches } from "../../model/kinds.ts";
-import { apiVersion, originLabel, type TaskBatch } from "../../model/resources.ts";
+import { apiVersion, type TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import type { Caller } from "../auth/auth.ts";
@@ -37,12 +39,6 @@ export interface WantedBatch {
   maxConcurrency?: number;
   resumeParentOnCompletion?: boolean;
 }
-
-/** On a batch with a key, or of a token for one use: how long that holds, from the batch's creation. */
-export const keyTtlAnnotation = "fairlead.dev/idempotency-key-ttl-seconds";
-
-/** How often a key may have been free again. */
-const generationLimit = 1000;
 
 /** Whether the batch waits for items. */
 export const takesItems = (batch: TaskBatch): boolean =>
@@ -68,7 +64,7 @@ export async function createBatch(
   const ttl = keyTtlSeconds ?? defaultKeySeconds;
   const annotations = isKeyed || oneTime !== undefined ? { [keyTtlAnnotation]: String(ttl) } : undefined;
   const spec = { expectedCount: runCount, maxConcurrency };
-  for (let generation = 0, name = first; generation < generationLimit; ) {
+  for (let generation = 0, name = first; generation < maxKeyGenerations; ) {
     // Mostly it is there, or went, and nothing is to be written.
     const known = annotations && (await findBatch(deps, namespace, name));
     const made = known ? { batch: known } : await makeOrFind(deps, namespace, name, { annotations, spec });

@@ -3,13 +3,13 @@
  * batch is sealed when all are there. A stream that breaks off leaves whole chunks behind; the client sends all of it again,
  * and what is there already counts as a duplicate.
  */
+import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { Request } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { lines } from "../../lib/splitLines.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
-import { batchItemLimit, batchPayloadLimit } from "../../model/schema/taskBatch.ts";
 import { chunkSize, receivedPayloadKey, stageChunk } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { type Caller, demand } from "../auth/auth.ts";
@@ -45,7 +45,7 @@ const item = triggerBody.extend({
   index: z
     .int()
     .min(0)
-    .max(batchItemLimit - 1),
+    .max(maxBatchItems - 1),
   task: z.string().min(1).max(128),
 });
 
@@ -133,10 +133,10 @@ export class BatchReceiver {
     if (packet !== undefined && !stored)
       throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
     this.#bytes += stored?.size ?? Buffer.byteLength(text ?? "");
-    if (this.#bytes > batchPayloadLimit) {
+    if (this.#bytes > maxPayloadBytes) {
       throw new Problem(
         413,
-        `items: their payloads have more than ${batchPayloadLimit} bytes (10 MB) together: make several batches`,
+        `items: their payloads have more than ${maxPayloadBytes} bytes (10 MB) together: make several batches`,
       );
     }
     if (packet !== undefined && stored) {

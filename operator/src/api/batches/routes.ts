@@ -10,14 +10,14 @@
  * batchReceiver.ts takes the items. To a batch that is sealed nothing is written, whoever sends what: it is answered as
  * it is.
  */
+import { batchId, idPrefix, runId } from "@fairlead/protocol/ids";
+import { maxBatchItems } from "@fairlead/protocol/limits";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { batchRunName, isRunOf, withDefaults } from "../../model/batch/item.ts";
-import { runId } from "../../model/ids.ts";
 import { keyedRunName } from "../../model/keys/idempotency.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
-import { batchItemLimit } from "../../model/schema/taskBatch.ts";
 import { readItems, readOutputs, readResults, readSettled } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { allow, allowSome, type Caller, callerIn, publicToken } from "../auth/auth.ts";
@@ -39,10 +39,10 @@ export interface BatchDeps {
 }
 
 export const batchCreateBody = z.object({
-  runCount: z.int().min(1).max(batchItemLimit, `a batch has at most ${batchItemLimit} items: make several`),
+  runCount: z.int().min(1).max(maxBatchItems, `a batch has at most ${maxBatchItems} items: make several`),
   idempotencyKey: z.string().min(1).max(2048).optional(),
   /** Fairlead's own: how many runs of the batch may be unfinished at once. */
-  maxConcurrency: z.int().min(1).max(batchItemLimit).optional(),
+  maxConcurrency: z.int().min(1).max(maxBatchItems).optional(),
   parentRunId: z.string().optional(),
   resumeParentOnCompletion: z.boolean().optional(),
 });
@@ -51,7 +51,7 @@ export const batchOneShotBody = batchCreateBody.partial().extend({
   items: z
     .array(triggerBody.extend({ task: z.string().min(1).max(128) }))
     .min(1, "a batch needs an item")
-    .max(batchItemLimit, `a batch has at most ${batchItemLimit} items: make several`),
+    .max(maxBatchItems, `a batch has at most ${maxBatchItems} items: make several`),
 });
 
 export function batchesRouter(deps: BatchDeps): Router {
@@ -131,7 +131,7 @@ export function batchesRouter(deps: BatchDeps): Router {
   return router;
 }
 
-const idOf = ({ metadata }: TaskBatch): string => `batch_${metadata.name}`;
+const idOf = ({ metadata }: TaskBatch): string => batchId(metadata.name);
 
 /** The client's id of this call: the same when it sends it again. */
 const requestOf = (request: Request): string | undefined => request.get("x-trigger-request-idempotency-key");
@@ -190,9 +190,9 @@ async function read(deps: BatchDeps, request: Request, response: Response): Prom
 }
 
 async function find(deps: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
-  const name = nameIn(param(request, "id"), "batch_");
+  const name = nameIn(param(request, "id"), idPrefix.batch);
   const isName = /^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$/.test(name);
   const batch = isName ? await findBatch(deps, namespace, name) : undefined;
-  if (!batch) throw notFound(`batch batch_${name}`);
+  if (!batch) throw notFound(`batch ${batchId(name)}`);
   return batch;
 }

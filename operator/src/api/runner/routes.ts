@@ -9,6 +9,7 @@
  * 401 for a token that is not ours, 404 when the run is gone, 409 when the attempt is not the current one or the
  * run has ended: nothing then changes, and trying again is no use. 400 names the field.
  */
+import { maxOutputBytes } from "@fairlead/protocol/limits";
 import express, { type Request, type RequestHandler, type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
@@ -17,7 +18,7 @@ import { TaskRuns } from "../../model/kinds.ts";
 import type { Attempt, TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { currentAttempt } from "../../model/run/phase.ts";
-import { endOfReport, outputLimit, report } from "../../model/run/report.ts";
+import { endOfReport, report } from "../../model/run/report.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
 import type { RunClaims, RunTokens } from "../../runs/runToken.ts";
 import { outputKey } from "../../storage/layout.ts";
@@ -68,8 +69,10 @@ export function engineRouter(deps: EngineDeps): Router {
   router.post("/attempt/output", async (request, response) => {
     const body = parse(upload, request, response);
     if (!body) return;
-    if (body.size > outputLimit) {
-      response.status(413).json({ error: `size: ${body.size} bytes, an output has at most ${outputLimit}` });
+    if (body.size > maxOutputBytes) {
+      response
+        .status(413)
+        .json({ error: `size: ${body.size} bytes, an output has at most ${maxOutputBytes}` });
       return;
     }
     const found = await attemptOf(deps, response, body.podUid);

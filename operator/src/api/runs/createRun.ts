@@ -7,24 +7,26 @@
  *   - else it is random.
  * A payload that is too long for the resource is in the bucket before the run is there.
  */
+
 import { createHash } from "node:crypto";
+import { isId } from "@fairlead/protocol/ids";
+import { idempotencyKeyAnnotation, originLabel } from "@fairlead/protocol/labels";
+import { maxKeyGenerations, maxPayloadBytes, maxPayloadDataBytes } from "@fairlead/protocol/limits";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { newName } from "../../model/ids.ts";
 import type { Debounce } from "../../model/keys/debounce.ts";
 import { keepsKey, keyedRunName, keyHash, keyState, nameOfDigest } from "../../model/keys/idempotency.ts";
 import { TaskRuns } from "../../model/kinds.ts";
-import { apiVersion, originLabel, type TaskRun } from "../../model/resources.ts";
+import { apiVersion, type TaskRun } from "../../model/resources.ts";
 import { type KeyRecord, readKeyRecord } from "../../storage/keyRecord.ts";
 import { triggerPayloadKey } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { Problem } from "../http/problem.ts";
 import { packetKey } from "../packets.ts";
 import { type DebounceDeps, debouncedRun, type Triggered } from "./debounce.ts";
-import { originalKeyAnnotation } from "./wire/runObject.ts";
 import {
   debounceOf,
-  payloadLimit,
   payloadOf,
   payloadTooLarge,
   specOf,
@@ -50,15 +52,9 @@ export interface TriggerRequest {
   oneTime?: string;
 }
 
-/** What a TaskRun's spec may hold of a payload. */
-const inlineLimit = 8192;
-/** How often a key may have been free again. */
-const generationLimit = 1000;
-const taskPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
-
 export async function createRun(deps: CreateDeps, request: TriggerRequest): Promise<Triggered> {
   const { namespace, task, options = {} } = request;
-  if (task.length > 128 || !taskPattern.test(task)) {
+  if (!isId(task)) {
     throw new Problem(
       400,
       `taskIdentifier: "${task.slice(0, 128)}" is no task id: 1 to 128 letters, digits and _ - . / :`,
@@ -133,7 +129,7 @@ async function keyHolder(
   const record = await readKeyRecord(deps.store, namespace, keyHash(namespace, task, key));
   if (record && isHeld(record, deps.clock())) return record.run.name;
   const first = record ? record.generation + 1 : 0;
-  for (let generation = first; generation < first + generationLimit; generation++) {
+  for (let generation = first; generation < first + maxKeyGenerations; generation++) {
     const name = keyedRunName(namespace, task, key, generation);
     const live = await deps.client.get(TaskRuns, namespace, name);
     if (!live) return undefined;
@@ -160,7 +156,7 @@ async function createKeyed(
     if (isHeld(record, deps.clock())) return { name: record.run.name, isCached: true };
     generation = record.generation + 1;
   }
-  for (const last = generation + generationLimit; generation < last; generation++) {
+  for (const last = generation + maxKeyGenerations; generation < last; generation++) {
     const name = keyedRunName(namespace, task, key, generation);
     const keyed = { ...spec, ...(generation > 0 ? { idempotencyKeyGeneration: generation } : {}) };
     if (await create(deps, request, name, keyed, payload, annotations)) return { name, isCached: false };
@@ -183,7 +179,7 @@ async function create(
 ): Promise<boolean> {
   const fields = await payloadFields(deps, namespace, name, payload);
   const original = options?.idempotencyKeyOptions?.key;
-  const all = { ...annotations, ...(original === undefined ? {} : { [originalKeyAnnotation]: original }) };
+  const all = { ...annotations, ...(original === undefined ? {} : { [idempotencyKeyAnnotation]: original }) };
   const run = {
     apiVersion,
     kind: "TaskRun",
@@ -233,14 +229,14 @@ async function payloadFields(
     const packet = packetKey(namespace, storagePath);
     const stored = await store.head(packet);
     if (!stored) throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
-    if (stored.size > payloadLimit) throw payloadTooLarge(stored.size);
+    if (stored.size > maxPayloadBytes) throw payloadTooLarge(stored.size);
     // A copy of the run's own: the packet goes after a day.
     const key = triggerPayloadKey(namespace, name, newName());
     await store.copy(packet, key);
     return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
   }
   if (text === undefined) return {};
-  if (Buffer.byteLength(text) <= inlineLimit) return { payloadData: text, payloadType: type };
+  if (Buffer.byteLength(text) <= maxPayloadDataBytes) return { payloadData: text, payloadType: type };
   const key = triggerPayloadKey(namespace, name, newName());
   await store.put(key, text, { type });
   const sha256 = createHash("sha256").update(text).digest("hex");

@@ -1,4 +1,5 @@
 /** Payload and output of a run: the value while it is small, above 512 KB the URL where it is. */
+import { maxInlineDataBytes } from "@fairlead/protocol/limits";
 import type { Request } from "express";
 import type { TaskRun } from "../../model/resources.ts";
 import { isSuperJson, parseSuperJson } from "../../model/superJson.ts";
@@ -11,9 +12,6 @@ export interface DataDeps {
   links: Links;
 }
 
-/** Bytes above which a value is told by where it is. */
-export const inlineLimit = 512 * 1024;
-
 export async function dataOf(deps: DataDeps, request: Request, run: TaskRun): Promise<RunData> {
   const [payload, output] = await Promise.all([payloadOf(deps, request, run), outputOf(deps, request, run)]);
   return { ...payload, ...output };
@@ -25,7 +23,7 @@ async function payloadOf(deps: DataDeps, request: Request, { spec }: TaskRun): P
   let read: Value | undefined;
   if (payloadData !== undefined) read = parse(payloadData, payloadType);
   else if (!payloadRef) return {};
-  else if ((payloadRef.size ?? (await sizeOf(deps, payloadRef.key))) > inlineLimit) {
+  else if ((payloadRef.size ?? (await sizeOf(deps, payloadRef.key))) > maxInlineDataBytes) {
     return { payloadPresignedUrl: await deps.links.url(request, "GET", payloadRef.key) };
   } else read = parseText(await readText(deps, payloadRef.key, payloadType));
   return { payload: read?.value, payloadMeta: read?.meta };
@@ -38,7 +36,7 @@ async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): 
   const { output, outputRef } = status ?? {};
   // The copy in the status has lost its types.
   if (!outputRef || (output !== undefined && !isSuperJson(outputRef.type))) return { output };
-  if (outputRef.size > inlineLimit) {
+  if (outputRef.size > maxInlineDataBytes) {
     return { outputPresignedUrl: await deps.links.url(request, "GET", outputRef.key) };
   }
   const read = parseText(await readText(deps, outputRef.key, outputRef.type));
@@ -73,7 +71,7 @@ async function readText(
   key: string,
   type: string | undefined,
 ): Promise<Text | undefined> {
-  const object = await store.get(key, { maxBytes: inlineLimit });
+  const object = await store.get(key, { maxBytes: maxInlineDataBytes });
   if (!object) return undefined;
   return { text: new TextDecoder().decode(object.body), type: type ?? object.type ?? "application/json" };
 }

@@ -2,12 +2,13 @@
  * Runs as clients read them: one of them live from the API server (what was triggered can be read at once, from any
  * replica), else from history; lists from this replica's own watch and history together, newest first.
  */
+import { batchLabel } from "@fairlead/protocol/labels";
 import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
-import { batchLabel, type TaskRun } from "../../model/resources.ts";
+import type { TaskRun } from "../../model/resources.ts";
 import { invertedTime } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { listHistory, type RunSummary, readHistory } from "../../storage/runHistory.ts";

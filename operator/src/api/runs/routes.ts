@@ -2,11 +2,12 @@
  * Runs: retrieve, result, list, cancel, replay, reschedule, tags, metadata, and their life as it happens.
  * A run's id is `run_` and the name of its TaskRun.
  */
+import { idPrefix, runId } from "@fairlead/protocol/ids";
+import { maxInlineDataBytes, maxMetadataBytes, maxPayloadBytes } from "@fairlead/protocol/limits";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { type KubeClient, KubeError } from "../../kube/client/client.ts";
 import { parseDelay } from "../../model/durations.ts";
-import { runId } from "../../model/ids.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import {
@@ -21,7 +22,7 @@ import { bodyOf, countOf, nameIn, param, query } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import type { Links } from "../packets.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
-import { type DataDeps, dataOf, inlineLimit, outputText } from "./data.ts";
+import { type DataDeps, dataOf, outputText } from "./data.ts";
 import type { RunReader } from "./reader.ts";
 import { filterOf } from "./wire/runFilter.ts";
 import { errorOf, listItem, runObject } from "./wire/runObject.ts";
@@ -147,7 +148,6 @@ export function runsRouter(deps: RunDeps): Router {
   return router;
 }
 
-const metadataLimit = 256 * 1024;
 export const metadataBody = z.object({
   metadata: z.record(z.string(), z.unknown()).optional(),
   operations: z.array(metadataOperation).max(1000).optional(),
@@ -162,8 +162,8 @@ function changedMetadata(
   try {
     const metadata = applyOperations(before, operations);
     const size = Buffer.byteLength(JSON.stringify(metadata));
-    if (size <= metadataLimit) return metadata;
-    throw new Problem(413, `metadata: ${size} bytes, at most ${metadataLimit} are allowed`);
+    if (size <= maxMetadataBytes) return metadata;
+    throw new Problem(413, `metadata: ${size} bytes, at most ${maxMetadataBytes} are allowed`);
   } catch (error) {
     if (error instanceof RangeError) throw new Problem(400, `operations: ${error.message}`);
     throw error;
@@ -208,7 +208,7 @@ async function find(
   response: Response,
   verb: "read" | "write",
 ): Promise<TaskRun> {
-  const name = nameIn(param(request, "id"), "run_");
+  const name = nameIn(param(request, "id"), idPrefix.run);
   const { namespace } = allow(response, `${verb}:runs:${runId(name)}`);
   const run = await deps.reader.get(namespace, name);
   if (!run) throw notFound(`run ${runId(name)}`);
@@ -242,7 +242,7 @@ async function payloadAgain(
   const { payload, payloadData, payloadType = "application/json", payloadRef } = run.spec;
   if (payload !== undefined) return { payload };
   if (payloadRef) {
-    const object = await deps.store.get(payloadRef.key, { maxBytes: 10 * 1024 * 1024 });
+    const object = await deps.store.get(payloadRef.key, { maxBytes: maxPayloadBytes });
     if (!object) throw new Problem(422, "The run's payload is not there any more: pass another one");
     const text = new TextDecoder().decode(object.body);
     return { payload: asSent(text, payloadType), payloadType };
@@ -267,7 +267,7 @@ async function resultOf(deps: RunDeps, run: TaskRun) {
   if (phase === "Completed") {
     const { outputRef } = run.status ?? {};
     // A large one is fetched: packets.ts knows this path.
-    if (outputRef && outputRef.size > inlineLimit)
+    if (outputRef && outputRef.size > maxInlineDataBytes)
       return { ok: true, id, taskIdentifier, output: `${id}/output`, outputType: "application/store" };
     const { text, type = "application/json" } = (await outputText(deps, run.status ?? {})) ?? {};
     return { ok: true, id, taskIdentifier, output: text, outputType: type };

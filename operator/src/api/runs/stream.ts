@@ -2,8 +2,8 @@
  * GET /realtime/fairlead/v1/runs/<id>: a run's life as server-sent events, each `data: <run object>`; the stream ends
  * when the run has ended. Changes come from this replica's watch, the object is read live.
  */
+import { idPrefix, runId } from "@fairlead/protocol/ids";
 import { Router } from "express";
-import { runId } from "../../model/ids.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { allow } from "../auth/auth.ts";
 import { nameIn, param } from "../http/input.ts";
@@ -26,7 +26,7 @@ export function liveRouter(deps: LiveDeps): Router {
   /** Streams by namespace. */
   const open = new Map<string, number>();
   router.get("/realtime/fairlead/v1/runs/:id", async (request, response) => {
-    const name = nameIn(param(request, "id"), "run_");
+    const name = nameIn(param(request, "id"), idPrefix.run);
     const { namespace } = allow(response, `read:runs:${runId(name)}`);
     if (!(await deps.reader.get(namespace, name))) throw notFound(`run ${runId(name)}`);
     // Gone meanwhile: nobody would ever close what is opened now.

@@ -1,6 +1,6 @@
 /** POST /api/v1/tasks/<id>/trigger: one run. Answers as soon as its TaskRun is there. */
+import { runId } from "@fairlead/protocol/ids";
 import { Router } from "express";
-import { runId } from "../../model/ids.ts";
 import { allow, publicToken } from "../auth/auth.ts";
 import { bodyOf, param } from "../http/input.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";

@@ -1,7 +1,9 @@
 /** A Task's own `schedule` as a TaskSchedule that the Task owns: made, changed and removed with it. */
+
 import { createHash } from "node:crypto";
+import { originLabel } from "@fairlead/protocol/labels";
 import { TaskSchedules } from "../../model/kinds.ts";
-import { apiVersion, idOfTask, originLabel, type Task, type TaskSchedule } from "../../model/resources.ts";
+import { apiVersion, idOfTask, type Task, type TaskSchedule } from "../../model/resources.ts";
 import type { Deps } from "../deps.ts";
 
 const fieldManager = "fairlead-schedules";

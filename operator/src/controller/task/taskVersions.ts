@@ -2,13 +2,14 @@
  * Pins a run to what its Task was at the run's first admission.
  * A version is a ControllerRevision `<task>-<content hash>`, owned by the Task; it is immutable, so it is cached.
  */
+
 import { createHash } from "node:crypto";
+import { managedByLabel, managerName, taskLabel } from "@fairlead/protocol/labels";
 import type { V1ControllerRevision } from "@kubernetes/client-node";
 import type { PinnedTask } from "../../jobs/program.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { ControllerRevisions } from "../../kube/resources.ts";
-import { managedBy, taskLabel } from "../../model/labels.ts";
 import { apiVersion, idOfTask, type Task } from "../../model/resources.ts";
 
 const cacheLimit = 1000;
@@ -50,7 +51,7 @@ export class Versions {
       metadata: {
         name: `${task.metadata.name}-${version}`,
         namespace: task.metadata.namespace,
-        labels: { [managedBy]: "fairlead", [taskLabel]: task.metadata.name },
+        labels: { [managedByLabel]: managerName, [taskLabel]: task.metadata.name },
         ownerReferences: [
           { apiVersion, kind: "Task", name: task.metadata.name, uid: task.metadata.uid, controller: true },
         ],

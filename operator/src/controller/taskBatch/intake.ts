@@ -3,11 +3,12 @@
  * through the items once, when they are complete. What is wrong with the batch as a whole ends it as Aborted.
  */
 
+import { originLabel } from "@fairlead/protocol/labels";
+import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import { payloadBytes } from "../../model/batch/item.ts";
 import { duplicate } from "../../model/batch/plan.ts";
 import { TaskBatches } from "../../model/kinds.ts";
-import { originLabel, type TaskBatch } from "../../model/resources.ts";
-import { batchItemLimit, batchPayloadLimit } from "../../model/schema/taskBatch.ts";
+import type { TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
 import {
   batchSourceLimit,
@@ -111,7 +112,7 @@ async function lookThrough(deps: BatchDeps, batch: TaskBatch): Promise<Found> {
       };
     }
     const lines = splitLines(got.body);
-    if (lines.length > batchItemLimit) return tooMany(field, lines.length);
+    if (lines.length > maxBatchItems) return tooMany(field, lines.length);
     await copyToChunks(deps.store, batch.metadata, lines);
     source = lines.map((line, index) => parseItem(index, line));
   }
@@ -121,11 +122,11 @@ async function lookThrough(deps: BatchDeps, batch: TaskBatch): Promise<Found> {
     total += 1;
     if (item) bytes += payloadBytes(item);
   }
-  if (total > batchItemLimit) return tooMany(field, total);
-  if (bytes > batchPayloadLimit) {
+  if (total > maxBatchItems) return tooMany(field, total);
+  if (bytes > maxPayloadBytes) {
     return {
       reason: "PayloadTooLarge",
-      message: `${field}: the payloads have ${bytes} bytes in all, a batch has at most ${batchPayloadLimit}.`,
+      message: `${field}: the payloads have ${bytes} bytes in all, a batch has at most ${maxPayloadBytes}.`,
     };
   }
   if (expectedCount !== undefined && total !== expectedCount) {
@@ -139,5 +140,5 @@ async function lookThrough(deps: BatchDeps, batch: TaskBatch): Promise<Found> {
 
 const tooMany = (field: string, count: number): Found => ({
   reason: "TooManyItems",
-  message: `${field}: there are ${count} items, a batch has at most ${batchItemLimit}.`,
+  message: `${field}: there are ${count} items, a batch has at most ${maxBatchItems}.`,
 });

@@ -2,6 +2,7 @@
  * Items with an idempotency key: the first generation of the key whose run is not there yet is created; a run that
  * holds the key already stands for the item.
  */
+import { maxKeyGenerations } from "@fairlead/protocol/limits";
 import { KubeError } from "../../kube/client/client.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { batchRun, type CachedOutcome, isRunOf } from "../../model/batch/item.ts";
@@ -13,9 +14,6 @@ import { readKeyRecord } from "../../storage/keyRecord.ts";
 import { readHistory } from "../../storage/runHistory.ts";
 import { withoutPayload } from "../taskRun/cache.ts";
 import type { BatchDeps } from "./status.ts";
-
-/** Generations that are looked at for one item. */
-const generationLimit = 100;
 
 /** The run that holds the key, if it is not the item's own. Throws what the API server says of the run. */
 export async function createKeyedRun(
@@ -36,7 +34,7 @@ export async function createKeyedRun(
     }
     generation = record.generation + 1;
   }
-  for (const last = generation + generationLimit; generation < last; generation++) {
+  for (const last = generation + maxKeyGenerations; generation < last; generation++) {
     const name = keyedRunName(namespace, task, key, generation);
     const wanted = { ...item, ...(generation > 0 ? { idempotencyKeyGeneration: generation } : {}) };
     const there = await createRun(deps, batchRun(batch, index, wanted, name));
@@ -47,7 +45,7 @@ export async function createKeyedRun(
     return { index, kind: "cached", run: { name, uid }, ...(isTerminal(phase) ? { phase } : {}) };
   }
   throw new Error(
-    `item ${index}: the runs of its idempotency key's last ${generationLimit} generations ended badly and are all there still`,
+    `item ${index}: the runs of its idempotency key's last ${maxKeyGenerations} generations ended badly and are all there still`,
   );
 }
 

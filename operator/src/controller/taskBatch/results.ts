@@ -1,10 +1,11 @@
 /** The end of a batch: its results, its last status, and later its removal. */
+import { originLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { type BatchResult, type ItemOutcome, resultOf } from "../../model/batch/item.ts";
 import { type BatchCounts, duplicate, endOf, type Halt } from "../../model/batch/plan.ts";
 import { TaskBatches } from "../../model/kinds.ts";
-import { originLabel, type TaskBatch, type TaskRun } from "../../model/resources.ts";
+import type { TaskBatch, TaskRun } from "../../model/resources.ts";
 import { writeBatchHistory } from "../../storage/batchHistory.ts";
 import { readSettled, writeResults } from "../../storage/batchItems.ts";
 import { isoNow, keyOf } from "../deps.ts";

@@ -5,6 +5,8 @@
  * harmless: names are derived, so that a run that is there already is found and no second one is made. An item that
  * no run can be made of is told of in the batch's `settled` object, and the others go on.
  */
+import { batchLabel } from "@fairlead/protocol/labels";
+import { maxPayloadDataBytes } from "@fairlead/protocol/limits";
 import { KubeError } from "../../kube/client/client.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import {
@@ -19,7 +21,7 @@ import {
 } from "../../model/batch/item.ts";
 import { isBatchFinished } from "../../model/batch/plan.ts";
 import { TaskBatches, TaskRuns } from "../../model/kinds.ts";
-import { type BatchItem, batchLabel, type TaskBatch, type TaskRun } from "../../model/resources.ts";
+import type { BatchItem, TaskBatch, TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { batchPayloadKey, type IndexedItem, readItems } from "../../storage/batchItems.ts";
 import { summarize, withoutPayload } from "../taskRun/cache.ts";
@@ -30,8 +32,6 @@ import type { BatchDeps } from "./status.ts";
 const atOnce = 32;
 /** Runs that one pass creates before it says how far it is. */
 const passLimit = 250;
-/** A longer payload goes to the bucket. */
-const resourcePayloadLimit = 8 * 1024;
 
 export interface Pass {
   outcomes: ItemOutcome[];
@@ -142,7 +142,7 @@ async function withPayloadAside(
 ): Promise<BatchItem> {
   const whole = withDefaults(item, batch.spec.defaults);
   const text = inlinePayload(whole);
-  if (text === undefined || Buffer.byteLength(text) <= resourcePayloadLimit || whole.payloadRef) return whole;
+  if (text === undefined || Buffer.byteLength(text) <= maxPayloadDataBytes || whole.payloadRef) return whole;
   const key = batchPayloadKey(batch.metadata, hasPayload(item) ? index : "defaults");
   await deps.store.put(key, text, { type: whole.payloadType ?? "application/json" });
   const { payload: _payload, payloadData: _data, ...rest } = whole;

@@ -6,7 +6,9 @@
  * - A limit given at trigger time is written when its run is accepted, before it can be admitted; the last one wins.
  * - Status is compared every five seconds and written when it differs. Counts come from the runs' own statuses.
  */
+
 import { setTimeout as pause } from "node:timers/promises";
+import { type Origin, originLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
 import { slug } from "../../model/ids.ts";
 import { TaskQueues } from "../../model/kinds.ts";
@@ -14,9 +16,7 @@ import { governing, isDeclared, queueNameOf, queueOfTask, settingsOf } from "../
 import {
   apiVersion,
   nameOfQueue,
-  type Origin,
   type OwnerReference,
-  originLabel,
   type Task,
   type TaskQueue,
   type TaskQueueStatus,

@@ -3,10 +3,10 @@
  * list its runs: those that hold a slot, and those that wait for one now.
  */
 
+import { managedSelector } from "@fairlead/protocol/labels";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { Jobs } from "../../kube/resources.ts";
 import { TaskQueues, TaskRuns } from "../../model/kinds.ts";
-import { managedSelector } from "../../model/labels.ts";
 import { governing, settingsOf } from "../../model/queue/governing.ts";
 import { nameOfQueue, type Task, type TaskQueue } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";

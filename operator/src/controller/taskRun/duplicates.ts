@@ -8,14 +8,9 @@
  * While the bucket is down such a run waits: the error makes the work queue try again. All others cost no request.
  */
 
-import {
-  appliedHash,
-  freedAnnotation,
-  keyExpiresAt,
-  keyedRunName,
-  keyHash,
-} from "../../model/keys/idempotency.ts";
-import { originLabel, type TaskRun } from "../../model/resources.ts";
+import { keyResetAnnotation, originLabel } from "@fairlead/protocol/labels";
+import { appliedHash, keyExpiresAt, keyedRunName, keyHash } from "../../model/keys/idempotency.ts";
+import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { type KeyRecord, readKeyRecord } from "../../storage/keyRecord.ts";
 import { readHistory } from "../../storage/runHistory.ts";
@@ -59,7 +54,7 @@ export function recordOf(
   const expiresMs = keyed ? keyExpiresAt(run) : Date.parse(finishedAt ?? "") + historySeconds * 1000;
   const { name, uid } = run.metadata;
   const expiresAt = new Date(expiresMs).toISOString();
-  const freed = run.metadata.annotations?.[freedAnnotation] === "true";
+  const freed = run.metadata.annotations?.[keyResetAnnotation] === "true";
   return {
     hash,
     record: {

@@ -4,15 +4,13 @@
  * The cache keeps a summary only (size and SHA-256); the Job builder reads the payload live and compares it with
  * what was accepted, so that a payload edited after creation fails the run instead of running something else.
  */
-import { payloadEnvLimit } from "../../jobs/attemptEnv.ts";
+import { maxPayloadBytes, maxPayloadEnvBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
 import type { Program } from "../../jobs/program.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { payloadKey } from "../../storage/layout.ts";
 import type { Deps } from "../deps.ts";
 import { type CachedRun, payloadText, summarize } from "./cache.ts";
 
-export const inlinePayloadLimit = 256 * 1024;
-export const payloadLimit = 10 * 1024 * 1024;
 const linkLifetimeSeconds = 24 * 3600;
 
 export interface AttemptPayload {
@@ -30,17 +28,17 @@ export function payloadProblem(run: CachedRun): { reason: string; message: strin
       message: "Set at most one of spec.payload, spec.payloadData and spec.payloadRef.",
     };
   }
-  if (run.payload && run.payload.bytes > inlinePayloadLimit) {
+  if (run.payload && run.payload.bytes > maxResourcePayloadBytes) {
     return {
       reason: "PayloadTooLarge",
-      message: `spec.payload has ${run.payload.bytes} bytes, at most ${inlinePayloadLimit} fit into the resource: put it into the bucket and name it in spec.payloadRef.`,
+      message: `spec.payload has ${run.payload.bytes} bytes, at most ${maxResourcePayloadBytes} fit into the resource: put it into the bucket and name it in spec.payloadRef.`,
     };
   }
   const size = spec.payloadRef?.size ?? 0;
-  if (size > payloadLimit) {
+  if (size > maxPayloadBytes) {
     return {
       reason: "PayloadTooLarge",
-      message: `spec.payloadRef.size is ${size} bytes, a payload has at most ${payloadLimit}.`,
+      message: `spec.payloadRef.size is ${size} bytes, a payload has at most ${maxPayloadBytes}.`,
     };
   }
   return undefined;
@@ -67,7 +65,7 @@ export async function attemptPayload(
   if (text === undefined || summarize(text).sha256 !== run.status?.payloadDigest) {
     throw new PayloadChanged("spec.payload changed after the run was created: create another TaskRun");
   }
-  const inline = Buffer.byteLength(text) <= payloadEnvLimit ? text : undefined;
+  const inline = Buffer.byteLength(text) <= maxPayloadEnvBytes ? text : undefined;
   if (inline !== undefined && program.kind === "task") return { text: inline, type };
   const key = payloadKey(run.metadata);
   await deps.store.put(key, text, { type });

@@ -1,5 +1,6 @@
+import { originLabel } from "@fairlead/protocol/labels";
 import { expect, test } from "vitest";
-import { apiVersion, originLabel, type TaskRun } from "../../model/resources.ts";
+import { apiVersion, type TaskRun } from "../../model/resources.ts";
 import { retirementDue } from "./retention.ts";
 
 const ended = Date.parse("2026-01-01T00:00:00Z");

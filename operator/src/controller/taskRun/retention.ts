@@ -5,11 +5,12 @@
  * Due are runs that API, batch or schedule made, `retentionSeconds` after their end, and applied ones that say so
  * themselves (`ttlSecondsAfterFinished`), once their logs are captured.
  */
+import { originLabel } from "@fairlead/protocol/labels";
 import type { Config } from "../../config.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
-import { originLabel, type TaskRun } from "../../model/resources.ts";
+import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import { writeHistory } from "../../storage/runHistory.ts";

@@ -5,13 +5,14 @@
  * first and the status is written after them: whoever dies in between leaves ticks that are found again, and runs that
  * are there already. Ticks of a time in which the schedule was paused, or had another expression, are nobody's.
  */
+
 import { isDeepStrictEqual } from "node:util";
+import { scheduleId } from "@fairlead/protocol/ids";
+import { originLabel, scheduleLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
 import { TaskRuns, TaskSchedules } from "../../model/kinds.ts";
 import {
   apiVersion,
-  originLabel,
-  scheduleLabel,
   type TaskRun,
   type TaskSchedule,
   type TaskScheduleStatus,
@@ -136,7 +137,7 @@ function tickPayload(schedule: TaskSchedule, cron: CronExpression, tick: number,
     timestamp: iso(tick),
     lastTimestamp: last,
     timezone: schedule.spec.timezone ?? "UTC",
-    scheduleId: `sched_${schedule.metadata.name}`,
+    scheduleId: scheduleId(schedule.metadata.name),
     externalId: schedule.spec.externalId,
     upcoming: cron.after(tick, 10).map(iso),
   };

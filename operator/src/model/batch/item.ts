@@ -1,11 +1,10 @@
 /** From an item of a batch to its TaskRun, and from how it ended to its line in the results. */
+import { batchLabel, originLabel } from "@fairlead/protocol/labels";
 import {
   apiVersion,
   type BatchItem,
-  batchLabel,
   type ObjectMeta,
   type OutputRef,
-  originLabel,
   type Phase,
   type RunError,
   type TaskBatch,

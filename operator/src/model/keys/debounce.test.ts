@@ -1,12 +1,7 @@
+import { debouncedRequestsAnnotation } from "@fairlead/protocol/labels";
 import { describe, expect, it } from "vitest";
 import type { TaskRun } from "../resources.ts";
-import {
-  answeredAnnotation,
-  type Debounce,
-  debouncedRunName,
-  debounceStep,
-  withAnswered,
-} from "./debounce.ts";
+import { type Debounce, debouncedRunName, debounceStep, withAnswered } from "./debounce.ts";
 
 const created = Date.UTC(2026, 0, 1);
 const debounce: Debounce = { key: "k", delaySeconds: 10, mode: "leading" };
@@ -65,7 +60,7 @@ describe("a trigger", () => {
 it("only the last requests are remembered", () => {
   let annotations: Record<string, string> = {};
   for (let n = 0; n < 200; n++) annotations = withAnswered(run({ annotations }), `request-${n}`);
-  expect(annotations[answeredAnnotation]?.split(",")).toHaveLength(50);
+  expect(annotations[debouncedRequestsAnnotation]?.split(",")).toHaveLength(50);
   expect(withAnswered(undefined, undefined)).toEqual({});
 });
 

@@ -7,6 +7,7 @@
  * server lets one create it. https://trigger.dev/docs/triggering describes the option.
  */
 
+import { debouncedRequestsAnnotation } from "@fairlead/protocol/labels";
 import type { TaskRun } from "../resources.ts";
 import { digest, nameOfDigest } from "./idempotency.ts";
 
@@ -18,8 +19,6 @@ export interface Debounce {
   maxDelaySeconds?: number;
 }
 
-/** Ids of the client's requests that a run has answered: one that is sent again must not count twice. */
-export const answeredAnnotation = "fairlead.dev/debounced-requests";
 const answeredKept = 50;
 
 /** 64 hex digits that stand for the key in the bucket. */
@@ -61,10 +60,10 @@ export function debounceStep(
 export function withAnswered(run: TaskRun | undefined, request: string | undefined): Record<string, string> {
   const known = run ? answeredBy(run) : [];
   const all = request === undefined ? known : [...known, short(request)];
-  return all.length > 0 ? { [answeredAnnotation]: all.slice(-answeredKept).join(",") } : {};
+  return all.length > 0 ? { [debouncedRequestsAnnotation]: all.slice(-answeredKept).join(",") } : {};
 }
 
 const answeredBy = ({ metadata }: TaskRun): string[] =>
-  (metadata.annotations?.[answeredAnnotation] ?? "").split(",").filter((one) => one !== "");
+  (metadata.annotations?.[debouncedRequestsAnnotation] ?? "").split(",").filter((one) => one !== "");
 
 const short = (request: string): string => digest("request", request).slice(0, 16);

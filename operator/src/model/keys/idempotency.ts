@@ -5,11 +5,10 @@
  * A key is held while its run is unfinished, completed or canceled; it is free, for the next generation, when the run
  * ended in another way, or its lifetime (30 days from the run's creation by default) is over.
  */
-import { createHash } from "node:crypto";
-import type { Phase, TaskRun } from "../resources.ts";
 
-/** On a run whose key was reset: the next generation may run. */
-export const freedAnnotation = "fairlead.dev/idempotency-key-reset";
+import { createHash } from "node:crypto";
+import { keyResetAnnotation } from "@fairlead/protocol/labels";
+import type { Phase, TaskRun } from "../resources.ts";
 
 export const defaultKeySeconds = 30 * 24 * 3600;
 
@@ -45,7 +44,7 @@ export function keyExpiresAt(run: TaskRun): number {
 }
 
 export function keyState(run: TaskRun, nowMs: number): "held" | "free" {
-  const isReset = run.metadata.annotations?.[freedAnnotation] === "true";
+  const isReset = run.metadata.annotations?.[keyResetAnnotation] === "true";
   return isReset || freeing.has(run.status?.phase) || nowMs >= keyExpiresAt(run) ? "free" : "held";
 }
 

@@ -1,5 +1,6 @@
+import { originLabel } from "@fairlead/protocol/labels";
 import { describe, expect, it } from "vitest";
-import { apiVersion, originLabel, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
+import { apiVersion, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
 import { governing, queueNameOf, settingsOf } from "./governing.ts";
 
 const run = (spec: TaskRun["spec"], status?: TaskRun["status"]): TaskRun => ({

@@ -3,7 +3,8 @@
  * (`status.override`) before what is declared. A declared TaskQueue wins over one that was made for a Task or for a
  * limit given at trigger time; of those of one kind the oldest wins.
  */
-import { idOfTask, originLabel, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
+import { originLabel } from "@fairlead/protocol/labels";
+import { idOfTask, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
 
 /** Queue of inline containers that name none. */
 export const containerQueue = "container";

@@ -2,12 +2,10 @@
  * What a runner says about its attempt. It travels twice, to the API and in the container's termination message
  * (under 4,096 bytes); either settles the run, both together settle it once.
  */
+import { maxOutputBytes, maxOutputCopyBytes } from "@fairlead/protocol/limits";
 import { z } from "zod";
 import { isSuperJson, parseSuperJson } from "../superJson.ts";
 import type { AttemptEnd } from "./event.ts";
-
-export const outputCopyLimit = 8 * 1024;
-export const outputLimit = 100 * 1024 * 1024;
 
 /** Kinds of failure of an attempt that a runner reports. */
 export const errorCodes = [
@@ -33,9 +31,9 @@ export const report = z.object({
     .object({
       type: z.string().max(64),
       key: z.string().max(1024).optional(),
-      size: z.int().min(0).max(outputLimit),
+      size: z.int().min(0).max(maxOutputBytes),
       sha256: z.string().length(64).optional(),
-      data: z.string().max(outputCopyLimit).optional(),
+      data: z.string().max(maxOutputCopyBytes).optional(),
     })
     .optional(),
   error: z
@@ -118,7 +116,7 @@ const reasonOfCode = (code: string | undefined): string =>
 
 /** The copy of an output that fits into status, when it is JSON and small. */
 export function copyOf(data: string, type: string): unknown {
-  if (data.length > outputCopyLimit) return undefined;
+  if (data.length > maxOutputCopyBytes) return undefined;
   if (isSuperJson(type)) return parseSuperJson(data)?.json;
   if (!type.startsWith("application/json")) return undefined;
   try {

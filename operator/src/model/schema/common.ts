@@ -5,6 +5,8 @@
  * enters through the API (parse), and the CustomResourceDefinition (crd.ts turns it into a structural schema).
  * Every field is described with its unit and default, every list and string has a bound.
  */
+import { idPattern, maxIdLength } from "@fairlead/protocol/ids";
+import { yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
 
 /** A CEL rule of the CRD; `message` tells the user what to do. */
@@ -45,7 +47,7 @@ export const text = (max: number, min = 0) => z.string().min(min).max(max);
 export const time = () => z.iso.datetime({ offset: true }).meta({ format: "date-time" });
 
 /** Seconds as an integer within [min, max]. The default maximum is a year. */
-export const seconds = (min = 1, max = 31_536_000) => z.int().min(min).max(max);
+export const seconds = (min = 1, max = yearSeconds) => z.int().min(min).max(max);
 
 /** A DNS-1123 label or subdomain as Kubernetes resource names are. */
 export const resourceName = (max = 253) =>
@@ -56,19 +58,10 @@ export const resourceName = (max = 253) =>
     .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 
 /** A task id: what code calls it. Letters, digits and `_ - . / :`, as Trigger.dev's users write them. */
-export const taskId = () =>
-  z
-    .string()
-    .min(1)
-    .max(128)
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/);
+export const taskId = () => z.string().min(1).max(maxIdLength).regex(idPattern);
 
-export const queueName = () =>
-  z
-    .string()
-    .min(1)
-    .max(128)
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/);
+/** The name of a queue; a Task's own one is `task/` and the Task's id. */
+export const queueName = taskId;
 
 export const queueRef = () =>
   z

@@ -2,12 +2,10 @@
  * TaskBatch: up to 1,000 runs triggered as one. Items are inline, in one object of the bucket, or staged there by the
  * API before the batch is sealed. Results per item go to the bucket; status holds counts only.
  */
+import { maxBatchItems, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
 import { conditions, listMap, resourceName, rules, text, time } from "./common.ts";
 import { taskRunFields } from "./taskRun.ts";
-
-export const batchItemLimit = 1000;
-export const batchPayloadLimit = 10 * 1024 * 1024;
 
 export const batchPhases = ["Receiving", "Processing", "Completed", "PartiallyFailed", "Aborted"] as const;
 
@@ -25,27 +23,27 @@ export const taskBatchSpec = rules(
   z.object({
     items: z
       .array(batchItem.describe("One run."))
-      .max(batchItemLimit)
+      .max(maxBatchItems)
       .optional()
       .describe("The runs, inline; together at most what the API server takes (about 1 MB)."),
     itemsRef: z
       .object({
         key: text(1024, 1).describe("Object key in the bucket: one JSON object per line, an item each."),
-        size: z.int().min(0).max(batchPayloadLimit).optional().describe("Size in bytes."),
+        size: z.int().min(0).max(maxPayloadBytes).optional().describe("Size in bytes."),
       })
       .optional()
       .describe("The runs, in object storage."),
     expectedCount: z
       .int()
       .min(1)
-      .max(batchItemLimit)
+      .max(maxBatchItems)
       .optional()
       .describe("How many items there will be; needed when they are received later (two phases)."),
     defaults: batchItem.optional().describe("What each item gets that does not say otherwise."),
     maxConcurrency: z
       .int()
       .min(1)
-      .max(batchItemLimit)
+      .max(maxBatchItems)
       .optional()
       .describe(
         "How many runs of the batch may be unfinished at once; never raises a queue's limit. Default: no limit but the queues'.",
@@ -58,7 +56,7 @@ export const taskBatchSpec = rules(
     ttlSecondsAfterFinished: z
       .int()
       .min(0)
-      .max(31_536_000)
+      .max(yearSeconds)
       .optional()
       .describe("Seconds after which a finished batch is removed with its runs. Default: never."),
   }),

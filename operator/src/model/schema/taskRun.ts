@@ -2,6 +2,7 @@
  * TaskRun: one run of a task or of any container. Spec is what was asked for and does not change after creation,
  * except `cancelRequested`, `delayUntil`, `tags` and `metadata`; status is written through transition.ts only.
  */
+import { maxPayloadDataBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
 import {
   anyJson,
@@ -122,7 +123,7 @@ export const taskRunFields = {
   payload: anyJson()
     .optional()
     .describe("What the run gets, any JSON up to 256 KiB; larger ones go to object storage as payloadRef."),
-  payloadData: text(8192)
+  payloadData: text(maxPayloadDataBytes)
     .optional()
     .describe("The payload as exact text, for programs. Type in payloadType."),
   payloadType: text(64)
@@ -142,8 +143,8 @@ export const taskRunFields = {
     .describe("Gives each value its own copy of the queue, with the queue's limit."),
   priority: z
     .int()
-    .min(-31_536_000)
-    .max(31_536_000)
+    .min(-yearSeconds)
+    .max(yearSeconds)
     .optional()
     .describe("Seconds by which the run jumps ahead in its queue. Default 0."),
   delayUntil: time()

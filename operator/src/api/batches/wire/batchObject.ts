@@ -1,7 +1,7 @@
 /** A TaskBatch, and what became of its items, as Trigger.dev's clients read them. */
 
+import { batchId, runId } from "@fairlead/protocol/ids";
 import type { BatchResult } from "../../../model/batch/item.ts";
-import { runId } from "../../../model/ids.ts";
 import type { TaskBatch } from "../../../model/resources.ts";
 import type { ItemOutput } from "../../../storage/batchItems.ts";
 import { storeType } from "../../runs/wire/triggerBody.ts";
@@ -24,7 +24,7 @@ export interface BatchDetails {
 export function batchObject({ metadata, spec, status = {} }: TaskBatch, { runs, tasks }: BatchDetails) {
   const runCount = status.counts?.total ?? spec.expectedCount ?? spec.items?.length ?? 0;
   return {
-    id: `batch_${metadata.name}`,
+    id: batchId(metadata.name),
     // A batch whose runs have not all ended is being processed, however many of them could not be made.
     status: statuses[status.phase ?? "Receiving"],
     createdAt: metadata.creationTimestamp,

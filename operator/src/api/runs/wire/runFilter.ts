@@ -1,4 +1,5 @@
 /** `filter[status]=QUEUED,EXECUTING&filter[tag]=a …` of a list of runs, as a predicate. Lists are separated by commas. */
+import { batchId, scheduleId } from "@fairlead/protocol/ids";
 import { parseDuration } from "../../../model/durations.ts";
 import { defaultQueueOf } from "../../../model/queue/governing.ts";
 import type { TaskRun } from "../../../model/resources.ts";
@@ -53,8 +54,8 @@ export function filterOf(query: Record<string, unknown>): Fits {
   oneOf("queue", ({ spec, status }) => [
     status?.queue ?? spec.queue?.name ?? defaultQueueOf(spec.task ?? ""),
   ]);
-  oneOf("schedule", ({ spec }) => [spec.schedule && `sched_${spec.schedule.name}`]);
-  oneOf("batch", ({ spec }) => [spec.batch && `batch_${spec.batch.name}`]);
+  oneOf("schedule", ({ spec }) => [spec.schedule && scheduleId(spec.schedule.name)]);
+  oneOf("batch", ({ spec }) => [spec.batch && batchId(spec.batch.name)]);
   const isTest = given.get("isTest");
   if (isTest !== undefined) tests.push(({ spec }) => (spec.test ?? false) === (isTest === "true"));
   const created = (run: TaskRun): number => Date.parse(run.metadata.creationTimestamp ?? "");

@@ -1,11 +1,9 @@
 /** A TaskRun as Trigger.dev's clients read it (`runs.retrieve`, `runs.list`). Times are RFC 3339. */
+import { batchId, runId, scheduleId } from "@fairlead/protocol/ids";
+import { idempotencyKeyAnnotation } from "@fairlead/protocol/labels";
 import { formatDuration } from "../../../model/durations.ts";
-import { runId } from "../../../model/ids.ts";
 import type { Attempt, RunError, TaskRun } from "../../../model/resources.ts";
 import { flagsOf, spoken, statusOf } from "./status.ts";
-
-/** The key as its user wrote it; the spec holds what the client made of it. */
-export const originalKeyAnnotation = "fairlead.dev/idempotency-key";
 
 /**
  * Payload and output: the value as JSON, or where to fetch it. The `…Meta` are Fairlead's own: with them superjson restores
@@ -34,7 +32,7 @@ export function commonFields(run: TaskRun, apiVersion: string | undefined) {
     id: runId(metadata.name),
     status: spoken(name, apiVersion),
     taskIdentifier: spec.task ?? "container",
-    idempotencyKey: metadata.annotations?.[originalKeyAnnotation] ?? spec.idempotencyKey,
+    idempotencyKey: metadata.annotations?.[idempotencyKeyAnnotation] ?? spec.idempotencyKey,
     version: status.version,
     ...flagsOf(name, status.phase),
     isTest: spec.test ?? false,
@@ -68,10 +66,10 @@ export function runObject(run: TaskRun, apiVersion: string | undefined, data: Ru
     ...data,
     depth: 0,
     triggerFunction: spec.batch ? "batchTrigger" : "trigger",
-    batchId: spec.batch && `batch_${spec.batch.name}`,
+    batchId: spec.batch && batchId(spec.batch.name),
     error: errorOf(status.error),
     schedule: spec.schedule && {
-      id: `sched_${spec.schedule.name}`,
+      id: scheduleId(spec.schedule.name),
       generator: { type: "CRON", expression: "", description: "" },
     },
     relatedRuns: {},

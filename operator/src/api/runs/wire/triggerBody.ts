@@ -2,6 +2,9 @@
  * What a trigger asks for, as Trigger.dev's clients send it, and the TaskRun's spec that it becomes. An option that is
  * not supported is refused by name. https://trigger.dev/docs/triggering describes the options.
  */
+
+import { idPattern, maxIdLength } from "@fairlead/protocol/ids";
+import { maxMetadataBytes, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
 import { parseDelay, parseDuration } from "../../../model/durations.ts";
 import type { Debounce } from "../../../model/keys/debounce.ts";
@@ -9,9 +12,7 @@ import type { TaskRun } from "../../../model/resources.ts";
 import { machineNames } from "../../../model/schema/common.ts";
 import { Problem } from "../../http/problem.ts";
 
-const keyPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
-const queueName = z.string().min(1).max(128).regex(keyPattern, "letters, digits and _ - . / : only");
-const seconds = 31_536_000;
+const queueName = z.string().min(1).max(maxIdLength).regex(idPattern, "letters, digits and _ - . / : only");
 export const tagList = z
   .union([z.string(), z.array(z.string()).max(1_000)])
   .transform((tags) => [...new Set([tags].flat().filter((tag) => tag !== ""))]);
@@ -47,7 +48,7 @@ export const triggerOptions = z.object({
   metadataType: z.string().optional(),
   payloadType: z.string().max(64).optional(),
   payloadSize: z.number().optional(),
-  priority: z.number().min(-seconds).max(seconds).optional(),
+  priority: z.number().min(-yearSeconds).max(yearSeconds).optional(),
   tags: tagList.optional(),
   test: z.boolean().optional(),
   lockToVersion: z.string().min(1).max(64).optional(),
@@ -77,9 +78,6 @@ export const triggerBody = z.object({
 
 /** Media type of a payload that the client put into the bucket itself; the payload is then its storage path. */
 export const storeType = "application/store";
-export const payloadLimit = 10 * 1024 * 1024;
-const metadataLimit = 256 * 1024;
-const yearSeconds = 31_536_000;
 /** The end of the year 9999: what RFC 3339 can tell. */
 export const latestMs = Date.UTC(9999, 11, 31);
 /** The client's word for "none". */
@@ -108,14 +106,14 @@ export function payloadOf(
   }
   const text = type !== "application/json" && typeof payload === "string" ? payload : JSON.stringify(payload);
   const size = Buffer.byteLength(text);
-  if (size > payloadLimit) throw payloadTooLarge(size);
+  if (size > maxPayloadBytes) throw payloadTooLarge(size);
   return { text, type };
 }
 
 export const payloadTooLarge = (size: number): Problem =>
   new Problem(
     413,
-    `payload: ${size} bytes, at most ${payloadLimit} (10 MB) are allowed: put it into storage of your own and pass where it is`,
+    `payload: ${size} bytes, at most ${maxPayloadBytes} (10 MB) are allowed: put it into storage of your own and pass where it is`,
   );
 
 /** The part of the spec that the options decide; the payload and the name are the caller's. */
@@ -240,8 +238,8 @@ function metadataOf(metadata: unknown, type = "application/json"): unknown {
   if (typeof value === "object" && value && "json" in value && type.includes("super+json"))
     value = value.json;
   const size = Buffer.byteLength(JSON.stringify(value) ?? "");
-  if (size > metadataLimit)
-    throw new Problem(413, `options.metadata: ${size} bytes, at most ${metadataLimit} are allowed`);
+  if (size > maxMetadataBytes)
+    throw new Problem(413, `options.metadata: ${size} bytes, at most ${maxMetadataBytes} are allowed`);
   return value;
 }
 

@@ -4,6 +4,7 @@
  * A pod counts as missing only when it was seen (its uid is in status) and a live read confirms that it is gone.
  * A missing Job of an attempt that never ran is created again: its name is the same, so there is still only one.
  */
+import { attemptSelector } from "@fairlead/protocol/labels";
 import type { V1Pod } from "@kubernetes/client-node";
 import { endOfContainer, reportOf } from "../../../jobs/attemptEnd.ts";
 import { attemptEnv } from "../../../jobs/attemptEnv.ts";
@@ -12,7 +13,6 @@ import { type ContainerEnd, observePod } from "../../../jobs/podObserver.ts";
 import { type Program, resolveProgram } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/client.ts";
 import { Events, Jobs, Pods } from "../../../kube/resources.ts";
-import { attemptSelector } from "../../../model/labels.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
 import type { AttemptEnd, AttemptPlace } from "../../../model/run/event.ts";
 import { currentAttempt } from "../../../model/run/phase.ts";

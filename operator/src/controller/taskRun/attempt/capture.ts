@@ -2,10 +2,10 @@
  * After an attempt: its log goes to object storage, then its Job goes away.
  * Nothing is deleted before it was captured; while the bucket is down everything waits.
  */
+import { attemptSelector } from "@fairlead/protocol/labels";
 import type { V1Job } from "@kubernetes/client-node";
 import { observePod } from "../../../jobs/podObserver.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
-import { attemptSelector } from "../../../model/labels.ts";
 import type { Attempt } from "../../../model/resources.ts";
 import { keyOf, type RunDeps } from "../../deps.ts";
 import { applyRunEvent } from "../applyRunEvent.ts";

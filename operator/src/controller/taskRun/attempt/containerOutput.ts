@@ -2,10 +2,11 @@
  * The output of an inline container, moved to where every output is: the object that it PUT to FAIRLEAD_OUTPUT_URL,
  * else its termination message, which is written to the same key.
  */
-import { type ContainerOutput, terminationMessageLimit, typeOfText } from "../../../jobs/attemptEnd.ts";
+import { maxOutputCopyBytes, terminationMessageBytes } from "@fairlead/protocol/limits";
+import { type ContainerOutput, typeOfText } from "../../../jobs/attemptEnd.ts";
 import type { ContainerEnd } from "../../../jobs/podObserver.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
-import { copyOf, outputCopyLimit } from "../../../model/run/report.ts";
+import { copyOf } from "../../../model/run/report.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
 import type { Deps } from "../../deps.ts";
 
@@ -21,7 +22,9 @@ export async function containerOutput(
   const put = await deps.store.head(key);
   if (put) {
     const small =
-      put.size <= outputCopyLimit ? await deps.store.get(key, { maxBytes: outputCopyLimit }) : undefined;
+      put.size <= maxOutputCopyBytes
+        ? await deps.store.get(key, { maxBytes: maxOutputCopyBytes })
+        : undefined;
     const text = small && Buffer.from(small.body).toString("utf8");
     const type = text !== undefined && !put.type?.startsWith("text/") ? typeOfText(text) : put.type;
     return {
@@ -31,7 +34,7 @@ export async function containerOutput(
   }
   const text = end.terminationMessage;
   const size = Buffer.byteLength(text);
-  if (size === 0 || size >= terminationMessageLimit) return undefined;
+  if (size === 0 || size >= terminationMessageBytes) return undefined;
   const type = typeOfText(text);
   await deps.store.put(key, text, { type });
   return { ref: { key, size, type }, copy: copyOfText(text, type) };

@@ -3,10 +3,10 @@
  * activeDeadlineSeconds: the pod stays with its log. Deleting the Job is for pods that no kubelet has, and the last
  * resort. The run leaves Stopping when no container of the attempt can run any more.
  */
+import { attemptSelector } from "@fairlead/protocol/labels";
 import type { V1Pod } from "@kubernetes/client-node";
 import { observePod } from "../../../jobs/podObserver.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
-import { attemptSelector } from "../../../model/labels.ts";
 import type { Attempt } from "../../../model/resources.ts";
 import { currentAttempt } from "../../../model/run/phase.ts";
 import { retryPolicy } from "../../../model/run/retry.ts";
