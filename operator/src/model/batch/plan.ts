@@ -8,6 +8,7 @@
  * At most `maxConcurrency` items are open at once; an item that is not missing is never created again.
  */
 
+import { setCondition } from "../conditions.ts";
 import type { Phase, TaskBatch, TaskBatchStatus } from "../resources.ts";
 import { isTerminal } from "../run/phase.ts";
 
@@ -103,21 +104,16 @@ export function withBatchConditions(status: TaskBatchStatus, now: string): TaskB
   const finished = isBatchFinished({ status });
   // One that repeats a batch does not say why that one ended.
   const isCanceled = reason === "Canceled" || (reason === duplicate && status.counts?.failed === 0);
-  const wanted: [type: string, value: boolean][] = [
+  const wanted: [type: string, isTrue: boolean][] = [
     ["Finished", finished],
     ["Complete", phase === "Completed"],
     ["Failed", finished && phase !== "Completed" && !isCanceled],
   ];
-  const conditions = wanted.map(([type, value]) => {
-    const next = value ? ("True" as const) : ("False" as const);
-    const before = status.conditions?.find((c) => c.type === type);
-    if (before?.status === next && before.reason === reason) return before;
-    const lastTransitionTime = before?.status === next ? before.lastTransitionTime : now;
-    return {
-      ...{ type, status: next, reason, message, lastTransitionTime },
-      observedGeneration: status.observedGeneration,
-    };
-  });
+  const conditions = wanted.reduce(
+    (list, [type, isTrue]) =>
+      setCondition(list, { type, isTrue, reason, message }, now, status.observedGeneration),
+    status.conditions ?? [],
+  );
   return { ...status, conditions };
 }
 

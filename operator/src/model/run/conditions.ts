@@ -1,38 +1,27 @@
 /** The conditions that follow from a run's phase. `kubectl wait --for=condition=Finished` returns however it ended. */
 
+import { setCondition, type WantedCondition } from "../conditions.ts";
 import type { TaskRunStatus } from "../resources.ts";
 import { isTerminal } from "./phase.ts";
-
-type Condition = NonNullable<TaskRunStatus["conditions"]>[number];
-
-interface Wanted {
-  type: string;
-  value: boolean;
-  reason: string;
-  message: string;
-}
 
 export function setConditions(status: TaskRunStatus, now: string): TaskRunStatus {
   const { phase } = status;
   const finished = isTerminal(phase);
   const reason = word(status.reason ?? phase ?? "Unknown");
   const message = status.message ?? "";
-  const wanted: Wanted[] = [
-    { type: "Finished", value: finished, reason, message },
-    { type: "Complete", value: phase === "Completed", reason, message },
-    { type: "Failed", value: finished && phase !== "Completed" && phase !== "Canceled", reason, message },
+  const wanted: WantedCondition[] = [
+    { type: "Finished", isTrue: finished, reason, message },
+    { type: "Complete", isTrue: phase === "Completed", reason, message },
+    { type: "Failed", isTrue: finished && phase !== "Completed" && phase !== "Canceled", reason, message },
   ];
   if (finished) {
-    const value = (status.attempts ?? []).every((a) => a.captured);
-    wanted.push({ type: "Captured", value, reason: value ? "LogsStored" : "LogsPending", message: "" });
+    const isTrue = (status.attempts ?? []).every((a) => a.captured);
+    wanted.push({ type: "Captured", isTrue, reason: isTrue ? "LogsStored" : "LogsPending", message: "" });
   }
-  const conditions = wanted.map(({ value, ...said }): Condition => {
-    const next = value ? "True" : "False";
-    const before = status.conditions?.find((c) => c.type === said.type);
-    if (before?.status === next && before.reason === said.reason) return before;
-    const lastTransitionTime = before?.status === next ? before.lastTransitionTime : now;
-    return { ...said, status: next, lastTransitionTime, observedGeneration: status.observedGeneration };
-  });
+  const conditions = wanted.reduce(
+    (list, one) => setCondition(list, one, now, status.observedGeneration),
+    status.conditions ?? [],
+  );
   return { ...status, conditions };
 }
 
