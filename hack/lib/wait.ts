@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface WaitOptions {
-  timeoutMs: number;
+  /** 20 s unless given. */
+  timeoutMs?: number;
   intervalMs?: number;
-  /** Called when time is up: what was seen last, for the message. */
+  /** What was seen last, for the message; called when time is up. */
   describe?: () => string | Promise<string>;
-  /** A reason to stop waiting at once, e.g. that the process which is waited for has ended. */
+  /** A reason to stop waiting at once, for example that the process has ended. */
   failed?: () => string | undefined;
 }
 
@@ -15,13 +16,14 @@ export class WaitError extends Error {
   override readonly name = "WaitError";
 }
 
-/** Polls until `condition` gives something truthy (an exception counts as not yet), and gives that back. */
+/** Polls until `condition` returns something truthy, and returns that; an exception counts as "not yet". */
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  options: WaitOptions,
+  options: WaitOptions = {},
 ): Promise<T> {
-  const deadline = performance.now() + options.timeoutMs;
+  const timeoutMs = options.timeoutMs ?? 20_000;
+  const deadline = performance.now() + timeoutMs;
   let lastError: unknown;
   for (;;) {
     try {
@@ -35,7 +37,7 @@ export async function waitFor<T>(
     if (failure) throw new WaitError(`${what}: ${failure}`);
     if (performance.now() > deadline) {
       const seen = (await options.describe?.()) ?? (lastError instanceof Error ? lastError.message : "");
-      throw new WaitError(`${what}: not after ${options.timeoutMs / 1000} s${seen ? `\n${seen}` : ""}`);
+      throw new WaitError(`${what}: not within ${timeoutMs / 1000} s${seen ? `\n${seen}` : ""}`);
     }
     await sleep(options.intervalMs ?? 100);
   }

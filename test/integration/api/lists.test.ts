@@ -5,7 +5,7 @@ import { RunReader } from "../../../operator/src/api/runs/reader.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import { writeHistory } from "../../../operator/src/storage/runHistory.ts";
-import { quiet } from "../../support/kube.ts";
+import { quiet } from "../../support/quiet.ts";
 import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
 
 const [liveCount, oldCount] = [7, 130];

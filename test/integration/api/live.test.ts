@@ -1,8 +1,8 @@
 /** Streams of a run's life whose client leaves: none of them stays open, so that there is always room for another. */
 import { setTimeout as pause } from "node:timers/promises";
+import pLimit from "p-limit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { inParallel } from "../../support/kube.ts";
 import { ApiProcess } from "../../support/servers/apiReplica.ts";
 
 /** More than a namespace may have at once. */
@@ -33,13 +33,13 @@ async function visit(afterMs?: number): Promise<number | "left"> {
 
 test("after its answer has begun", async () => {
   const statuses = new Set<number | "left">();
-  await inParallel(count, 20, async () => statuses.add(await visit()));
+  await pLimit(20).map(Array(count).keys(), async () => statuses.add(await visit()));
   expect([...statuses]).toEqual([200]);
 });
 
 test("before its answer, at any moment", async () => {
   const statuses = new Set<number | "left">();
-  await inParallel(count, 20, async (n) => statuses.add(await visit(n % 12)));
+  await pLimit(20).map(Array(count).keys(), async (n) => statuses.add(await visit(n % 12)));
   expect(statuses).toContain("left");
   expect(statuses).not.toContain(429);
   await waitFor("there is room", async () => (await visit()) === 200, { timeoutMs: 5_000 });

@@ -11,7 +11,7 @@ import { done } from "../../../operator/src/kube/manager/requeue.ts";
 import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";
 import type { Resource } from "../../../operator/src/kube/resources.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
-import { quiet } from "../../support/kube.ts";
+import { quiet } from "../../support/quiet.ts";
 import type { ApiServer } from "../../support/servers/apiServer.ts";
 import type { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
 

@@ -1,4 +1,6 @@
 /** TaskBatches against a real API server and a real bucket; runs are ended by the test. */
+
+import pLimit from "p-limit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
@@ -6,7 +8,6 @@ import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type BatchItem, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { readBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { chunkSize, readItems, stageChunk, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
-import { inParallel } from "../../support/kube.ts";
 import { BatchWorld, refusalOf, startServers } from "./batchWorld.ts";
 
 let servers: Awaited<ReturnType<typeof startServers>>;
@@ -203,7 +204,7 @@ describe("items received in two phases", () => {
     expect(runs.find(({ metadata }) => metadata.name === "big-777")?.spec.payload).toEqual({ n: 777 });
     await world.until("big", "is counted", ({ status }) => status?.counts?.running === 1000);
     await nothingToDo(controller, "big");
-    await inParallel(1000, 16, (n) => world.endRun(`big-${n}`, "Completed", { output: n }));
+    await pLimit(16).map(Array(1000).keys(), (n) => world.endRun(`big-${n}`, "Completed", { output: n }));
     const done = await world.finished("big", 60_000);
     expect(done.status).toMatchObject({ phase: "Completed", counts: { completed: 1000 } });
     expect((await world.results(done)).map(({ output }) => output)).toEqual(all.map((_, n) => n));

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { LeaderElection } from "../../../operator/src/kube/leader/leaderElection.ts";
 import { KubeLeaseStore } from "../../../operator/src/kube/leader/leaseStore.ts";
-import { ConfigMaps, clusterConfig, quiet } from "../../support/kube.ts";
+import { quiet } from "../../support/quiet.ts";
+import { ConfigMaps, clusterConfig } from "../../support/scratchNamespace.ts";
 
 const [, , namespace = "", identity = ""] = process.argv;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -4,13 +4,14 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EventRecorder } from "../../../operator/src/kube/manager/eventRecorder.ts";
 import { Events } from "../../../operator/src/kube/resources.ts";
-import { ConfigMaps, configMap, quiet, type TestNamespace, testNamespace } from "../../support/kube.ts";
+import { quiet } from "../../support/quiet.ts";
+import { ConfigMaps, configMap, ScratchNamespace } from "../../support/scratchNamespace.ts";
 
 const run = promisify(execFile);
-let namespace: TestNamespace;
+let namespace: ScratchNamespace;
 
 beforeAll(async () => {
-  namespace = await testNamespace("events");
+  namespace = await ScratchNamespace.create("events");
 });
 afterAll(() => namespace?.remove());
 

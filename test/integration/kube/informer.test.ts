@@ -1,27 +1,21 @@
 /** The informer against a real API server: big lists, watches that end, connections that break. */
 import type { V1ConfigMap } from "@kubernetes/client-node";
+import pLimit from "p-limit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../../../hack/lib/wait.ts";
 import { Informer, type InformerOptions } from "../../../operator/src/kube/cache/informer.ts";
 import type { KubeClient, WatchOptions } from "../../../operator/src/kube/client/client.ts";
-import {
-  ConfigMaps,
-  configMap,
-  inParallel,
-  newKind,
-  quiet,
-  type TestNamespace,
-  testNamespace,
-  until,
-  Wire,
-} from "../../support/kube.ts";
+import { quiet } from "../../support/quiet.ts";
+import { ConfigMaps, configMap, createKind, ScratchNamespace } from "../../support/scratchNamespace.ts";
+import { TcpProxy } from "../../support/servers/tcpProxy.ts";
 
 const labelSelector = "suite=kube";
 const stops: AbortController[] = [];
-const namespaces: TestNamespace[] = [];
-let shared: TestNamespace;
+const namespaces: ScratchNamespace[] = [];
+let shared: ScratchNamespace;
 
-async function ownNamespace(): Promise<TestNamespace> {
-  const namespace = await testNamespace("informer");
+async function ownNamespace(): Promise<ScratchNamespace> {
+  const namespace = await ScratchNamespace.create("informer");
   namespaces.push(namespace);
   return namespace;
 }
@@ -104,7 +98,7 @@ const sorted = (state: Record<string, string>): string => JSON.stringify(Object.
 describe("1,200 objects", () => {
   test("are listed in pages, without ballast, and are what the API server has", async () => {
     const { name, client } = await ownNamespace();
-    await inParallel(1_200, 32, (i) =>
+    await pLimit(32).map(Array(1_200).keys(), (i) =>
       client.create(ConfigMaps, name, configMap(`c${i}`, { value: String(i) })),
     );
     const pages: number[] = [];
@@ -135,20 +129,20 @@ describe("watches that end", () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     const expected = await truth(client, name);
-    await until("the last changes", () => sorted(contents(informer)) === sorted(expected));
+    await waitFor("the last changes", () => sorted(contents(informer)) === sorted(expected));
     expect(lists).toBe(1);
     expect(broken).toEqual([]);
   });
 
   test("because their place is too old: 410 from the API server means a new list, with the deletions", async () => {
     const { name, client } = await ownNamespace();
-    const { resource, remove } = await newKind(client);
+    const { resource, remove } = await createKind(client);
     const thing = (i: number) => ({
       ...configMap(`c${i}`),
       apiVersion: `${resource.group}/v1`,
       kind: "Thing",
     });
-    await inParallel(5, 5, (i) => client.create(resource, name, thing(i)));
+    await pLimit(5).map(Array(5).keys(), (i) => client.create(resource, name, thing(i)));
     let lists = 0;
     let watches = 0;
     const forgetful = listening(client, {
@@ -161,9 +155,9 @@ describe("watches that end", () => {
     const { informer, synced, broken } = follow(forgetful, name, { watchSeconds: 1, log }, resource);
     await synced;
     await client.delete(resource, name, "c1");
-    await until("the new list", () => lists === 2);
+    await waitFor("the new list", () => lists === 2);
     await client.create(resource, name, thing(9));
-    await until("a change after it", () => informer.get(name, "c9") !== undefined);
+    await waitFor("a change after it", () => informer.get(name, "c9") !== undefined);
     expect(contents(informer)).toEqual(await truth(client, name, resource));
     expect(broken).toEqual([]);
     expect(logged).toEqual(["a watch expired; listing again"]);
@@ -174,8 +168,8 @@ describe("watches that end", () => {
 describe("connections that break", () => {
   test("20 times while objects come, change and go: what is known converges to what is", async () => {
     const { name, client } = await ownNamespace();
-    const wire = await Wire.open();
-    const near = wire.client();
+    const proxy = await TcpProxy.open();
+    const near = proxy.client();
     const { informer, replayed, broken, synced } = follow(near, name);
     await synced;
     let writing = true;
@@ -196,31 +190,33 @@ describe("connections that break", () => {
       }
     };
     const writers = [0, 1, 2, 3].map(writer);
-    while (wire.cuts < 20) {
+    while (proxy.cuts < 20) {
       await new Promise((resolve) => setTimeout(resolve, 150 + Math.random() * 250));
-      wire.cut();
+      proxy.cut();
     }
     writing = false;
     await Promise.all(writers);
     const expected = await truth(client, name);
-    await until("convergence", () => sorted(contents(informer)) === sorted(expected));
+    await waitFor("convergence", () => sorted(contents(informer)) === sorted(expected));
     expect(sorted(Object.fromEntries(replayed))).toBe(sorted(expected));
     expect(broken).toEqual([]);
     await near.close();
-    await wire.close();
+    await proxy.close();
   });
 
   test("without a sign: a watch that hears nothing is replaced", async () => {
-    const wire = await Wire.open();
-    const near = wire.client();
+    const proxy = await TcpProxy.open();
+    const near = proxy.client();
     const { informer, synced } = follow(near, shared.name, { idleTimeoutMs: 3_000 });
     await synced;
-    await until("the watch", () => wire.open === 2);
-    wire.freeze();
+    await waitFor("the watch", () => proxy.open === 2);
+    proxy.freeze();
     await shared.client.create(ConfigMaps, shared.name, configMap("unheard"));
-    await until("the change", () => informer.get(shared.name, "unheard") !== undefined, 15_000);
+    await waitFor("the change", () => informer.get(shared.name, "unheard") !== undefined, {
+      timeoutMs: 15_000,
+    });
     await near.close();
-    await wire.close();
+    await proxy.close();
   });
 });
 
@@ -243,7 +239,7 @@ describe("our own writes", () => {
       informer.upsertFromWrite(patched);
       expect(informer.get(name, "mine")?.data).toEqual({ i: String(i), more: "x" });
       await client.delete(ConfigMaps, name, "mine", { uid: created.metadata?.uid });
-      await until("the deletion", () => informer.get(name, "mine") === undefined);
+      await waitFor("the deletion", () => informer.get(name, "mine") === undefined);
       // An answer that comes late, about something that is gone.
       informer.upsertFromWrite(patched);
       expect(informer.get(name, "mine")).toBeUndefined();
@@ -271,5 +267,5 @@ test("two namespaces behind one informer", async () => {
   const { informer, synced } = follow(shared.client, undefined, { namespaces: [shared.name, other.name] });
   await synced;
   for (const { name, client } of [shared, other]) await client.create(ConfigMaps, name, configMap("both"));
-  await until("both", () => Boolean(informer.get(shared.name, "both") && informer.get(other.name, "both")));
+  await waitFor("both", () => Boolean(informer.get(shared.name, "both") && informer.get(other.name, "both")));
 });

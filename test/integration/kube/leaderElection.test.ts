@@ -3,25 +3,20 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { V1ConfigMap } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../../../hack/lib/wait.ts";
 import { Informer } from "../../../operator/src/kube/cache/informer.ts";
 import { Leases } from "../../../operator/src/kube/resources.ts";
-import {
-  ConfigMaps,
-  configMap,
-  quiet,
-  type TestNamespace,
-  testNamespace,
-  until,
-} from "../../support/kube.ts";
+import { quiet } from "../../support/quiet.ts";
+import { ConfigMaps, configMap, ScratchNamespace } from "../../support/scratchNamespace.ts";
 
-let namespace: TestNamespace;
+let namespace: ScratchNamespace;
 const stop = new AbortController();
 const processes: ChildProcess[] = [];
 /** Every term that was written, in the API server's order. */
 const writtenTerms: number[] = [];
 
 beforeAll(async () => {
-  namespace = await testNamespace("election");
+  namespace = await ScratchNamespace.create("election");
   await namespace.client.create(ConfigMaps, namespace.name, configMap("ledger"));
   const ledger = new Informer<V1ConfigMap>(namespace.client, ConfigMaps, {
     namespace: namespace.name,
@@ -57,37 +52,37 @@ const holder = async (): Promise<string | undefined> =>
 
 test("crash, pause and stop of the leader: one leader at a time, and the next one within its time", async () => {
   const a = candidate("a");
-  await until("a leads", () => a.leads() && writtenTerms.length > 0);
+  await waitFor("a leads", () => a.leads() && writtenTerms.length > 0);
   const b = candidate("b");
-  await until("b competes", () => b.said.includes("up"));
+  await waitFor("b competes", () => b.said.includes("up"));
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   expect(b.leads()).toBe(false);
 
   let since = Date.now();
   a.child.kill("SIGKILL");
-  await until("b leads after a crash", b.leads, 60_000);
+  await waitFor("b leads after a crash", b.leads, { timeoutMs: 60_000 });
   console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a crash`);
 
   const c = candidate("c");
-  await until("c competes", () => c.said.includes("up"));
+  await waitFor("c competes", () => c.said.includes("up"));
   b.child.kill("SIGSTOP");
-  await until("c leads while b is paused", c.leads, 60_000);
+  await waitFor("c leads while b is paused", c.leads, { timeoutMs: 60_000 });
   b.child.kill("SIGCONT");
-  await until("b notices", () => b.said.includes("ended"));
+  await waitFor("b notices", () => b.said.includes("ended"));
   expect(b.said.some((line) => line.startsWith("lost"))).toBe(true);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   expect([b.leads(), c.leads(), await holder()]).toEqual([false, true, "c"]);
 
   since = Date.now();
   c.child.kill("SIGTERM");
-  await until("b leads again after a release", b.leads);
+  await waitFor("b leads again after a release", b.leads);
   console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a release`);
-  await until("c says so", () => c.said.at(-1) === "released");
+  await waitFor("c says so", () => c.said.at(-1) === "released");
   expect(c.said.slice(-2)).toEqual(["ended", "released"]);
-  await until("b writes its second term", () => new Set(writtenTerms).size === 4);
+  await waitFor("b writes its second term", () => new Set(writtenTerms).size === 4);
 
   b.child.kill("SIGTERM");
-  await until("b releases", () => b.said.at(-1) === "released");
+  await waitFor("b releases", () => b.said.at(-1) === "released");
   expect(await holder()).toBe("");
   expect(writtenTerms).toEqual(writtenTerms.toSorted((x, y) => x - y));
 });

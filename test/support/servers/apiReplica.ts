@@ -13,7 +13,7 @@ import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { RunTokens } from "../../../operator/src/runs/runToken.ts";
 import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { quiet } from "../kube.ts";
+import { quiet } from "../quiet.ts";
 import { ApiServer } from "./apiServer.ts";
 import { ObjectStoreServer } from "./objectStoreServer.ts";
 

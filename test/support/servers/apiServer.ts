@@ -15,7 +15,7 @@ import { type ClientOptions, KubeClient } from "../../../operator/src/kube/clien
 import type { KubeObject } from "../../../operator/src/kube/resources.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { customResourceDefinition, kinds } from "../../../operator/src/model/schema/crd.ts";
-import { Definitions } from "../kube.ts";
+import { Definitions } from "../scratchNamespace.ts";
 import { freePort } from "./freePort.ts";
 
 export class ApiServer {
