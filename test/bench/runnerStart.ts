@@ -9,7 +9,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { RunnerImage } from "../support/runnerProcess.ts";
-import { EngineServer, token } from "../support/servers/scriptedEngine.ts";
+import { ScriptedEngine, token } from "../support/servers/scriptedEngine.ts";
 
 const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node/bin/node");
@@ -22,7 +22,7 @@ interface Sample {
 }
 
 const image = await RunnerImage.build();
-const engine = await EngineServer.start();
+const engine = await ScriptedEngine.start();
 const file = (name: string): string => join(image.folder, name);
 await build({
   absWorkingDir: root,

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
 import { testTask } from "../support/release/manifests.ts";
-import { untilPaused } from "../support/release/pausedQueue.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 import { Compatibility } from "./compatibility.ts";
 
@@ -176,7 +175,7 @@ describe(current, () => {
   call(current, "queues.list, retrieve, pause, resume", async () => {
     const mail = { type: "custom", name: "mail/eu" } as const;
     expect(await v4.queues.pause(mail)).toMatchObject({ name: "mail/eu", paused: true });
-    await untilPaused(ns, "mail/eu");
+    await ns.untilQueuePaused("mail/eu");
     const { id } = await v4.tasks.trigger("echo", {}, { queue: "mail/eu" });
     await waitFor("it waits", async () => (await v4.queues.retrieve(mail)).queued === 1, {
       timeoutMs: 20_000,

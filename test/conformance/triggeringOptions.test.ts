@@ -8,8 +8,7 @@ import { TaskQueues } from "../../operator/src/model/kinds.ts";
 import { nameOfQueue } from "../../operator/src/model/resources.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
 import { testTask } from "../support/release/manifests.ts";
-import { untilPaused } from "../support/release/pausedQueue.ts";
-import { byKey, mostAtOnce, slotsOf, spansOf } from "../support/release/spans.ts";
+import { groupByKey, loadSpans, maxOverlap, slotSpansOf } from "../support/release/spans.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
@@ -56,7 +55,7 @@ const runsOf = (batchId: string): Promise<string[]> =>
 async function closedQueue(name: string): Promise<{ type: "custom"; name: string }> {
   const queue = { type: "custom", name } as const;
   await queues.pause(queue);
-  await untilPaused(ns, name);
+  await ns.untilQueuePaused(name);
   return queue;
 }
 
@@ -184,9 +183,9 @@ describe.concurrent("which run, and where", () => {
       await Promise.all([1, 2, 3].map(() => tasks.trigger<Marks>("marks", { ms: 500 }, { queue })))
     ).map(handleOf);
     expect((await polled(ids)).map(({ status }) => status)).toEqual(Array(3).fill("COMPLETED"));
-    const spans = await spansOf(ns, labelled(ids));
+    const spans = await loadSpans(ns, labelled(ids));
     expect(spans).toHaveLength(3);
-    expect(mostAtOnce(spans)).toBe(1);
+    expect(maxOverlap(spans)).toBe(1);
     expect(await queues.retrieve({ type: "custom", name: queue.name })).toMatchObject({
       concurrencyLimit: 1,
     });
@@ -208,10 +207,11 @@ describe.concurrent("which run, and where", () => {
     );
     const ids = (await Promise.all(triggered)).map(handleOf);
     await polled(ids);
-    const made = await Promise.all(ids.map((id) => ns.runOf(id.replace(/^run_/, ""))));
-    const slots = slotsOf(made);
-    for (const [key, own] of byKey(slots)) expect([key, own.length, mostAtOnce(own)]).toEqual([key, 2, 1]);
-    expect(mostAtOnce(slots)).toBe(2);
+    const made = await Promise.all(ids.map((id) => ns.loadRun(id.replace(/^run_/, ""))));
+    const slots = slotSpansOf(made);
+    for (const [key, own] of groupByKey(slots))
+      expect([key, own.length, maxOverlap(own)]).toEqual([key, 2, 1]);
+    expect(maxOverlap(slots)).toBe(2);
   });
 
   test("priority: the run is ahead of those that came shortly before", async () => {
@@ -225,7 +225,9 @@ describe.concurrent("which run, and where", () => {
     await waitFor("both wait", async () => (await queues.retrieve(queue)).queued === 2, waiting);
     await queues.resume(queue);
     await polled(ids);
-    const [first, second] = slotsOf(await Promise.all(ids.map((id) => ns.runOf(id.replace(/^run_/, "")))));
+    const [first, second] = slotSpansOf(
+      await Promise.all(ids.map((id) => ns.loadRun(id.replace(/^run_/, "")))),
+    );
     expect(second?.end).toBeLessThanOrEqual(first?.start ?? 0);
   });
 
@@ -243,9 +245,9 @@ describe.concurrent("which run, and where", () => {
     const items = Array.from({ length: 4 }, () => ({ payload: { ms: 1_500 } }));
     const { batchId } = await tasks.batchTrigger<Marks>("marks", items, { maxConcurrency: 2 });
     await waitFor("it ends", async () => (await batch.retrieve(batchId)).status === "COMPLETED", waiting);
-    const spans = await spansOf(ns, labelled(await runsOf(batchId)));
+    const spans = await loadSpans(ns, labelled(await runsOf(batchId)));
     expect(spans).toHaveLength(4);
-    expect(mostAtOnce(spans)).toBeLessThanOrEqual(2);
+    expect(maxOverlap(spans)).toBeLessThanOrEqual(2);
   });
 });
 

@@ -19,9 +19,8 @@ import type { helloWorld } from "../../examples/hello-world/src/tasks.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { registeredTasks } from "../../sdk/src/registry.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
-import { imageOf, testTask } from "../support/release/manifests.ts";
-import { untilPaused } from "../support/release/pausedQueue.ts";
-import { TestNamespace, task as taskManifest } from "../support/release/testNamespace.ts";
+import { imageOf, task as taskManifest, testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
 type Sleep = Task<"sleep", { ms: number }, { sleptMs: number }>;
@@ -99,7 +98,7 @@ describe("tasks.…, anywhere", () => {
 
   test("triggerAndPoll polls until the run is complete, in whatever way it ends", async () => {
     await queues.pause({ type: "custom", name: "closed" });
-    await untilPaused(ns, "closed");
+    await ns.untilQueuePaused("closed");
     const ended = await Promise.all([
       tasks.triggerAndPoll<Echo>("echo", { n: 1 }, quick),
       tasks.triggerAndPoll("throws", {}, quick),

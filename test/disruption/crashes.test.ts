@@ -14,14 +14,14 @@ import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../operator/src/model/resources.ts";
 import { isTerminal } from "../../operator/src/model/run/phase.ts";
 import {
-  controllerEnvironment,
   type LocalController,
-  pauseRelease,
-  resumeRelease,
+  prepareController,
+  scaleDownRelease,
+  scaleUpRelease,
   startController,
 } from "../support/release/localController.ts";
-import { shell, testTask } from "../support/release/manifests.ts";
-import { type Manifest, TestNamespace, taskRun } from "../support/release/testNamespace.ts";
+import { type Manifest, shell, taskRun, testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 /** A namespace with a controller of its own; several share the machine's time. */
 interface Lane {
@@ -33,19 +33,19 @@ const laneCount = 6;
 const lanes: Lane[] = [];
 
 beforeAll(async () => {
-  await pauseRelease();
+  await scaleDownRelease();
   for (let number = 1; number <= laneCount; number++) {
     const ns = await TestNamespace.create("crash");
     await ns.apply(testTask("echo"));
     // Jobs go as soon as their logs are stored, so that their deletion is among the writes.
-    const env = { ...(await controllerEnvironment(ns.name)), FAIRLEAD_JOB_RETENTION_SECONDS: "0" };
+    const env = { ...(await prepareController(ns.name)), FAIRLEAD_JOB_RETENTION_SECONDS: "0" };
     lanes.push({ ns, env });
   }
 });
 afterAll(async () => {
   const leases = ["delete", "leases", "--namespace", releaseNamespace, "--field-selector"];
   await run("kubectl", [...leases, `metadata.name!=${releaseName}-controller`]);
-  await resumeRelease();
+  await scaleUpRelease();
   for (const { ns } of lanes) await ns.remove();
 });
 
@@ -107,7 +107,7 @@ test("every run ends once", { timeout: 12 * 60_000 }, async () => {
     // With a longer stay, so that it can be looked at.
     await ns.apply(...rounds.map((round) => stays(gone(round))));
     for (const round of rounds) {
-      const again = await ns.finished(`gone-${round}`);
+      const again = await ns.untilFinished(`gone-${round}`);
       expect(again).toMatchObject({ phase: "Completed", reason: "Duplicate", output: { round } });
       expect(again.attempts ?? []).toEqual([]);
     }

@@ -4,7 +4,7 @@ import { run } from "../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { Pods } from "../../operator/src/kube/resources.ts";
 import type { TaskRunStatus } from "../../operator/src/model/resources.ts";
-import { objectText } from "../support/release/bucket.ts";
+import { loadObject } from "../support/release/bucket.ts";
 import { imageOf, shell, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
@@ -23,7 +23,7 @@ const podOf = async (name: string): Promise<string> => {
 
 test("a task that needs more memory than it has has Crashed", async () => {
   await ns.startRun("oom", { task: "oom", machine: "micro" });
-  expect(await ns.finished("oom")).toMatchObject({ phase: "Crashed", reason: "OOMKilled" });
+  expect(await ns.untilFinished("oom")).toMatchObject({ phase: "Crashed", reason: "OOMKilled" });
 });
 
 describe("a run that cannot start fails with the pod's own reason", () => {
@@ -53,7 +53,7 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     await ns.startRun(name, { ...spec, startTimeoutSeconds: 12 });
     const waiting = await ns.until(name, "says why it waits", (s) => reason.test(s.reason ?? ""));
     expect(waiting.phase).toBe("Starting");
-    const status = await ns.finished(name);
+    const status = await ns.untilFinished(name);
     expect(status).toMatchObject({ phase: "Failed", reason: expect.stringMatching(reason) });
     expect(status.message).toMatch(/startTimeoutSeconds, 12 s/);
     expect(status.message).toMatch(message);
@@ -64,7 +64,7 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     try {
       await tight.kubectl("create", "quota", "none", "--hard=pods=0");
       await tight.startRun("quota", { ...shell("exit 0"), startTimeoutSeconds: 8 });
-      const status = await tight.finished("quota");
+      const status = await tight.untilFinished("quota");
       expect(status).toMatchObject({ phase: "Failed", reason: "QuotaExceeded" });
       expect(status.message).toContain("exceeded quota");
     } finally {
@@ -78,14 +78,14 @@ describe("a run that cannot start fails with the pod's own reason", () => {
       podTemplate: { securityContext: { runAsUser: 0 } },
       startTimeoutSeconds: 8,
     });
-    const status = await ns.finished("root");
+    const status = await ns.untilFinished("root");
     expect(status).toMatchObject({ phase: "Failed", reason: "FailedCreate" });
     expect(status.message).toContain("violates PodSecurity");
   });
 
   test("a Job that the API server refuses", async () => {
     await ns.startRun("bad", { ...shell("exit 0"), podTemplate: { nodeSelector: { "not a label!": "x" } } });
-    expect(await ns.finished("bad")).toMatchObject({ phase: "Failed", reason: "InvalidJob" });
+    expect(await ns.untilFinished("bad")).toMatchObject({ phase: "Failed", reason: "InvalidJob" });
   });
 });
 
@@ -97,7 +97,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
 
   test("its pod was deleted", async () => {
     await ns.startRun("pod-gone", spec);
-    await ns.phase("pod-gone", "Executing");
+    await ns.untilPhase("pod-gone", "Executing");
     await ns.kubectl("delete", "pod", await podOf("pod-gone"), "--wait=false");
     const status = await ns.until("pod-gone", "has completed its second attempt", retried);
     expect(status).toMatchObject({ infrastructureRetries: 1, attempts: [{ outcome: "Infrastructure" }, {}] });
@@ -105,7 +105,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
 
   test("its pod was deleted by force", async () => {
     await ns.startRun("forced", spec);
-    await ns.phase("forced", "Executing");
+    await ns.untilPhase("forced", "Executing");
     await ns.kubectl("delete", "pod", await podOf("forced"), "--force", "--grace-period=0");
     const status = await ns.until("forced", "has completed its second attempt", retried);
     expect(status.infrastructureRetries).toBe(1);
@@ -113,7 +113,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
 
   test("its Job was deleted", async () => {
     await ns.startRun("job-gone", spec);
-    await ns.phase("job-gone", "Executing");
+    await ns.untilPhase("job-gone", "Executing");
     await ns.kubectl("delete", "job", "job-gone-1", "--wait=false");
     const status = await ns.until("job-gone", "has completed its second attempt", retried);
     expect(status.infrastructureRetries).toBe(1);
@@ -121,7 +121,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
 
   test("its pod was evicted", async () => {
     await ns.startRun("evicted", spec);
-    await ns.phase("evicted", "Executing");
+    await ns.untilPhase("evicted", "Executing");
     const pod = await podOf("evicted");
     const eviction = {
       apiVersion: "policy/v1",
@@ -159,9 +159,9 @@ describe("either way of the result is enough", () => {
     try {
       await ready("api");
       await ns.startRun("no-api", { task: "echo", payload: { still: "here" } });
-      const status = await ns.finished("no-api", 120_000);
+      const status = await ns.untilFinished("no-api", 120_000);
       expect(status).toMatchObject({ phase: "Completed", output: { still: "here" } });
-      expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual({ still: "here" });
+      expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual({ still: "here" });
     } finally {
       await scale("api", 2);
       await ready("api");
@@ -170,24 +170,24 @@ describe("either way of the result is enough", () => {
 
   test("the controller is away: the report settles the run, and the rest follows", async () => {
     await ns.startRun("no-controller", { task: "sleep", payload: { ms: 4000 } });
-    await ns.phase("no-controller", "Executing");
+    await ns.untilPhase("no-controller", "Executing");
     await scale("controller", 0);
     try {
-      expect(await ns.finished("no-controller")).toMatchObject({
+      expect(await ns.untilFinished("no-controller")).toMatchObject({
         phase: "Completed",
         output: { sleptMs: 4000 },
       });
-      expect((await ns.runOf("no-controller")).status?.attempts?.[0]?.captured).toBeUndefined();
+      expect((await ns.loadRun("no-controller")).status?.attempts?.[0]?.captured).toBeUndefined();
     } finally {
       await scale("controller", 2);
       await ready("controller");
     }
-    await ns.captured("no-controller");
+    await ns.untilCaptured("no-controller");
   });
 
   test("the object store is away: the result is there, the log follows when it is back", async () => {
     await ns.startRun("no-store", { task: "sleep", payload: { ms: 3000 } });
-    await ns.phase("no-store", "Executing");
+    await ns.untilPhase("no-store", "Executing");
     await scale("objectstore", 0);
     try {
       await ns.kubectl(
@@ -200,11 +200,11 @@ describe("either way of the result is enough", () => {
       await scale("objectstore", 1);
       await ready("objectstore");
     }
-    expect(await ns.finished("no-store", 120_000)).toMatchObject({
+    expect(await ns.untilFinished("no-store", 120_000)).toMatchObject({
       phase: "Completed",
       output: { sleptMs: 3000 },
     });
-    const status = await ns.captured("no-store", 120_000);
+    const status = await ns.untilCaptured("no-store", 120_000);
     expect(status.attempts?.[0]?.logKey).toBeDefined();
   });
 });

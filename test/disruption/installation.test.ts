@@ -63,9 +63,9 @@ test("uninstalled, with runs under way, nothing hangs; the CRDs and their data s
 }, async () => {
   const ns = await TestNamespace.create("orphan");
   await ns.startRun("left", { ...shell("sleep 300"), podTemplate: { terminationGracePeriodSeconds: 1 } });
-  await ns.phase("left", "Executing");
+  await ns.untilPhase("left", "Executing");
   await run("helm", ["uninstall", releaseName, "--namespace", releaseNamespace, "--wait", "--timeout", "3m"]);
-  expect((await ns.runOf("left")).status?.phase).toBe("Executing");
+  expect((await ns.loadRun("left")).status?.phase).toBe("Executing");
   await run("kubectl", ["delete", "namespace", releaseNamespace, "--timeout=120s"]);
   await run("kubectl", ["delete", "namespace", ns.name, "--timeout=120s"]);
   const crds = await run("kubectl", [
@@ -124,8 +124,8 @@ test("a release that may only touch one namespace, and forgets with its pods", a
   await run("helm", ["test", "small", "--namespace", only.name, "--timeout", "3m"]);
   await other.startRun("elsewhere", shell("exit 0"));
   await only.startRun("here", shell("exit 0"));
-  expect(await only.finished("here")).toMatchObject({ phase: "Completed" });
-  expect((await other.runOf("elsewhere")).status).toBeUndefined();
+  expect(await only.untilFinished("here")).toMatchObject({ phase: "Completed" });
+  expect((await other.loadRun("elsewhere")).status).toBeUndefined();
   await run("helm", ["uninstall", "small", "--namespace", only.name, "--wait", "--timeout", "3m"]);
   await Promise.all([only.remove(), other.remove()]);
 });

@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { TaskQueues, TaskRuns } from "../../operator/src/model/kinds.ts";
-import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
+import type { TaskRun } from "../../operator/src/model/resources.ts";
 import { isTerminal } from "../../operator/src/model/run/phase.ts";
-import { signalLeader, takenOver } from "../support/release/leader.ts";
-import { testTask } from "../support/release/manifests.ts";
+import { signalLeader, untilOtherLeads } from "../support/release/leader.ts";
+import { taskQueue, taskRun, testTask } from "../support/release/manifests.ts";
 import { flushRedis, killRedis } from "../support/release/redis.ts";
-import { byKey, mostAtOnce, spansOf } from "../support/release/spans.ts";
-import { TestNamespace, taskRun } from "../support/release/testNamespace.ts";
+import { groupByKey, loadSpans, maxOverlap } from "../support/release/spans.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {
@@ -20,8 +20,6 @@ beforeAll(async () => {
   await ns.apply(testTask("marks", { retry: { maxAttempts: 1 } }), testTask("echo"));
 });
 afterAll(() => ns?.remove());
-
-const queue = (name: string, spec: object) => ({ apiVersion, kind: "TaskQueue", metadata: { name }, spec });
 
 /** `count` runs of one round, over so many keys; each executes for `ms`. */
 function round(name: string, count: number, keys: number, ms: number, spec: object): object[] {
@@ -59,11 +57,11 @@ async function allCompleted(name: string, count: number, timeoutMs = 240_000): P
 }
 
 async function expectLimit(name: string, perKey: number, least: number): Promise<void> {
-  const spans = await spansOf(ns, `round=${name}`);
-  for (const [key, ofKey] of byKey(spans)) {
-    expect(mostAtOnce(ofKey), `${key} at once`).toBeLessThanOrEqual(perKey);
+  const spans = await loadSpans(ns, `round=${name}`);
+  for (const [key, ofKey] of groupByKey(spans)) {
+    expect(maxOverlap(ofKey), `${key} at once`).toBeLessThanOrEqual(perKey);
   }
-  expect(mostAtOnce(spans), "all keys at once").toBeGreaterThan(least);
+  expect(maxOverlap(spans), "all keys at once").toBeGreaterThan(least);
 }
 
 /** Those that the kubelet has ended meanwhile, because they did not answer, cannot. */
@@ -79,7 +77,7 @@ function goOn(pids: readonly number[]): void {
 
 test("60 runs, limit 3, 4 keys: never more than 3 of a key, more than 3 together", async () => {
   await ns.apply(
-    queue("three", { concurrencyLimit: 3 }),
+    taskQueue("three", { concurrencyLimit: 3 }),
     ...round("plain", 60, 4, 2_000, { queue: { name: "three" } }),
   );
   await allCompleted("plain", 60);
@@ -102,11 +100,11 @@ test("the same while Redis is flushed and killed, and the leader is killed and p
   await killRedis();
   await executing(22);
   const killed = await signalLeader("SIGKILL");
-  const took = await takenOver(killed.pod);
+  const took = await untilOtherLeads(killed.pod);
   expect(took, "milliseconds until the next one led").toBeLessThan(20_000);
   await executing(34);
   const paused = await signalLeader("SIGSTOP");
-  await takenOver(paused.pod);
+  await untilOtherLeads(paused.pod);
   await executing(40);
   goOn(paused.pids);
   await allCompleted("stormy", 60);
@@ -119,9 +117,9 @@ test("a limit of the namespace holds across its queues", async () => {
   await run("kubectl", ["annotate", "namespace", ns.name, `${concurrencyLimitAnnotation}=5`]);
   await ns.apply(...round("bounded", 60, 4, 1_500, { queue: { name: "three" } }));
   await allCompleted("bounded", 60);
-  const spans = await spansOf(ns, "round=bounded");
-  expect(mostAtOnce(spans)).toBeLessThanOrEqual(5);
-  expect(mostAtOnce(spans)).toBeGreaterThan(3);
+  const spans = await loadSpans(ns, "round=bounded");
+  expect(maxOverlap(spans)).toBeLessThanOrEqual(5);
+  expect(maxOverlap(spans)).toBeGreaterThan(3);
   await run("kubectl", ["annotate", "namespace", ns.name, `${concurrencyLimitAnnotation}-`]);
 });
 
@@ -129,7 +127,7 @@ describe("a queue's own resource", () => {
   test("is made for a limit given at trigger time, and kubectl get shows it", async () => {
     await ns.apply(...round("made", 3, 1, 1_500, { queue: { name: "on/demand", concurrencyLimit: 1 } }));
     await allCompleted("made", 3);
-    expect(mostAtOnce(await spansOf(ns, "round=made"))).toBe(1);
+    expect(maxOverlap(await loadSpans(ns, "round=made"))).toBe(1);
     const table = await ns.kubectl("get", "taskqueues");
     expect(table).toMatch(/NAME\s+QUEUE\s+LIMIT\s+PAUSED\s+RUNNING\s+QUEUED\s+OLDEST\s+AGE/);
     expect(table).toMatch(/on\/demand\s+1\s+false/);
@@ -137,7 +135,7 @@ describe("a queue's own resource", () => {
   });
 
   test("paused admits nothing until it is resumed; priority goes first", async () => {
-    await ns.apply(queue("gate", { concurrencyLimit: 1, paused: true }));
+    await ns.apply(taskQueue("gate", { concurrencyLimit: 1, paused: true }));
     await ns.apply(
       taskRun("late", { task: "echo", queue: { name: "gate" } }),
       taskRun("early", { task: "echo", queue: { name: "gate" }, priority: 3600 }),
@@ -147,9 +145,9 @@ describe("a queue's own resource", () => {
       async () => (await ns.get(TaskQueues, "gate"))?.status?.queued === 2,
       { timeoutMs: 30_000 },
     );
-    expect((await ns.runOf("early")).status?.phase).toBe("Queued");
-    await ns.apply(queue("gate", { concurrencyLimit: 1, paused: false }));
-    const [early, late] = await Promise.all([ns.finished("early"), ns.finished("late")]);
+    expect((await ns.loadRun("early")).status?.phase).toBe("Queued");
+    await ns.apply(taskQueue("gate", { concurrencyLimit: 1, paused: false }));
+    const [early, late] = await Promise.all([ns.untilFinished("early"), ns.untilFinished("late")]);
     const admitted = (status: typeof early): number => Date.parse(status.attempts?.[0]?.admittedAt ?? "");
     expect(admitted(early)).toBeLessThan(admitted(late));
   });
@@ -159,7 +157,7 @@ describe("waiting", () => {
   test("a delay can be moved while it lasts, and not afterwards", async () => {
     const later = new Date(Date.now() + 3_600_000).toISOString();
     await ns.startRun("delayed", { task: "echo", payload: {}, delayUntil: later });
-    await ns.phase("delayed", "Delayed");
+    await ns.untilPhase("delayed", "Delayed");
     const now = new Date(Date.now() + 500).toISOString();
     await ns.kubectl(
       "patch",
@@ -169,8 +167,8 @@ describe("waiting", () => {
       "-p",
       JSON.stringify({ spec: { delayUntil: now } }),
     );
-    expect((await ns.finished("delayed")).phase).toBe("Completed");
-    const again = await ns.try(
+    expect((await ns.untilFinished("delayed")).phase).toBe("Completed");
+    const again = await ns.tryKubectl(
       ...[
         "patch",
         "taskrun",
@@ -184,11 +182,11 @@ describe("waiting", () => {
   });
 
   test("a run that waits for longer than its ttl has Expired; ttl counts from the queue", async () => {
-    await ns.apply(queue("closed", { concurrencyLimit: 1, paused: true }));
+    await ns.apply(taskQueue("closed", { concurrencyLimit: 1, paused: true }));
     await ns.startRun("stale", { task: "echo", queue: { name: "closed" }, ttlSeconds: 1 });
     await ns.startRun("patient", { task: "echo", queue: { name: "closed" }, ttlSeconds: 0 });
-    expect(await ns.finished("stale")).toMatchObject({ phase: "Expired", reason: "TtlElapsed" });
-    expect((await ns.runOf("patient")).status?.phase).toBe("Queued");
+    expect(await ns.untilFinished("stale")).toMatchObject({ phase: "Expired", reason: "TtlElapsed" });
+    expect((await ns.loadRun("patient")).status?.phase).toBe("Queued");
     const soon = new Date(Date.now() + 1_500).toISOString();
     await ns.startRun("delayed-stale", {
       task: "echo",
@@ -196,7 +194,7 @@ describe("waiting", () => {
       ttlSeconds: 1,
       delayUntil: soon,
     });
-    const expired = await ns.finished("delayed-stale");
+    const expired = await ns.untilFinished("delayed-stale");
     expect(Date.parse(expired.finishedAt ?? "")).toBeGreaterThanOrEqual(Date.parse(soon) + 1_000);
     await ns.kubectl("delete", "taskrun", "patient");
   });
@@ -204,14 +202,14 @@ describe("waiting", () => {
   test("an out-of-memory kill is tried once more on the larger machine", async () => {
     await ns.apply(testTask("oom", { retry: { maxAttempts: 1, outOfMemory: { machine: "small-1x" } } }));
     await ns.startRun("hungry", { task: "oom", machine: "micro" });
-    const status = await ns.finished("hungry", 120_000);
+    const status = await ns.untilFinished("hungry", 120_000);
     expect(status).toMatchObject({ phase: "Crashed", reason: "OOMKilled", machine: "small-1x" });
     expect(status.attempts?.map((attempt) => attempt.machine)).toEqual([undefined, "small-1x"]);
   });
 });
 
 describe("what makes no sense is refused, and the field is named", () => {
-  const limit = (concurrencyLimit: unknown) => queue("nonsense", { concurrencyLimit });
+  const limit = (concurrencyLimit: unknown) => taskQueue("nonsense", { concurrencyLimit });
   const refused: [string, object, RegExp][] = [
     ["a limit of zero", limit(0), /spec\.concurrencyLimit.*greater than or equal to 1/s],
     ["a negative limit", limit(-1), /spec\.concurrencyLimit.*greater than or equal to 1/s],
@@ -232,6 +230,6 @@ describe("what makes no sense is refused, and the field is named", () => {
     ],
   ];
   test.each(refused)("%s", async (_what, manifest, message) => {
-    expect(await ns.refusal(manifest)).toMatch(message);
+    expect(await ns.applyRefused(manifest)).toMatch(message);
   });
 });

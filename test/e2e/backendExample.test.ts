@@ -7,8 +7,8 @@ import { tryRun } from "../../hack/lib/exec.ts";
 import { repoRoot } from "../../hack/lib/paths.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
-import { imageOf } from "../support/release/manifests.ts";
-import { TestNamespace, task } from "../support/release/testNamespace.ts";
+import { imageOf, task } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 const folder = `${repoRoot}/examples/backend`;
 const waiting = { timeoutMs: 60_000, intervalMs: 200 };

@@ -4,7 +4,7 @@ import { waitFor } from "../../hack/lib/wait.ts";
 import type { BatchResult } from "../../operator/src/model/batch/item.ts";
 import { TaskBatches, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../operator/src/model/resources.ts";
-import { objectText } from "../support/release/bucket.ts";
+import { loadObject } from "../support/release/bucket.ts";
 import { shell, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
@@ -27,7 +27,7 @@ async function finished(name: string): Promise<NonNullable<TaskBatch["status"]>>
 const runsOf = (name: string): Promise<TaskRun[]> => ns.list(TaskRuns, `fairlead.dev/batch=${name}`);
 
 async function resultsOf(status: TaskBatch["status"]): Promise<BatchResult[]> {
-  const text = await objectText(status?.resultsRef?.key);
+  const text = await loadObject(status?.resultsRef?.key);
   return text
     .trimEnd()
     .split("\n")

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withForward } from "../../hack/start/run.ts";
 import { Pods } from "../../operator/src/kube/resources.ts";
-import { objectText } from "../support/release/bucket.ts";
+import { loadObject } from "../support/release/bucket.ts";
 import { shell } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
@@ -11,7 +11,7 @@ let podUid: string;
 beforeAll(async () => {
   ns = await TestNamespace.create("engine");
   await ns.startRun("held", { ...shell("sleep 600"), podTemplate: { terminationGracePeriodSeconds: 1 } });
-  await ns.phase("held", "Executing");
+  await ns.untilPhase("held", "Executing");
   const [pod] = await ns.list(Pods, "fairlead.dev/run=held");
   token = pod?.spec?.containers[0]?.env?.find((e) => e.name === "FAIRLEAD_RUN_TOKEN")?.value ?? "";
   podUid = pod?.metadata?.uid ?? "";
@@ -85,7 +85,7 @@ describe("refuses", () => {
     const answer = await call("POST", path, body());
     expect(answer.body.error).toContain(message);
     expect(answer.status).toBe(status);
-    expect((await ns.runOf("held")).status?.phase).toBe("Executing");
+    expect((await ns.loadRun("held")).status?.phase).toBe("Executing");
   });
 });
 
@@ -98,17 +98,17 @@ test("answers with the phase, and with an URL that takes the output", async () =
 
 test("a report settles the run once, and its output is in the bucket", async () => {
   expect((await call("POST", "/attempt/report", report())).status).toBe(204);
-  const status = await ns.finished("held");
+  const status = await ns.untilFinished("held");
   expect(status).toMatchObject({ phase: "Completed", output: { n: 1 } });
-  expect(await objectText(status.outputRef?.key)).toBe('{"n": 1}');
+  expect(await loadObject(status.outputRef?.key)).toBe('{"n": 1}');
   const late = await call(
     "POST",
     "/attempt/report",
     report({ output: { type: "application/json", size: 1, data: "2" } }),
   );
   expect(late.status).toBe(409);
-  expect((await ns.runOf("held")).status?.output).toEqual({ n: 1 });
-  expect(await objectText(status.outputRef?.key)).toBe('{"n": 1}');
+  expect((await ns.loadRun("held")).status?.output).toEqual({ n: 1 });
+  expect(await loadObject(status.outputRef?.key)).toBe('{"n": 1}');
   // It sleeps on after its report: it is stopped, and its log captured.
-  await ns.captured("held", 90_000);
+  await ns.untilCaptured("held", 90_000);
 });

@@ -1,7 +1,7 @@
 /** A run from kubectl apply to its output, of both kinds, well and badly ended. */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { objectText } from "../support/release/bucket.ts";
+import { loadObject } from "../support/release/bucket.ts";
 import { shell, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
@@ -26,10 +26,10 @@ afterAll(() => ns?.remove());
 describe("a task", () => {
   test("gets its payload, and its output is in the bucket and in status", async () => {
     await ns.startRun("echo", { task: "echo", payload: { name: "Ada", ünicode: ["$(HOME)", "$$"] } });
-    const status = await ns.finished("echo");
+    const status = await ns.untilFinished("echo");
     expect(status).toMatchObject({ phase: "Completed", reason: "Completed", attempt: 1 });
     expect(status.output).toEqual({ name: "Ada", ünicode: ["$(HOME)", "$$"] });
-    const text = await objectText(status.outputRef?.key);
+    const text = await loadObject(status.outputRef?.key);
     expect(JSON.parse(text)).toEqual(status.output);
     expect(status.outputRef).toMatchObject({
       size: Buffer.byteLength(text),
@@ -41,15 +41,15 @@ describe("a task", () => {
   test("gets a payload that is too long for an environment variable", async () => {
     const text = "x".repeat(100_000);
     await ns.startRun("long", { task: "echo", payload: { text } });
-    const status = await ns.finished("long");
+    const status = await ns.untilFinished("long");
     expect(status).toMatchObject({ phase: "Completed" });
     expect(status.output).toBeUndefined();
-    expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual({ text });
+    expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual({ text });
   });
 
   test("knows its run", async () => {
     await ns.startRun("ctx", { task: "context", tags: ["one"], maxDurationSeconds: 60 });
-    const { output } = await ns.finished("ctx");
+    const { output } = await ns.untilFinished("ctx");
     expect(output).toMatchObject({
       ctx: {
         task: { id: "context" },
@@ -63,7 +63,7 @@ describe("a task", () => {
 
   test("that throws is tried again, then has Failed with its error", async () => {
     await ns.startRun("throws", { task: "throws", payload: { message: "no funds" } });
-    const status = await ns.finished("throws");
+    const status = await ns.untilFinished("throws");
     expect(status).toMatchObject({ phase: "Failed", attempt: 2 });
     expect(status.error).toMatchObject({
       name: "PaymentError",
@@ -74,7 +74,7 @@ describe("a task", () => {
 
   test("that aborts is not tried again", async () => {
     await ns.startRun("aborts", { task: "aborts" });
-    const status = await ns.finished("aborts");
+    const status = await ns.untilFinished("aborts");
     expect(status).toMatchObject({ phase: "Failed", attempt: 1 });
     expect(status.message).toContain("this account does not exist");
   });
@@ -86,24 +86,24 @@ describe("a task", () => {
     ["unreadable-output", undefined, "OUTPUT_NOT_SERIALIZABLE", /items\[1\]/],
   ])("%s ends in a clear error", async (id, payload, code, message) => {
     await ns.startRun(id, { task: id, payload });
-    const status = await ns.finished(id);
+    const status = await ns.untilFinished(id);
     expect(status).toMatchObject({ phase: "Failed", error: { code } });
     expect(status.message).toMatch(message);
   });
 
   test("may have an output that is too big for status", async () => {
     await ns.startRun("big", { task: "big-output", payload: { bytes: 1_000_000 } });
-    const status = await ns.finished("big");
+    const status = await ns.untilFinished("big");
     expect(status).toMatchObject({ phase: "Completed", outputRef: { size: 1_000_000 } });
     expect(status.output).toBeUndefined();
-    expect(await objectText(status.outputRef?.key)).toHaveLength(1_000_000);
+    expect(await loadObject(status.outputRef?.key)).toHaveLength(1_000_000);
   });
 
   test("has its log in kubectl logs and, whole, in the bucket", async () => {
     await ns.startRun("logs", { task: "log-many", payload: { lines: 2000 } });
-    const status = await ns.captured("logs");
+    const status = await ns.untilCaptured("logs");
     const live = await ns.kubectl("logs", "--selector", "fairlead.dev/run=logs", "--tail=-1");
-    const kept = await objectText(status.attempts?.[0]?.logKey);
+    const kept = await loadObject(status.attempts?.[0]?.logKey);
     expect(kept).toBe(live);
     expect(kept.split("\n").filter((line) => line.startsWith("line "))).toHaveLength(2000);
   });
@@ -114,9 +114,9 @@ describe("a container", () => {
     const script =
       'test "$FAIRLEAD_PAYLOAD" = \'{"a":1,"b":2}\' && echo "{\\"n\\": 3}" > /dev/termination-log';
     await ns.startRun("sum", { payload: { a: 1, b: 2 }, ...shell(script) });
-    const status = await ns.finished("sum");
+    const status = await ns.untilFinished("sum");
     expect(status).toMatchObject({ phase: "Completed", output: { n: 3 } });
-    expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual({ n: 3 });
+    expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual({ n: 3 });
   });
 
   test("gets its payload by URL and answers by a presigned PUT", async () => {
@@ -129,14 +129,14 @@ describe("a container", () => {
     ].join("; ");
     const payload = { text: "y".repeat(70_000) };
     await ns.startRun("put", { payload, ...shell(script) });
-    const status = await ns.finished("put");
+    const status = await ns.untilFinished("put");
     expect(status).toMatchObject({ phase: "Completed" });
-    expect(JSON.parse(await objectText(status.outputRef?.key))).toEqual(payload);
+    expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual(payload);
   });
 
   test("that exits with a code has Failed, with the code and what it said", async () => {
     await ns.startRun("exit-7", shell('echo "disk is full" > /dev/termination-log; exit 7'));
-    const status = await ns.finished("exit-7");
+    const status = await ns.untilFinished("exit-7");
     expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", attempt: 1 });
     expect(status.attempts?.[0]).toMatchObject({ exitCode: 7, outcome: "Failed" });
     expect(status.message).toBe("The container exited with code 7. It said: disk is full");
@@ -145,14 +145,14 @@ describe("a container", () => {
   test("that dies of a signal has Crashed", async () => {
     // Kubernetes makes one dollar of two in commands.
     await ns.startRun("segv", shell("sh -c 'kill -SEGV $$$$'; exit $?"));
-    const status = await ns.finished("segv");
+    const status = await ns.untilFinished("segv");
     expect(status).toMatchObject({ phase: "Crashed" });
     expect(status.message).toContain("SIGSEGV");
   });
 
   test("whose termination message was cut off is told of the URL", async () => {
     await ns.startRun("cut", shell("head -c 5000 /dev/zero | tr '\\0' x > /dev/termination-log"));
-    const status = await ns.finished("cut");
+    const status = await ns.untilFinished("cut");
     expect(status).toMatchObject({ phase: "Failed", reason: "OutputTooLarge" });
     expect(status.message).toContain("FAIRLEAD_OUTPUT_URL");
   });
@@ -160,14 +160,18 @@ describe("a container", () => {
   test("is tried again when the run asks for it", async () => {
     const script = 'test "$FAIRLEAD_ATTEMPT" = 2 || exit 1; echo "\\"second\\"" > /dev/termination-log';
     await ns.startRun("again", { maxAttempts: 3, retry: { minTimeoutInMs: 200 }, ...shell(script) });
-    expect(await ns.finished("again")).toMatchObject({ phase: "Completed", attempt: 2, output: "second" });
+    expect(await ns.untilFinished("again")).toMatchObject({
+      phase: "Completed",
+      attempt: 2,
+      output: "second",
+    });
   });
 });
 
 describe("what a user sees", () => {
   test("kubectl get shows task, phase, attempt, reason and age", async () => {
     await ns.startRun("shown", { task: "echo" });
-    await ns.finished("shown");
+    await ns.untilFinished("shown");
     const [head = "", line = ""] = (await ns.kubectl("get", "frun", "shown")).split("\n");
     expect(head.split(/\s+/).slice(0, 6)).toEqual(["NAME", "TASK", "PHASE", "ATTEMPT", "REASON", "AGE"]);
     expect(line.split(/\s+/).slice(0, 5)).toEqual(["shown", "echo", "Completed", "1", "Completed"]);
@@ -179,13 +183,13 @@ describe("what a user sees", () => {
     await ns.kubectl("wait", "--for=condition=Finished", "taskrun/good", "taskrun/bad", "--timeout=60s");
     await ns.kubectl("wait", "--for=condition=Complete", "taskrun/good", "--timeout=1s");
     await ns.kubectl("wait", "--for=condition=Failed", "taskrun/bad", "--timeout=1s");
-    const not = await ns.try("wait", "--for=condition=Complete", "taskrun/bad", "--timeout=1s");
+    const not = await ns.tryKubectl("wait", "--for=condition=Complete", "taskrun/bad", "--timeout=1s");
     expect(not.code).not.toBe(0);
   });
 
   test("kubectl describe tells the story in its order", async () => {
     await ns.startRun("story", { task: "throws" });
-    await ns.finished("story");
+    await ns.untilFinished("story");
     const story = [
       "Queued",
       "Starting",

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, tryRun } from "../../hack/lib/exec.ts";
 import { Jobs } from "../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
-import { imageOf, shell, testTask } from "../support/release/manifests.ts";
-import { type Manifest, TestNamespace, task, taskRun } from "../support/release/testNamespace.ts";
+import { imageOf, type Manifest, shell, task, taskRun, testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {
@@ -55,12 +55,12 @@ const refused: [string, Manifest, RegExp][] = [
 
 describe("kubectl apply", () => {
   test.each(refused)("of %s", async (_what, manifest, message) => {
-    expect(await ns.refusal(manifest)).toMatch(message);
+    expect(await ns.applyRefused(manifest)).toMatch(message);
     expect(await ns.get(TaskRuns, manifest.metadata.name)).toBeUndefined();
   });
 
   test.each(refused)("on the server side, strictly, of %s", async (_what, manifest, message) => {
-    const text = await ns.refusal(manifest, "--server-side", "--validate=strict");
+    const text = await ns.applyRefused(manifest, "--server-side", "--validate=strict");
     // The field manager's schema speaks of the field alone: `.spec.maxDurationSecond: field not declared in schema`.
     const field = /unknown field "(.+?)"/.exec(message.source.replaceAll("\\", ""))?.[1];
     expect(text).toMatch(
@@ -73,7 +73,7 @@ describe("kubectl apply", () => {
   test("of a change after creation", async () => {
     await ns.startRun("fixed", { ...shell("exit 0"), maxDurationSeconds: 10 });
     const changed = { ...shell("exit 0"), maxDurationSeconds: 20, priority: 3 };
-    expect(await ns.refusal(taskRun("fixed", changed))).toMatch(
+    expect(await ns.applyRefused(taskRun("fixed", changed))).toMatch(
       /create another TaskRun, these fields cannot change after creation: priority maxDurationSeconds/,
     );
   });
@@ -84,7 +84,7 @@ describe("the controller", () => {
     const payload = "x".repeat(300 * 1024);
     const manifest = JSON.stringify(taskRun("large", { payload, container: { image: imageOf("shell") } }));
     await run("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: manifest });
-    const status = await ns.finished("large");
+    const status = await ns.untilFinished("large");
     expect(status).toMatchObject({ phase: "Failed", reason: "PayloadTooLarge" });
     expect(status.message).toContain("spec.payloadRef");
     expect(await ns.list(Jobs, "fairlead.dev/run=large")).toEqual([]);
@@ -99,7 +99,7 @@ describe("the controller", () => {
       }),
     );
     await run("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: manifest });
-    expect(await ns.finished("fits")).toMatchObject({ phase: "Completed", output: 256 * 1024 });
+    expect(await ns.untilFinished("fits")).toMatchObject({ phase: "Completed", output: 256 * 1024 });
   });
 
   test("fails a run whose payload was edited before it started", async () => {
@@ -113,9 +113,9 @@ describe("the controller", () => {
 
     // GitOps applies in any order: the Task comes last.
     await ns.apply(testTask("echo", { id: "late" }));
-    expect(await ns.finished("edited")).toMatchObject({ phase: "Failed", reason: "PayloadChanged" });
+    expect(await ns.untilFinished("edited")).toMatchObject({ phase: "Failed", reason: "PayloadChanged" });
     // The image's task is called `echo`; what matters here is that the run went on.
-    expect(await ns.finished("waits")).toMatchObject({ error: { code: "TASK_NOT_FOUND" } });
+    expect(await ns.untilFinished("waits")).toMatchObject({ error: { code: "TASK_NOT_FOUND" } });
   });
 
   test("marks the younger of two Tasks with one id", async () => {
@@ -137,7 +137,7 @@ describe("the controller", () => {
     };
     await tryRun("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: JSON.stringify(job) });
     await ns.startRun("taken", shell("exit 0"));
-    expect(await ns.finished("taken")).toMatchObject({ phase: "Failed", reason: "JobNameTaken" });
+    expect(await ns.untilFinished("taken")).toMatchObject({ phase: "Failed", reason: "JobNameTaken" });
     expect(await ns.get(Jobs, "taken-1")).toBeDefined();
   });
 });

@@ -5,9 +5,9 @@ import { waitFor } from "../../hack/lib/wait.ts";
 import { Jobs } from "../../operator/src/kube/resources.ts";
 import { keyedRunName } from "../../operator/src/model/keys/idempotency.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
-import { objectText } from "../support/release/bucket.ts";
-import { shell } from "../support/release/manifests.ts";
-import { TestNamespace, taskRun } from "../support/release/testNamespace.ts";
+import { loadObject } from "../support/release/bucket.ts";
+import { shell, taskRun } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {
@@ -25,12 +25,12 @@ const isGone = (name: string) =>
 describe("an applied run", () => {
   test("that goes away settles from history when it is applied again, and does not run", async () => {
     await ns.startRun("report", { ...once, ttlSecondsAfterFinished: 2 });
-    const first = await ns.captured("report");
+    const first = await ns.untilCaptured("report");
     expect(first.phase).toBe("Completed");
     await isGone("report");
-    expect(JSON.parse(await objectText(first.outputRef?.key))).toEqual(first.output);
+    expect(JSON.parse(await loadObject(first.outputRef?.key))).toEqual(first.output);
     await ns.startRun("report", { ...once, ttlSecondsAfterFinished: 2 });
-    const second = await ns.finished("report");
+    const second = await ns.untilFinished("report");
     expect(second).toMatchObject({ phase: "Completed", reason: "Duplicate", output: first.output });
     expect(second.attempts ?? []).toEqual([]);
     expect(second.duplicateOf?.name).toBe("report");
@@ -39,7 +39,7 @@ describe("an applied run", () => {
 
   test("stays when it does not say otherwise", async () => {
     await ns.startRun("stays", once);
-    await ns.captured("stays");
+    await ns.untilCaptured("stays");
     expect(await ns.get(TaskRuns, "stays")).toBeDefined();
   });
 });
@@ -51,7 +51,7 @@ describe("a keyed run", () => {
   test("under any other name fails and says the right one", async () => {
     const name = keyedRunName(ns.name, "", "order-1", 0);
     await ns.apply(keyed("my-name", "order-1"));
-    const status = await ns.finished("my-name");
+    const status = await ns.untilFinished("my-name");
     expect(status).toMatchObject({ phase: "Failed", reason: "IdempotencyKeyName" });
     expect(status.message).toContain(name);
   });
@@ -66,9 +66,9 @@ describe("a keyed run", () => {
     await ns.apply(manifest);
     await isGone(name);
     await ns.apply(keyed(name, "order-2"));
-    expect(await ns.finished(name)).toMatchObject({ phase: "Completed", reason: "Duplicate" });
+    expect(await ns.untilFinished(name)).toMatchObject({ phase: "Completed", reason: "Duplicate" });
     const next = keyedRunName(ns.name, "", "order-2", 1);
     await ns.apply(keyed(next, "order-2", { idempotencyKeyGeneration: 1 }));
-    expect((await ns.finished(next)).attempts).toHaveLength(1);
+    expect((await ns.untilFinished(next)).attempts).toHaveLength(1);
   });
 });

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { TaskRuns, TaskSchedules } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskRun, type TaskSchedule } from "../../operator/src/model/resources.ts";
-import { testTask } from "../support/release/manifests.ts";
-import { type Manifest, TestNamespace } from "../support/release/testNamespace.ts";
+import { type Manifest, testTask } from "../support/release/manifests.ts";
+import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
 beforeAll(async () => {
@@ -47,7 +47,7 @@ describe("every minute", () => {
     const after = await statusOf("minutely", (status) => status.lastScheduledAt !== undefined, 75_000);
     expect(after.lastScheduledAt).toBe(tick);
     expect(after.lastRun).toBe(`minutely-${Date.parse(tick) / 1000}`);
-    const done = await ns.finished(after.lastRun ?? "");
+    const done = await ns.untilFinished(after.lastRun ?? "");
     expect(done).toMatchObject({
       phase: "Completed",
       output: { timestamp: tick, timezone: "Europe/Berlin" },
@@ -80,7 +80,7 @@ describe("what makes no sense", () => {
     ["words", { cron: "every monday" }, /spec\.cron.*must have five fields/s],
     ["a zone that cannot be", { cron: "@daily", timezone: "not a zone" }, /spec\.timezone.*IANA time zone/s],
   ])("is refused at once: %s", async (_what, spec, message) => {
-    expect(await ns.refusal(schedule("nonsense", spec))).toMatch(message);
+    expect(await ns.applyRefused(schedule("nonsense", spec))).toMatch(message);
   });
 
   test.each([

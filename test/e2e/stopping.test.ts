@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { Jobs, Pods } from "../../operator/src/kube/resources.ts";
-import { objectText } from "../support/release/bucket.ts";
+import { loadObject } from "../support/release/bucket.ts";
 import { shell, testTask } from "../support/release/manifests.ts";
-import { processesOf } from "../support/release/processes.ts";
+import { findRunProcesses } from "../support/release/processes.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
@@ -18,24 +18,26 @@ afterAll(() => ns?.remove());
 
 /** Executing, with at least one process: what "none is left" later is worth something. */
 async function executing(name: string): Promise<void> {
-  await ns.phase(name, "Executing");
-  await waitFor(`a process of ${name}`, () => processesOf(name, ns.name).length > 0, { timeoutMs: 10_000 });
+  await ns.untilPhase(name, "Executing");
+  await waitFor(`a process of ${name}`, () => findRunProcesses(name, ns.name).length > 0, {
+    timeoutMs: 10_000,
+  });
 }
 
 async function noneLeft(name: string): Promise<void> {
-  await waitFor(`no process of ${name}`, () => processesOf(name, ns.name).length === 0, {
+  await waitFor(`no process of ${name}`, () => findRunProcesses(name, ns.name).length === 0, {
     timeoutMs: 10_000,
   });
 }
 
 const logOf = async (name: string): Promise<string> =>
-  objectText((await ns.captured(name)).attempts?.[0]?.logKey);
+  loadObject((await ns.untilCaptured(name)).attempts?.[0]?.logKey);
 
 describe("maxDuration", () => {
   test("a task that ignores SIGTERM is killed after its grace period", async () => {
     await ns.startRun("ignores", { task: "ignore-sigterm", maxDurationSeconds: 5 });
     await executing("ignores");
-    const status = await ns.finished("ignores");
+    const status = await ns.untilFinished("ignores");
     expect(status).toMatchObject({ phase: "TimedOut", reason: "MaxDurationExceeded", attempt: 1 });
     expect(status.message).toContain("5 s");
     await noneLeft("ignores");
@@ -49,7 +51,7 @@ describe("maxDuration", () => {
       maxDurationSeconds: 5,
     });
     await executing("cleans");
-    expect(await ns.finished("cleans")).toMatchObject({ phase: "TimedOut" });
+    expect(await ns.untilFinished("cleans")).toMatchObject({ phase: "TimedOut" });
     await noneLeft("cleans");
     const log = await logOf("cleans");
     expect(log).toContain("stopped: maxDuration");
@@ -60,7 +62,7 @@ describe("maxDuration", () => {
   test("a task that blocks its event loop is killed all the same", async () => {
     await ns.startRun("blocks", { task: "blocked-loop", maxDurationSeconds: 5 });
     await executing("blocks");
-    expect(await ns.finished("blocks")).toMatchObject({ phase: "TimedOut" });
+    expect(await ns.untilFinished("blocks")).toMatchObject({ phase: "TimedOut" });
     await noneLeft("blocks");
     expect(await logOf("blocks")).toContain("blocking the event loop");
   });
@@ -68,7 +70,7 @@ describe("maxDuration", () => {
   test("a result that comes after the stop began does not count", async () => {
     await ns.startRun("late", { task: "partial-result", maxDurationSeconds: 5 });
     await executing("late");
-    const status = await ns.finished("late");
+    const status = await ns.untilFinished("late");
     expect(status.phase).toBe("TimedOut");
     expect(status.output).toBeUndefined();
   });
@@ -80,7 +82,7 @@ describe("maxDuration", () => {
       podTemplate: { terminationGracePeriodSeconds: 1 },
     });
     await executing("loops");
-    expect(await ns.finished("loops")).toMatchObject({ phase: "TimedOut" });
+    expect(await ns.untilFinished("loops")).toMatchObject({ phase: "TimedOut" });
     await noneLeft("loops");
     expect(await logOf("loops")).toBe("working\n");
   });
@@ -94,7 +96,7 @@ describe("cancelRequested", () => {
     await ns.startRun("cancel", { task: "cleanup-in-grace", payload: {} });
     await executing("cancel");
     await cancel("cancel");
-    expect(await ns.finished("cancel")).toMatchObject({ phase: "Canceled", reason: "CancelRequested" });
+    expect(await ns.untilFinished("cancel")).toMatchObject({ phase: "Canceled", reason: "CancelRequested" });
     await noneLeft("cancel");
     const log = await logOf("cancel");
     expect(log).toContain("stopped: canceled");
@@ -105,29 +107,29 @@ describe("cancelRequested", () => {
     await ns.startRun("waits", { task: "nobody" });
     await ns.until("waits", "waits", (status) => status.reason === "TaskNotFound");
     await cancel("waits");
-    expect(await ns.finished("waits")).toMatchObject({ phase: "Canceled", attempt: 0 });
+    expect(await ns.untilFinished("waits")).toMatchObject({ phase: "Canceled", attempt: 0 });
   });
 
   test("ends a delayed run at once", async () => {
     const delayUntil = new Date(Date.now() + 3_600_000).toISOString();
     await ns.startRun("delayed", { ...shell("exit 0"), delayUntil });
-    await ns.phase("delayed", "Delayed");
+    await ns.untilPhase("delayed", "Delayed");
     await cancel("delayed");
-    expect(await ns.finished("delayed")).toMatchObject({ phase: "Canceled" });
+    expect(await ns.untilFinished("delayed")).toMatchObject({ phase: "Canceled" });
   });
 
   test("ends a run whose pod cannot start", async () => {
     await ns.startRun("stuck", { container: { image: "fairlead.local/nothing:1" } });
     await ns.until("stuck", "is blocked", (status) => /Image/.test(status.reason ?? ""));
     await cancel("stuck");
-    expect(await ns.finished("stuck")).toMatchObject({ phase: "Canceled" });
+    expect(await ns.untilFinished("stuck")).toMatchObject({ phase: "Canceled" });
   });
 
   test("cannot be taken back, and does nothing to a run that has ended", async () => {
     await ns.startRun("ended", shell("exit 0"));
-    const before = await ns.finished("ended");
+    const before = await ns.untilFinished("ended");
     await cancel("ended");
-    const undo = await ns.try(
+    const undo = await ns.tryKubectl(
       "patch",
       "taskrun",
       "ended",
@@ -136,7 +138,7 @@ describe("cancelRequested", () => {
       '{"spec":{"cancelRequested":false}}',
     );
     expect(undo.stderr).toContain("cannot be taken back");
-    expect((await ns.runOf("ended")).status).toMatchObject({
+    expect((await ns.loadRun("ended")).status).toMatchObject({
       phase: "Completed",
       finishedAt: before.finishedAt,
     });
@@ -162,8 +164,8 @@ describe("deletion", () => {
 test("a delayed run starts when its time has come", async () => {
   const due = Date.now() + 8_000;
   await ns.startRun("later", { ...shell("exit 0"), delayUntil: new Date(due).toISOString() });
-  await ns.phase("later", "Delayed");
-  const status = await ns.finished("later");
+  await ns.untilPhase("later", "Delayed");
+  const status = await ns.untilFinished("later");
   expect(status.phase).toBe("Completed");
   expect(Date.parse(status.queuedAt ?? "")).toBeGreaterThanOrEqual(due);
 });

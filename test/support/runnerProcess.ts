@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { type Report, report } from "../../operator/src/model/run/report.ts";
-import { type EngineServer, token } from "./servers/scriptedEngine.ts";
+import { type ScriptedEngine, token } from "./servers/scriptedEngine.ts";
 
 const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node/bin/node");
@@ -66,7 +66,7 @@ export class RunnerImage {
     return path;
   }
 
-  start(engine: Pick<EngineServer, "url">, taskId: string, options: RunOptions = {}): Started {
+  start(engine: Pick<ScriptedEngine, "url">, taskId: string, options: RunOptions = {}): Started {
     const log = join(this.folder, `termination-log-${++this.#count}`);
     writeFileSync(log, "");
     const { payload, attempt = 1, ctx, env } = options;
@@ -120,7 +120,7 @@ export class RunnerImage {
     return { process: child, ended, printed, message };
   }
 
-  run(engine: Pick<EngineServer, "url">, taskId: string, options?: RunOptions): Promise<Ended> {
+  run(engine: Pick<ScriptedEngine, "url">, taskId: string, options?: RunOptions): Promise<Ended> {
     return this.start(engine, taskId, options).ended;
   }
 }

@@ -12,11 +12,11 @@ import type { BatchItem, TaskBatch, TaskBatchStatus } from "../../../operator/sr
 import { writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { readItems, writeResults, writeSettled } from "../../../operator/src/storage/batchItems.ts";
 import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { ApiProcess, key, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, key, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
 });
 afterAll(() => api?.stop());
 

@@ -6,11 +6,11 @@ import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskBatch } from "../../../operator/src/model/resources.ts";
 import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
-import { ApiProcess, key, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, key, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
   configure({ baseURL: api.url, secretKey: key });
   official.configure({ baseURL: api.url, secretKey: key });
 });

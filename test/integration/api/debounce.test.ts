@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { Phase, TaskRun } from "../../../operator/src/model/resources.ts";
-import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
 });
 afterAll(() => api?.stop());
 

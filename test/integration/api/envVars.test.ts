@@ -1,11 +1,11 @@
 /** Environment variables of a namespace: one Secret, changed by several at once, and never told where it must not be. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
-import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
 });
 afterAll(() => api?.stop());
 

@@ -1,11 +1,11 @@
 /** What one key and one request may be: rate, body, and the id that names a request in answers. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { TaskBatches } from "../../../operator/src/model/kinds.ts";
-import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
 });
 afterAll(() => api?.stop());
 beforeEach(() => api.kill());

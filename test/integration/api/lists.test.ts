@@ -6,16 +6,16 @@ import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import { writeHistory } from "../../../operator/src/storage/runHistory.ts";
 import { quiet } from "../../support/quiet.ts";
-import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
 
 const [liveCount, oldCount] = [7, 130];
 const day = Date.UTC(2026, 0, 1);
 
-let api: ApiProcess;
+let api: ApiReplica;
 /** All names, newest first. */
 const names: string[] = [];
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
   for (let n = 0; n < oldCount; n++) await writeHistory(api.store, oldRun(n));
   for (let n = 0; n < liveCount; n++) {
     const body = JSON.stringify({ options: { tags: ["live", `n${n}`] } });

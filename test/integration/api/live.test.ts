@@ -3,15 +3,15 @@ import { setTimeout as pause } from "node:timers/promises";
 import pLimit from "p-limit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { ApiProcess } from "../../support/servers/apiReplica.ts";
+import { ApiReplica } from "../../support/servers/apiReplica.ts";
 
 /** More than a namespace may have at once. */
 const count = 600;
 
-let api: ApiProcess;
+let api: ApiReplica;
 let path: string;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
   const made = await api.fetch("/api/v1/tasks/echo/trigger", { method: "POST", body: "{}" });
   const { id } = (await made.json()) as { id: string };
   path = `/realtime/fairlead/v1/runs/${id}`;

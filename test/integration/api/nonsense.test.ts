@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { operations } from "../../../operator/src/api/openapi.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
-import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
 });
 afterAll(() => api?.stop());
 

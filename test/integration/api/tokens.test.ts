@@ -4,11 +4,11 @@ import * as official from "@trigger.dev/sdk";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
-import { ApiProcess, key, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, key, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
   configure({ baseURL: api.url, secretKey: key });
   official.configure({ baseURL: api.url, secretKey: key });
 });

@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
-import { ApiProcess, namespace } from "../../support/servers/apiReplica.ts";
+import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
 
-let api: ApiProcess;
+let api: ApiReplica;
 beforeAll(async () => {
-  api = await ApiProcess.start();
+  api = await ApiReplica.start();
 });
 afterAll(() => api?.stop());
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
 import { Scripts } from "../../../operator/src/queue/scripts.ts";
 import { RedisServer } from "../../support/servers/redisServer.ts";
-import { World } from "./semaphoreHarness.ts";
+import { SemaphoreHarness } from "./semaphoreHarness.ts";
 
 let server: RedisServer;
 let redis: Redis;
@@ -20,7 +20,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-type Step = (world: World) => Promise<unknown>;
+type Step = (world: SemaphoreHarness) => Promise<unknown>;
 const counts = new Map<string, number>();
 
 /** A step that is counted under its name when it ran. */
@@ -137,7 +137,7 @@ test("no history exceeds a limit, loses a run, breaks the order or lets an old t
     fc.asyncProperty(steps, async (history) => {
       cases++;
       await redis.flushall();
-      const world = new World(redis, new Scripts(redis));
+      const world = new SemaphoreHarness(redis, new Scripts(redis));
       await world.rebuild();
       for (const act of history) {
         await act(world);

@@ -10,20 +10,20 @@ import { keysOf, lineOf, orderOf, queuePart, slotId } from "../../../operator/sr
 import { EpochError, FencedError, type Scripts } from "../../../operator/src/queue/scripts.ts";
 import { NamespaceSemaphore } from "../../../operator/src/queue/semaphore.ts";
 import { Fairness } from "./fairness.ts";
-import { Model, queueOf } from "./semaphoreModel.ts";
+import { queueOf, SemaphoreModel } from "./semaphoreModel.ts";
 
 export const namespace = "team-a";
 
 type State = "queued" | "holding" | "done";
 
-export class World {
+export class SemaphoreHarness {
   readonly redis: Redis;
   readonly scripts: Scripts;
   /** By uid, what the API server would say. */
   readonly runs = new Map<string, { run: PendingRun; state: State }>();
   readonly limits: { namespace: number | null; queues: Map<string, Limits["queues"][number]> };
   readonly gone: Grant[] = [];
-  model = new Model();
+  model = new SemaphoreModel();
   fairness = new Fairness();
   semaphore: NamespaceSemaphore;
   /** Of the term before. */
@@ -182,7 +182,7 @@ export class World {
 
   async rebuild(): Promise<void> {
     this.semaphore = new NamespaceSemaphore(this.scripts, namespace, this.#term);
-    this.model = new Model();
+    this.model = new SemaphoreModel();
     this.fairness = new Fairness();
     await this.semaphore.begin();
     await expect(this.semaphore.admit()).rejects.toThrow(EpochError);

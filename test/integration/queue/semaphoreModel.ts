@@ -5,7 +5,7 @@ import type { PendingRun } from "../../../operator/src/queue/admission.ts";
 import type { Holder, Limits, QueueLimit } from "../../../operator/src/queue/clusterState.ts";
 import { lineOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
 
-export class Model {
+export class SemaphoreModel {
   namespaceLimit = Number.POSITIVE_INFINITY;
   readonly queues = new Map<string, QueueLimit>();
   readonly pending = new Map<string, PendingRun>();

@@ -3,17 +3,17 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
-import { EngineServer } from "../../support/servers/scriptedEngine.ts";
+import { ScriptedEngine } from "../../support/servers/scriptedEngine.ts";
 
 let image: RunnerImage;
-let engine: EngineServer;
+let engine: ScriptedEngine;
 
 beforeAll(async () => {
   image = await RunnerImage.build();
 });
 afterAll(() => image.remove());
 beforeEach(async () => {
-  engine = await EngineServer.start();
+  engine = await ScriptedEngine.start();
 });
 afterEach(() => engine.close());
 

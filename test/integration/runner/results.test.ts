@@ -4,17 +4,17 @@ import superjson from "superjson";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { TaskContext } from "../../../sdk/src/context.ts";
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
-import { EngineServer } from "../../support/servers/scriptedEngine.ts";
+import { ScriptedEngine } from "../../support/servers/scriptedEngine.ts";
 
 let image: RunnerImage;
-let engine: EngineServer;
+let engine: ScriptedEngine;
 
 beforeAll(async () => {
   image = await RunnerImage.build();
 });
 afterAll(() => image.remove());
 beforeEach(async () => {
-  engine = await EngineServer.start();
+  engine = await ScriptedEngine.start();
 });
 afterEach(() => engine.close());
 
@@ -115,7 +115,7 @@ describe("a task that returns", () => {
     expect(engine.report.output?.data).toHaveLength(6000);
     expect(reportIn(middle).output).toEqual({ ...engine.report.output, data: undefined });
     await engine.close();
-    engine = await EngineServer.start();
+    engine = await ScriptedEngine.start();
     const large = await image.run(engine, "big-output", { payload: { bytes: 2 * 1024 * 1024 } });
     expect(large.exitCode).toBe(0);
     expect(engine.stored).toHaveLength(2 * 1024 * 1024);

@@ -1,17 +1,17 @@
 /** The bundled runner and SIGTERM: the soft stop, and what the termination message tells after the hard one. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
-import { EngineServer } from "../../support/servers/scriptedEngine.ts";
+import { ScriptedEngine } from "../../support/servers/scriptedEngine.ts";
 
 let image: RunnerImage;
-let engine: EngineServer;
+let engine: ScriptedEngine;
 
 beforeAll(async () => {
   image = await RunnerImage.build();
 });
 afterAll(() => image.remove());
 beforeEach(async () => {
-  engine = await EngineServer.start();
+  engine = await ScriptedEngine.start();
 });
 afterEach(() => engine.close());
 

@@ -5,10 +5,10 @@ import superjson from "superjson";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as sources from "../../../sdk/src/index.ts";
 import { ConsumerProject, installed } from "../../support/consumerProject.ts";
-import { RecordingApi, richValue } from "../../support/servers/scriptedApi.ts";
+import { richValue, ScriptedApi } from "../../support/servers/scriptedApi.ts";
 
 let project: ConsumerProject;
-let api: RecordingApi;
+let api: ScriptedApi;
 
 beforeAll(async () => {
   project = await ConsumerProject.create();
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => project?.remove());
 beforeEach(async () => {
-  api = await RecordingApi.start();
+  api = await ScriptedApi.start();
 });
 afterEach(() => api.close());
 

@@ -1,5 +1,4 @@
-/** The release's API as a client has it: through a port-forward, with a key of its own for one namespace. */
-
+/** The release's API as a client reaches it: through a port-forward, with its own secret key for one namespace. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -43,16 +42,10 @@ export class ApiAccess {
     throw new Error("kubectl port-forward ended");
   }
 
-  /** The key stops working. */
+  /** Deletes the key. */
   async revoke(): Promise<void> {
-    await run("kubectl", [
-      "delete",
-      "secret",
-      this.#secret,
-      "--namespace",
-      releaseNamespace,
-      "--ignore-not-found",
-    ]);
+    const flags = ["--namespace", releaseNamespace, "--ignore-not-found"];
+    await run("kubectl", ["delete", "secret", this.#secret, ...flags]);
   }
 
   async close(): Promise<void> {

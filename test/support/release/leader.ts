@@ -1,34 +1,33 @@
-/** The controller that leads: found by its lease, hit as a process of the machine. */
+/** The leading controller: found by its Lease, signalled as a process of this machine. */
 import { run } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
-import { processesOfPod } from "./processes.ts";
-import { podUid } from "./testNamespace.ts";
+import { findPodProcesses } from "./processes.ts";
 
-/** Name of the pod that leads. */
-export async function leader(): Promise<string> {
+/** Name of the leading pod; empty when there is none. */
+async function loadLeader(): Promise<string> {
   const lease = ["lease", "--namespace", releaseNamespace, `${releaseName}-controller`];
   const { stdout } = await run("kubectl", ["get", ...lease, "-o", "jsonpath={.spec.holderIdentity}"]);
   return stdout.split("_")[0] ?? "";
 }
 
 export async function signalLeader(signal: "SIGKILL" | "SIGSTOP"): Promise<{ pod: string; pids: number[] }> {
-  const pod = await waitFor("a controller leads", async () => (await leader()) || undefined, {
+  const pod = await waitFor("a controller leads", async () => (await loadLeader()) || undefined, {
     timeoutMs: 60_000,
   });
-  const pids = processesOfPod(await podUid(releaseNamespace, pod));
-  if (pids.length === 0) throw new Error(`no process of ${pod} is on this machine`);
+  const pids = await findPodProcesses(releaseNamespace, pod);
+  if (pids.length === 0) throw new Error(`pod ${pod} has no process on this machine`);
   for (const pid of pids) process.kill(pid, signal);
   return { pod, pids };
 }
 
-/** Milliseconds until another pod leads. */
-export async function takenOver(from: string): Promise<number> {
+/** Waits until another pod leads; returns the milliseconds that took. */
+export async function untilOtherLeads(from: string): Promise<number> {
   const started = performance.now();
   await waitFor(
     `another pod than ${from} leads`,
     async () => {
-      const now = await leader();
+      const now = await loadLeader();
       return now !== "" && now !== from;
     },
     { timeoutMs: 60_000, intervalMs: 100 },

@@ -1,7 +1,7 @@
 /**
- * The controller of this work tree as a process of this machine, in place of the release's, which is scaled to none
- * meanwhile. It reaches the object store and Redis at their Service addresses, so the cluster must be one whose
- * Services this machine reaches: the built-in one.
+ * This work tree's controller as a process of this machine, in place of the release's, which is scaled to zero
+ * meanwhile. It connects to the cluster IPs of the object store and Redis, which this machine reaches only with the
+ * built-in cluster.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,27 +21,20 @@ export interface LocalController {
   stop(): Promise<void>;
 }
 
-export async function pauseRelease(): Promise<void> {
+export async function scaleDownRelease(): Promise<void> {
   await run("kubectl", ["scale", ...inRelease, deployment, "--replicas=0"]);
   const selector = `app.kubernetes.io/instance=${releaseName},app.kubernetes.io/component=controller`;
-  await run("kubectl", [
-    "wait",
-    ...inRelease,
-    "pod",
-    "--for=delete",
-    "--selector",
-    selector,
-    "--timeout=90s",
-  ]);
+  const flags = ["--for=delete", "--selector", selector, "--timeout=90s"];
+  await run("kubectl", ["wait", ...inRelease, "pod", ...flags]);
 }
 
-export async function resumeRelease(): Promise<void> {
+export async function scaleUpRelease(): Promise<void> {
   await run("kubectl", ["scale", ...inRelease, deployment, "--replicas=2"]);
   await run("kubectl", ["rollout", "status", ...inRelease, deployment, "--timeout=120s"]);
 }
 
-/** The environment that the release's controller has, with addresses instead of names; its program is built. */
-export async function controllerEnvironment(namespace: string): Promise<Record<string, string>> {
+/** Builds the controller, and returns the environment that the release's has, with addresses in place of names. */
+export async function prepareController(namespace: string): Promise<Record<string, string>> {
   await build(["operator"]);
   const { stdout } = await run("kubectl", ["get", ...inRelease, deployment, "-o", "json"]);
   const { spec } = JSON.parse(stdout) as {
@@ -50,12 +43,12 @@ export async function controllerEnvironment(namespace: string): Promise<Record<s
   const env: Record<string, string> = {};
   for (const { name, value } of spec.template.spec.containers[0]?.env ?? []) if (value) env[name] = value;
   for (const name of ["FAIRLEAD_S3_ENDPOINT", "FAIRLEAD_REDIS_URL"])
-    env[name] = await byAddress(env[name] ?? "");
+    env[name] = await withAddress(env[name] ?? "");
   return { ...env, FAIRLEAD_WATCH_NAMESPACES: namespace, FAIRLEAD_LOG_LEVEL: "warn", PORT: "0" };
 }
 
 export function startController(env: Record<string, string>): LocalController {
-  // The bundle: it starts in a third of the time, and crash tests start a hundred.
+  // The bundle starts three times as fast as the sources, and crash tests start it a hundred times.
   const child = spawn(process.execPath, [join(repoRoot, "operator", "dist", "main.js"), "controller"], {
     env: { PATH: process.env.PATH, KUBECONFIG: process.env.KUBECONFIG, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -82,12 +75,11 @@ function collect(child: ChildProcess): () => string {
   return () => text;
 }
 
-/** `http://NAME.NAMESPACE.svc:PORT` with the Service's address. */
-async function byAddress(url: string): Promise<string> {
+/** `http://NAME.NAMESPACE.svc:PORT` with the Service's cluster IP in place of its name. */
+async function withAddress(url: string): Promise<string> {
   const { hostname } = new URL(url);
   const [name = "", namespace = ""] = hostname.split(".");
-  const { stdout } = await run("kubectl", [
-    ...["get", "service", name, "--namespace", namespace, "-o", "jsonpath={.spec.clusterIP}"],
-  ]);
+  const args = ["get", "service", name, "--namespace", namespace, "-o", "jsonpath={.spec.clusterIP}"];
+  const { stdout } = await run("kubectl", args);
   return url.replace(hostname, stdout);
 }

@@ -1,8 +1,18 @@
-/** The images of this work tree, as `npm run images -- --load --tests` left them, and manifests that use them. */
-
+/** Manifests for tests on a cluster, with the images that `npm run images -- --load --tests` made of this work tree. */
 import type { ImageName } from "../../../hack/images/catalog.ts";
 import { readImagesFile } from "../../../hack/images/imageFiles.ts";
-import { type Manifest, task } from "./testNamespace.ts";
+import { apiVersion } from "../../../operator/src/model/resources.ts";
+
+export type Manifest = { apiVersion: string; kind: string; metadata: { name: string } & object } & object;
+
+export const task = (name: string, spec: object): Manifest => manifest("Task", name, spec);
+
+export const taskRun = (name: string, spec: object): Manifest => manifest("TaskRun", name, spec);
+
+export const taskQueue = (name: string, spec: object): Manifest => manifest("TaskQueue", name, spec);
+
+const manifest = (kind: string, name: string, spec: object): Manifest =>
+  ({ apiVersion, kind, metadata: { name }, spec }) as Manifest;
 
 export function imageOf(name: ImageName): string {
   const image = readImagesFile()[name];
@@ -10,7 +20,7 @@ export function imageOf(name: ImageName): string {
   return image.ref;
 }
 
-/** One of the tasks in fixtures/tasks/tasks.ts. Grace periods are short, so that a test of them is. */
+/** One of the tasks in test/e2e/fixtures/tasks/tasks.ts, without retries and with a short grace period. */
 export const testTask = (id: string, spec: object = {}): Manifest =>
   task(id, {
     image: imageOf("e2e-tasks"),
@@ -19,6 +29,7 @@ export const testTask = (id: string, spec: object = {}): Manifest =>
     ...spec,
   });
 
+/** The spec of a run whose container executes a shell script. */
 export const shell = (script: string, more: object = {}): object => ({
   container: { image: imageOf("shell"), command: ["sh", "-c", script], ...more },
 });

@@ -1,25 +1,28 @@
 /**
- * Processes of containers, as the machine sees them. The built-in cluster's nodes are namespaces of this machine,
- * kind's are containers on it: their processes are in /proc here.
+ * The processes of containers in this machine's /proc: the built-in cluster's nodes are namespaces of this machine,
+ * kind's are containers on it.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { run } from "../../../hack/lib/exec.ts";
 
-/** Processes of a run's containers. */
-export const processesOf = (runName: string, namespace: string): number[] => {
+/** Ids of the processes in a run's containers. */
+export const findRunProcesses = (runName: string, namespace: string): number[] => {
   const marks = [`FAIRLEAD_RUN_ID=run_${runName}`, `FAIRLEAD_NAMESPACE=${namespace}`];
-  return processes("environ", (text) => {
+  return findProcesses("environ", (text) => {
     const variables = text.split("\0");
     return marks.every((mark) => variables.includes(mark));
   });
 };
 
-/** Processes of a pod, by its control group; the one that only holds its network left out. */
-export const processesOfPod = (uid: string): number[] =>
-  processes("cgroup", (text) => text.replaceAll("_", "-").includes(uid)).filter(
-    (pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() !== "pause",
-  );
+/** Ids of the processes in a pod's control group, without the pause container that holds its network. */
+export async function findPodProcesses(namespace: string, pod: string): Promise<number[]> {
+  const args = ["get", "pod", pod, "--namespace", namespace, "-o", "jsonpath={.metadata.uid}"];
+  const { stdout: uid } = await run("kubectl", args);
+  const pids = findProcesses("cgroup", (text) => text.replaceAll("_", "-").includes(uid));
+  return pids.filter((pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim() !== "pause");
+}
 
-function processes(file: "environ" | "cgroup" | "comm", fits: (text: string) => boolean): number[] {
+function findProcesses(file: "environ" | "cgroup", fits: (text: string) => boolean): number[] {
   return readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number)
@@ -27,7 +30,7 @@ function processes(file: "environ" | "cgroup" | "comm", fits: (text: string) => 
       try {
         return fits(readFileSync(`/proc/${pid}/${file}`, "utf8"));
       } catch {
-        return false; // it ended meanwhile
+        return false; // ended meanwhile
       }
     });
 }

@@ -1,4 +1,4 @@
-/** Before the end-to-end tests: the chart of this work tree is what the cluster runs. */
+/** Before the suites on a cluster: installs the release from the chart and the images of this work tree. */
 import { installRelease } from "../../../hack/start/release.ts";
 
 export async function setup(): Promise<void> {

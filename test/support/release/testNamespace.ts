@@ -1,26 +1,25 @@
 /**
- * One namespace of the cluster in KUBECONFIG. What is changed goes through kubectl, as a user has it; what is read again
- * and again until something comes true does not: a process for each look would have the machine busy with looking.
+ * One namespace of the cluster in KUBECONFIG. Changes go through kubectl, as a user makes them. Polling does not: a
+ * process for each poll would keep the machine busy.
  */
 import { randomBytes } from "node:crypto";
 import { type ExecResult, run, tryRun } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import type { KubeObject, Resource } from "../../../operator/src/kube/resources.ts";
-import { TaskRuns } from "../../../operator/src/model/kinds.ts";
+import { TaskQueues, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import {
-  apiVersion,
+  nameOfQueue,
   type TaskRun,
   type TaskRunSpec,
   type TaskRunStatus,
 } from "../../../operator/src/model/resources.ts";
 import { isTerminal } from "../../../operator/src/model/run/phase.ts";
-
-export type Manifest = { apiVersion: string; kind: string; metadata: { name: string } & object } & object;
+import { taskRun } from "./manifests.ts";
 
 const callTimeoutMs = 60_000;
 
-/** A namespace with Pod Security `restricted` enforced, as every run must fit. */
+/** A namespace that enforces Pod Security `restricted`, which every run must satisfy. */
 export class TestNamespace {
   readonly name: string;
   readonly #client = KubeClient.fromEnvironment();
@@ -39,9 +38,9 @@ export class TestNamespace {
     return new TestNamespace(name);
   }
 
-  /** Does not wait for the end: nothing of it is used again. */
+  /** Does not wait until it is deleted: its name is never used again. */
   async remove(): Promise<void> {
-    await this.try("delete", "namespace", this.name, "--wait=false");
+    await this.tryKubectl("delete", "namespace", this.name, "--wait=false");
     await this.#client.close();
   }
 
@@ -51,7 +50,7 @@ export class TestNamespace {
     return stdout;
   }
 
-  try(...args: string[]): Promise<ExecResult> {
+  tryKubectl(...args: string[]): Promise<ExecResult> {
     return tryRun("kubectl", ["--namespace", this.name, ...args], { timeoutMs: 120_000 });
   }
 
@@ -62,13 +61,13 @@ export class TestNamespace {
     });
   }
 
-  /** What kubectl said when it was expected to fail; throws when it worked. */
-  async refusal(manifest: object, ...flags: string[]): Promise<string> {
+  /** Applies what must be refused, and returns kubectl's message; throws when it is accepted. */
+  async applyRefused(manifest: object, ...flags: string[]): Promise<string> {
     const result = await tryRun("kubectl", ["--namespace", this.name, "apply", "-f", "-", ...flags], {
       input: JSON.stringify(manifest),
       timeoutMs: callTimeoutMs,
     });
-    if (result.code === 0) throw new Error(`kubectl apply took it: ${result.stdout}`);
+    if (result.code === 0) throw new Error(`kubectl apply accepted it: ${result.stdout}`);
     return result.stderr;
   }
 
@@ -84,13 +83,13 @@ export class TestNamespace {
     await this.apply(taskRun(name, spec));
   }
 
-  async runOf(name: string): Promise<TaskRun> {
+  async loadRun(name: string): Promise<TaskRun> {
     const found = await this.get(TaskRuns, name);
-    if (!found) throw new Error(`TaskRun ${name} is gone`);
+    if (!found) throw new Error(`TaskRun ${name} does not exist`);
     return found;
   }
 
-  /** The run's status once it fits; throws at once when the run ended in another way. */
+  /** The run's status once it fits; throws at once when the run can no longer change. */
   async until(
     name: string,
     what: string,
@@ -98,53 +97,44 @@ export class TestNamespace {
     timeoutMs = 60_000,
   ): Promise<TaskRunStatus> {
     let last: TaskRunStatus | undefined;
-    const told = (): string => JSON.stringify(last, undefined, 1);
+    const lastSeen = (): string => JSON.stringify(last, undefined, 1);
     return waitFor(
       `TaskRun ${name} ${what}`,
       async () => {
-        last = (await this.runOf(name)).status;
+        last = (await this.loadRun(name)).status;
         return last && fits(last) ? last : undefined;
       },
       {
         timeoutMs,
         intervalMs: 100,
-        describe: told,
-        // Only its logs may still change.
-        failed: () =>
-          last?.conditions?.some((c) => c.type === "Captured" && c.status === "True") ? told() : undefined,
+        describe: lastSeen,
+        // Its logs are stored last.
+        failed: () => (last && isCaptured(last) ? lastSeen() : undefined),
       },
     );
   }
 
-  phase(name: string, phase: TaskRunStatus["phase"], timeoutMs?: number): Promise<TaskRunStatus> {
+  untilPhase(name: string, phase: TaskRunStatus["phase"], timeoutMs?: number): Promise<TaskRunStatus> {
     return this.until(name, `is ${phase}`, (status) => status.phase === phase, timeoutMs);
   }
 
-  finished(name: string, timeoutMs?: number): Promise<TaskRunStatus> {
+  untilFinished(name: string, timeoutMs?: number): Promise<TaskRunStatus> {
     return this.until(name, "has finished", (status) => isTerminal(status.phase), timeoutMs);
   }
 
-  captured(name: string, timeoutMs?: number): Promise<TaskRunStatus> {
-    return this.until(
-      name,
-      "has its logs captured",
-      (status) => status.conditions?.some((c) => c.type === "Captured" && c.status === "True") ?? false,
-      timeoutMs,
+  untilCaptured(name: string, timeoutMs?: number): Promise<TaskRunStatus> {
+    return this.until(name, "has its logs captured", isCaptured, timeoutMs);
+  }
+
+  /** Until the controller has seen the pause: a run that is triggered before may be admitted. */
+  async untilQueuePaused(queue: string): Promise<void> {
+    await waitFor(
+      `queue ${queue} is paused`,
+      async () => (await this.list(TaskQueues)).some((q) => nameOfQueue(q) === queue && q.status?.paused),
+      { timeoutMs: 30_000, intervalMs: 200 },
     );
   }
 }
 
-export async function podUid(namespace: string, pod: string): Promise<string> {
-  const { stdout } = await run("kubectl", [
-    ...["get", "pod", pod, "--namespace", namespace, "-o", "jsonpath={.metadata.uid}"],
-  ]);
-  return stdout;
-}
-
-export function taskRun(name: string, spec: object): Manifest {
-  return { apiVersion, kind: "TaskRun", metadata: { name }, spec } as Manifest;
-}
-
-export function task(name: string, spec: object): Manifest {
-  return { apiVersion, kind: "Task", metadata: { name }, spec } as Manifest;
-}
+const isCaptured = ({ conditions }: TaskRunStatus): boolean =>
+  conditions?.some(({ type, status }) => type === "Captured" && status === "True") ?? false;

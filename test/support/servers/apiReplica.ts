@@ -21,7 +21,7 @@ export const key = "tr_prod_integration";
 export const namespace = "default";
 const bodyBytes = 24 * 1024 * 1024;
 
-export class ApiProcess {
+export class ApiReplica {
   readonly client: KubeClient;
   readonly store: ObjectStore;
   readonly #servers: { stop(): Promise<void> }[];
@@ -36,8 +36,8 @@ export class ApiProcess {
     this.store = servers[1].store();
   }
 
-  static async start(): Promise<ApiProcess> {
-    const api = new ApiProcess(await Promise.all([ApiServer.start(), ObjectStoreServer.start()]));
+  static async start(): Promise<ApiReplica> {
+    const api = new ApiReplica(await Promise.all([ApiServer.start(), ObjectStoreServer.start()]));
     await api.client.create(Secrets, namespace, {
       metadata: { name: "key", labels: { [apiKeyLabel]: "true" } },
       stringData: { key, namespace },

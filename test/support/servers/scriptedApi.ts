@@ -19,7 +19,7 @@ const states = [
   { ...run, status: "COMPLETED", isCompleted: true, output, outputMeta },
 ];
 
-export class RecordingApi {
+export class ScriptedApi {
   readonly calls: RecordedCall[] = [];
   private readonly server: Server;
 
@@ -27,8 +27,8 @@ export class RecordingApi {
     this.server = createServer((request, response) => void this.answer(request, response));
   }
 
-  static async start(): Promise<RecordingApi> {
-    const api = new RecordingApi();
+  static async start(): Promise<ScriptedApi> {
+    const api = new ScriptedApi();
     await new Promise<void>((resolve) => api.server.listen(0, "127.0.0.1", resolve));
     return api;
   }

@@ -26,7 +26,7 @@ export interface Call {
 
 export const token = "the-token";
 
-export class EngineServer {
+export class ScriptedEngine {
   readonly calls: Call[] = [];
   /** Replaces the answers of an endpoint; called with how often it was called before. */
   readonly answers: Partial<Record<Endpoint, (nth: number) => Answer>> = {};
@@ -39,10 +39,10 @@ export class EngineServer {
     server.on("request", (request, response) => void this.#handle(request, response));
   }
 
-  static async start(): Promise<EngineServer> {
+  static async start(): Promise<ScriptedEngine> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return new EngineServer(server);
+    return new ScriptedEngine(server);
   }
 
   get url(): string {
