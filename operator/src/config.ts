@@ -3,6 +3,7 @@
  * A missing or bad one ends the process with a message that names it.
  */
 import { z } from "zod";
+import type { BucketSettings } from "./storage/objectStore.ts";
 
 const text = z.string().min(1);
 const list = z
@@ -18,7 +19,7 @@ const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const count = (least: number, fallback: number) => z.coerce.number().int().min(least).default(fallback);
 
 /** Secrets that the controller makes when they are absent. */
-export const secretRoles = ["redis", "objectstore", "signing", "api-key"] as const;
+const secretRoles = ["redis", "objectstore", "signing", "api-key"] as const;
 export type SecretRole = (typeof secretRoles)[number];
 
 const environment = z.object({
@@ -61,14 +62,7 @@ export interface Config {
   watchNamespaces: string[];
   /** Of this API, as pods reach it. */
   apiUrl: string;
-  s3: {
-    endpoint: string;
-    /** Of the same bucket, as clients outside of the cluster reach it; undefined where they cannot. */
-    publicEndpoint?: string;
-    bucket: string;
-    region: string;
-    forcePathStyle: boolean;
-  };
+  s3: BucketSettings;
   redisUrl: string;
   /** Names of Secrets in `namespace`; an empty one for Redis: no password. */
   secrets: Record<SecretRole, string>;
@@ -84,7 +78,7 @@ export interface Config {
   retentionSeconds: number;
   /** How long history, payloads, outputs and logs stay in the bucket. */
   historySeconds: number;
-  /** What the API takes of one key; see api/rateLimit.ts. */
+  /** What the API takes of one key; see api/http/rateLimit.ts. */
   limits: { bodyBytes: number; rate: { perSecond: number; burst: number } };
   leaseName: string;
   podName: string;

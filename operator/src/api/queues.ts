@@ -102,21 +102,15 @@ async function override(
   const name = nameOf(request, type);
   const queue = (await find(deps, namespace, name)) ?? (await make(deps, namespace, name));
   const at = new Date(deps.clock()).toISOString();
-  const status = { override: { ...change, at } } as unknown as TaskQueue["status"];
+  const status = { override: { ...change, at } };
   const options = { type: "merge" as const, subresource: "status" };
-  return deps.client.patch(
-    TaskQueues,
-    namespace,
-    queue.metadata.name,
-    { status } as Partial<TaskQueue>,
-    options,
-  );
+  return deps.client.patch(TaskQueues, namespace, queue.metadata.name, { status }, options);
 }
 
 async function make({ client }: QueueDeps, namespace: string, name: string): Promise<TaskQueue> {
   // As a trigger makes it: so a limit that the next trigger brings along counts.
   const metadata = { name: slug(name), namespace, labels: { [originLabel]: "trigger" } };
-  const body = { apiVersion, kind: "TaskQueue", metadata, spec: { name } } as unknown as TaskQueue;
+  const body = { apiVersion, kind: "TaskQueue", metadata, spec: { name } };
   try {
     return await client.create(TaskQueues, namespace, body);
   } catch (error) {

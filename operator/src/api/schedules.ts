@@ -74,7 +74,7 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
     const body = {
       apiVersion,
       kind: "TaskSchedule",
-      metadata: { name, namespace, labels: { [originLabel]: "api" } } as unknown as TaskSchedule["metadata"],
+      metadata: { name, namespace, labels: { [originLabel]: "api" } },
       spec: { ...spec, deduplicationKey },
     };
     try {
@@ -154,9 +154,7 @@ async function change(
 ): Promise<TaskSchedule> {
   const spec = { task, cron, timezone: timezone ?? null, externalId: externalId ?? null };
   try {
-    return await client.patch(TaskSchedules, namespace, name, { spec } as unknown as TaskSchedule, {
-      type: "merge",
-    });
+    return await client.patch(TaskSchedules, namespace, name, { spec }, { type: "merge" });
   } catch (error) {
     if (error instanceof KubeError && error.status === 422) throw new Problem(422, error.message);
     throw error;

@@ -5,14 +5,13 @@ import type {
   V1Job,
   V1Lease,
   V1Namespace,
-  V1Node,
   V1Pod,
   V1Secret,
 } from "@kubernetes/client-node";
 
 /**
  * What every object has. The client library's types fit, with one caution: they call times `Date`, while what the
- * API server sends, and this client returns, are RFC 3339 strings.
+ * API server sends, and this client returns, are RFC 3339 strings; see `Wire`.
  */
 export interface KubeObject {
   apiVersion?: string;
@@ -27,6 +26,14 @@ export interface KubeObject {
     annotations?: Record<string, string>;
   };
 }
+
+/** What a create sends: the API server gives the object its uid. */
+export type NewObject<T extends KubeObject> = Omit<T, "metadata"> & {
+  metadata?: Omit<NonNullable<T["metadata"]>, "uid"> & { uid?: string };
+};
+
+/** A type of the client library with its times as they are on the wire. */
+export type Wire<T> = T extends Date ? string : T extends object ? { [K in keyof T]: Wire<T[K]> } : T;
 
 export interface Resource<T extends KubeObject> {
   /** Empty for the core group. */
@@ -56,11 +63,10 @@ function resource<T extends KubeObject>(
 
 export const Jobs = resource<V1Job>("batch", "v1", "jobs", "Job");
 export const Pods = resource<V1Pod>("", "v1", "pods", "Pod");
-export const Nodes = resource<V1Node>("", "v1", "nodes", "Node", false);
 export const Secrets = resource<V1Secret>("", "v1", "secrets", "Secret");
-export const Events = resource<CoreV1Event>("", "v1", "events", "Event");
+export const Events = resource<Wire<CoreV1Event>>("", "v1", "events", "Event");
 export const Namespaces = resource<V1Namespace>("", "v1", "namespaces", "Namespace", false);
-export const Leases = resource<V1Lease>("coordination.k8s.io", "v1", "leases", "Lease");
+export const Leases = resource<Wire<V1Lease>>("coordination.k8s.io", "v1", "leases", "Lease");
 export const ControllerRevisions = resource<V1ControllerRevision>(
   "apps",
   "v1",

@@ -1,29 +1,27 @@
-/** A bounded number of tasks at once. */
-
 /**
- * Takes from `source` until it ends, a task fails or `mayStart` says no; it is asked once before each task. The first
- * failure is returned, not thrown, when all that was begun has ended.
+ * At most `atOnce` tasks at a time, over a source that is read no faster than they are done.
+ *
+ * Ends with the source, with the first failure, or when `mayStart`, asked once before each task, says no. A failure
+ * is thrown when every task that had begun has ended: nothing runs on behind the caller's back.
  */
 export async function inParallel<T>(
   source: AsyncIterator<T> | Iterator<T>,
   atOnce: number,
   task: (value: T) => Promise<void>,
   mayStart: () => boolean = () => true,
-): Promise<unknown> {
-  let failed = false;
-  let failure: unknown;
+): Promise<void> {
+  const failures: unknown[] = [];
   const worker = async (): Promise<void> => {
     try {
-      while (!failed && mayStart()) {
+      while (failures.length === 0 && mayStart()) {
         const next = await source.next();
         if (next.done) return;
         await task(next.value);
       }
     } catch (error) {
-      if (!failed) failure = error;
-      failed = true;
+      failures.push(error);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-  return failure;
+  if (failures.length > 0) throw failures[0];
 }

@@ -1,5 +1,5 @@
 /** The lines of a byte stream, each bounded. A last line without its end is cut off and dropped. */
-export async function* lines(
+export async function* splitLines(
   stream: AsyncIterable<Uint8Array>,
   maxBytes: number,
 ): AsyncGenerator<string, void, undefined> {

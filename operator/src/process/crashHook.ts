@@ -2,7 +2,7 @@
  * For the test that kills the controller between any two of its writes: with FAIRLEAD_CRASH_AT_WRITE=`7:before` or
  * `7:after` the process kills itself (SIGKILL, nothing is cleaned up) around its seventh write. Without it: nothing.
  */
-import type { WriteHook } from "../kube/client/client.ts";
+import type { WriteHook } from "../lib/writeHook.ts";
 
 export function crashHook(setting: string | undefined, crash: () => void = killSelf): WriteHook | undefined {
   if (!setting) return undefined;

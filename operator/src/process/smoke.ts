@@ -23,7 +23,7 @@ export async function smoke(env: Record<string, string | undefined>): Promise<nu
   await client.create(TaskRuns, namespace, {
     apiVersion,
     kind: "TaskRun",
-    metadata: { name, namespace } as TaskRun["metadata"],
+    metadata: { name, namespace },
     spec: {
       payload: { greeting: "hello" },
       container: {
@@ -32,7 +32,7 @@ export async function smoke(env: Record<string, string | undefined>): Promise<nu
         command: ["/nodejs/bin/node", "-e", echo],
       },
       startTimeoutSeconds: limitMs / 1000,
-    } as TaskRun["spec"],
+    },
   });
   console.log(`created TaskRun ${namespace}/${name}`);
   try {

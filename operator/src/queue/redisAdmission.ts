@@ -9,6 +9,7 @@
  * - A term that a younger one has fenced grants nothing any more; `onFenced` tells, once a namespace.
  */
 import type { Redis } from "ioredis";
+import pLimit from "p-limit";
 import type { Admission, Grant, PendingRun } from "./admission.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { keysOf } from "./keys.ts";
@@ -41,7 +42,7 @@ const rebuildsAtOnce = 4;
 export class RedisAdmission implements Admission {
   readonly #options: RedisAdmissionOptions;
   readonly #scripts: Scripts;
-  readonly #limit = limiter(rebuildsAtOnce);
+  readonly #limit = pLimit(rebuildsAtOnce);
   readonly #namespaces = new Map<string, NamespaceAdmission>();
   /** Ends the work for one namespace. */
   readonly #ends = new Map<string, AbortController>();
@@ -175,21 +176,4 @@ export class RedisAdmission implements Admission {
     if (this.#signal.aborted) return;
     for (const one of this.#namespaces.values()) act(one);
   }
-}
-
-/** Runs at most so many tasks at once, the others in their order. */
-function limiter(most: number): <T>(task: () => Promise<T>) => Promise<T> {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (task) => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
-    try {
-      return await task();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running--;
-    }
-  };
 }

@@ -12,6 +12,7 @@
  * that what is read later is a chunk at a time and cannot change any more.
  */
 import { maxBatchItems, maxInlineDataBytes } from "@fairlead/protocol/limits";
+import { inParallel } from "../lib/parallel.ts";
 import type { BatchResult, ItemOutcome } from "../model/batch/item.ts";
 import { newName } from "../model/ids.ts";
 import type { BatchItem, ObjectMeta, OutputRef, TaskBatch } from "../model/resources.ts";
@@ -97,7 +98,7 @@ export async function readChunk(
   chunk: number,
 ): Promise<string[] | undefined> {
   const got = await store.get(chunkKey(meta, chunk), { maxBytes: batchSourceLimit });
-  return got && splitLines(got.body);
+  return got && linesIn(got.body);
 }
 
 /** Copies what `spec.itemsRef` names; the batch's chunks are what the object is now. */
@@ -120,7 +121,7 @@ export function parseItem(index: number, line: string): IndexedItem {
   }
 }
 
-export function splitLines(body: Uint8Array): string[] {
+export function linesIn(body: Uint8Array): string[] {
   return new TextDecoder()
     .decode(body)
     .split("\n")
@@ -133,7 +134,7 @@ export async function readSettled(
   meta: BatchMeta,
 ): Promise<Map<number, ItemOutcome>> {
   const got = await store.get(settledKey(meta), { maxBytes: settledLimit });
-  const outcomes = splitLines(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as ItemOutcome);
+  const outcomes = linesIn(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as ItemOutcome);
   return new Map(outcomes.map((outcome) => [outcome.index, outcome]));
 }
 
@@ -162,7 +163,7 @@ export async function readResults(
   { key, size }: { key: string; size: number },
 ): Promise<BatchResult[] | undefined> {
   const got = await store.get(key, { maxBytes: Math.max(1, size) });
-  return got && splitLines(got.body).map((line) => JSON.parse(line) as BatchResult);
+  return got && linesIn(got.body).map((line) => JSON.parse(line) as BatchResult);
 }
 
 /** All outputs of one answer together. */
@@ -189,11 +190,10 @@ export async function readOutputs(
       toRead.push({ index, outputRef });
     }
   }
-  const read = async ({ index, outputRef: { key, size, type } }: (typeof toRead)[number]): Promise<void> => {
+  await inParallel(toRead.values(), outputsAtOnce, async ({ index, outputRef: { key, size, type } }) => {
     const object = await store.get(key, { maxBytes: Math.max(1, size) });
     if (object) outputs.set(index, { text: new TextDecoder().decode(object.body), type });
-  };
-  while (toRead.length > 0) await Promise.all(toRead.splice(0, outputsAtOnce).map(read));
+  });
   return outputs;
 }
 

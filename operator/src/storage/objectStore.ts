@@ -18,20 +18,29 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import type { Config } from "../config.ts";
-import type { WriteHook } from "../kube/client/client.ts";
+import { type WriteHook, withHook } from "../lib/writeHook.ts";
 
-export interface ObjectStoreOptions {
-  s3: Config["s3"];
+/** Where the bucket is. */
+export interface BucketSettings {
+  endpoint: string;
+  /** Of the same bucket, as clients outside of the cluster reach it; undefined where they cannot. */
+  publicEndpoint?: string;
+  bucket: string;
+  region: string;
+  forcePathStyle: boolean;
+}
+
+interface ObjectStoreOptions {
+  s3: BucketSettings;
   credentials: { accessKeyId: string; secretAccessKey: string };
-  /** As in the Kubernetes client: before and after every write. */
+  /** Called around every put, copy and delete. */
   onWrite?: WriteHook;
 }
 
 /** Who will use a URL. `public`: a client outside of the cluster. */
-export type Audience = "cluster" | "public";
+type Audience = "cluster" | "public";
 
-export interface StoredObject {
+interface StoredObject {
   size: number;
   type?: string;
 }
@@ -52,8 +61,6 @@ export interface ObjectPage {
 
 const requestTimeoutMs = 30_000;
 const [conflictTries, conflictPauseMs] = [5, 20];
-/** The longest that signatures allow: seven days. */
-export const longestUrlSeconds = 7 * 24 * 3600;
 
 export class ObjectStore {
   readonly #clients: Record<Audience, S3Client>;
@@ -99,11 +106,8 @@ export class ObjectStore {
   }
 
   async put(key: string, body: string | Uint8Array, options: { type: string }): Promise<void> {
-    this.#onWrite?.("before", `put object ${key}`);
-    await this.#send(
-      new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: body, ContentType: options.type }),
-    );
-    this.#onWrite?.("after", `put object ${key}`);
+    const object = { Bucket: this.#bucket, Key: key, Body: body, ContentType: options.type };
+    await this.#write(`put object ${key}`, () => this.#send(new PutObjectCommand(object)));
   }
 
   /** Undefined when there is no such object. */
@@ -162,10 +166,9 @@ export class ObjectStore {
 
   /** Copies an object within the bucket, with its type. */
   async copy(from: string, to: string): Promise<void> {
-    this.#onWrite?.("before", `put object ${to}`);
     const source = `${this.#bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
-    await this.#send(new CopyObjectCommand({ Bucket: this.#bucket, Key: to, CopySource: source }));
-    this.#onWrite?.("after", `put object ${to}`);
+    const copy = { Bucket: this.#bucket, Key: to, CopySource: source };
+    await this.#write(`put object ${to}`, () => this.#send(new CopyObjectCommand(copy)));
   }
 
   /** A page of objects in the order of their keys, and with a delimiter the folders among them. */
@@ -192,9 +195,8 @@ export class ObjectStore {
 
   /** Deletes the object; one that is not there is as good. */
   async delete(key: string): Promise<void> {
-    this.#onWrite?.("before", `delete object ${key}`);
-    await this.#send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }));
-    this.#onWrite?.("after", `delete object ${key}`);
+    const object = { Bucket: this.#bucket, Key: key };
+    await this.#write(`delete object ${key}`, () => this.#send(new DeleteObjectCommand(object)));
   }
 
   /** The whole object as a stream; undefined when there is no such object. */
@@ -222,6 +224,10 @@ export class ObjectStore {
   ): Promise<string> {
     const command = new PutObjectCommand({ Bucket: this.#bucket, Key: key });
     return getSignedUrl(this.#clients[audience], command, { expiresIn: expiresSeconds });
+  }
+
+  async #write(what: string, send: () => Promise<unknown>): Promise<void> {
+    await withHook(this.#onWrite, what, send);
   }
 
   // The client's own overloads are many; this keeps the time limit in one place.

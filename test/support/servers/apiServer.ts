@@ -12,7 +12,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { clusterBinaries } from "../../../hack/cluster/builtin/binary.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { type ClientOptions, KubeClient } from "../../../operator/src/kube/client/client.ts";
-import type { KubeObject } from "../../../operator/src/kube/resources.ts";
+import { type KubeObject, Namespaces } from "../../../operator/src/kube/resources.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { customResourceDefinition, kinds } from "../../../operator/src/model/schema/crd.ts";
 import { Definitions } from "../scratchNamespace.ts";
@@ -92,7 +92,7 @@ export class ApiServer {
     const ended = (): string | undefined =>
       this.#processes.some(({ exitCode }) => exitCode !== null) ? "a process has ended" : undefined;
     const options = { timeoutMs: 60_000, failed: ended };
-    await waitFor("the API server answers", () => client.serverVersion(), options);
+    await waitFor("the API server answers", () => client.list(Namespaces, undefined), options);
     await waitFor(
       "the CRDs are there",
       async () => {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { versitygwBinary } from "../../../hack/cluster/builtin/binary.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import type { WriteHook } from "../../../operator/src/kube/client/client.ts";
+import type { WriteHook } from "../../../operator/src/lib/writeHook.ts";
 import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { freePort } from "./freePort.ts";
 

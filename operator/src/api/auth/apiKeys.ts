@@ -29,10 +29,6 @@ export class ApiKeys {
     return this.#informer.start(signal);
   }
 
-  get synced(): boolean {
-    return this.#informer.synced;
-  }
-
   find(key: string): ApiKey | undefined {
     return this.#all().find((known) => isSame(known.key, key));
   }

@@ -6,7 +6,6 @@ import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { keyedRunName, keyHash, keyState } from "../../model/keys/idempotency.ts";
 import { TaskRuns } from "../../model/kinds.ts";
-import type { TaskRun } from "../../model/resources.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { bodyOf, param } from "../http/input.ts";
@@ -82,9 +81,15 @@ export function tokensRouter(deps: TokenDeps): Router {
       found = true;
       if (keyState(live, deps.clock()) === "free") continue;
       const metadata = { uid: live.metadata.uid, annotations: { [keyResetAnnotation]: "true" } };
-      await deps.client.patch(TaskRuns, namespace, name, { metadata } as unknown as TaskRun, {
-        type: "merge",
-      });
+      await deps.client.patch(
+        TaskRuns,
+        namespace,
+        name,
+        { metadata },
+        {
+          type: "merge",
+        },
+      );
     }
     if (!found) throw notFound(`run of task ${task} with this idempotency key`);
     response.json({ id: key });

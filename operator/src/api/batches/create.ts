@@ -113,7 +113,7 @@ async function makeOrFind(
   { annotations, spec }: { annotations: Record<string, string> | undefined; spec: TaskBatch["spec"] },
 ): Promise<{ batch: TaskBatch; isNew?: boolean }> {
   const labels = { [originLabel]: "api" };
-  const metadata = { name, namespace, labels, annotations } as unknown as TaskBatch["metadata"];
+  const metadata = { name, namespace, labels, annotations };
   try {
     const object = { apiVersion, kind: "TaskBatch", metadata, spec };
     const batch = await client.create(TaskBatches, namespace, object);

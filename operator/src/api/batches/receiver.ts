@@ -7,7 +7,7 @@ import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { Request } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { lines } from "../../lib/splitLines.ts";
+import { splitLines } from "../../lib/splitLines.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { chunkSize, receivedPayloadKey, stageChunk } from "../../storage/batchItems.ts";
@@ -150,7 +150,7 @@ export class BatchReceiver {
 
 /** The items of a request, one JSON object per line. */
 export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerator<ReceivedItem> {
-  for await (const line of lines(bytesOf(request, maxBytes), maxBytes)) {
+  for await (const line of splitLines(bytesOf(request, maxBytes), maxBytes)) {
     if (line.trim() !== "") yield parseLine(line);
   }
 }

@@ -188,7 +188,7 @@ async function create(
       namespace,
       labels: { [originLabel]: "api" },
       ...(Object.keys(all).length > 0 ? { annotations: all } : {}),
-    } as unknown as TaskRun["metadata"],
+    },
     spec: { ...spec, ...fields },
   };
   try {

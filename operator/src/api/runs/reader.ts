@@ -55,10 +55,6 @@ export class RunReader {
     return this.#cache.start(signal);
   }
 
-  get synced(): boolean {
-    return this.#cache.synced;
-  }
-
   /** Whether lists are up to date: a watch hears a bookmark about every minute. */
   isFresh(nowMs: number): boolean {
     return this.#cache.synced && nowMs - this.#cache.lastActivityAt < staleMs;

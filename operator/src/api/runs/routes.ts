@@ -185,7 +185,7 @@ async function replaceMetadata(
     { op: operation, path: "/spec/metadata", value: metadata },
   ];
   try {
-    await deps.client.patch(TaskRuns, namespace, name, patches as unknown as TaskRun, { type: "json" });
+    await deps.client.patch(TaskRuns, namespace, name, patches, { type: "json" });
   } catch (error) {
     if (error instanceof KubeError && (error.status === 422 || error.status === 409)) {
       throw new Problem(409, "The run changed in this moment: try again");

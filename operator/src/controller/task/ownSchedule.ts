@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { originLabel } from "@fairlead/protocol/labels";
 import { TaskSchedules } from "../../model/kinds.ts";
-import { apiVersion, idOfTask, type Task, type TaskSchedule } from "../../model/resources.ts";
+import { apiVersion, idOfTask, type Task } from "../../model/resources.ts";
 import type { Deps } from "../deps.ts";
 
 const fieldManager = "fairlead-schedules";
@@ -48,7 +48,7 @@ export async function ensureTaskSchedule(
     },
     spec: { task: idOfTask(task), cron: wanted.cron, timezone: wanted.timezone },
   };
-  const written = await deps.client.patch(TaskSchedules, namespace, name, body as unknown as TaskSchedule, {
+  const written = await deps.client.patch(TaskSchedules, namespace, name, body, {
     type: "apply",
     fieldManager,
     force: true,

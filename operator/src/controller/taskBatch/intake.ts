@@ -14,9 +14,9 @@ import {
   batchSourceLimit,
   copyToChunks,
   type IndexedItem,
+  linesIn,
   parseItem,
   readItems,
-  splitLines,
 } from "../../storage/batchItems.ts";
 import { isoNow, keyOf } from "../deps.ts";
 import { type CachedBatch, summarizeItems, summaryOf } from "./cache.ts";
@@ -111,7 +111,7 @@ async function lookThrough(deps: BatchDeps, batch: TaskBatch): Promise<Found> {
         message: `spec.itemsRef: the object has more than ${batchSourceLimit} bytes, which is the limit for all items of a batch.`,
       };
     }
-    const lines = splitLines(got.body);
+    const lines = linesIn(got.body);
     if (lines.length > maxBatchItems) return tooMany(field, lines.length);
     await copyToChunks(deps.store, batch.metadata, lines);
     source = lines.map((line, index) => parseItem(index, line));

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { inParallel } from "../../lib/parallel.ts";
 import type { TaskBatch, TaskRun } from "../../model/resources.ts";
 import type { Deps } from "../deps.ts";
 import { summarizeItems, withoutItems } from "./cache.ts";
@@ -48,26 +47,4 @@ test("the cache knows how many items there are, and whether they changed, but no
   expect(digest({ maxConcurrency: 3 })).toBe(cached.items?.sha256);
   expect(digest({ defaults: { priority: 2 } })).not.toBe(cached.items?.sha256);
   expect(digest({ items: [{ task: "b" }, { task: "a" }] })).not.toBe(cached.items?.sha256);
-});
-
-test("tasks run so many at once, end with the first failure, and none starts without leave", async () => {
-  let now = 0;
-  let most = 0;
-  const done: number[] = [];
-  const task = async (n: number): Promise<void> => {
-    now += 1;
-    most = Math.max(most, now);
-    await Promise.resolve();
-    now -= 1;
-    done.push(n);
-    if (n === 5) throw new Error("five");
-  };
-  const numbers = (count: number) => Array.from({ length: count }, (_, n) => n).values();
-  expect(await inParallel(numbers(100), 3, task)).toEqual(new Error("five"));
-  expect(most).toBe(3);
-  expect(done.length).toBeLessThan(10);
-  done.length = 0;
-  let leave = 4;
-  expect(await inParallel(numbers(5), 3, task, () => leave-- > 0)).toBeUndefined();
-  expect(done).toEqual([0, 1, 2, 3]);
 });

@@ -47,11 +47,10 @@ async function resultsOf(
   for (const run of runsOf(deps, batch)) runs.set(run.spec.batch?.index ?? -1, run);
   const results: BatchResult[] = [];
   const indexes = Array.from({ length: total }, (_, index) => index);
-  const failure = await inParallel(indexes.values(), 16, async (index) => {
+  await inParallel(indexes.values(), 16, async (index) => {
     const run = runs.get(index);
     results[index] = run ? resultOf(index, run) : await resultWithoutRun(deps, batch, index, outcomes, halt);
   });
-  if (failure !== undefined) throw failure;
   return results;
 }
 

@@ -57,18 +57,18 @@ export async function createRuns(
   for (const { index } of outcomes) settled.add(index);
   const wanted = new Set(create.filter((index) => !settled.has(index)));
   let left = Math.min(room, passLimit);
-  const failure = await inParallel(
-    readItems(deps.store, live, wanted),
-    atOnce,
-    async (item) => {
-      const outcome = await createRunOf(deps, live, item);
-      if (!outcome) return;
-      outcomes.push(outcome);
-      left += 1;
-    },
-    () => left-- > 0,
-  );
-  return { outcomes, failure };
+  const createNext = async (item: IndexedItem): Promise<void> => {
+    const outcome = await createRunOf(deps, live, item);
+    if (!outcome) return;
+    outcomes.push(outcome);
+    left += 1;
+  };
+  try {
+    await inParallel(readItems(deps.store, live, wanted), atOnce, createNext, () => left-- > 0);
+    return { outcomes };
+  } catch (failure) {
+    return { outcomes, failure };
+  }
 }
 
 /** Items whose run was created once and is there no more: whoever deleted it does not want it again. */
@@ -156,7 +156,7 @@ const sentence = (error: KubeError): string => error.message.replace(/^\S+ \S+: 
 /** Asks every unfinished run of the batch to end. */
 export async function cancelRuns(deps: BatchDeps, batch: CachedBatch): Promise<void> {
   const open = runsOf(deps, batch).filter((run) => !isFinished(run) && !run.spec.cancelRequested);
-  const failure = await inParallel(open.values(), atOnce, async ({ metadata: { namespace, name, uid } }) => {
+  await inParallel(open.values(), atOnce, async ({ metadata: { namespace, name, uid } }) => {
     try {
       const patch = { metadata: { uid }, spec: { cancelRequested: true } };
       const written = await deps.client.patch(TaskRuns, namespace, name, patch, { type: "merge" });
@@ -166,5 +166,4 @@ export async function cancelRuns(deps: BatchDeps, batch: CachedBatch): Promise<v
       if (!KubeError.is(error, "NotFound") && !KubeError.is(error, "Conflict")) throw error;
     }
   });
-  if (failure !== undefined) throw failure;
 }

@@ -11,12 +11,7 @@ import { scheduleId } from "@fairlead/protocol/ids";
 import { originLabel, scheduleLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
 import { TaskRuns, TaskSchedules } from "../../model/kinds.ts";
-import {
-  apiVersion,
-  type TaskRun,
-  type TaskSchedule,
-  type TaskScheduleStatus,
-} from "../../model/resources.ts";
+import { apiVersion, type TaskSchedule, type TaskScheduleStatus } from "../../model/resources.ts";
 import { CronExpression, CronProblem } from "../../model/schedule/cron.ts";
 import { planTicks } from "../../model/schedule/ticks.ts";
 import { type Deps, isoNow, splitKey } from "../deps.ts";
@@ -115,7 +110,7 @@ async function createRun(
       name: runName(schedule, tick),
       namespace,
       labels: { [originLabel]: "schedule", [scheduleLabel]: name },
-    } as unknown as TaskRun["metadata"],
+    },
     spec: {
       task,
       ttlSeconds,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { V1Pod } from "@kubernetes/client-node";
 import { afterEach, describe, expect, test } from "vitest";
 import { KubeError } from "../client/client.ts";
-import { Nodes, Pods } from "../resources.ts";
+import { Namespaces, Pods } from "../resources.ts";
 import { Informer, type InformerOptions } from "./informer.ts";
 import type { Source } from "./reflector.ts";
 
@@ -187,7 +187,7 @@ describe("the way of an informer", () => {
   });
 
   test("kinds without namespaces are watched once, whatever namespaces are given", async () => {
-    const { source, informer, stop } = setup({ namespaces: ["x", "y"] }, Nodes as never);
+    const { source, informer, stop } = setup({ namespaces: ["x", "y"] }, Namespaces as never);
     await informer.start(stop.signal);
     await until(() => source.calls.length === 2);
     expect(source.calls).toEqual(["list *", "watch * 1"]);

@@ -8,11 +8,13 @@
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { lines } from "../../lib/splitLines.ts";
+import { splitLines } from "../../lib/splitLines.ts";
+import { type WriteHook, withHook } from "../../lib/writeHook.ts";
 import {
   apiVersionOf,
   type KubeList,
   type KubeObject,
+  type NewObject,
   Pods,
   type Resource,
   resourcePath,
@@ -24,13 +26,8 @@ import { type CallOptions, failureOf, type Request, Transport } from "./transpor
 export { KubeError } from "./kubeError.ts";
 export type { CallOptions } from "./transport.ts";
 
-/**
- * Called before every write, and again after it succeeded; `what` is like `create Job default/hello-1`. What it
- * throws goes to the caller of the write: before, then nothing was sent.
- */
-export type WriteHook = (phase: "before" | "after", what: string) => void;
-
 export interface ClientOptions {
+  /** Called around every create, replace, patch and delete. */
   onWrite?: WriteHook;
   /** Upper bound of connections for requests; each watch and log stream has one more. Default 64. */
   connections?: number;
@@ -74,7 +71,7 @@ export interface DeleteOptions extends CallOptions {
 export interface PatchOptions extends CallOptions {
   type: "merge" | "json" | "apply";
   subresource?: string;
-  /** Needed by `apply`; "fairlead" unless told. */
+  /** Needed by `apply`; default "fairlead". */
   fieldManager?: string;
   /** Only for `apply`: takes fields from other managers. */
   force?: boolean;
@@ -167,7 +164,7 @@ export class KubeClient {
   async create<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string | undefined,
-    object: T,
+    object: NewObject<T>,
     options: CallOptions & { fieldManager?: string; dryRun?: boolean } = {},
   ): Promise<T> {
     if (resource.namespaced && namespace === undefined) {
@@ -274,7 +271,7 @@ export class KubeClient {
     try {
       const body = await this.#transport.stream(request, signal, idleTimeoutMs ?? 0);
       onOpen?.();
-      for await (const line of lines(body, maxEventBytes)) {
+      for await (const line of splitLines(body, maxEventBytes)) {
         const event = JSON.parse(line) as WatchEvent<T> | { type: "ERROR"; object: StatusObject };
         if (event.type === "ERROR") {
           throw errorFromStatus(request, event.object);
@@ -297,12 +294,6 @@ export class KubeClient {
     return Readable.toWeb(body) as ReadableStream<Uint8Array>;
   }
 
-  async serverVersion(
-    options: CallOptions = {},
-  ): Promise<{ major: string; minor: string; gitVersion: string }> {
-    return this.#transport.json({ method: "GET", path: "/version" }, options);
-  }
-
   /** Ends everything under way, and closes the connections. */
   async close(): Promise<void> {
     await this.#connection.close();
@@ -315,11 +306,7 @@ export class KubeClient {
     name: string,
     send: () => Promise<R>,
   ): Promise<R> {
-    const what = `${verb} ${resource.kind} ${slash(namespace ?? "", name)}`;
-    this.#onWrite?.("before", what);
-    const result = await send();
-    this.#onWrite?.("after", what);
-    return result;
+    return withHook(this.#onWrite, `${verb} ${resource.kind} ${slash(namespace ?? "", name)}`, send);
   }
 }
 

@@ -1,11 +1,14 @@
-/** What goes wrong between us and the API server. */
+/** How a request to the API server fails. */
 
 export interface KubeErrorDetails {
   method: string;
   path: string;
   /** HTTP status; 0 when no answer came. */
   status: number;
-  /** The API server's word (`NotFound`, `NotServed` for a kind that it does not know, `AlreadyExists`, `Conflict`, `Expired` …) or one of ours for status 0. */
+  /**
+   * The API server's word (`NotFound`, `NotServed` for a kind that it does not know, `AlreadyExists`, `Conflict`,
+   * `Expired` …) or one of ours for status 0.
+   */
   reason: string;
   message: string;
   retryAfterSeconds?: number;
@@ -13,15 +16,14 @@ export interface KubeErrorDetails {
 }
 
 /**
- * A request that failed. Without an answer (status 0) the reason is `ConnectionFailed` or `RequestTimeout`, and a
- * write may or may not have happened: see `outcomeUnknown`.
+ * A request that failed. Without an answer (status 0) the reason is `ConnectionFailed` or `RequestTimeout`; then, and
+ * after a status of 500 or more, a write may or may not have happened: read before you repeat it.
  */
 export class KubeError extends Error {
   override name = "KubeError";
   readonly status: number;
   readonly reason: string;
   readonly retryAfterSeconds?: number;
-  readonly #method: string;
 
   constructor(details: KubeErrorDetails) {
     const { method, path, status, reason, message } = details;
@@ -31,12 +33,6 @@ export class KubeError extends Error {
     this.status = status;
     this.reason = reason;
     this.retryAfterSeconds = details.retryAfterSeconds;
-    this.#method = method;
-  }
-
-  /** A write was sent and no usable answer came: it may have happened. Read before doing it again. */
-  get outcomeUnknown(): boolean {
-    return this.#method !== "GET" && (this.status === 0 || this.status >= 500);
   }
 
   static is(error: unknown, reason: string): error is KubeError {

@@ -6,7 +6,7 @@
 import type { V1Lease } from "@kubernetes/client-node";
 import type { KubeClient } from "../client/client.ts";
 import { KubeError } from "../client/client.ts";
-import { Leases } from "../resources.ts";
+import { Leases, type Wire } from "../resources.ts";
 
 export interface LeaseRecord {
   /** Empty: nobody. */
@@ -71,15 +71,13 @@ export class KubeLeaseStore implements LeaseStore {
         const options = { type: "merge", signal } as const;
         return recordOf(await this.#client.patch(Leases, this.#namespace, this.#name, patch, options));
       }
-      const lease: Lease = {
+      const lease = {
         apiVersion: "coordination.k8s.io/v1",
         kind: "Lease",
         metadata: { name: this.#name, namespace: this.#namespace },
         spec,
       };
-      return recordOf(
-        await this.#client.create(Leases, this.#namespace, lease as unknown as V1Lease, { signal }),
-      );
+      return recordOf(await this.#client.create(Leases, this.#namespace, lease, { signal }));
     } catch (error) {
       if (["Conflict", "AlreadyExists", "NotFound"].some((reason) => KubeError.is(error, reason)))
         return undefined;
@@ -88,15 +86,7 @@ export class KubeLeaseStore implements LeaseStore {
   }
 }
 
-/** V1Lease with its times as they are on the wire. */
-type Lease = Omit<V1Lease, "spec"> & {
-  spec: Omit<NonNullable<V1Lease["spec"]>, "renewTime" | "acquireTime"> & {
-    renewTime: string;
-    acquireTime?: string;
-  };
-};
-
-function recordOf(lease: V1Lease): LeaseRecord {
+function recordOf(lease: Wire<V1Lease>): LeaseRecord {
   return {
     holder: lease.spec?.holderIdentity ?? "",
     transitions: lease.spec?.leaseTransitions ?? 0,

@@ -6,7 +6,6 @@
  * much one object may say (a burst, then one a minute), so that a loop fills neither memory nor etcd.
  */
 import { randomBytes } from "node:crypto";
-import type { CoreV1Event } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import type { KubeClient } from "../client/client.ts";
 import { KubeError } from "../client/client.ts";
@@ -149,7 +148,7 @@ export class EventRecorder {
     const { apiVersion, kind, metadata = {} } = event.object;
     const namespace = namespaceOf(event.object);
     const name = `${metadata.name?.slice(0, 220)}.${this.#nameSuffix()}`;
-    const body: Event = {
+    const body = {
       apiVersion: "v1",
       kind: "Event",
       metadata: { name, namespace },
@@ -170,7 +169,7 @@ export class EventRecorder {
       reportingComponent: this.#options.component,
       reportingInstance: "",
     };
-    await this.#options.client.create(Events, namespace, body as unknown as CoreV1Event);
+    await this.#options.client.create(Events, namespace, body);
     return name;
   }
 
@@ -198,12 +197,6 @@ export class EventRecorder {
     return allowed;
   }
 }
-
-/** CoreV1Event with its times as they are on the wire. */
-type Event = Omit<CoreV1Event, "firstTimestamp" | "lastTimestamp"> & {
-  firstTimestamp: string;
-  lastTimestamp: string;
-};
 
 /** Events about what is cluster-scoped live in `default`. */
 const namespaceOf = (object: KubeObject): string => object.metadata?.namespace ?? "default";
