@@ -10,7 +10,7 @@ import { terminationMessageBytes } from "@fairlead/protocol/limits";
 import type { OutputRef, RunError } from "../model/resources.ts";
 import type { AttemptEnd } from "../model/run/event.ts";
 import { type Mark, parseMark, parseReport, type Report } from "../model/run/report.ts";
-import { outOfMemory } from "../model/run/transition.ts";
+import { outOfMemory } from "../model/run/settle.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
 

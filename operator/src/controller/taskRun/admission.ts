@@ -70,5 +70,5 @@ async function park(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined>
     return applyRunEvent(deps, run, { type: "Rejected", reason: "TaskNotFound", message });
   }
   deps.queue.addAt(keyOf(run), until);
-  return applyRunEvent(deps, run, { type: "Parked", reason: "TaskNotFound", message });
+  return applyRunEvent(deps, run, { type: "Inadmissible", reason: "TaskNotFound", message });
 }

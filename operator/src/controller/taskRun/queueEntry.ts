@@ -1,7 +1,7 @@
 /** A TaskRun as the queue's entry, in the words of queue/: the holder of a slot, or a pending run. Pure. */
 import { queueNameOf } from "../../model/queue/governing.ts";
 import type { Task, TaskRun } from "../../model/resources.ts";
-import { currentAttempt } from "../../model/run/phase.ts";
+import { currentAttempt } from "../../model/run/attempts.ts";
 import type { PendingRun } from "../../queue/admission.ts";
 import type { Holder } from "../../queue/clusterState.ts";
 

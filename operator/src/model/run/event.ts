@@ -2,7 +2,7 @@
 import type { OutputRef, Phase, RunError } from "../resources.ts";
 import type { RetryPolicy } from "./retry.ts";
 
-/** How one attempt ended, whoever saw it: the runner's report, the pod, or its absence. */
+/** How one attempt ended: from the runner's report, from the pod, or from its absence. */
 export interface AttemptEnd {
   outcome: "Completed" | "Failed" | "Crashed" | "TimedOut" | "Infrastructure";
   reason: string;
@@ -17,15 +17,15 @@ export interface AttemptEnd {
   finishedAt?: string;
 }
 
-/** Where an attempt runs. */
-export interface AttemptPlace {
+/** The pod of an attempt, as far as it is known. */
+export interface PodRef {
   pod?: string;
   podUid?: string;
   node?: string;
 }
 
 export type RunEvent =
-  /** The controller saw the run for the first time; `payloadDigest` fixes what it will get. */
+  /** The controller saw the run for the first time; `payloadDigest` fixes the payload that it gets. */
   | { type: "Accepted"; payloadDigest?: string }
   /** The run cannot start as it was written. Refused once an attempt is under way. */
   | { type: "Rejected"; reason: string; message: string }
@@ -41,22 +41,22 @@ export type RunEvent =
     }
   /** `spec.delayUntil` changed or was reached: re-evaluates a Delayed run. */
   | { type: "DelayChecked"; payloadDigest?: string }
-  /** A queued run waits for something that admission cannot give; no phase changes. */
-  | { type: "Parked"; reason: string; message: string }
+  /** The run waits for something that admission cannot give, such as its Task; it stays Queued. */
+  | { type: "Inadmissible"; reason: string; message: string }
   /** `queue` is fixed from the first admission on. */
   | { type: "Admitted"; slot: number; queue?: string; version?: string }
-  /** The slot was lost before the Job was created: back to the queue, the attempt never was. */
+  /** The slot was lost before the Job was created: back to the queue, and the attempt does not count. */
   | { type: "SlotLost"; attempt: number }
-  /** What keeps the attempt from starting (image pull, unschedulable …); no phase changes. */
+  /** What keeps the attempt from starting (image pull, unschedulable …); it stays Starting. */
   | { type: "StartBlocked"; attempt: number; reason: string; message: string }
-  | ({ type: "Started"; attempt: number; at: string } & AttemptPlace)
+  | ({ type: "Started"; attempt: number; at: string } & PodRef)
   | ({
       type: "AttemptEnded";
       attempt: number;
       end: AttemptEnd;
       retry: RetryPolicy;
       random: number;
-    } & AttemptPlace)
+    } & PodRef)
   | { type: "CancelRequested" }
   | { type: "MaxDurationElapsed"; attempt: number; seconds: number }
   | { type: "StartTimedOut"; attempt: number; reason: string; message: string }
@@ -67,7 +67,7 @@ export type RunEvent =
       retry: RetryPolicy;
       random: number;
       exitCode?: number;
-    } & AttemptPlace)
+    } & PodRef)
   | { type: "TtlElapsed" }
   /** The attempt's log is in the bucket, or is known to be lost. Allowed in every phase. */
-  | ({ type: "Captured"; attempt: number; logKey?: string } & AttemptPlace);
+  | ({ type: "Captured"; attempt: number; logKey?: string } & PodRef);

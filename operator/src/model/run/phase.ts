@@ -1,5 +1,5 @@
 /** Pure predicates on a run's phase. */
-import type { Attempt, Phase, TaskRun, TaskRunStatus } from "../resources.ts";
+import type { Phase, TaskRun } from "../resources.ts";
 
 const terminal: ReadonlySet<Phase> = new Set<Phase>([
   "Completed",
@@ -22,9 +22,3 @@ export const holdsSlot = (run: TaskRun): boolean => {
   const phase = run.status?.phase;
   return phase !== undefined && holding.has(phase);
 };
-
-/** The attempt that is under way, if one is: settled attempts are history. */
-export function currentAttempt(status: TaskRunStatus | undefined): Attempt | undefined {
-  const last = status?.attempts?.at(-1);
-  return last && last.outcome === undefined ? last : undefined;
-}

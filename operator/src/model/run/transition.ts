@@ -7,7 +7,9 @@
  *                 ▼        ▼                        ▼
  *              Canceled  Canceled | Expired      Stopping ─(container gone)─► Canceled | TimedOut | Failed
  *
- * Invariants (transition.test.ts proves them for random sequences of events):
+ * `appliesIn` says which event applies in which phase, `apply` what it does there, settle.ts how an attempt ends.
+ *
+ * Invariants (transition.property.test.ts proves them for random sequences of events):
  *  1. A terminal run stays as it is; only Captured may still add to it.
  *  2. An event about an attempt that is not the current one is refused, so a run settles once.
  *  3. The run holds a slot exactly in Starting, Executing and Stopping; each admission has a higher slot number.
@@ -15,47 +17,44 @@
  *
  * Pure: no clock, no randomness; both come in with the call.
  */
-
 import type { Attempt, Phase, TaskRun, TaskRunStatus } from "../resources.ts";
+import { addAttempt, currentAttempt, knownPod, updateLastAttempt } from "./attempts.ts";
 import { setConditions } from "./conditions.ts";
-import type { AttemptEnd, AttemptPlace, RunEvent } from "./event.ts";
-import { currentAttempt, isTerminal } from "./phase.ts";
-import { infrastructureDelay, infrastructureRetryLimit, type RetryPolicy, retryDelay } from "./retry.ts";
+import type { RunEvent } from "./event.ts";
+import { isTerminal } from "./phase.ts";
+import { cut, finish, settle, settleStopped } from "./settle.ts";
 
 export type Transition =
   | { status: TaskRunStatus }
   /** The event does not apply; a sentence that says why. Nothing changes. */
   | { refused: string };
 
-/** Attempts kept in status; the oldest captured ones are dropped beyond it. */
-export const attemptsKept = 20;
+/** The phase of a run whose status is still empty. */
+type From = Phase | "New";
 
-/** Reason of an attempt that was killed for its memory: tried once more on the machine that the policy names. */
-export const outOfMemory = "OOMKilled";
+/** The rows of the state machine. Captured applies in every phase but New: it adds to an ended attempt. */
+const appliesIn: Record<Exclude<RunEvent["type"], "Captured">, readonly From[]> = {
+  Accepted: ["New"],
+  Rejected: ["New", "Delayed", "Queued"],
+  Duplicate: ["New", "Delayed", "Queued"],
+  DelayChecked: ["Delayed"],
+  Inadmissible: ["Queued"],
+  Admitted: ["Queued"],
+  TtlElapsed: ["Queued"],
+  SlotLost: ["Starting"],
+  StartBlocked: ["Starting"],
+  StartTimedOut: ["Starting"],
+  Started: ["Starting"],
+  MaxDurationElapsed: ["Executing"],
+  AttemptEnded: ["Starting", "Executing"],
+  CancelRequested: ["New", "Delayed", "Queued", "Starting", "Executing"],
+  ContainerGone: ["Stopping"],
+};
 
 export function transition(run: TaskRun, event: RunEvent, now: string): Transition {
   const status = run.status ?? {};
-  const phase = status.phase;
-  if (isTerminal(phase) && event.type !== "Captured") return refused(`the run is ${phase} already`);
-  if (
-    phase === undefined &&
-    event.type !== "Accepted" &&
-    event.type !== "CancelRequested" &&
-    event.type !== "Duplicate" &&
-    event.type !== "Rejected"
-  ) {
-    return refused("the run was not accepted yet");
-  }
-  if ("attempt" in event && event.type !== "Captured") {
-    const current = currentAttempt(status);
-    if (!current) return refused(`attempt ${event.attempt} is not under way: the run is ${phase}`);
-    if (current.number !== event.attempt) {
-      return refused(`attempt ${event.attempt} is not the current one, ${current.number} is`);
-    }
-    if ("podUid" in event && event.podUid && current.podUid && current.podUid !== event.podUid) {
-      return refused(`pod ${event.podUid} is not the attempt's pod, ${current.podUid} is`);
-    }
-  }
+  const why = wrongAttempt(status, event) ?? wrongPhase(status, event);
+  if (why) return refused(why);
   const next = apply(run, status, event, now);
   if ("refused" in next) return next;
   const changed: TaskRunStatus = {
@@ -66,135 +65,112 @@ export function transition(run: TaskRun, event: RunEvent, now: string): Transiti
   return { status: setConditions(changed, now) };
 }
 
+/** Why the event is not about the attempt that is under way. */
+function wrongAttempt(status: TaskRunStatus, event: RunEvent): string | undefined {
+  if (!("attempt" in event) || event.type === "Captured") return undefined;
+  if (status.phase === undefined || isTerminal(status.phase)) return undefined;
+  const current = currentAttempt(status);
+  if (!current) return `attempt ${event.attempt} is not under way: the run is ${status.phase}`;
+  if (current.number !== event.attempt) {
+    return `attempt ${event.attempt} is not the current one, ${current.number} is`;
+  }
+  if ("podUid" in event && event.podUid && current.podUid && current.podUid !== event.podUid) {
+    return `pod ${event.podUid} is not the attempt's pod, ${current.podUid} is`;
+  }
+  return undefined;
+}
+
+/** Why the event does not apply in the run's phase. */
+function wrongPhase({ phase, stop }: TaskRunStatus, { type }: RunEvent): string | undefined {
+  if (type === "Captured") return phase === undefined ? "the run was not accepted yet" : undefined;
+  const phases = appliesIn[type];
+  if (phases.includes(phase ?? "New")) return undefined;
+  if (phase === undefined) return "the run was not accepted yet";
+  if (isTerminal(phase)) return `the run is ${phase} already`;
+  if (stop) return `the run is being stopped: ${stop.reason}`;
+  return `the run is ${phase}, not ${phases.join(" or ")}`;
+}
+
 function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string): Transition {
-  const phase = status.phase;
   switch (event.type) {
     case "Accepted":
-      if (phase !== undefined) return refused(`the run was accepted already, it is ${phase}`);
       return enter({ ...status, attempt: 0, slot: 0, payloadDigest: event.payloadDigest }, run, now);
 
-    case "Rejected":
-      if (currentAttempt(status)) return refused("an attempt is under way");
-      return finish(status, "Failed", event.reason, event.message, now, {
-        error: { name: event.reason, message: event.message },
-      });
+    case "Rejected": {
+      const error = { name: event.reason, message: event.message };
+      return becomes(finish(status, "Failed", event, now, { error }));
+    }
 
     case "Duplicate": {
       if (status.attempt) return refused("the run had an attempt of its own already");
       if (!isTerminal(event.phase)) return refused(`the original is ${event.phase}, it has not finished`);
-      const { original, output, outputRef, error } = event;
-      const settled = { ...status, duplicateOf: original };
-      return finish(settled, event.phase, "Duplicate", event.message, now, { output, outputRef, error });
+      const { original, phase, message, output, outputRef, error } = event;
+      const why = { reason: "Duplicate", message };
+      return becomes(
+        finish({ ...status, duplicateOf: original }, phase, why, now, { output, outputRef, error }),
+      );
     }
 
     case "DelayChecked":
-      if (phase !== "Delayed") return refused(`the run is ${phase}, not Delayed`);
       // While it is delayed, a debounced run's payload may change.
       return enter(run.spec.debounce ? { ...status, payloadDigest: event.payloadDigest } : status, run, now);
 
-    case "Parked":
-      if (phase !== "Queued") return refused(`the run is ${phase}, not Queued`);
-      if (status.reason === event.reason && status.message === event.message) return refused("nothing new");
-      return { status: { ...status, reason: event.reason, message: event.message } };
+    case "Inadmissible":
+    case "StartBlocked":
+      return explain(status, event);
 
     case "Admitted":
       return admit(run, status, event, now);
 
-    case "SlotLost": {
-      if (phase !== "Starting") return refused(`the run is ${phase}, not Starting`);
-      const attempts = status.attempts?.slice(0, -1) ?? [];
-      return {
-        status: {
-          ...status,
-          phase: "Queued",
-          attempt: event.attempt - 1,
-          attempts,
-          reason: "SlotLost",
-          message: "The queue lost this run's slot before its Job was created; it waits for another.",
-        },
-      };
-    }
-
-    case "StartBlocked":
-      if (phase !== "Starting") return refused(`the run is ${phase}, not Starting`);
-      if (status.reason === event.reason && status.message === event.message) return refused("nothing new");
-      return { status: { ...status, reason: event.reason, message: cut(event.message) } };
+    case "SlotLost":
+      return becomes({
+        ...status,
+        phase: "Queued",
+        attempt: event.attempt - 1,
+        attempts: status.attempts?.slice(0, -1) ?? [],
+        reason: "SlotLost",
+        message: "The queue lost this run's slot before its Job was created; it waits for another.",
+      });
 
     case "Started":
-      if (phase !== "Starting") return refused(`the run is ${phase}, not Starting`);
-      return {
-        status: {
-          ...status,
-          phase: "Executing",
-          reason: "Running",
-          message: `Attempt ${event.attempt} runs.`,
-          startedAt: status.startedAt ?? event.at,
-          attempts: update(status, { ...place(event), startedAt: event.at }),
-        },
-      };
+      return becomes({
+        ...status,
+        phase: "Executing",
+        reason: "Running",
+        message: `Attempt ${event.attempt} runs.`,
+        startedAt: status.startedAt ?? event.at,
+        attempts: updateLastAttempt(status, { ...knownPod(event), startedAt: event.at }),
+      });
 
     case "AttemptEnded":
-      if (phase === "Stopping") return refused(`the run is being stopped: ${status.stop?.reason}`);
-      return settle(status, event.end, event, event.retry, event.random, now);
+      return becomes(settle(status, event.end, event, now));
 
-    case "CancelRequested":
-      return cancel(status, now);
+    case "CancelRequested": {
+      const why = { reason: "CancelRequested", message: "Canceled on request." };
+      if (currentAttempt(status)) return becomes(stop(status, "Canceled", why, now));
+      return becomes(finish(status, "Canceled", why, now));
+    }
 
-    case "MaxDurationElapsed":
-      if (phase !== "Executing") return refused(`the run is ${phase}, not Executing`);
-      return stop(status, now, {
-        intent: "TimedOut",
-        reason: "MaxDurationExceeded",
-        message: `Attempt ${event.attempt} executed longer than maxDurationSeconds, ${event.seconds} s.`,
-      });
+    case "MaxDurationElapsed": {
+      const message = `Attempt ${event.attempt} executed longer than maxDurationSeconds, ${event.seconds} s.`;
+      return becomes(stop(status, "TimedOut", { reason: "MaxDurationExceeded", message }, now));
+    }
 
     case "StartTimedOut":
-      if (phase !== "Starting") return refused(`the run is ${phase}, not Starting`);
-      return stop(status, now, { intent: "Failed", reason: event.reason, message: cut(event.message) });
+      return becomes(stop(status, "Failed", event, now));
 
-    case "ContainerGone": {
-      if (phase !== "Stopping" || !status.stop) return refused(`the run is ${phase}, not Stopping`);
-      const { intent, reason, message } = status.stop;
-      if (intent === "Failed") {
-        const end: AttemptEnd = {
-          outcome: "Failed",
-          reason,
-          message,
-          retryable: true,
-          error: { name: reason, message },
-        };
-        return settle(status, end, event, event.retry, event.random, now);
-      }
-      const attempts = update(status, {
-        ...place(event),
-        finishedAt: now,
-        outcome: intent,
-        exitCode: event.exitCode,
-        error: { name: reason, message },
-      });
-      const error = intent === "TimedOut" ? { name: reason, message } : undefined;
-      return finish({ ...status, attempts }, intent, reason, message, now, { error });
+    case "ContainerGone":
+      if (!status.stop) return refused("status.stop is missing");
+      return becomes(settleStopped(status, status.stop, event, now));
+
+    case "TtlElapsed": {
+      if (status.startedAt) return refused("the run does not wait for its first start");
+      const message = "The run waited in its queue for longer than its ttl.";
+      return becomes(finish(status, "Expired", { reason: "TtlElapsed", message }, now));
     }
 
-    case "TtlElapsed":
-      if (phase !== "Queued" || status.startedAt) return refused("the run does not wait for its first start");
-      return finish(
-        status,
-        "Expired",
-        "TtlElapsed",
-        "The run waited in its queue for longer than its ttl.",
-        now,
-      );
-
-    case "Captured": {
-      const known = status.attempts?.find((a) => a.number === event.attempt);
-      if (!known || known.outcome === undefined) return refused(`attempt ${event.attempt} has not ended`);
-      if (known.captured) return refused(`attempt ${event.attempt} is captured already`);
-      const attempts = status.attempts?.map((a) =>
-        a === known ? { ...a, ...place(event), captured: true, logKey: event.logKey } : a,
-      );
-      return { status: { ...status, attempts } };
-    }
+    case "Captured":
+      return capture(status, event);
   }
 }
 
@@ -204,11 +180,17 @@ function enter(status: TaskRunStatus, run: TaskRun, now: string): Transition {
   if (until && Date.parse(until) > Date.parse(now)) {
     const message = `Waits until ${until}.`;
     if (status.phase === "Delayed" && status.message === message) return refused("the delay has not passed");
-    return { status: { ...status, phase: "Delayed", reason: "DelayUntil", message } };
+    return becomes({ ...status, phase: "Delayed", reason: "DelayUntil", message });
   }
-  return {
-    status: { ...status, phase: "Queued", reason: "Queued", message: "Waits to be admitted.", queuedAt: now },
-  };
+  const message = "Waits to be admitted.";
+  return becomes({ ...status, phase: "Queued", reason: "Queued", message, queuedAt: now });
+}
+
+/** Why the run does not get further; its phase stays. */
+function explain(status: TaskRunStatus, event: { reason: string; message: string }): Transition {
+  const message = cut(event.message);
+  if (status.reason === event.reason && status.message === message) return refused("nothing new");
+  return becomes({ ...status, reason: event.reason, message });
 }
 
 function admit(
@@ -217,166 +199,43 @@ function admit(
   { slot, queue, version }: Extract<RunEvent, { type: "Admitted" }>,
   now: string,
 ): Transition {
-  if (status.phase !== "Queued") return refused(`the run is ${status.phase}, not Queued`);
   if (slot <= (status.slot ?? 0)) return refused(`slot ${slot} is not above the last one, ${status.slot}`);
   const number = (status.attempt ?? 0) + 1;
   const attempt: Attempt = { number, job: `${run.metadata.name}-${number}`, slot, admittedAt: now };
   if (status.machine) attempt.machine = status.machine;
-  return {
-    status: {
-      ...status,
-      phase: "Starting",
-      reason: "Admitted",
-      message: `Attempt ${number} got its slot.`,
-      attempt: number,
-      slot,
-      version: status.version ?? version,
-      queue: status.queue ?? queue,
-      nextAttemptAt: undefined,
-      attempts: bounded([...(status.attempts ?? []), attempt]),
-    },
-  };
-}
-
-/** Ends the current attempt: the run finishes, or goes back to its queue for another attempt. */
-function settle(
-  status: TaskRunStatus,
-  end: AttemptEnd,
-  where: AttemptPlace,
-  retry: RetryPolicy,
-  random: number,
-  now: string,
-): Transition {
-  const attempts = update(status, {
-    ...place(where),
-    ...(end.startedAt ? { startedAt: end.startedAt } : {}),
-    finishedAt: now,
-    outcome: end.outcome,
-    exitCode: end.exitCode,
-    error: end.error,
-  });
-  // A runner tells milliseconds, the container's status whole seconds.
-  const isFirst = status.startedAt === undefined || status.startedAt === status.attempts?.at(-1)?.startedAt;
-  const ended: TaskRunStatus = {
+  return becomes({
     ...status,
-    startedAt: isFirst ? (end.startedAt ?? status.startedAt) : status.startedAt,
-    stop: undefined,
-    attempts,
-  };
-  const lost = (status.infrastructureRetries ?? 0) + 1;
-  switch (end.outcome) {
-    case "Completed":
-      return finish(ended, "Completed", end.reason, end.message, now, {
-        output: end.output,
-        outputRef: end.outputRef,
-      });
-    case "TimedOut":
-      return finish(ended, "TimedOut", end.reason, end.message, now, { error: end.error });
-    case "Infrastructure": {
-      const counted = { ...ended, infrastructureRetries: lost };
-      if (lost > infrastructureRetryLimit) {
-        return finish(counted, "SystemFailure", end.reason, end.message, now, { error: end.error });
-      }
-      return backoff(counted, end, infrastructureDelay(lost), now);
-    }
-    case "Failed":
-    case "Crashed": {
-      const failures = (status.attempt ?? 0) - (status.infrastructureRetries ?? 0);
-      const larger = end.reason === outOfMemory && !status.machine ? retry.outOfMemoryMachine : undefined;
-      if (larger)
-        return backoff({ ...ended, machine: larger }, end, retryDelay(retry, failures, random), now);
-      if (end.retryable && failures < retry.maxAttempts) {
-        return backoff(ended, end, retryDelay(retry, failures, random), now);
-      }
-      return finish(ended, end.outcome, end.reason, end.message, now, { error: end.error });
-    }
-  }
+    phase: "Starting",
+    reason: "Admitted",
+    message: `Attempt ${number} got its slot.`,
+    attempt: number,
+    slot,
+    version: status.version ?? version,
+    queue: status.queue ?? queue,
+    nextAttemptAt: undefined,
+    attempts: addAttempt(status, attempt),
+  });
 }
 
-function backoff(status: TaskRunStatus, end: AttemptEnd, delayMs: number, now: string): Transition {
-  return {
-    status: {
-      ...status,
-      phase: "Queued",
-      reason: "Backoff",
-      message: cut(
-        `Attempt ${status.attempt} ended: ${end.message} Next attempt in ${(delayMs / 1000).toFixed(1)} s.`,
-      ),
-      nextAttemptAt: new Date(Date.parse(now) + delayMs).toISOString(),
-    },
-  };
-}
-
-function cancel(status: TaskRunStatus, now: string): Transition {
-  const message = "Canceled on request.";
-  if (status.phase === "Stopping") return refused("the run is being stopped already");
-  if (currentAttempt(status))
-    return stop(status, now, { intent: "Canceled", reason: "CancelRequested", message });
-  return finish(status, "Canceled", "CancelRequested", message, now);
-}
-
+/** Into Stopping; `intent` is the phase to end in once the container is gone. */
 function stop(
   status: TaskRunStatus,
+  intent: NonNullable<TaskRunStatus["stop"]>["intent"],
+  { reason, message }: { reason: string; message: string },
   now: string,
-  why: { intent: "Canceled" | "TimedOut" | "Failed"; reason: string; message: string },
-): Transition {
-  return {
-    status: {
-      ...status,
-      phase: "Stopping",
-      reason: why.reason,
-      message: why.message,
-      stop: { ...why, at: now },
-    },
-  };
+): TaskRunStatus {
+  const why = { reason, message: cut(message) };
+  return { ...status, phase: "Stopping", ...why, stop: { intent, ...why, at: now } };
 }
 
-function finish(
-  status: TaskRunStatus,
-  phase: Phase,
-  reason: string,
-  message: string,
-  now: string,
-  result: Pick<TaskRunStatus, "output" | "outputRef" | "error"> = {},
-): Transition {
-  return {
-    status: {
-      ...status,
-      phase,
-      reason,
-      message: cut(message),
-      finishedAt: now,
-      nextAttemptAt: undefined,
-      stop: undefined,
-      ...result,
-    },
-  };
+function capture(status: TaskRunStatus, event: Extract<RunEvent, { type: "Captured" }>): Transition {
+  const ended = status.attempts?.find((a) => a.number === event.attempt);
+  if (!ended || ended.outcome === undefined) return refused(`attempt ${event.attempt} has not ended`);
+  if (ended.captured) return refused(`attempt ${event.attempt} is captured already`);
+  const captured = { ...ended, ...knownPod(event), captured: true, logKey: event.logKey };
+  return becomes({ ...status, attempts: status.attempts?.map((a) => (a === ended ? captured : a)) });
 }
+
+const becomes = (status: TaskRunStatus): Transition => ({ status });
 
 const refused = (why: string): Transition => ({ refused: why });
-
-const cut = (message: string): string => (message.length <= 1024 ? message : `${message.slice(0, 1021)}...`);
-
-/** What is known of where the attempt runs; unknown fields do not erase known ones. */
-function place(where: AttemptPlace): AttemptPlace {
-  const out: AttemptPlace = {};
-  if (where.pod) out.pod = where.pod;
-  if (where.podUid) out.podUid = where.podUid;
-  if (where.node) out.node = where.node;
-  return out;
-}
-
-function update(status: TaskRunStatus, changes: Partial<Attempt>): Attempt[] {
-  const attempts = status.attempts ?? [];
-  const last = attempts.at(-1);
-  return last ? [...attempts.slice(0, -1), { ...last, ...changes }] : attempts;
-}
-
-/** The newest attempts; one whose log is still to be captured stays, since its Job is found through it. */
-function bounded(attempts: Attempt[]): Attempt[] {
-  const excess = attempts.length - attemptsKept;
-  if (excess <= 0) return attempts;
-  let dropped = 0;
-  const kept = attempts.filter((a) => !(a.captured && dropped < excess && ++dropped));
-  return kept.slice(-attemptsKept);
-}

@@ -14,8 +14,8 @@ import { type Program, resolveProgram } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/client.ts";
 import { Events, Jobs, Pods } from "../../../kube/resources.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
-import type { AttemptEnd, AttemptPlace } from "../../../model/run/event.ts";
-import { currentAttempt } from "../../../model/run/phase.ts";
+import { currentAttempt } from "../../../model/run/attempts.ts";
+import type { AttemptEnd, PodRef } from "../../../model/run/event.ts";
 import { endOfReport } from "../../../model/run/report.ts";
 import { retryPolicy } from "../../../model/run/retry.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
@@ -57,7 +57,7 @@ export function podOf(deps: Pick<RunDeps, "pods">, run: TaskRun, attempt: Attemp
   return pods.find((p) => p.metadata?.uid === attempt.podUid) ?? pods[0];
 }
 
-export const placeOf = (pod: V1Pod | undefined): AttemptPlace => ({
+export const placeOf = (pod: V1Pod | undefined): PodRef => ({
   pod: pod?.metadata?.name,
   podUid: pod?.metadata?.uid,
   node: pod?.spec?.nodeName,
@@ -362,7 +362,7 @@ async function endAttempt(
   run: CachedRun,
   attempt: Attempt,
   end: AttemptEnd,
-  place: AttemptPlace = {},
+  place: PodRef = {},
   program?: Program,
 ): Promise<CachedRun | undefined> {
   const retry = (program ?? (await programOf(deps, run, attempt)))?.retry ?? retryPolicy(run, undefined);

@@ -8,7 +8,7 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { observePod } from "../../../jobs/podObserver.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
 import type { Attempt } from "../../../model/resources.ts";
-import { currentAttempt } from "../../../model/run/phase.ts";
+import { currentAttempt } from "../../../model/run/attempts.ts";
 import { retryPolicy } from "../../../model/run/retry.ts";
 import { keyOf, type RunDeps } from "../../deps.ts";
 import { applyRunEvent } from "../applyRunEvent.ts";

@@ -1,0 +1,136 @@
+/**
+ * How an attempt ends, and what its run does then: it finishes, or goes back to its queue for another attempt.
+ *
+ *   Completed          ─► Completed
+ *   TimedOut           ─► TimedOut
+ *   Failed, Crashed    ─► backoff while it is retryable and attempts are left, else Failed, Crashed
+ *                         killed for its memory: once more on the larger machine that the policy names
+ *   Infrastructure     ─► backoff, at most infrastructureRetryLimit times, else SystemFailure
+ *   stopped, canceled  ─► Canceled
+ *   stopped, maxDuration elapsed ─► TimedOut
+ *   stopped, start timeout       ─► as Failed, retryable
+ *
+ * Only transition.ts calls this; it has checked that the event is about the current attempt. Pure.
+ */
+import type { Phase, TaskRunStatus } from "../resources.ts";
+import { knownPod, updateLastAttempt } from "./attempts.ts";
+import type { AttemptEnd, PodRef } from "./event.ts";
+import { infrastructureDelay, infrastructureRetryLimit, type RetryPolicy, retryDelay } from "./retry.ts";
+
+/** What an event that ends an attempt brings along; `random` in [0, 1) is for the backoff. */
+export interface EndContext extends PodRef {
+  retry: RetryPolicy;
+  random: number;
+}
+
+interface Explanation {
+  reason: string;
+  message: string;
+}
+
+/** Reason of an attempt that was killed for its memory. */
+export const outOfMemory = "OOMKilled";
+
+/** Ends the current attempt. */
+export function settle(
+  status: TaskRunStatus,
+  end: AttemptEnd,
+  context: EndContext,
+  now: string,
+): TaskRunStatus {
+  const ended = withEnd(status, end, context, now);
+  switch (end.outcome) {
+    case "Completed":
+      return finish(ended, "Completed", end, now, { output: end.output, outputRef: end.outputRef });
+    case "TimedOut":
+      return finish(ended, "TimedOut", end, now, { error: end.error });
+    case "Infrastructure": {
+      const losses = (status.infrastructureRetries ?? 0) + 1;
+      const counted = { ...ended, infrastructureRetries: losses };
+      if (losses <= infrastructureRetryLimit) return backoff(counted, end, infrastructureDelay(losses), now);
+      return finish(counted, "SystemFailure", end, now, { error: end.error });
+    }
+    case "Failed":
+    case "Crashed": {
+      const failures = (status.attempt ?? 0) - (status.infrastructureRetries ?? 0);
+      const delay = retryDelay(context.retry, failures, context.random);
+      const larger = end.reason === outOfMemory && !status.machine && context.retry.outOfMemoryMachine;
+      if (larger) return backoff({ ...ended, machine: larger }, end, delay, now);
+      if (end.retryable && failures < context.retry.maxAttempts) return backoff(ended, end, delay, now);
+      return finish(ended, end.outcome, end, now, { error: end.error });
+    }
+  }
+}
+
+/** Ends an attempt that was stopped, as the stop intended: whatever its container did while it was stopped. */
+export function settleStopped(
+  status: TaskRunStatus,
+  stop: NonNullable<TaskRunStatus["stop"]>,
+  context: EndContext & { exitCode?: number },
+  now: string,
+): TaskRunStatus {
+  const { intent, reason, message } = stop;
+  const error = { name: reason, message };
+  if (intent === "Failed") {
+    return settle(status, { outcome: "Failed", reason, message, retryable: true, error }, context, now);
+  }
+  const attempts = updateLastAttempt(status, {
+    ...knownPod(context),
+    finishedAt: now,
+    outcome: intent,
+    exitCode: context.exitCode,
+    error,
+  });
+  return finish({ ...status, attempts }, intent, stop, now, intent === "TimedOut" ? { error } : {});
+}
+
+/** Into a terminal phase. */
+export function finish(
+  status: TaskRunStatus,
+  phase: Phase,
+  { reason, message }: Explanation,
+  now: string,
+  result: Pick<TaskRunStatus, "output" | "outputRef" | "error"> = {},
+): TaskRunStatus {
+  return {
+    ...status,
+    phase,
+    reason,
+    message: cut(message),
+    finishedAt: now,
+    nextAttemptAt: undefined,
+    stop: undefined,
+    ...result,
+  };
+}
+
+/** Back to the queue; the next attempt starts after `delayMs` at the earliest. */
+function backoff(status: TaskRunStatus, end: AttemptEnd, delayMs: number, now: string): TaskRunStatus {
+  const seconds = (delayMs / 1000).toFixed(1);
+  return {
+    ...status,
+    phase: "Queued",
+    reason: "Backoff",
+    message: cut(`Attempt ${status.attempt} ended: ${end.message} Next attempt in ${seconds} s.`),
+    nextAttemptAt: new Date(Date.parse(now) + delayMs).toISOString(),
+  };
+}
+
+function withEnd(status: TaskRunStatus, end: AttemptEnd, context: PodRef, now: string): TaskRunStatus {
+  const attempts = updateLastAttempt(status, {
+    ...knownPod(context),
+    ...(end.startedAt && { startedAt: end.startedAt }),
+    finishedAt: now,
+    outcome: end.outcome,
+    exitCode: end.exitCode,
+    error: end.error,
+  });
+  // A runner reports milliseconds, the container's status has whole seconds.
+  const isFirst = status.startedAt === undefined || status.startedAt === status.attempts?.at(-1)?.startedAt;
+  const startedAt = isFirst ? (end.startedAt ?? status.startedAt) : status.startedAt;
+  return { ...status, startedAt, stop: undefined, attempts };
+}
+
+/** A message in status has at most 1,024 characters. */
+export const cut = (message: string): string =>
+  message.length <= 1024 ? message : `${message.slice(0, 1021)}...`;
