@@ -17,7 +17,11 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{protocol,operator,sdk,runtime-image}/src/**/*.test.ts", "hack/**/*.test.ts"],
+          include: [
+            "{protocol,operator,sdk,runtime-image}/src/**/*.test.ts",
+            "test/contract/**/*.test.ts",
+            "hack/**/*.test.ts",
+          ],
           exclude: notOurs,
         },
       },

@@ -12,7 +12,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -26,10 +25,12 @@ import { run } from "./lib/exec.ts";
 import { withLock } from "./lib/lock.ts";
 import { repoRoot } from "./lib/paths.ts";
 import { step } from "./lib/progress.ts";
+import { sdkDeclarations, writeDeclarations } from "./sdkTypes.ts";
 
 const sdk = join(repoRoot, "sdk");
 const out = join(repoRoot, ".fairlead", "pack");
 const stage = join(out, "stage");
+const typesFolder = join(stage, "dist", "types");
 
 export interface Packed {
   /** Full path of the tarball. */
@@ -72,8 +73,8 @@ function packageJson() {
     engines: { node: ">=20" },
     exports: {
       ".": {
-        import: { types: "./dist/types/index.d.ts", default: "./dist/esm/index.js" },
-        require: { types: "./dist/types/index.d.cts", default: "./dist/cjs/index.cjs" },
+        import: { types: "./dist/types/sdk/src/index.d.ts", default: "./dist/esm/index.js" },
+        require: { types: "./dist/types/sdk/src/index.d.cts", default: "./dist/cjs/index.cjs" },
       },
       "./package.json": "./package.json",
     },
@@ -126,30 +127,10 @@ async function bundle(format: Format): Promise<Metafile> {
   return metafile;
 }
 
-/** Declarations, twice: what TypeScript takes for types of ES modules, and of CommonJS, is told by their names. */
+/** Declarations, twice: TypeScript tells by their names whether they are of ES modules or of CommonJS. */
 async function types(): Promise<void> {
-  const folder = join(stage, "dist", "types");
-  const config = join(out, "tsconfig.json");
-  const options = { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: join(sdk, "src") };
-  writeFileSync(
-    config,
-    JSON.stringify({
-      extends: "../../tsconfig.json",
-      compilerOptions: { ...options, outDir: folder },
-      include: [],
-      files: [join(sdk, "src", "index.ts")],
-    }),
-  );
-  await run(join(repoRoot, "node_modules", ".bin", "tsc"), ["--project", config], { cwd: repoRoot });
-  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    const file = join(folder, name);
-    if (!name.endsWith(".d.ts")) continue;
-    const text = readFileSync(file, "utf8");
-    const importing = (extension: string): string =>
-      text.replace(/(\bfrom |\bimport\()"(\.{1,2}\/[^"]+)\.ts"/g, `$1"$2${extension}"`);
-    writeFileSync(file, importing(extensions.esm));
-    writeFileSync(file.replace(/\.d\.ts$/, ".d.cts"), importing(extensions.cjs));
-  }
+  const declarations = await sdkDeclarations({ comments: true });
+  writeDeclarations(typesFolder, declarations, { "d.ts": extensions.esm, "d.cts": extensions.cjs });
 }
 
 /** The licenses of the packages that are in the bundles. */

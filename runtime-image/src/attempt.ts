@@ -4,7 +4,7 @@
  *
  *   exit code 0: reported as completed       1: failed, or stopped without a result
  */
-import type { Report } from "../../operator/src/model/run/report.ts";
+import { type Report, reportVersion } from "@fairlead/protocol/report";
 import { EngineApi } from "./engineApi.ts";
 import type { Environment } from "./environment.ts";
 import { execute, type Result } from "./execution.ts";
@@ -45,7 +45,7 @@ export async function runAttempt(environment: Environment): Promise<never> {
   });
   let stoppingAt: string | undefined;
   const reportOf = (result: Exclude<Result, { outcome: "stopped" }>): Report => ({
-    v: 1,
+    v: reportVersion,
     attempt,
     podUid,
     outcome: result.outcome,

@@ -1,9 +1,15 @@
 /**
- * The API's runner endpoints, `/engine/v1`. None is waited for before user code runs, and a run settles without
- * any of them: the termination message says the same.
+ * The runner's calls of the API (protocol/runnerApi.ts). User code never waits for one of them, and a run settles
+ * without any: the termination message says the same.
  */
-import type { Report } from "../../operator/src/model/run/report.ts";
-import type { StopReason } from "../../sdk/src/context.ts";
+import type { Report, StopType } from "@fairlead/protocol/report";
+import {
+  type AttemptAnswer,
+  runnerApi,
+  type StartBody,
+  type UploadAnswer,
+  type UploadBody,
+} from "@fairlead/protocol/runnerApi";
 import type { Environment } from "./environment.ts";
 import { expectSuccess, type HttpRequest, httpRequest, retrying } from "./http.ts";
 
@@ -19,23 +25,22 @@ export class EngineApi {
   }
 
   async start(startedAt: string): Promise<void> {
-    const body = { podUid: this.#environment.podUid, startedAt };
+    const body: StartBody = { podUid: this.#environment.podUid, startedAt };
     await retrying({ budgetMs: startBudgetMs, tryMs }, (ms) => this.#call("POST", "/start", ms, body));
   }
 
   /** Why the pod is being stopped; asked once, within the time limit. */
-  async stopReason(timeoutMs: number): Promise<StopReason["type"] | undefined> {
-    const answer = (await this.#call("GET", "", timeoutMs)) as { stopReason?: unknown };
-    const reason = answer.stopReason;
-    return reason === "canceled" || reason === "maxDuration" ? reason : undefined;
+  async stopReason(timeoutMs: number): Promise<StopType | undefined> {
+    const { stopReason } = await this.#call<AttemptAnswer>("GET", "", timeoutMs);
+    return stopReason === "canceled" || stopReason === "maxDuration" ? stopReason : undefined;
   }
 
   /** A presigned PUT for the output, and its key in the bucket. Not repeated here: the upload is, as a whole. */
-  async outputUrl(size: number, type: string, timeoutMs: number): Promise<{ url: string; key: string }> {
-    const body = { podUid: this.#environment.podUid, size, type };
-    const { url, key } = (await this.#call("POST", "/output", timeoutMs, body)) as Record<string, unknown>;
+  async outputUrl(size: number, type: string, timeoutMs: number): Promise<UploadAnswer> {
+    const body: UploadBody = { podUid: this.#environment.podUid, size, type };
+    const { url, key } = await this.#call<UploadAnswer>("POST", "/output", timeoutMs, body);
     if (typeof url !== "string" || typeof key !== "string") {
-      throw new Error("POST /engine/v1/attempt/output: the answer has no url and key");
+      throw new Error(`POST ${runnerApi}/attempt/output: the answer has no url and key`);
     }
     return { url, key };
   }
@@ -44,14 +49,15 @@ export class EngineApi {
     await retrying({ budgetMs, tryMs }, (ms) => this.#call("POST", "/report", ms, report));
   }
 
-  async #call(
+  /** The answer as JSON: what the API promises of it, not yet checked. */
+  async #call<T extends object>(
     method: HttpRequest["method"],
     path: string,
     timeoutMs: number,
     body?: object,
-  ): Promise<unknown> {
+  ): Promise<Partial<T>> {
     const { apiUrl, token } = this.#environment;
-    const response = await httpRequest(`${apiUrl}/engine/v1/attempt${path}`, {
+    const response = await httpRequest(`${apiUrl}${runnerApi}/attempt${path}`, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
@@ -61,7 +67,7 @@ export class EngineApi {
       timeoutMs,
       maxBytes: answerBytes,
     });
-    const { status, body: answer } = expectSuccess(`${method} /engine/v1/attempt${path}`, response);
+    const { status, body: answer } = expectSuccess(`${method} ${runnerApi}/attempt${path}`, response);
     return status === 204 || answer.length === 0 ? {} : JSON.parse(answer.toString());
   }
 }

@@ -29,11 +29,13 @@ describe("readEnvironment", () => {
   });
 
   it.each(Object.keys(variables))("names %s when it is missing", (name) => {
-    expect(() => readEnvironment({ ...variables, [name]: "" })).toThrow(`${name} is not set`);
+    expect(() => readEnvironment({ ...variables, [name]: "" })).toThrow(`${name}: not set`);
   });
 
   it.each(["0", "1.5", "first"])("refuses attempt %s", (value) => {
-    expect(() => readEnvironment({ ...variables, FAIRLEAD_ATTEMPT: value })).toThrow("an integer from 1");
+    expect(() => readEnvironment({ ...variables, FAIRLEAD_ATTEMPT: value })).toThrow(
+      `FAIRLEAD_ATTEMPT: "${value}" is not an integer from 1`,
+    );
   });
 
   it("keeps an empty payload apart from none", () => {
@@ -41,6 +43,8 @@ describe("readEnvironment", () => {
   });
 
   it("says what is wrong with the context", () => {
-    expect(() => readEnvironment({ ...variables, FAIRLEAD_CTX: "{" })).toThrow("FAIRLEAD_CTX is not");
+    expect(() => readEnvironment({ ...variables, FAIRLEAD_CTX: "{" })).toThrow(
+      "FAIRLEAD_CTX: not the run's context",
+    );
   });
 });

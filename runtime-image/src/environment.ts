@@ -1,7 +1,6 @@
-/**
- * What the controller tells this attempt, from the variables that operator/src/jobs/attemptEnv.ts sets.
- */
-import type { TaskContext } from "../../sdk/src/context.ts";
+/** What this attempt is to execute, read from the variables that the operator set on its container. */
+import type { TaskContext } from "@fairlead/protocol/context";
+import { type EnvName, env } from "@fairlead/protocol/env";
 
 export interface Environment {
   apiUrl: string;
@@ -19,36 +18,37 @@ export interface Environment {
   terminationLog: string;
 }
 
-type Variables = Record<string, string | undefined>;
+type Variables = Partial<Record<EnvName, string>>;
+
+const defaultGraceSeconds = 30;
 
 export function readEnvironment(variables: Variables): Environment {
-  const attempt = Number(required(variables, "FAIRLEAD_ATTEMPT"));
+  const attempt = Number(required(variables, env.attempt));
   if (!Number.isInteger(attempt) || attempt < 1) {
-    throw new Error(`FAIRLEAD_ATTEMPT is ${variables.FAIRLEAD_ATTEMPT}, it must be an integer from 1`);
+    throw new Error(`${env.attempt}: "${variables[env.attempt]}" is not an integer from 1`);
   }
-  const taskId = required(variables, "FAIRLEAD_TASK_ID");
-  const grace = Number(variables.FAIRLEAD_GRACE_PERIOD_SECONDS ?? 30);
+  const grace = Number(variables[env.gracePeriodSeconds] ?? defaultGraceSeconds);
   return {
-    apiUrl: required(variables, "FAIRLEAD_API_URL").replace(/\/+$/, ""),
-    token: required(variables, "FAIRLEAD_RUN_TOKEN"),
+    apiUrl: required(variables, env.apiUrl).replace(/\/+$/, ""),
+    token: required(variables, env.runToken),
     attempt,
-    podUid: required(variables, "FAIRLEAD_POD_UID"),
-    taskId,
-    entry: variables.FAIRLEAD_ENTRY || "/app/tasks.mjs",
-    payload: variables.FAIRLEAD_PAYLOAD,
-    payloadType: variables.FAIRLEAD_PAYLOAD_TYPE || "application/json",
-    payloadUrl: variables.FAIRLEAD_PAYLOAD_URL,
-    ctx: readContext(required(variables, "FAIRLEAD_CTX")),
-    gracePeriodMs: (Number.isFinite(grace) ? grace : 30) * 1000,
-    terminationLog: variables.FAIRLEAD_TERMINATION_LOG || "/dev/termination-log",
+    podUid: required(variables, env.podUid),
+    taskId: required(variables, env.taskId),
+    entry: variables[env.entry] || "/app/tasks.mjs",
+    payload: variables[env.payload],
+    payloadType: variables[env.payloadType] || "application/json",
+    payloadUrl: variables[env.payloadUrl],
+    ctx: readContext(required(variables, env.context)),
+    gracePeriodMs: (Number.isFinite(grace) ? grace : defaultGraceSeconds) * 1000,
+    terminationLog: variables[env.terminationLog] || "/dev/termination-log",
   };
 }
 
-function required(variables: Variables, name: string): string {
+function required(variables: Variables, name: EnvName): string {
   const value = variables[name];
   if (!value) {
     throw new Error(
-      `${name} is not set: this program is started by Fairlead's controller, one pod for each attempt`,
+      `${name}: not set; this program is started by Fairlead's controller, in one pod for each attempt`,
     );
   }
   return value;
@@ -57,12 +57,14 @@ function required(variables: Variables, name: string): string {
 /** JSON has no dates; the context has. */
 function readContext(text: string): TaskContext {
   try {
-    const ctx = JSON.parse(text) as TaskContext;
-    ctx.run.createdAt = new Date(ctx.run.createdAt);
-    ctx.run.startedAt = new Date(ctx.run.startedAt);
-    ctx.attempt.startedAt = new Date(ctx.attempt.startedAt);
-    return ctx;
+    const { run, attempt, ...rest } = JSON.parse(text) as TaskContext<string>;
+    const [createdAt, startedAt] = [new Date(run.createdAt), new Date(run.startedAt)];
+    return {
+      ...rest,
+      run: { ...run, createdAt, startedAt },
+      attempt: { ...attempt, startedAt: new Date(attempt.startedAt) },
+    };
   } catch (error) {
-    throw new Error(`FAIRLEAD_CTX is not the run's context as JSON: ${(error as Error).message}`);
+    throw new Error(`${env.context}: not the run's context as JSON: ${(error as Error).message}`);
   }
 }

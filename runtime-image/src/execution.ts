@@ -12,7 +12,9 @@
  * output is stored and reported; onSuccess and onComplete follow only after a mere shutdown, since a canceled or
  * timed-out run stays that.
  */
-import type { HookParams } from "../../sdk/src/task.ts";
+
+import type { ReportedOutput } from "@fairlead/protocol/report";
+import type { HookParams } from "@fairlead/sdk";
 import type { EngineApi } from "./engineApi.ts";
 import type { Environment } from "./environment.ts";
 import { type Failure, failureOf, inspected } from "./failure.ts";
@@ -22,10 +24,10 @@ import { serializeOutput } from "./output.ts";
 import { readPayload } from "./payload.ts";
 import { warn } from "./stdio.ts";
 import type { Stop } from "./stop.ts";
-import { type StoredOutput, storeOutput } from "./upload.ts";
+import { storeOutput } from "./upload.ts";
 
 export type Result =
-  | { outcome: "completed"; output?: StoredOutput }
+  | { outcome: "completed"; output?: ReportedOutput }
   | { outcome: "failed"; failure: Failure }
   /** It was told to stop and did so: no result. */
   | { outcome: "stopped" };
@@ -38,7 +40,7 @@ export interface ExecutionDeps {
   /** User code has begun. */
   onBegin: () => void;
   /** Whether a report with this output is small enough for the termination message. */
-  fits: (output: StoredOutput) => boolean;
+  fits: (output: ReportedOutput) => boolean;
 }
 
 type AnyTask = Awaited<ReturnType<typeof loadTask>>;
@@ -92,7 +94,7 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
     return stop.requested ? stopped(error) : failed(failureOf(error));
   }
   await ended();
-  let stored: StoredOutput | undefined;
+  let stored: ReportedOutput | undefined;
   try {
     const serialized = await serializeOutput(output);
     if (serialized) stored = await storeOutput(api, serialized, deps.fits);

@@ -1,5 +1,6 @@
+import { errorLimits } from "@fairlead/protocol/report";
+import { AbortTaskRunError } from "@fairlead/sdk";
 import { describe, expect, it } from "vitest";
-import { AbortTaskRunError } from "../../sdk/src/errors.ts";
 import { Failure, failureOf, reportedError, withoutInternals } from "./failure.ts";
 
 describe("failureOf", () => {
@@ -87,7 +88,7 @@ describe("reportedError", () => {
     });
     const reported = reportedError(failureOf(error));
     expect(reported.name).toHaveLength(256);
-    expect(reported.message.length).toBeLessThanOrEqual(1000);
+    expect(reported.message.length).toBeLessThanOrEqual(errorLimits.message);
     expect(reported.message.isWellFormed()).toBe(true);
     expect(reported.stack).toHaveLength(8192);
   });

@@ -4,14 +4,8 @@
  * Not retryable: what another attempt of the same code with the same payload would run into again (the task is
  * not there, does not load, cannot read its payload, returned what cannot be stored), and AbortTaskRunError.
  */
-import type { Report } from "../../operator/src/model/run/report.ts";
+import { type ErrorCode, errorLimits, type ReportedError } from "@fairlead/protocol/report";
 
-export type ReportedError = NonNullable<Report["error"]>;
-export type ErrorCode = NonNullable<ReportedError["code"]>;
-
-const nameLimit = 256;
-const messageLimit = 1000;
-const stackLimit = 8192;
 const causesShown = 5;
 
 export class Failure extends Error {
@@ -56,9 +50,9 @@ export function reportedError(failure: Failure): ReportedError {
   const { code, retryable } = failure;
   const value = failure.shown;
   return {
-    name: cut(text(value, "name") || "Error", nameLimit),
-    message: cut(text(value, "message") ?? describe(value), messageLimit),
-    stack: hasStack(failure) ? cut(stackOf(value), stackLimit) || undefined : undefined,
+    name: cut(text(value, "name") || "Error", errorLimits.name),
+    message: cut(text(value, "message") ?? describe(value), errorLimits.message),
+    stack: hasStack(failure) ? cut(stackOf(value), errorLimits.stack) || undefined : undefined,
     code,
     retryable,
   };

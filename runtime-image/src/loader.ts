@@ -1,7 +1,7 @@
 /** Loads the module that defines the task, and finds the task in it. */
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { type AnyTaskOptions, registeredTasks } from "../../sdk/src/registry.ts";
+import { type AnyTaskOptions, registeredTasks } from "@fairlead/sdk/registry";
 import { Failure } from "./failure.ts";
 
 const idsShown = 20;

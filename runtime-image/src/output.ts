@@ -3,7 +3,7 @@
  * a value that refers back to itself …) goes as superjson, which is loaded for that only. Undefined is no output at all.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
-import { isPlainJson } from "../../sdk/src/plainJson.ts";
+import { isPlainJson } from "@fairlead/sdk/plainJson";
 import { Failure } from "./failure.ts";
 
 const jsonType = "application/json";

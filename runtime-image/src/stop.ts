@@ -6,12 +6,11 @@
  * It never ends the process: that is up to the code, and to the kubelet's SIGKILL after the grace period.
  * SIGTERM after `run` ended changes nothing any more; what is left is to report.
  */
-import type { StopReason } from "../../sdk/src/context.ts";
+import type { StopReason } from "@fairlead/protocol/context";
+import type { StopType } from "@fairlead/protocol/report";
 import { warn } from "./stdio.ts";
 
-type Type = StopReason["type"];
-
-const messages: Record<Type, string> = {
+const messages: Record<StopType, string> = {
   canceled: "The run was canceled.",
   maxDuration: "The run took longer than its maxDuration.",
   shutdown: "The pod is being shut down.",
@@ -19,9 +18,9 @@ const messages: Record<Type, string> = {
 
 class TaskRunStopped extends Error implements StopReason {
   override readonly name = "TaskRunStopped";
-  readonly type: Type;
+  readonly type: StopType;
 
-  constructor(type: Type) {
+  constructor(type: StopType) {
     super(messages[type]);
     this.type = type;
   }
@@ -31,16 +30,16 @@ const askLimitMs = 1000;
 
 export interface StopDeps {
   /** Why the run is being stopped; undefined when nobody asked for it. */
-  ask: (timeoutMs: number) => Promise<Type | undefined>;
-  mark: (reason?: Type) => void;
+  ask: (timeoutMs: number) => Promise<StopType | undefined>;
+  mark: (reason?: StopType) => void;
   gracePeriodMs: number;
 }
 
 export class Stop {
   readonly #deps: StopDeps;
   readonly #controller = new AbortController();
-  readonly #onStopped: ((type: Type) => void)[] = [];
-  #type: Promise<Type> | undefined;
+  readonly #onStopped: ((type: StopType) => void)[] = [];
+  #type: Promise<StopType> | undefined;
   #over = false;
 
   constructor(deps: StopDeps) {
@@ -57,12 +56,12 @@ export class Stop {
   }
 
   /** Why, once it is known; undefined when no stop was asked for. */
-  get type(): Promise<Type> | undefined {
+  get type(): Promise<StopType> | undefined {
     return this.#type;
   }
 
   /** Called when the signal is aborted. */
-  onStopped(listener: (type: Type) => void): void {
+  onStopped(listener: (type: StopType) => void): void {
     this.#onStopped.push(listener);
   }
 
@@ -77,7 +76,7 @@ export class Stop {
     this.#type = this.#learn();
   }
 
-  async #learn(): Promise<Type> {
+  async #learn(): Promise<StopType> {
     const type = await this.#ask();
     if (this.#over) return type;
     this.#deps.mark(type);
@@ -86,7 +85,7 @@ export class Stop {
     return type;
   }
 
-  async #ask(): Promise<Type> {
+  async #ask(): Promise<StopType> {
     try {
       const { ask, gracePeriodMs } = this.#deps;
       return (await ask(Math.min(askLimitMs, gracePeriodMs / 4))) ?? "shutdown";

@@ -1,44 +1,31 @@
 /**
- * The container's termination message: the kubelet keeps it whatever happens to the API. Always JSON, always under
- * 4,096 bytes (Kubernetes cuts at that length, and cut JSON says nothing).
- *
- *   started ─► stopping ─► a report          each replaces the one before; nothing replaces a report
- *      └──────────────────────▲
- *
- * `started` alone, after a kill: the process did not even react to SIGTERM, its event loop was blocked.
- * `stopping`, after a kill: it was told to stop, and the task's code did not end within the grace period.
- * `stopping`, after an exit: the task's code ended because it was told to; there is no result to report.
+ * The container's termination message: the kubelet keeps it whatever happens to the API. Always JSON, and always
+ * shorter than Kubernetes' limit, where it would be cut, and cut JSON says nothing. protocol/report.ts has its states.
  */
 import { writeFileSync } from "node:fs";
-import type { Report } from "../../operator/src/model/run/report.ts";
-import type { StopReason } from "../../sdk/src/context.ts";
+import { terminationMessageBytes } from "@fairlead/protocol/limits";
+import { type Progress, type Report, type ReportHead, reportVersion } from "@fairlead/protocol/report";
 
-/** What the message says before there is a result. */
-export type Mark =
-  | { outcome: "started" }
-  /** `reason` follows as soon as the API told it. */
-  | { outcome: "stopping"; stoppingAt: string; reason?: StopReason["type"] };
-
-const byteLimit = 4095;
+const byteLimit = terminationMessageBytes - 1;
 const nameBytes = 256;
 const messageBytes = 2000;
 
 export class TerminationMessage {
   readonly #path: string;
-  readonly #head: Pick<Report, "v" | "attempt" | "podUid" | "startedAt">;
+  readonly #head: ReportHead;
   #settled = false;
 
-  constructor(path: string, head: Pick<Report, "attempt" | "podUid" | "startedAt">) {
+  constructor(path: string, head: Omit<ReportHead, "v">) {
     this.#path = path;
-    this.#head = { v: 1, ...head };
+    this.#head = { v: reportVersion, ...head };
   }
 
   get settled(): boolean {
     return this.#settled;
   }
 
-  mark(mark: Mark): void {
-    if (!this.#settled) this.#write(JSON.stringify({ ...this.#head, ...mark }));
+  mark(progress: Progress): void {
+    if (!this.#settled) this.#write(JSON.stringify({ ...this.#head, ...progress }));
   }
 
   /** False when the message could not be written: then only the API can know the result. */

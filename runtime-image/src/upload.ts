@@ -1,13 +1,11 @@
 /** Stores the output in the bucket. Asks for the URL here, when the run has finished, so that none expires. */
 import { maxOutputCopyBytes } from "@fairlead/protocol/limits";
-import type { Report } from "../../operator/src/model/run/report.ts";
+import type { ReportedOutput } from "@fairlead/protocol/report";
 import type { EngineApi } from "./engineApi.ts";
 import { Failure } from "./failure.ts";
 import { expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
 import { type SerializedOutput, tooLarge } from "./output.ts";
 import { warn } from "./stdio.ts";
-
-export type StoredOutput = NonNullable<Report["output"]>;
 
 const urlMs = 5000;
 const tryMs = 15_000;
@@ -20,14 +18,14 @@ const slowestBytesPerMs = 1000;
 export async function storeOutput(
   api: EngineApi,
   { bytes, type }: SerializedOutput,
-  fits: (output: StoredOutput) => boolean,
-): Promise<StoredOutput> {
+  fits: (output: ReportedOutput) => boolean,
+): Promise<ReportedOutput> {
   const size = bytes.byteLength;
   // Node's crypto takes some 6 ms to load: it does so while the API answers.
   const sha256 = new Promise<string>((resolve) =>
     setImmediate(() => resolve(process.getBuiltinModule("node:crypto").hash("sha256", bytes, "hex"))),
   );
-  const output: StoredOutput = { type, size };
+  const output: ReportedOutput = { type, size };
   if (size <= maxOutputCopyBytes) output.data = bytes.toString("utf8");
   const small = output.data !== undefined && fits({ ...output, sha256: "0".repeat(64) });
   const transferMs = size / slowestBytesPerMs;

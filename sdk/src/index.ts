@@ -1,4 +1,6 @@
 /** `@fairlead/sdk`. Every cold start waits for this import: nothing here may load a package or do work. */
+export type { StopReason, TaskContext } from "@fairlead/protocol/context";
+export type { BatchStatus, RunStatus } from "@fairlead/protocol/status";
 export {
   ApiConnectionError,
   ApiError,
@@ -22,7 +24,6 @@ export {
   type Run,
   type RunOf,
   type RunPage,
-  type RunStatus,
   type RunSummary,
   runs,
 } from "./client/runs.ts";
@@ -38,7 +39,6 @@ export {
   tasks,
 } from "./client/trigger.ts";
 export type { DebounceOptions, Duration, TriggerOptions } from "./client/triggerOptions.ts";
-export type { StopReason, TaskContext } from "./context.ts";
 export { AbortTaskRunError } from "./errors.ts";
 export { type LogProperties, logger } from "./logger.ts";
 export {

@@ -2,11 +2,12 @@
  * `task()`: defines code that a run executes. Importing a module with tasks runs nothing, it only registers them.
  * Order of the hooks, and what their errors do, are Trigger.dev's; runtime-image/src/execution.ts calls them.
  */
+
+import type { TaskContext } from "@fairlead/protocol/context";
 import { isId } from "@fairlead/protocol/ids";
 import type { RequestOptions } from "./client/request.ts";
 import type { BatchHandle, BatchOptions, RunHandle } from "./client/trigger.ts";
 import type { TriggerOptions } from "./client/triggerOptions.ts";
-import type { TaskContext } from "./context.ts";
 import { registeredTasks } from "./registry.ts";
 
 /** Second argument of `run`. */

@@ -1,10 +1,12 @@
 /** Starts the bundled runner as the kubelet does: a process, variables, pipes for its output, signals. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Report } from "@fairlead/protocol/report";
 import { build } from "esbuild";
-import { type Report, report } from "../../operator/src/model/run/report.ts";
+import { report } from "../../operator/src/model/run/report.ts";
 import { type ScriptedEngine, token } from "./servers/scriptedEngine.ts";
 
 const root = join(import.meta.dirname, "../..");

@@ -1,5 +1,5 @@
+import type { Report } from "@fairlead/protocol/report";
 import { describe, expect, test } from "vitest";
-import type { Report } from "../model/run/report.ts";
 import { endOfContainer, reportOf } from "./attemptEnd.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 

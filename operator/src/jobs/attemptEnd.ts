@@ -7,9 +7,10 @@
  */
 
 import { terminationMessageBytes } from "@fairlead/protocol/limits";
+import type { Report } from "@fairlead/protocol/report";
 import type { OutputRef, RunError } from "../model/resources.ts";
 import type { AttemptEnd } from "../model/run/event.ts";
-import { type Mark, parseMark, parseReport, type Report } from "../model/run/report.ts";
+import { parseMark, parseReport, type ReadMark } from "../model/run/report.ts";
 import { outOfMemory } from "../model/run/settle.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
@@ -106,7 +107,7 @@ function failure(
 }
 
 /** What the runner's last mark means for an attempt that ended without a report. */
-function marked({ outcome }: Mark): string {
+function marked({ outcome }: ReadMark): string {
   return outcome === "stopping"
     ? " It had been told to stop."
     : " Its event loop did not react before that: the task's code blocked it, or it was killed at once.";

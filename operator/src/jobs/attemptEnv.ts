@@ -2,6 +2,8 @@
  * The environment of an attempt's container: its contract with the runner and with any other program.
  * docs/use/containers.md describes it to users.
  */
+import type { TaskContext } from "@fairlead/protocol/context";
+import { type EnvName, env } from "@fairlead/protocol/env";
 import { runId } from "@fairlead/protocol/ids";
 import type { V1EnvVar } from "@kubernetes/client-node";
 import type { Attempt, TaskRun } from "../model/resources.ts";
@@ -22,43 +24,42 @@ export function attemptEnv(
   program: Program,
   access: AttemptAccess,
 ): V1EnvVar[] {
-  const values: Record<string, string | undefined> = {
-    FAIRLEAD_API_URL: access.apiUrl,
-    FAIRLEAD_RUN_TOKEN: access.token,
-    FAIRLEAD_RUN_ID: runId(run.metadata.name),
-    FAIRLEAD_NAMESPACE: run.metadata.namespace,
-    FAIRLEAD_ATTEMPT: String(attempt.number),
-    FAIRLEAD_PAYLOAD: access.payload?.text,
-    FAIRLEAD_PAYLOAD_TYPE: access.payload?.type,
-    FAIRLEAD_PAYLOAD_URL: access.payload?.url,
-    FAIRLEAD_OUTPUT_URL: access.outputUrl,
-    FAIRLEAD_GRACE_PERIOD_SECONDS: String(program.gracePeriodSeconds),
+  const values: Partial<Record<EnvName, string>> = {
+    [env.apiUrl]: access.apiUrl,
+    [env.runToken]: access.token,
+    [env.runId]: runId(run.metadata.name),
+    [env.namespace]: run.metadata.namespace,
+    [env.attempt]: String(attempt.number),
+    [env.payload]: access.payload?.text,
+    [env.payloadType]: access.payload?.type,
+    [env.payloadUrl]: access.payload?.url,
+    [env.outputUrl]: access.outputUrl,
+    [env.gracePeriodSeconds]: String(program.gracePeriodSeconds),
   };
-  if (program.kind === "task") {
-    values.FAIRLEAD_TASK_ID = program.taskId;
-    values.FAIRLEAD_ENTRY = program.entry;
-    values.FAIRLEAD_CTX = JSON.stringify(context(run, attempt, program));
+  if (program.taskId !== undefined) {
+    values[env.taskId] = program.taskId;
+    values[env.entry] = program.entry;
+    values[env.context] = JSON.stringify(context(run, attempt, program, program.taskId));
   }
-  const env: V1EnvVar[] = [
-    { name: "FAIRLEAD_POD_UID", valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } },
-  ];
-  for (const [name, value] of Object.entries(values))
-    if (value !== undefined) env.push({ name, value: escaped(value) });
-  return env;
+  const list: V1EnvVar[] = [{ name: env.podUid, valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } }];
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined) list.push({ name, value: escaped(value) });
+  }
+  return list;
 }
 
 /** Kubernetes expands `$(NAME)` in values, and makes one `$` of two. */
 const escaped = (value: string): string => value.replaceAll("$", "$$$$");
 
-/** What a task sees as `ctx`, less what the runner knows by itself. Shape: TaskContext in the SDK. */
-function context(run: TaskRun, attempt: Attempt, program: Program): object {
+/** What a task sees as `ctx`. */
+function context(run: TaskRun, attempt: Attempt, program: Program, taskId: string): TaskContext<string> {
   const { spec, metadata } = run;
   return {
-    task: { id: program.taskId },
+    task: { id: taskId },
     attempt: { number: attempt.number, startedAt: attempt.admittedAt },
     run: {
       id: runId(metadata.name),
-      createdAt: metadata.creationTimestamp,
+      createdAt: metadata.creationTimestamp ?? attempt.admittedAt,
       startedAt: run.status?.startedAt ?? attempt.admittedAt,
       tags: spec.tags ?? [],
       isTest: spec.test ?? false,
@@ -70,7 +71,7 @@ function context(run: TaskRun, attempt: Attempt, program: Program): object {
       version: run.status?.version,
       metadata: spec.metadata,
     },
-    queue: { name: spec.queue?.name ?? `task/${program.taskId}` },
+    queue: { name: spec.queue?.name ?? `task/${taskId}` },
     environment: { slug: metadata.namespace, type: "PRODUCTION" },
     machine: program.machine ? { name: program.machine } : undefined,
   };

@@ -2,6 +2,7 @@
  * The environment variables of a namespace: one Secret, whose keys are their names. Its runs get them all, below what
  * their Task or TaskRun sets itself. An annotation names those whose values the API never tells.
  */
+import { reservedPrefix } from "@fairlead/protocol/env";
 import { redactedVariablesAnnotation } from "@fairlead/protocol/labels";
 
 /** Name of the Secret, in every namespace. */
@@ -27,7 +28,7 @@ export function envVarProblem(name: string, value: string): string | undefined {
   if (name.length > nameLimit || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === "__proto__") {
     return `"${short}" is no name of a variable: letters, digits and _, no digit first, at most ${nameLimit}`;
   }
-  if (name.startsWith("FAIRLEAD_")) return `${short}: names with FAIRLEAD_ are Fairlead's own`;
+  if (name.startsWith(reservedPrefix)) return `${short}: names with ${reservedPrefix} are Fairlead's own`;
   if (value.includes("\0")) return `${short}: its value has a NUL character`;
   const bytes = Buffer.byteLength(value);
   if (bytes > valueLimit) return `${short}: its value has ${bytes} bytes, at most ${valueLimit} are allowed`;

@@ -3,8 +3,8 @@
  * report, and whoever receives the report stores it, under the key that the upload would have had.
  */
 
+import type { Report } from "@fairlead/protocol/report";
 import type { ObjectMeta } from "../model/resources.ts";
-import type { Report } from "../model/run/report.ts";
 import { outputKey } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 

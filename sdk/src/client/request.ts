@@ -2,6 +2,7 @@
  * One call of the API: five tries, 1 s to 30 s apart by a factor of 1.6. All tries carry one id, so that a trigger whose
  * answer was lost triggers nothing twice.
  */
+import { apiVersionHeader, currentApiVersion } from "@fairlead/protocol/status";
 import { BadRequestError, errorOfStatus } from "./apiError.ts";
 import { type Backoff, type Reply, type RequestOptions, send } from "./send.ts";
 import { settingsInForce } from "./settings.ts";
@@ -24,7 +25,6 @@ export interface Answer<T> {
   headers: Headers;
 }
 
-const apiVersion = "2025-07-16";
 const backoff: Backoff = { firstMs: 1_000, longestMs: 30_000, factor: 1.6, jitter: false };
 
 /** Sends the call; throws an ApiError for any answer but 2xx. */
@@ -39,7 +39,7 @@ export async function request<T>(call: Call): Promise<Answer<T>> {
   const headers: Record<string, string> = {
     authorization: `Bearer ${token}`,
     "content-type": call.contentType ?? "application/json",
-    "x-trigger-api-version": apiVersion,
+    [apiVersionHeader]: currentApiVersion,
     "x-trigger-source": "sdk",
     "x-trigger-request-idempotency-key": crypto.randomUUID(),
   };

@@ -1,5 +1,6 @@
 /** Runs, as the API tells them. */
 
+import type { RunStatus } from "@fairlead/protocol/status";
 import type { AnyTask, OutputOf, PayloadOf, UnknownTask } from "../task.ts";
 import { ApiError, errorOfStatus } from "./apiError.ts";
 import { restored } from "./packet.ts";
@@ -7,22 +8,6 @@ import { pause } from "./pause.ts";
 import { parse, type RequestOptions, request, segment } from "./request.ts";
 import { connect, sendToStore, textOf } from "./send.ts";
 import { settingsInForce } from "./settings.ts";
-
-/** Where a run is in its life. */
-export type RunStatus =
-  | "PENDING_VERSION"
-  | "DELAYED"
-  | "QUEUED"
-  | "DEQUEUED"
-  | "EXECUTING"
-  | "WAITING"
-  | "COMPLETED"
-  | "CANCELED"
-  | "FAILED"
-  | "CRASHED"
-  | "SYSTEM_FAILURE"
-  | "EXPIRED"
-  | "TIMED_OUT";
 
 /** What a list shows of a run. */
 export interface RunSummary {

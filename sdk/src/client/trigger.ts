@@ -1,5 +1,6 @@
 /** Triggering tasks: one run, or up to 1,000 as a batch. */
 import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
+import type { BatchStatus } from "@fairlead/protocol/status";
 import type { AnyTask, IdOf, OutputOf, PayloadOf } from "../task.ts";
 import { hashOf, wireKey } from "./idempotencyKeys.ts";
 import { type Packet, packetOf } from "./packet.ts";
@@ -43,7 +44,7 @@ export interface BatchItem<T extends AnyTask = AnyTask> {
 /** What became of a batch. */
 export interface Batch {
   id: string;
-  status: "PENDING" | "PROCESSING" | "COMPLETED" | "PARTIAL_FAILED" | "ABORTED";
+  status: BatchStatus;
   runCount: number;
   /** Ids of its runs, in the order of its items. */
   runs: string[];

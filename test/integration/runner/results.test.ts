@@ -1,8 +1,8 @@
 /** The bundled runner, run as a process: what a task returns or throws, and how the API and the kubelet learn of it. */
 import { createHash } from "node:crypto";
+import type { TaskContext } from "@fairlead/protocol/context";
 import superjson from "superjson";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { TaskContext } from "../../../sdk/src/context.ts";
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
 import { ScriptedEngine } from "../../support/servers/scriptedEngine.ts";
 

@@ -2,9 +2,11 @@
  * The engine API and the bucket as the runner sees them, for its tests: answers as asked, remembers every request.
  * The end-to-end suite runs the same runner against the real ones.
  */
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Report, report } from "../../../operator/src/model/run/report.ts";
+import type { Report } from "@fairlead/protocol/report";
+import { report } from "../../../operator/src/model/run/report.ts";
 
 export type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
 

@@ -4,6 +4,7 @@
  */
 import { idPrefix, runId } from "@fairlead/protocol/ids";
 import { maxInlineDataBytes, maxMetadataBytes, maxPayloadBytes } from "@fairlead/protocol/limits";
+import { apiVersionHeader } from "@fairlead/protocol/status";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { type KubeClient, KubeError } from "../../kube/client/client.ts";
@@ -36,7 +37,7 @@ export interface RunDeps extends CreateDeps, DataDeps {
   links: Links;
 }
 
-const versionOf = (request: Request): string | undefined => request.get("x-trigger-api-version");
+const versionOf = (request: Request): string | undefined => request.get(apiVersionHeader);
 
 export function runsRouter(deps: RunDeps): Router {
   const router = Router();

@@ -3,6 +3,7 @@
  * when the run has ended. Changes come from this replica's watch, the object is read live.
  */
 import { idPrefix, runId } from "@fairlead/protocol/ids";
+import { currentApiVersion } from "@fairlead/protocol/status";
 import { Router } from "express";
 import { isFinished } from "../../model/run/phase.ts";
 import { allow } from "../auth/auth.ts";
@@ -48,7 +49,7 @@ export function liveRouter(deps: LiveDeps): Router {
         isStale = false;
         const run = await deps.reader.get(namespace, name);
         if (!run) break;
-        const text = JSON.stringify(runObject(run, "2025-07-16", await dataOf(deps, request, run)));
+        const text = JSON.stringify(runObject(run, currentApiVersion, await dataOf(deps, request, run)));
         if (text !== sent) response.write(`data: ${text}\n\n`);
         // A client that does not read: it may come again.
         if (response.writableLength > unreadBytes) response.destroy();

@@ -1,5 +1,6 @@
+import type { Report } from "@fairlead/protocol/report";
 import { expect, test } from "vitest";
-import { endOfReport, type Report } from "./report.ts";
+import { endOfReport } from "./report.ts";
 
 const time = "2026-01-01T00:00:00Z";
 const report: Report = {

@@ -1,31 +1,26 @@
-/**
- * What a runner says about its attempt. It travels twice, to the API and in the container's termination message
- * (under 4,096 bytes); either settles the run, both together settle it once.
- */
+/** Reads what a runner says about its attempt (protocol/report.ts), and what it means for the run. */
 import { maxOutputBytes, maxOutputCopyBytes } from "@fairlead/protocol/limits";
+import {
+  errorCodes,
+  errorLimits,
+  type Mark,
+  type Report,
+  type ReportHead,
+  reportVersion,
+} from "@fairlead/protocol/report";
 import { z } from "zod";
 import { isSuperJson, parseSuperJson } from "../superJson.ts";
 import type { AttemptEnd } from "./event.ts";
 
-/** Kinds of failure of an attempt that a runner reports. */
-export const errorCodes = [
-  "TASK_NOT_FOUND",
-  "TASK_LOAD_ERROR",
-  "TASK_ERROR",
-  "UNCAUGHT_EXCEPTION",
-  "UNHANDLED_REJECTION",
-  "PROCESS_EXIT",
-  "OUTPUT_NOT_SERIALIZABLE",
-  "OUTPUT_TOO_LARGE",
-  "OUTPUT_UPLOAD_FAILED",
-  "PAYLOAD_ERROR",
-  "ABORTED",
-] as const;
-
-export const report = z.object({
-  v: z.literal(1),
+const head = {
+  v: z.literal(reportVersion),
   attempt: z.int().min(1),
   podUid: z.string().min(1).max(64),
+  startedAt: z.iso.datetime({ offset: true }),
+};
+
+export const report = z.object({
+  ...head,
   outcome: z.enum(["completed", "failed"]),
   output: z
     .object({
@@ -38,34 +33,28 @@ export const report = z.object({
     .optional(),
   error: z
     .object({
-      name: z.string().max(256),
-      message: z.string().max(1024),
-      stack: z.string().max(8192).optional(),
+      name: z.string().max(errorLimits.name),
+      message: z.string().max(errorLimits.message),
+      stack: z.string().max(errorLimits.stack).optional(),
       code: z.enum(errorCodes).optional(),
       retryable: z.boolean(),
     })
     .optional(),
-  startedAt: z.iso.datetime({ offset: true }),
   finishedAt: z.iso.datetime({ offset: true }),
-});
+}) satisfies z.ZodType<Report>;
 
-export type Report = z.infer<typeof report>;
+/** Of a mark, what the operator needs to tell how a container ended. */
+export type ReadMark = Pick<Mark, keyof ReportHead | "outcome">;
 
-/** What a runner's termination message says while there is no report. */
 const mark = z.object({
-  v: z.literal(1),
-  attempt: z.int().min(1),
-  podUid: z.string().min(1).max(64),
-  startedAt: z.iso.datetime({ offset: true }),
+  ...head,
   outcome: z.enum(["started", "stopping"]),
-});
-
-export type Mark = z.infer<typeof mark>;
+}) satisfies z.ZodType<ReadMark>;
 
 /** The report in a termination message; undefined when the text is something else (a container's own output). */
 export const parseReport = (text: string): Report | undefined => parseAs(report, text);
 
-export const parseMark = (text: string): Mark | undefined => parseAs(mark, text);
+export const parseMark = (text: string): ReadMark | undefined => parseAs(mark, text);
 
 function parseAs<T>(schema: z.ZodType<T>, text: string): T | undefined {
   try {

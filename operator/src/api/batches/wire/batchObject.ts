@@ -1,8 +1,9 @@
 /** A TaskBatch, and what became of its items, as Trigger.dev's clients read them. */
 
 import { batchId, runId } from "@fairlead/protocol/ids";
+import type { BatchStatus } from "@fairlead/protocol/status";
 import type { BatchResult } from "../../../model/batch/item.ts";
-import type { TaskBatch } from "../../../model/resources.ts";
+import type { BatchPhase, TaskBatch } from "../../../model/resources.ts";
 import type { ItemOutput } from "../../../storage/batchItems.ts";
 import { storeType } from "../../runs/wire/triggerBody.ts";
 
@@ -12,7 +13,7 @@ const statuses = {
   Completed: "COMPLETED",
   PartiallyFailed: "PARTIAL_FAILED",
   Aborted: "ABORTED",
-} as const;
+} as const satisfies Record<BatchPhase, BatchStatus>;
 
 export interface BatchDetails {
   /** Names of the runs, in the order of their items. */

@@ -1,8 +1,9 @@
+import { currentApiVersion } from "@fairlead/protocol/status";
 import { describe, expect, it } from "vitest";
 import { apiVersion, type Phase, type TaskRun } from "../../../model/resources.ts";
 import { filterOf } from "./runFilter.ts";
 import { commonFields, runObject } from "./runObject.ts";
-import { currentApiVersion, spoken, statusOf } from "./status.ts";
+import { spoken, statusOf } from "./status.ts";
 
 const run = (
   phase: Phase | undefined,

@@ -1,31 +1,15 @@
 /** A run's phase in the words of Trigger.dev's clients: those of v4, and of whoever asks with an older version. */
 
+import { currentApiVersion, type RunStatus } from "@fairlead/protocol/status";
 import type { Phase, TaskRun } from "../../../model/resources.ts";
 import { isTerminal } from "../../../model/run/phase.ts";
 
-export const currentApiVersion = "2025-07-16";
-
-export type WireStatus =
-  | "PENDING_VERSION"
-  | "DELAYED"
-  | "QUEUED"
-  | "DEQUEUED"
-  | "EXECUTING"
-  | "WAITING"
-  | "COMPLETED"
-  | "CANCELED"
-  | "FAILED"
-  | "CRASHED"
-  | "SYSTEM_FAILURE"
-  | "EXPIRED"
-  | "TIMED_OUT";
-
-export type OldWireStatus =
-  | Exclude<WireStatus, "PENDING_VERSION" | "DEQUEUED" | "WAITING">
+export type OldRunStatus =
+  | Exclude<RunStatus, "PENDING_VERSION" | "DEQUEUED" | "WAITING">
   | "WAITING_FOR_DEPLOY"
   | "FROZEN";
 
-const ofPhase: Record<Phase, WireStatus> = {
+const ofPhase: Record<Phase, RunStatus> = {
   Delayed: "DELAYED",
   Queued: "QUEUED",
   Starting: "DEQUEUED",
@@ -42,14 +26,14 @@ const ofPhase: Record<Phase, WireStatus> = {
 };
 
 /** A run that the controller has not seen yet is queued, or delayed if it says so. */
-export function statusOf({ spec, status }: Pick<TaskRun, "spec" | "status">): WireStatus {
+export function statusOf({ spec, status }: Pick<TaskRun, "spec" | "status">): RunStatus {
   if (!status?.phase)
     return spec.delayUntil && Date.parse(spec.delayUntil) > Date.now() ? "DELAYED" : "QUEUED";
   if (status.phase === "Queued" && status.reason === "TaskNotFound") return "PENDING_VERSION";
   return ofPhase[status.phase];
 }
 
-const old: Partial<Record<WireStatus, OldWireStatus>> = {
+const old: Partial<Record<RunStatus, OldRunStatus>> = {
   PENDING_VERSION: "WAITING_FOR_DEPLOY",
   DEQUEUED: "EXECUTING",
   WAITING: "FROZEN",
@@ -57,11 +41,11 @@ const old: Partial<Record<WireStatus, OldWireStatus>> = {
 
 export const isCurrent = (apiVersion: string | undefined): boolean => apiVersion === currentApiVersion;
 
-export const spoken = (status: WireStatus, apiVersion: string | undefined): WireStatus | OldWireStatus =>
-  isCurrent(apiVersion) ? status : (old[status] ?? (status as OldWireStatus));
+export const spoken = (status: RunStatus, apiVersion: string | undefined): RunStatus | OldRunStatus =>
+  isCurrent(apiVersion) ? status : (old[status] ?? (status as OldRunStatus));
 
 /** Every terminal status counts as completed, EXPIRED and TIMED_OUT included: a poller must come to an end. */
-export function flagsOf(status: WireStatus, phase: Phase | undefined) {
+export function flagsOf(status: RunStatus, phase: Phase | undefined) {
   const isFinished = isTerminal(phase);
   return {
     isQueued: ["QUEUED", "DELAYED", "PENDING_VERSION"].includes(status),
@@ -75,10 +59,10 @@ export function flagsOf(status: WireStatus, phase: Phase | undefined) {
 }
 
 /** The words of a status filter; both vocabularies are understood. */
-export function namesOf(word: string): WireStatus[] {
+export function namesOf(word: string): RunStatus[] {
   if (word === "WAITING_FOR_DEPLOY") return ["PENDING_VERSION"];
   if (word === "FROZEN") return ["WAITING"];
   if (word === "REATTEMPTING") return ["QUEUED"];
   if (word === "INTERRUPTED") return ["SYSTEM_FAILURE"];
-  return [word as WireStatus];
+  return [word as RunStatus];
 }

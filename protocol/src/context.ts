@@ -1,8 +1,11 @@
 /**
- * What running code is told about its run. The controller sends it with each attempt, as JSON in FAIRLEAD_CTX.
- * Field names are Trigger.dev's.
+ * What a task's code learns about its run. The operator sends it with each attempt as JSON in FAIRLEAD_CTX, with times
+ * in RFC 3339 (`TaskContext<string>`); the runner turns them into dates. Field names are Trigger.dev's.
  */
-export interface TaskContext {
+import type { StopType } from "./report.ts";
+
+/** What a task's code learns about its run. */
+export interface TaskContext<Time = Date> {
   /** The task being run. */
   task: {
     /** Its id, as given to `task()`. */
@@ -13,16 +16,16 @@ export interface TaskContext {
     /** 1 for the first attempt. */
     number: number;
     /** When the attempt was given its slot in the queue. */
-    startedAt: Date;
+    startedAt: Time;
   };
   /** The run that the attempt belongs to. */
   run: {
     /** `run_` and the name of the TaskRun. */
     id: string;
     /** When the TaskRun was created. */
-    createdAt: Date;
+    createdAt: Time;
     /** When the run's first attempt began. */
-    startedAt: Date;
+    startedAt: Time;
     /** `spec.tags` of the TaskRun. */
     tags: string[];
     /** True for a run with `spec.test`. */
@@ -64,8 +67,8 @@ export interface TaskContext {
 /** Why a run is stopped; `signal.reason` of an aborted run. */
 export interface StopReason extends Error {
   /**
-   * `canceled`: somebody canceled the run. `maxDuration`: the attempt ran longer than it may.
+   * `canceled`: a user canceled the run. `maxDuration`: the attempt ran longer than it may.
    * `shutdown`: the pod has to go (a drained node, a preemption); the attempt is tried again elsewhere.
    */
-  readonly type: "canceled" | "maxDuration" | "shutdown";
+  readonly type: StopType;
 }

@@ -1,0 +1,38 @@
+/**
+ * The environment variables of an attempt's container, set by the operator (jobs/attemptEnv.ts). A task's runner reads
+ * them, and so does any other program that an inline container runs: docs describe them to users as a contract.
+ */
+export const env = {
+  /** Base URL of the API for calls of the runner. */
+  apiUrl: "FAIRLEAD_API_URL",
+  /** Bearer token of this attempt. */
+  runToken: "FAIRLEAD_RUN_TOKEN",
+  runId: "FAIRLEAD_RUN_ID",
+  namespace: "FAIRLEAD_NAMESPACE",
+  /** The attempt's number, from 1. */
+  attempt: "FAIRLEAD_ATTEMPT",
+  podUid: "FAIRLEAD_POD_UID",
+  /** The payload, up to maxPayloadEnvBytes. */
+  payload: "FAIRLEAD_PAYLOAD",
+  /** Its media type. */
+  payloadType: "FAIRLEAD_PAYLOAD_TYPE",
+  /** Where the payload can be fetched: a larger one, and any of an inline container. */
+  payloadUrl: "FAIRLEAD_PAYLOAD_URL",
+  /** Inline containers only: where to PUT the output. */
+  outputUrl: "FAIRLEAD_OUTPUT_URL",
+  /** Seconds between SIGTERM and SIGKILL. */
+  gracePeriodSeconds: "FAIRLEAD_GRACE_PERIOD_SECONDS",
+
+  /** Tasks only: its id, the path of the module that defines it, and the TaskContext as JSON. */
+  taskId: "FAIRLEAD_TASK_ID",
+  entry: "FAIRLEAD_ENTRY",
+  context: "FAIRLEAD_CTX",
+
+  /** For the runner's own tests: another file in place of /dev/termination-log. Never set by the operator. */
+  terminationLog: "FAIRLEAD_TERMINATION_LOG",
+} as const;
+
+export type EnvName = (typeof env)[keyof typeof env];
+
+/** Names that begin with this are Fairlead's own: users cannot set them. */
+export const reservedPrefix = "FAIRLEAD_";
