@@ -86,7 +86,25 @@ export function packetKey(namespace: string, path: string): string {
   return packetsPrefix(namespace) + path;
 }
 
-/** Who uploads wants to trigger. */
+export interface Packet {
+  key: string;
+  size: number;
+  type: string;
+}
+
+/** The payload that a client uploaded to this path. */
+export async function findPacket(
+  store: Pick<ObjectStore, "head">,
+  namespace: string,
+  storagePath: string,
+): Promise<Packet> {
+  const key = packetKey(namespace, storagePath);
+  const stored = await store.head(key);
+  if (!stored) throw new Problem(422, `payload: nothing was uploaded to ${storagePath}: upload it first`);
+  return { key, size: stored.size, type: stored.type ?? "application/json" };
+}
+
+/** Uploads are meant for triggers. */
 const uploadScopes = ["trigger:tasks", "batchTrigger:tasks"];
 
 export function packetsRouter({ links }: PacketDeps): Router {

@@ -9,13 +9,13 @@ import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
+import { requestName } from "../model/keys/names.ts";
 import { TaskSchedules } from "../model/kinds.ts";
 import { apiVersion, type TaskSchedule } from "../model/resources.ts";
 import { CronExpression, CronProblem } from "../model/schedule/cron.ts";
 import { callerIn, secretOnly } from "./auth/auth.ts";
 import { bodyOf, countOf, nameIn, param } from "./http/input.ts";
-import { notFound, Problem } from "./http/problem.ts";
-import { requestName } from "./runs/createRun.ts";
+import { notFound, Problem, refusal } from "./http/problem.ts";
 
 export interface ScheduleDeps {
   client: Pick<KubeClient, "create" | "get" | "patch" | "delete" | "listAll">;
@@ -156,8 +156,7 @@ async function change(
   try {
     return await client.patch(TaskSchedules, namespace, name, { spec }, { type: "merge" });
   } catch (error) {
-    if (error instanceof KubeError && error.status === 422) throw new Problem(422, error.message);
-    throw error;
+    throw refusal(error);
   }
 }
 

@@ -19,6 +19,7 @@ import { openApiRouter } from "./openapi.ts";
 import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
 import { queuesRouter } from "./queues.ts";
 import { type EngineDeps, engineRouter } from "./runner/routes.ts";
+import { idempotencyKeysRouter } from "./runs/idempotencyKeys.ts";
 import type { RunReader } from "./runs/reader.ts";
 import { runsRouter } from "./runs/routes.ts";
 import { liveRouter } from "./runs/stream.ts";
@@ -63,6 +64,7 @@ export function apiRouter(deps: ApiDeps): Router {
     envVarsRouter(deps),
     packetsRouter(deps),
     tokensRouter(deps),
+    idempotencyKeysRouter(deps),
     liveRouter(deps),
   );
   router.use(notOfferedRouter());

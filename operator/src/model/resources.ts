@@ -2,7 +2,8 @@
 import type { TaskSpec, TaskStatus } from "./schema/task.ts";
 import type { TaskBatchSpec, TaskBatchStatus } from "./schema/taskBatch.ts";
 import type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";
-import type { TaskRunSpec, TaskRunStatus } from "./schema/taskRun.ts";
+import type { TaskRunStatus } from "./schema/taskRun.ts";
+import type { TaskRunSpec } from "./schema/taskRunFields.ts";
 import type { TaskScheduleSpec, TaskScheduleStatus } from "./schema/taskSchedule.ts";
 
 export const group = "fairlead.dev";
@@ -75,17 +76,8 @@ export interface TaskSchedule {
 export type { TaskSpec, TaskStatus } from "./schema/task.ts";
 export type { BatchItem, BatchPhase, TaskBatchSpec, TaskBatchStatus } from "./schema/taskBatch.ts";
 export type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";
-export type {
-  Attempt,
-  Container,
-  OutputRef,
-  Phase,
-  PodTemplate,
-  Retry,
-  RunError,
-  TaskRunSpec,
-  TaskRunStatus,
-} from "./schema/taskRun.ts";
+export type { Attempt, OutputRef, Phase, RunError, TaskRunStatus } from "./schema/taskRun.ts";
+export type { Container, PodTemplate, Retry, TaskRunSpec } from "./schema/taskRunFields.ts";
 export type { TaskScheduleSpec, TaskScheduleStatus } from "./schema/taskSchedule.ts";
 
 /** The id that code triggers a Task by. */

@@ -4,6 +4,7 @@
  * Both are written again without harm.
  */
 import type { TaskRun } from "../model/resources.ts";
+import { type SummaryField, summarySpec } from "../model/run/triggerFields.ts";
 import { getJson, putJson } from "./gzipJson.ts";
 import { historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
@@ -14,18 +15,7 @@ export interface RunSummary {
   uid: string;
   createdAt: string;
   labels?: Record<string, string>;
-  spec: Pick<
-    TaskRun["spec"],
-    | "task"
-    | "tags"
-    | "concurrencyKey"
-    | "machine"
-    | "idempotencyKey"
-    | "batch"
-    | "schedule"
-    | "test"
-    | "replayOf"
-  >;
+  spec: Pick<TaskRun["spec"], SummaryField>;
   status: Pick<
     NonNullable<TaskRun["status"]>,
     | "phase"
@@ -82,14 +72,13 @@ export async function listHistory(
 }
 
 export function summaryOf({ metadata, spec, status = {} }: TaskRun): RunSummary {
-  const { task, tags, concurrencyKey, machine, idempotencyKey, batch, schedule, test, replayOf } = spec;
   const { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf } = status;
   return {
     name: metadata.name,
     uid: metadata.uid,
     createdAt: metadata.creationTimestamp ?? "",
     labels: metadata.labels,
-    spec: { task, tags, concurrencyKey, machine, idempotencyKey, batch, schedule, test, replayOf },
+    spec: summarySpec(spec),
     status: { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf },
   };
 }

@@ -1,27 +1,27 @@
 /**
- * One batch for a call: by its key, else by the client's request, so that a call that is sent again finds what it made.
+ * One batch for a call: identified by its key, else by the client's request, so that a call that is sent again finds what
+ * it created.
  *
- * The batch's name is made from either; the API server lets one call create it. A batch that went is found in the bucket:
- * it became history before it went, so a call that could create the batch anew, and looks afterwards, sees it. Such a new
- * one is taken away again; nobody but its maker ever saw it as theirs. When the maker dies in between, whoever comes next
- * finds the one that went (`findBatch`), and the new one ends for lack of items.
+ * The batch's name is made from either; the API server lets one call create it. A retired batch is kept in the bucket; its
+ * record is written before the resource is deleted. So look there *after* creating: if this name belongs to a retired
+ * batch, delete the new one and return the retired one. No other caller has seen the new one as its own. When the API
+ * stops in between, the next call finds the retired batch (`findBatch`), and the new one ends for lack of items.
  *
  * A key is free again when its batch was aborted, and after its time, counted from the batch's creation.
  */
 import { keyTtlAnnotation, originLabel } from "@fairlead/protocol/labels";
-import { maxKeyGenerations } from "@fairlead/protocol/limits";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { isBatchFinished } from "../../model/batch/plan.ts";
 import { newName } from "../../model/ids.ts";
 import { defaultKeySeconds } from "../../model/keys/idempotency.ts";
+import { generationsFrom, requestName } from "../../model/keys/names.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import { apiVersion, type TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import type { Caller } from "../auth/auth.ts";
 import { Problem } from "../http/problem.ts";
-import { requestName } from "../runs/createRun.ts";
 
 export interface CreateBatchDeps {
   client: Pick<KubeClient, "create" | "delete" | "get">;
@@ -33,11 +33,17 @@ export interface CreateBatchDeps {
 export interface WantedBatch {
   runCount: number;
   /** The client's id of this call. */
-  call?: string;
+  requestKey?: string;
   idempotencyKey?: string;
   keyTtlSeconds?: number;
   maxConcurrency?: number;
   resumeParentOnCompletion?: boolean;
+}
+
+export interface BatchCreated {
+  batch: TaskBatch;
+  /** An earlier batch holds the idempotency key. */
+  isCached: boolean;
 }
 
 /** Whether the batch waits for items. */
@@ -47,47 +53,76 @@ export const takesItems = (batch: TaskBatch): boolean =>
 export async function createBatch(
   deps: CreateBatchDeps,
   { namespace, oneTime }: Caller,
-  { runCount, call, idempotencyKey, keyTtlSeconds, maxConcurrency, resumeParentOnCompletion }: WantedBatch,
-): Promise<{ batch: TaskBatch; isCached: boolean }> {
-  if (resumeParentOnCompletion) {
-    throw new Problem(422, "resumeParentOnCompletion: waiting for a batch is not supported by Fairlead yet");
+  wanted: WantedBatch,
+): Promise<BatchCreated> {
+  const { runCount, idempotencyKey, keyTtlSeconds = defaultKeySeconds } = wanted;
+  if (wanted.resumeParentOnCompletion) {
+    throw new Problem(
+      422,
+      "resumeParentOnCompletion: waiting for a batch is not supported by Fairlead yet: leave it out",
+    );
   }
   if (oneTime !== undefined && idempotencyKey !== undefined)
-    throw new Problem(422, "idempotencyKey: not with a token for one use, which makes one batch anyway");
-  const isKeyed = idempotencyKey !== undefined;
-  const id = oneTime ?? call;
-  const first = isKeyed
-    ? requestName(namespace, "batch-key", idempotencyKey)
-    : id
-      ? requestName(namespace, "batch", id)
-      : newName();
-  const ttl = keyTtlSeconds ?? defaultKeySeconds;
-  const annotations = isKeyed || oneTime !== undefined ? { [keyTtlAnnotation]: String(ttl) } : undefined;
-  const spec = { expectedCount: runCount, maxConcurrency };
-  for (let generation = 0, name = first; generation < maxKeyGenerations; ) {
-    // Mostly it is there, or went, and nothing is to be written.
-    const known = annotations && (await findBatch(deps, namespace, name));
-    const made = known ? { batch: known } : await makeOrFind(deps, namespace, name, { annotations, spec });
-    if (made.isNew) return { batch: made.batch, isCached: false };
-    const { batch } = made;
-    if (isKeyed && isFree(batch, deps.clock())) {
-      name = requestName(namespace, "batch-key", idempotencyKey, String(++generation));
-      continue;
-    }
-    // One whose items never came is not there yet: whoever has them sends them.
-    const isWaiting = takesItems(batch);
-    if (isWaiting && batch.spec.expectedCount !== runCount) {
-      throw new Problem(
-        422,
-        `batch_${name} was made for ${batch.spec.expectedCount} items and waits for them: they are not ${runCount}`,
-      );
-    }
-    return { batch, isCached: isKeyed && !isWaiting };
-  }
-  throw new Problem(409, "idempotencyKey: used too often, choose another one");
+    throw new Problem(422, "idempotencyKey: cannot be combined with a single-use token: leave one out");
+  const isIdentified = idempotencyKey !== undefined || oneTime !== undefined;
+  const draft: Draft = {
+    namespace,
+    annotations: isIdentified ? { [keyTtlAnnotation]: String(keyTtlSeconds) } : undefined,
+    spec: { expectedCount: runCount, maxConcurrency: wanted.maxConcurrency },
+  };
+  if (idempotencyKey !== undefined) return createKeyed(deps, draft, idempotencyKey);
+  const id = oneTime ?? wanted.requestKey;
+  const { batch, isNew } = await createUnlessKnown(
+    deps,
+    draft,
+    id ? requestName(namespace, "batch", id) : newName(),
+  );
+  if (!isNew) demandSameCount(batch, draft);
+  return { batch, isCached: false };
 }
 
-/** The batch of that name, or the one that went; one that was made in the place of it does not count. */
+/** The batch that holds the key, else a new one of the first generation that is free. */
+async function createKeyed(deps: CreateBatchDeps, draft: Draft, key: string): Promise<BatchCreated> {
+  const nameOf = (generation: number): string =>
+    requestName(draft.namespace, "batch-key", key, ...(generation > 0 ? [String(generation)] : []));
+  for (const { name } of generationsFrom(0, nameOf)) {
+    const { batch, isNew } = await createUnlessKnown(deps, draft, name);
+    if (isNew) return { batch, isCached: false };
+    if (isKeyFree(batch, deps.clock())) continue;
+    demandSameCount(batch, draft);
+    // A batch that waits for items is not done: the call that has them sends them.
+    return { batch, isCached: !takesItems(batch) };
+  }
+  throw new Problem(409, "idempotencyKey: used too often: choose another key");
+}
+
+interface Draft {
+  namespace: string;
+  annotations: Record<string, string> | undefined;
+  spec: TaskBatch["spec"];
+}
+
+/** A key or token is mostly used again: then looking first spares a write. */
+async function createUnlessKnown(
+  deps: CreateBatchDeps,
+  draft: Draft,
+  name: string,
+): Promise<{ batch: TaskBatch; isNew: boolean }> {
+  const known = draft.annotations && (await findBatch(deps, draft.namespace, name));
+  return known ? { batch: known, isNew: false } : createOrFindBatch(deps, draft, name);
+}
+
+/** Items can only be sent to a batch that was created for as many. */
+function demandSameCount(batch: TaskBatch, { spec }: Draft): void {
+  const { expectedCount } = batch.spec;
+  if (!takesItems(batch) || expectedCount === spec.expectedCount) return;
+  throw new Problem(
+    422,
+    `runCount: batch_${batch.metadata.name} was created for ${expectedCount} items and waits for them: send as many`,
+  );
+}
+
+/** The batch of that name, live or retired. A new one that took a retired one's name does not count. */
 export async function findBatch(
   { client, store }: Pick<CreateBatchDeps, "client" | "store">,
   namespace: string,
@@ -96,35 +131,34 @@ export async function findBatch(
   const live = await client.get(TaskBatches, namespace, name);
   if (live && (live.status?.sealedAt !== undefined || !live.metadata.annotations?.[keyTtlAnnotation]))
     return live;
-  const went = await readBatchHistory(store, namespace, name);
-  return went && (!live || went.status?.phase !== "Aborted") ? went : live;
+  const retired = await readBatchHistory(store, namespace, name);
+  return retired && (!live || retired.status?.phase !== "Aborted") ? retired : live;
 }
 
-function isFree({ metadata, status }: TaskBatch, now: number): boolean {
+function isKeyFree({ metadata, status }: TaskBatch, now: number): boolean {
   if (status?.phase === "Aborted") return true;
   const ttl = metadata.annotations?.[keyTtlAnnotation];
   return ttl !== undefined && Date.parse(metadata.creationTimestamp ?? "") + Number(ttl) * 1000 <= now;
 }
 
-async function makeOrFind(
+async function createOrFindBatch(
   { client, store }: CreateBatchDeps,
-  namespace: string,
+  { namespace, annotations, spec }: Draft,
   name: string,
-  { annotations, spec }: { annotations: Record<string, string> | undefined; spec: TaskBatch["spec"] },
-): Promise<{ batch: TaskBatch; isNew?: boolean }> {
+): Promise<{ batch: TaskBatch; isNew: boolean }> {
   const labels = { [originLabel]: "api" };
   const metadata = { name, namespace, labels, annotations };
   try {
     const object = { apiVersion, kind: "TaskBatch", metadata, spec };
     const batch = await client.create(TaskBatches, namespace, object);
-    const went = await readBatchHistory(store, namespace, name);
-    if (!went) return { batch, isNew: true };
+    const retired = await readBatchHistory(store, namespace, name);
+    if (!retired) return { batch, isNew: true };
     await client.delete(TaskBatches, namespace, name, { uid: batch.metadata.uid });
-    return { batch: went };
+    return { batch: retired, isNew: false };
   } catch (error) {
     if (!KubeError.is(error, "AlreadyExists")) throw error;
   }
   const batch = await findBatch({ client, store }, namespace, name);
-  if (!batch) throw new Problem(503, "The batch went away in this moment: try again");
-  return { batch };
+  if (!batch) throw new Problem(503, "The batch was deleted concurrently: retry");
+  return { batch, isNew: false };
 }

@@ -15,7 +15,7 @@ import type { ObjectStore } from "../../storage/objectStore.ts";
 import { type Caller, demand } from "../auth/auth.ts";
 import { check } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
-import { packetKey } from "../packets.ts";
+import { findPacket } from "../packets.ts";
 import { payloadOf, specOf, triggerBody } from "../runs/wire/triggerBody.ts";
 
 export interface ReceiverDeps {
@@ -128,21 +128,19 @@ export class BatchReceiver {
     { text, type, storagePath }: ReturnType<typeof payloadOf>,
   ): Promise<Partial<BatchItem>> {
     const { namespace } = this.#batch.metadata;
-    const packet = storagePath === undefined ? undefined : packetKey(namespace, storagePath);
-    const stored = packet === undefined ? undefined : await this.#deps.store.head(packet);
-    if (packet !== undefined && !stored)
-      throw new Problem(422, `payload: there is nothing at ${storagePath}: upload it first`);
-    this.#bytes += stored?.size ?? Buffer.byteLength(text ?? "");
+    const packet =
+      storagePath === undefined ? undefined : await findPacket(this.#deps.store, namespace, storagePath);
+    this.#bytes += packet?.size ?? Buffer.byteLength(text ?? "");
     if (this.#bytes > maxPayloadBytes) {
       throw new Problem(
         413,
         `items: their payloads have more than ${maxPayloadBytes} bytes (10 MB) together: make several batches`,
       );
     }
-    if (packet !== undefined && stored) {
+    if (packet) {
       const key = receivedPayloadKey(this.#batch.metadata, index);
-      await this.#deps.store.copy(packet, key);
-      return { payloadRef: { key, size: stored.size }, payloadType: stored.type ?? "application/json" };
+      await this.#deps.store.copy(packet.key, key);
+      return { payloadRef: { key, size: packet.size }, payloadType: packet.type };
     }
     return text === undefined ? {} : { payloadData: text, payloadType: type };
   }

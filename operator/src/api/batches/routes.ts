@@ -21,7 +21,7 @@ import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { readItems, readOutputs, readResults, readSettled } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { allow, allowSome, type Caller, callerIn, publicToken } from "../auth/auth.ts";
-import { bodyOf, nameIn, param } from "../http/input.ts";
+import { bodyOf, nameIn, param, requestKeyOf } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import type { RunReader } from "../runs/reader.ts";
 import { keyTtlOf, triggerBody } from "../runs/wire/triggerBody.ts";
@@ -60,8 +60,8 @@ export function batchesRouter(deps: BatchDeps): Router {
   router.post("/api/v3/batches", async (request, response) => {
     const caller = allowSome(response, ...batchScopes(callerIn(response)));
     const body = bodyOf(batchCreateBody, request);
-    const call = requestOf(request);
-    const { batch, isCached } = await createBatch(deps, caller, { ...body, call });
+    const requestKey = requestKeyOf(request);
+    const { batch, isCached } = await createBatch(deps, caller, { ...body, requestKey });
     const id = idOf(batch);
     await sign(response, caller, id);
     const runCount = batch.spec.expectedCount;
@@ -96,8 +96,13 @@ export function batchesRouter(deps: BatchDeps): Router {
       const key = options.idempotencyKey ?? request.get("idempotency-key");
       for (const { task } of items) demandTask(caller, task);
       const keyTtlSeconds = keyTtlOf(request.get("idempotency-key-ttl"));
-      const wanted = { ...options, runCount: items.length, idempotencyKey: key, keyTtlSeconds };
-      const { batch, isCached } = await createBatch(deps, caller, { ...wanted, call: requestOf(request) });
+      const { batch, isCached } = await createBatch(deps, caller, {
+        ...options,
+        runCount: items.length,
+        idempotencyKey: key,
+        keyTtlSeconds,
+        requestKey: requestKeyOf(request),
+      });
       refuseAborted(batch);
       if (takesItems(batch)) {
         const receiver = new BatchReceiver(deps, batch, caller);
@@ -132,9 +137,6 @@ export function batchesRouter(deps: BatchDeps): Router {
 }
 
 const idOf = ({ metadata }: TaskBatch): string => batchId(metadata.name);
-
-/** The client's id of this call: the same when it sends it again. */
-const requestOf = (request: Request): string | undefined => request.get("x-trigger-request-idempotency-key");
 
 const sign = async (response: Response, caller: Caller, id: string): Promise<void> => {
   response.set("x-trigger-jwt", await publicToken(caller, [`read:batch:${id}`]));

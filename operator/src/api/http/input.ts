@@ -35,6 +35,10 @@ export function countOf(request: Request, name: string, fallback: number, most: 
   return count;
 }
 
+/** The client's id of this call: the same when it sends the call again. */
+export const requestKeyOf = (request: Request): string | undefined =>
+  request.get("x-trigger-request-idempotency-key");
+
 /** `run_abc` → `abc`; the name alone will do. */
 export const nameIn = (id: string, prefix: string): string =>
   id.startsWith(prefix) ? id.slice(prefix.length) : id;

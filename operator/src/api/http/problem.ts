@@ -1,8 +1,13 @@
-/** What a client did wrong, as an answer: thrown by routers, written by server.ts. `error` names the field. */
+/**
+ * What a client did wrong, as an answer: thrown anywhere in api/, written by server.ts as `{ "error": message }`. A
+ * message has three parts in this order: the field, what is wrong, what would be right.
+ */
+import { KubeError } from "../../kube/client/client.ts";
+
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly status: number;
-  /** Whether the same request may work later; the clients' own rule where it is not said. */
+  /** Whether the same request may work later; undefined leaves that to the client's own rule. */
   readonly retry: boolean | undefined;
   readonly code: string | undefined;
 
@@ -14,5 +19,11 @@ export class Problem extends Error {
   }
 }
 
-/** There is nothing of that id, and waiting does not help. */
+/** There is nothing with that id, and waiting does not help. */
 export const notFound = (what: string): Problem => new Problem(404, `There is no ${what}.`, { retry: false });
+
+/** The API server's validation refused a resource: the client's mistake. Any other error stays what it is. */
+export const refusal = (error: unknown): unknown =>
+  error instanceof KubeError && (error.status === 400 || error.status === 422)
+    ? new Problem(422, error.message)
+    : error;

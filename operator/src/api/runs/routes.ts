@@ -17,10 +17,11 @@ import {
   metadataOperation,
 } from "../../model/run/metadataOperations.ts";
 import { isFinished } from "../../model/run/phase.ts";
+import { replayOptions } from "../../model/run/triggerFields.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { allow, callerIn, publicToken } from "../auth/auth.ts";
-import { bodyOf, countOf, nameIn, param, query } from "../http/input.ts";
-import { notFound, Problem } from "../http/problem.ts";
+import { bodyOf, countOf, nameIn, param, query, requestKeyOf } from "../http/input.ts";
+import { notFound, Problem, refusal } from "../http/problem.ts";
 import type { Links } from "../packets.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { type DataDeps, dataOf, outputText } from "./data.ts";
@@ -90,19 +91,18 @@ export function runsRouter(deps: RunDeps): Router {
     if (run.spec.task === undefined)
       throw new Problem(422, "A run of an inline container cannot be replayed: apply it again");
     const given = payload === undefined ? await payloadAgain(deps, run) : { payload, payloadType };
-    const { tags, machine, concurrencyKey, queue, test, priority, metadata, maxAttempts } = run.spec;
     const { name } = await createRun(deps, {
       namespace,
       task: run.spec.task,
       payload: given.payload,
       options: {
-        ...{ tags, machine, concurrencyKey, queue, test, priority, metadata, maxAttempts },
-        maxDuration: run.spec.maxDurationSeconds,
+        ...replayOptions(run.spec),
         ...options,
         ...(version === undefined ? {} : { lockToVersion: version }),
         payloadType: given.payloadType,
       },
-      requestKey: request.get("x-trigger-request-idempotency-key"),
+      requestKey: requestKeyOf(request),
+      replayOf: run.metadata.name,
     });
     response.set("x-trigger-jwt", await publicToken(callerIn(response), [`read:runs:${runId(name)}`]));
     response.json({ id: runId(name) });
@@ -132,7 +132,7 @@ export function runsRouter(deps: RunDeps): Router {
 
   router.get("/api/v1/runs/:id/metadata", async (request, response) => {
     const run = await find(deps, request, response, "read");
-    response.json({ metadata: run.status?.metadata ?? run.spec.metadata ?? {} });
+    response.json({ metadata: run.spec.metadata ?? {} });
   });
 
   router.put("/api/v1/runs/:id/metadata", async (request, response) => {
@@ -140,7 +140,7 @@ export function runsRouter(deps: RunDeps): Router {
     const { metadata: given, ...by } = bodyOf(metadataBody, request);
     // A run without a parent is its own parent and root, as upstream has it.
     const operations = [by.operations, by.parentOperations, by.rootOperations].flatMap((some) => some ?? []);
-    const before = given ?? run.status?.metadata ?? run.spec.metadata ?? {};
+    const before = given ?? run.spec.metadata ?? {};
     const metadata = changedMetadata(before as Record<string, unknown>, operations);
     await replaceMetadata(deps, run, metadata);
     response.json({ metadata });
@@ -231,8 +231,7 @@ async function patch(
     if (KubeError.is(error, "NotFound"))
       throw new Problem(422, "The run has ended: it does not change any more");
     if (KubeError.is(error, "Conflict")) throw new Problem(409, "The run changed in this moment: try again");
-    if (error instanceof KubeError && error.status === 422) throw new Problem(422, error.message);
-    throw error;
+    throw refusal(error);
   }
 }
 

@@ -1,8 +1,8 @@
-/** POST /api/v1/tasks/<id>/trigger: one run. Answers as soon as its TaskRun is there. */
+/** POST /api/v1/tasks/<id>/trigger: one run. Answers as soon as its TaskRun exists. */
 import { runId } from "@fairlead/protocol/ids";
 import { Router } from "express";
 import { allow, publicToken } from "../auth/auth.ts";
-import { bodyOf, param } from "../http/input.ts";
+import { bodyOf, param, requestKeyOf } from "../http/input.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { triggerBody } from "./wire/triggerBody.ts";
 
@@ -12,9 +12,8 @@ export function triggerRouter(deps: CreateDeps): Router {
     const task = param(request, "task");
     const caller = allow(response, `trigger:tasks:${task}`, `write:tasks:${task}`);
     const { payload, options } = bodyOf(triggerBody, request);
-    const { namespace } = caller;
-    const { oneTime } = caller;
-    const requestKey = request.get("x-trigger-request-idempotency-key");
+    const { namespace, oneTime } = caller;
+    const requestKey = requestKeyOf(request);
     const { name, isCached } = await createRun(deps, {
       namespace,
       task,

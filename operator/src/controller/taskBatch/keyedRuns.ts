@@ -1,16 +1,15 @@
 /**
- * Items with an idempotency key: the first generation of the key whose run is not there yet is created; a run that
- * holds the key already stands for the item.
+ * Items with an idempotency key: such an item gets the run that holds its key already, whether live or retired, else a
+ * new run of the key's next generation.
  */
-import { maxKeyGenerations } from "@fairlead/protocol/limits";
-import { KubeError } from "../../kube/client/client.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { batchRun, type CachedOutcome, isRunOf } from "../../model/batch/item.ts";
-import { keepsKey, keyedRunName, keyHash, keyState } from "../../model/keys/idempotency.ts";
+import { holdsKey } from "../../model/keys/idempotency.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { BatchItem, TaskBatch, TaskRun } from "../../model/resources.ts";
 import { isTerminal } from "../../model/run/phase.ts";
-import { readKeyRecord } from "../../storage/keyRecord.ts";
+import { createOrFind, type NewTaskRun } from "../../runs/createOrFind.ts";
+import { keyCandidates } from "../../runs/keyedRun.ts";
 import { readHistory } from "../../storage/runHistory.ts";
 import { withoutPayload } from "../taskRun/cache.ts";
 import type { BatchDeps } from "./status.ts";
@@ -24,48 +23,35 @@ export async function createKeyedRun(
   key: string,
 ): Promise<CachedOutcome | undefined> {
   const { namespace } = batch.metadata;
-  const task = item.task ?? "";
-  const now = deps.clock();
-  let generation = item.idempotencyKeyGeneration ?? 0;
-  const record = await readKeyRecord(deps.store, namespace, keyHash(namespace, task, key));
-  if (record && record.generation >= generation && Date.parse(record.expiresAt) > now) {
-    if (!record.freed && keepsKey(record.phase)) {
-      return { index, kind: "cached", run: record.run, phase: record.phase };
-    }
-    generation = record.generation + 1;
+  const { task = "", idempotencyKeyGeneration: from = 0 } = item;
+  for await (const candidate of keyCandidates(deps, { namespace, task, key }, from)) {
+    const { name, retired } = candidate;
+    if (retired) return { index, kind: "cached", run: { name, uid: retired.uid }, phase: retired.phase };
+    const { generation } = candidate;
+    const numbered = { ...item, ...(generation > 0 ? { idempotencyKeyGeneration: generation } : {}) };
+    const run = await createItemRun(deps, batchRun(batch, index, numbered, name));
+    if (isRunOf(batch, run) && run.spec.batch?.index === index) return undefined;
+    if (!holdsKey(run, deps.clock())) continue;
+    const { phase } = run.status ?? {};
+    return {
+      index,
+      kind: "cached",
+      run: { name, uid: run.metadata.uid },
+      ...(isTerminal(phase) ? { phase } : {}),
+    };
   }
-  for (const last = generation + maxKeyGenerations; generation < last; generation++) {
-    const name = keyedRunName(namespace, task, key, generation);
-    const wanted = { ...item, ...(generation > 0 ? { idempotencyKeyGeneration: generation } : {}) };
-    const there = await createRun(deps, batchRun(batch, index, wanted, name));
-    if (isRunOf(batch, there) && there.spec.batch?.index === index) return undefined;
-    if (keyState(there, now) === "free") continue;
-    const { phase } = there.status ?? {};
-    const { uid } = there.metadata;
-    return { index, kind: "cached", run: { name, uid }, ...(isTerminal(phase) ? { phase } : {}) };
-  }
-  throw new Error(
-    `item ${index}: the runs of its idempotency key's last ${maxKeyGenerations} generations ended badly and are all there still`,
-  );
+  throw new Error(`item ${index}: idempotencyKey: used too often: choose another key`);
 }
 
-/** The run of this name: the one that was just made, or the one that was there. */
-export async function createRun(deps: BatchDeps, run: TaskRun): Promise<TaskRun> {
-  const { namespace, name } = run.metadata;
-  try {
-    const created = await deps.client.create(TaskRuns, namespace, run);
-    deps.runs.upsertFromWrite(withoutPayload(created));
-    return created;
-  } catch (error) {
-    if (!KubeError.is(error, "AlreadyExists")) throw error;
-  }
-  const there = await deps.client.get(TaskRuns, namespace, name);
-  if (!there) throw new Error(`TaskRun ${name} was there and is gone`);
-  deps.runs.upsertFromWrite(withoutPayload(there));
-  return there;
+/** The run of this name: the one that was just created, or the one that exists. */
+export async function createItemRun(deps: BatchDeps, wanted: NewTaskRun): Promise<TaskRun> {
+  const { run } = await createOrFind(deps.client, wanted);
+  if (!run) throw new Error(`TaskRun ${wanted.metadata.name} was deleted concurrently`);
+  deps.runs.upsertFromWrite(withoutPayload(run));
+  return run;
 }
 
-/** The run that stands for an item, wherever it is now; undefined when it was deleted by hand. */
+/** The run that an item shares, live or retired; undefined when it was deleted by hand. */
 export async function findCachedRun(
   deps: BatchDeps,
   namespace: string,
@@ -79,7 +65,7 @@ export async function findCachedRun(
   return past?.metadata.uid === uid ? past : undefined;
 }
 
-/** Notes the ends of the runs that items wait for; whether there was one. A run that is gone counts as canceled. */
+/** Records which of the shared runs have finished; true when one has. A deleted run counts as canceled. */
 export async function followCachedRuns(
   deps: BatchDeps,
   namespace: string,

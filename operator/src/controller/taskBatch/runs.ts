@@ -26,7 +26,7 @@ import { isFinished } from "../../model/run/phase.ts";
 import { batchPayloadKey, type IndexedItem, readItems } from "../../storage/batchItems.ts";
 import { summarize, withoutPayload } from "../taskRun/cache.ts";
 import { type CachedBatch, summarizeItems } from "./cache.ts";
-import { createKeyedRun, createRun } from "./keyedRuns.ts";
+import { createItemRun, createKeyedRun } from "./keyedRuns.ts";
 import type { BatchDeps } from "./status.ts";
 
 const atOnce = 32;
@@ -119,7 +119,7 @@ async function createRunOf(
       return await createKeyedRun(deps, batch, index, whole, whole.idempotencyKey);
     }
     const name = batchRunName(batch.metadata.name, index);
-    const there = await createRun(deps, batchRun(batch, index, whole, name));
+    const there = await createItemRun(deps, batchRun(batch, index, whole, name));
     if (isRunOf(batch, there)) return undefined;
     if (there.metadata.ownerReferences?.some(({ kind }) => kind === batch.kind)) {
       throw new Error(`TaskRun ${name} of an earlier batch with the same name is still there`);

@@ -50,7 +50,7 @@ async function trigger(deps: ScheduleDeps, schedule: TaskSchedule, cron: CronExp
   const plan = planTicks(cron, settledUntil(schedule, now), now, spec);
   let last = status.lastScheduledAt;
   for (const tick of plan.due) {
-    await createRun(deps, schedule, cron, tick, last);
+    await createTickRun(deps, schedule, cron, tick, last);
     last = iso(tick);
   }
   const upcoming = cron.after(now, upcomingCount).map(iso);
@@ -94,7 +94,7 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 const runName = (schedule: TaskSchedule, tick: number): string =>
   `${schedule.metadata.name}-${Math.floor(tick / 1000)}`;
 
-async function createRun(
+async function createTickRun(
   deps: ScheduleDeps,
   schedule: TaskSchedule,
   cron: CronExpression,

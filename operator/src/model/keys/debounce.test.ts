@@ -15,15 +15,15 @@ function run(more: { phase?: string; untilMs?: number; annotations?: object; can
   } as unknown as TaskRun;
 }
 
-describe("a trigger", () => {
-  it("moves the start of a run that is delayed, or that nobody has looked at yet", () => {
+describe("a debounced trigger", () => {
+  it("a trigger moves the start of a run that is delayed, or has no status yet", () => {
     expect(debounceStep(run({ phase: "Delayed" }), debounce, created + 4_000)).toEqual({
       push: created + 14_000,
     });
     expect(debounceStep(run(), debounce, created + 1)).toEqual({ push: created + 10_001 });
   });
 
-  it("never makes it start earlier", () => {
+  it("a trigger never makes a run start earlier", () => {
     const shorter = { ...debounce, delaySeconds: 1 };
     expect(debounceStep(run({ phase: "Delayed" }), shorter, created)).toEqual({ push: created + 10_000 });
   });
@@ -33,11 +33,11 @@ describe("a trigger", () => {
     ["has ended", run({ phase: "Completed" }), created + 1],
     ["is being canceled", run({ phase: "Delayed", canceled: true }), created + 1],
     ["is due in this moment", run({ phase: "Delayed" }), created + 10_000],
-  ])("leaves a run alone that %s", (_what, one, now) =>
+  ])("a trigger leaves alone a run that %s", (_what, one, now) =>
     expect(debounceStep(one, debounce, now)).toEqual({ another: true }),
   );
 
-  it("leaves a run alone that would start later than it may", () => {
+  it("a trigger leaves alone a run that would start after maxDelay", () => {
     const limited = { ...debounce, maxDelaySeconds: 15 };
     expect(debounceStep(run({ phase: "Delayed" }), limited, created + 5_000)).toEqual({
       push: created + 15_000,
@@ -45,7 +45,7 @@ describe("a trigger", () => {
     expect(debounceStep(run({ phase: "Delayed" }), limited, created + 5_001)).toEqual({ another: true });
   });
 
-  it("that is sent again is answered by the run that answered it, whatever became of that", () => {
+  it("a trigger that is sent again gets the run that it got before, even a finished one", () => {
     const annotations = withAnswered(run({ annotations: withAnswered(undefined, "a") }), "b");
     for (const request of ["a", "b"]) {
       const ended = run({ phase: "Completed", annotations });
@@ -57,14 +57,14 @@ describe("a trigger", () => {
   });
 });
 
-it("only the last requests are remembered", () => {
+it("a run remembers the last 50 requests", () => {
   let annotations: Record<string, string> = {};
   for (let n = 0; n < 200; n++) annotations = withAnswered(run({ annotations }), `request-${n}`);
   expect(annotations[debouncedRequestsAnnotation]?.split(",")).toHaveLength(50);
   expect(withAnswered(undefined, undefined)).toEqual({});
 });
 
-it("runs are named by namespace, task, key and number", () => {
+it("debounced runs are named by namespace, task, key and generation", () => {
   const names = [
     debouncedRunName("n", "t", "k", 0),
     debouncedRunName("n", "t", "k", 1),

@@ -6,10 +6,9 @@
  * The runs of a key are numbered (`generation`) and named by their numbers, so that of two first triggers at once the API
  * server lets one create it. https://trigger.dev/docs/triggering describes the option.
  */
-
 import { debouncedRequestsAnnotation } from "@fairlead/protocol/labels";
 import type { TaskRun } from "../resources.ts";
-import { digest, nameOfDigest } from "./idempotency.ts";
+import { digest, nameOfDigest } from "./names.ts";
 
 export interface Debounce {
   key: string;
@@ -19,13 +18,13 @@ export interface Debounce {
   maxDelaySeconds?: number;
 }
 
+/** Requests that a run remembers having answered: one that is sent again must not count twice. */
 const answeredKept = 50;
 
 /** 64 hex digits that stand for the key in the bucket. */
 export const debounceHash = (namespace: string, task: string, key: string): string =>
   digest("debounce", namespace, task, key);
 
-/** 25 lower-case letters and digits, a letter first. */
 export const debouncedRunName = (namespace: string, task: string, key: string, generation: number): string =>
   nameOfDigest("d", digest("debounced", namespace, task, key, String(generation)));
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { apiVersion, type Phase, type TaskRun } from "../resources.ts";
-import { appliedHash, keyedRunName, keyHash, keyState } from "./idempotency.ts";
+import { appliedHash, holdsKey, keyedRunName, keyHash } from "./idempotency.ts";
 
 const created = "2026-01-01T00:00:00.000Z";
 const day = 24 * 3600 * 1000;
@@ -14,8 +14,8 @@ const run = (phase: Phase | undefined, ttl?: number): TaskRun => ({
   status: phase && { phase },
 });
 
-describe("names", () => {
-  it("are 25 lower-case letters and digits, a letter first, and the same for the same key", () => {
+describe("idempotency names", () => {
+  it("a keyed run's name is 25 lower-case letters and digits, and the same for the same key", () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.nat(1000), (task, key, generation) => {
         const name = keyedRunName("n", task, key, generation);
@@ -26,7 +26,7 @@ describe("names", () => {
     );
   });
 
-  it("tell apart what only reads the same", () => {
+  it("names and hashes keep apart what only reads the same", () => {
     expect(keyHash("n", "a", "bc")).not.toBe(keyHash("n", "ab", "c"));
     expect(keyedRunName("n", "a", "1", 1)).not.toBe(keyedRunName("n", "a", "11", 0));
     expect(appliedHash("n", "a")).not.toBe(keyHash("n", "", "a"));
@@ -34,7 +34,7 @@ describe("names", () => {
   });
 });
 
-describe("a key", () => {
+describe("an idempotency key", () => {
   const soon = Date.parse(created) + day;
   const kept: (Phase | undefined)[] = [
     undefined,
@@ -45,18 +45,20 @@ describe("a key", () => {
     "Completed",
     "Canceled",
   ];
-  it.each(kept)("is held by a run that is %s", (phase) => expect(keyState(run(phase), soon)).toBe("held"));
-
-  const freed: Phase[] = ["Failed", "Crashed", "TimedOut", "Expired", "SystemFailure"];
-  it.each(freed)("is free after a run that ended %s", (phase) =>
-    expect(keyState(run(phase), soon)).toBe("free"),
+  it.each(kept)("a key is held by a run that is %s", (phase) =>
+    expect(holdsKey(run(phase), soon)).toBe(true),
   );
 
-  it("is free after its lifetime, 30 days by default", () => {
+  const freed: Phase[] = ["Failed", "Crashed", "TimedOut", "Expired", "SystemFailure"];
+  it.each(freed)("a key is free after a run that ended %s", (phase) =>
+    expect(holdsKey(run(phase), soon)).toBe(false),
+  );
+
+  it("a key is free after its lifetime, 30 days by default", () => {
     const at = Date.parse(created);
-    expect(keyState(run("Completed"), at + 30 * day - 1)).toBe("held");
-    expect(keyState(run("Completed"), at + 30 * day)).toBe("free");
-    expect(keyState(run("Executing", 60), at + 59_999)).toBe("held");
-    expect(keyState(run("Executing", 60), at + 60_000)).toBe("free");
+    expect(holdsKey(run("Completed"), at + 30 * day - 1)).toBe(true);
+    expect(holdsKey(run("Completed"), at + 30 * day)).toBe(false);
+    expect(holdsKey(run("Executing", 60), at + 59_999)).toBe(true);
+    expect(holdsKey(run("Executing", 60), at + 60_000)).toBe(false);
   });
 });

@@ -5,14 +5,13 @@
  * A key is held while its run is unfinished, completed or canceled; it is free, for the next generation, when the run
  * ended in another way, or its lifetime (30 days from the run's creation by default) is over.
  */
-
-import { createHash } from "node:crypto";
 import { keyResetAnnotation } from "@fairlead/protocol/labels";
 import type { Phase, TaskRun } from "../resources.ts";
+import { digest, nameOfDigest } from "./names.ts";
 
 export const defaultKeySeconds = 30 * 24 * 3600;
 
-const keeping: ReadonlySet<Phase | undefined> = new Set(["Completed", "Canceled"]);
+/** A run that ended so leaves its key to the next generation. */
 const freeing: ReadonlySet<Phase | undefined> = new Set([
   "Failed",
   "Crashed",
@@ -28,14 +27,8 @@ export const keyHash = (namespace: string, task: string, key: string): string =>
 /** Likewise for the name of an applied run, which is its key. */
 export const appliedHash = (namespace: string, name: string): string => digest("name", namespace, name);
 
-/** 25 lower-case letters and digits, a letter first. */
-export function keyedRunName(namespace: string, task: string, key: string, generation: number): string {
-  return nameOfDigest("k", digest("run", namespace, task, key, String(generation)));
-}
-
-/** A letter and 24 lower-case letters and digits. */
-export const nameOfDigest = (letter: string, hash: string): string =>
-  letter + BigInt(`0x${hash}`).toString(36).padStart(50, "0").slice(-24);
+export const keyedRunName = (namespace: string, task: string, key: string, generation: number): string =>
+  nameOfDigest("k", digest("run", namespace, task, key, String(generation)));
 
 /** When the key of a run is free at the latest, in milliseconds since the epoch. */
 export function keyExpiresAt(run: TaskRun): number {
@@ -43,17 +36,24 @@ export function keyExpiresAt(run: TaskRun): number {
   return Date.parse(run.metadata.creationTimestamp ?? "") + seconds * 1000;
 }
 
-export function keyState(run: TaskRun, nowMs: number): "held" | "free" {
-  const isReset = run.metadata.annotations?.[keyResetAnnotation] === "true";
-  return isReset || freeing.has(run.status?.phase) || nowMs >= keyExpiresAt(run) ? "free" : "held";
+/** What decides whether a key is held: of a live run, or of the record of a retired one. */
+export interface KeyUse {
+  phase: Phase | undefined;
+  /** The key was reset. */
+  freed: boolean;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
 }
 
-/** Whether a run that ended in this phase keeps its key. */
-export const keepsKey = (phase: Phase | undefined): boolean => keeping.has(phase);
+export const isHeld = ({ phase, freed, expiresAt }: KeyUse, nowMs: number): boolean =>
+  !freed && !freeing.has(phase) && nowMs < expiresAt;
 
-/** Parts are told apart by their lengths: no two lists of parts give the same text. */
-export function digest(...parts: string[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest("hex");
-}
+export const holdsKey = (run: TaskRun, nowMs: number): boolean =>
+  isHeld(
+    {
+      phase: run.status?.phase,
+      freed: run.metadata.annotations?.[keyResetAnnotation] === "true",
+      expiresAt: keyExpiresAt(run),
+    },
+    nowMs,
+  );

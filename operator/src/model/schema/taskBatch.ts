@@ -5,7 +5,7 @@
 import { maxBatchItems, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
 import { conditions, listMap, resourceName, rules, text, time } from "./common.ts";
-import { taskRunFields } from "./taskRun.ts";
+import { taskRunFields } from "./taskRunFields.ts";
 
 export const batchPhases = ["Receiving", "Processing", "Completed", "PartiallyFailed", "Aborted"] as const;
 

@@ -1,30 +1,13 @@
 /**
- * TaskRun: one run of a task or of any container. Spec is what was asked for and does not change after creation,
- * except `cancelRequested`, `delayUntil`, `tags` and `metadata`; status is written through transition.ts only.
+ * TaskRun: one run of a task or of any container. Spec is what was asked for (taskRunFields.ts) and does not change
+ * after creation, except `cancelRequested`, `delayUntil`, `tags` and `metadata`; status is written through transition.ts
+ * only.
  */
-import { maxPayloadDataBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
-import {
-  anyJson,
-  type CelRule,
-  conditions,
-  envFromList,
-  envList,
-  listMap,
-  machine,
-  machineNames,
-  openObject,
-  podTemplate,
-  queueRef,
-  resourceName,
-  retry,
-  rules,
-  seconds,
-  taskId,
-  text,
-  time,
-} from "./common.ts";
+import { immutableFields, untilQueuedFields } from "../run/triggerFields.ts";
+import { anyJson, type CelRule, conditions, listMap, machineNames, rules, text, time } from "./common.ts";
 import { notYet } from "./notYet.ts";
+import { taskRunFields } from "./taskRunFields.ts";
 
 export const phases = [
   "Delayed",
@@ -42,209 +25,22 @@ export const phases = [
   "SystemFailure",
 ] as const;
 
-const container = () =>
-  z
-    .object({
-      image: text(512, 1).describe("Image to run, any language."),
-      command: z.array(text(32_768)).max(64).optional().describe("Replaces the image's entry point."),
-      args: z.array(text(32_768)).max(256).optional().describe("Arguments of the command."),
-      workingDir: text(4096).optional().describe("Working directory. Default: the image's."),
-      imagePullPolicy: z
-        .enum(["Always", "IfNotPresent", "Never"])
-        .optional()
-        .describe("When to pull the image. Default IfNotPresent."),
-      env: envList().optional(),
-      envFrom: envFromList().optional(),
-      resources: openObject(4).optional().describe("Requests and limits, as in a Pod; wins over machine."),
-    })
-    .describe(
-      "Runs an image instead of a task. It reads FAIRLEAD_PAYLOAD (or FAIRLEAD_PAYLOAD_URL) and answers through its termination message or a PUT to FAIRLEAD_OUTPUT_URL.",
-    );
-
-/** What the last trigger of a debounced run decides, in trailing mode. */
-const untilQueued = [
-  "payloadData",
-  "payloadType",
-  "payloadRef",
-  "maxAttempts",
-  "maxDurationSeconds",
-  "machine",
-];
-
-const immutable = [
-  "task",
-  "container",
-  "queue",
-  "concurrencyKey",
-  "priority",
-  "ttlSeconds",
-  "idempotencyKey",
-  "idempotencyKeyTTLSeconds",
-  "idempotencyKeyGeneration",
-  "retry",
-  "startTimeoutSeconds",
-  "podTemplate",
-  "version",
-  "parent",
-  "batch",
-  "schedule",
-  "replayOf",
-  "debounce",
-  "test",
-];
-
-/** Without optionals, `self.?a == oldSelf.?a`: the API server takes these for too expensive. */
+/** Not with optionals (`self.?a == oldSelf.?a`): the API server estimates these as too expensive. */
 const same = (field: string): string =>
   `(has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field}))`;
 const allSame = (fields: readonly string[]): string => fields.map(same).join(" && ");
 const nameIfChanged = (field: string): string => `(${same(field)} ? '' : ' ${field}')`;
 
 /**
- * One rule for all fields, which begins with the whole: rules are evaluated for every change of the status, too, and each
- * look at a field costs the API server about as much as the object has fields. A rule for each field took a quarter of
- * its time.
+ * One rule for all fields, which compares the whole first: rules are evaluated for changes of the status, too, and each
+ * field that a rule reads costs the API server about as much as the object has fields. One rule for each field took a
+ * quarter of the API server's time.
  */
 const immutability: CelRule = {
-  rule: `self == oldSelf || (${allSame(immutable)} && (has(oldSelf.debounce) || (${allSame(untilQueued)})))`,
-  messageExpression: `'create another TaskRun, these fields cannot change after creation:' + ${[...immutable, ...untilQueued].map(nameIfChanged).join(" + ")}`,
+  rule: `self == oldSelf || (${allSame(immutableFields)} && (has(oldSelf.debounce) || (${allSame(untilQueuedFields)})))`,
+  messageExpression: `'create another TaskRun, these fields cannot change after creation:' + ${[...immutableFields, ...untilQueuedFields].map(nameIfChanged).join(" + ")}`,
   message: "only cancelRequested, delayUntil, tags and metadata may change: create another TaskRun",
   reason: "FieldValueForbidden",
-};
-
-const stringMap = (what: string) =>
-  z.record(z.string(), text(256)).describe(what).meta({ maxProperties: 16 });
-
-/** The fields of a TaskRun's spec; an item of a batch has most of them, too. */
-export const taskRunFields = {
-  task: taskId()
-    .optional()
-    .describe("Id of the Task to run, in the same namespace. Either this or container."),
-  container: container().optional(),
-  payload: anyJson()
-    .optional()
-    .describe("What the run gets, any JSON up to 256 KiB; larger ones go to object storage as payloadRef."),
-  payloadData: text(maxPayloadDataBytes)
-    .optional()
-    .describe("The payload as exact text, for programs. Type in payloadType."),
-  payloadType: text(64)
-    .optional()
-    .describe("Media type of payloadData or payloadRef. Default application/json."),
-  payloadRef: z
-    .object({
-      key: text(1024, 1).describe("Object key of the payload in the bucket."),
-      size: z.int().min(0).optional().describe("Size in bytes."),
-      sha256: text(64, 64).optional().describe("SHA-256 of the object, in hex."),
-    })
-    .optional()
-    .describe("A payload in object storage, up to 10 MB."),
-  queue: queueRef().optional(),
-  concurrencyKey: text(256, 1)
-    .optional()
-    .describe("Gives each value its own copy of the queue, with the queue's limit."),
-  priority: z
-    .int()
-    .min(-yearSeconds)
-    .max(yearSeconds)
-    .optional()
-    .describe("Seconds by which the run jumps ahead in its queue. Default 0."),
-  delayUntil: time()
-    .optional()
-    .describe(
-      "The run does not start before this time (RFC 3339). May change while Delayed. Default: at once.",
-    ),
-  ttlSeconds: seconds(0)
-    .optional()
-    .describe(
-      "Seconds in the queue before the run is Expired, counted from enqueueing; 0 means forever. Default: the Task's.",
-    ),
-  idempotencyKey: text(2048, 1)
-    .optional()
-    .describe("Makes the trigger count once within the key's lifetime."),
-  idempotencyKeyTTLSeconds: seconds(1)
-    .optional()
-    .describe("Lifetime of the key in seconds. Default 2592000 (30 days)."),
-  idempotencyKeyGeneration: z
-    .int()
-    .min(0)
-    .max(1_000_000)
-    .optional()
-    .describe("How often the key was free again before; part of the run's name. Default 0."),
-  maxAttempts: z
-    .int()
-    .min(1)
-    .max(250)
-    .optional()
-    .describe("Attempts in all; wins over retry.maxAttempts and over the Task's."),
-  retry: retry().optional(),
-  maxDurationSeconds: seconds(5)
-    .optional()
-    .describe(
-      "Seconds that one attempt may execute before it is stopped and the run is TimedOut. Default: the Task's, else the chart's maxDurationSeconds, 3600.",
-    ),
-  startTimeoutSeconds: seconds(1, 86_400)
-    .optional()
-    .describe(
-      "Seconds from the Job's creation until the container runs before the attempt fails. Default: the Task's, else the chart's startTimeoutSeconds, 300.",
-    ),
-  machine: machine().optional(),
-  podTemplate: podTemplate().optional(),
-  version: text(64, 1)
-    .optional()
-    .describe("Version (content hash) of the Task to run. Default: the one at the first admission."),
-  tags: z
-    .array(text(128, 1))
-    .max(10)
-    .optional()
-    .describe("Up to 10 tags to find the run by.")
-    .meta({ "x-kubernetes-list-type": "set" }),
-  metadata: anyJson().optional().describe("Any JSON object that travels with the run, up to 256 KiB."),
-  parent: stringMap("Name of the run that triggered this one.").optional(),
-  batch: z
-    .object({
-      name: resourceName().describe("Name of the TaskBatch."),
-      index: z.int().min(0).describe("Index of the item."),
-    })
-    .optional()
-    .describe("The batch that the run is part of."),
-  schedule: z
-    .object({
-      name: resourceName().describe("Name of the TaskSchedule."),
-      at: time().describe("The tick that the run is for."),
-    })
-    .optional()
-    .describe("The schedule that triggered the run."),
-  replayOf: resourceName().optional().describe("Name of the run that this one repeats."),
-  debounce: z
-    .object({
-      key: text(512, 1).describe("The key; of a task's runs with the same one, one is delayed at a time."),
-      delaySeconds: seconds(1).describe("Seconds that each trigger moves the start by."),
-      mode: z
-        .enum(["leading", "trailing"])
-        .optional()
-        .describe("Whose payload counts: the first trigger's (leading, the default) or the last one's."),
-      maxDelaySeconds: seconds(1)
-        .optional()
-        .describe("Seconds after the first trigger beyond which the start is not moved. Default: no limit."),
-      generation: z
-        .int()
-        .min(0)
-        .optional()
-        .describe("How many runs of the key there were before. Default 0."),
-    })
-    .optional()
-    .describe(
-      "Set by the API for a debounced trigger: later triggers with the key move the start of this run.",
-    ),
-  test: z.boolean().optional().describe("Marks a test run. Default false."),
-  cancelRequested: z
-    .boolean()
-    .optional()
-    .describe("Set to true to cancel the run; cannot be taken back. Default false."),
-  ttlSecondsAfterFinished: seconds(0)
-    .optional()
-    .describe(
-      "Seconds after which a finished run is removed; its history stays in the bucket, and applying it again settles from there. Default: never for an applied run.",
-    ),
 };
 
 export const taskRunSpec = rules(
@@ -350,16 +146,11 @@ export const taskRunStatus = z.object({
   outputRef: outputRef.optional().describe("The output in object storage."),
   error: runError.optional().describe("Why the run failed."),
   attempts: listMap(z.array(attempt).max(20), "number").optional().describe("The last 20 attempts."),
-  metadata: anyJson().optional().describe("The run's metadata as the running code changed it."),
   conditions: conditions().optional(),
 });
 
 export type Phase = (typeof phases)[number];
-export type TaskRunSpec = z.infer<typeof taskRunSpec>;
 export type TaskRunStatus = z.infer<typeof taskRunStatus>;
 export type Attempt = z.infer<typeof attempt>;
 export type RunError = z.infer<typeof runError>;
 export type OutputRef = z.infer<typeof outputRef>;
-export type Container = NonNullable<TaskRunSpec["container"]>;
-export type PodTemplate = NonNullable<TaskRunSpec["podTemplate"]>;
-export type Retry = NonNullable<TaskRunSpec["retry"]>;

@@ -47,7 +47,7 @@ export function commonFields(run: TaskRun, apiVersion: string | undefined) {
     costInCents: 0,
     baseCostInCents: 0,
     durationMs: startedAt && finishedAt ? Math.max(0, Date.parse(finishedAt) - Date.parse(startedAt)) : 0,
-    metadata: status.metadata ?? spec.metadata,
+    metadata: spec.metadata,
   };
 }
 

@@ -2,17 +2,17 @@
  * What a trigger asks for, as Trigger.dev's clients send it, and the TaskRun's spec that it becomes. An option that is
  * not supported is refused by name. https://trigger.dev/docs/triggering describes the options.
  */
-
-import { idPattern, maxIdLength } from "@fairlead/protocol/ids";
+import { idPattern, idRule, isId, maxIdLength } from "@fairlead/protocol/ids";
 import { maxMetadataBytes, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
 import { parseDelay, parseDuration } from "../../../model/durations.ts";
 import type { Debounce } from "../../../model/keys/debounce.ts";
-import type { TaskRun } from "../../../model/resources.ts";
+import type { TaskRunSpec } from "../../../model/resources.ts";
+import type { OptionField } from "../../../model/run/triggerFields.ts";
 import { machineNames } from "../../../model/schema/common.ts";
 import { Problem } from "../../http/problem.ts";
 
-const queueName = z.string().min(1).max(maxIdLength).regex(idPattern, "letters, digits and _ - . / : only");
+const queueName = z.string().min(1).max(maxIdLength).regex(idPattern, `not a valid name: use ${idRule}`);
 export const tagList = z
   .union([z.string(), z.array(z.string()).max(1_000)])
   .transform((tags) => [...new Set([tags].flat().filter((tag) => tag !== ""))]);
@@ -21,8 +21,16 @@ export const tagList = z
 export function checkTags(tags: readonly string[], field: string): void {
   if (tags.length > 10) throw new Problem(422, `${field}: ${tags.length} tags, at most 10 are allowed`);
   if (tags.some((tag) => tag.length > 128)) {
-    throw new Problem(422, `${field}: a tag has at most 128 characters`);
+    throw new Problem(422, `${field}: a tag is too long: at most 128 characters are allowed`);
   }
+}
+
+export function checkTaskId(id: string): void {
+  if (isId(id)) return;
+  throw new Problem(
+    400,
+    `taskIdentifier: "${id.slice(0, maxIdLength)}" is not a valid task id: use ${idRule}`,
+  );
 }
 
 export const triggerOptions = z.object({
@@ -100,7 +108,10 @@ export function payloadOf(
   if (payload === undefined) return { type };
   if (type === storeType) {
     if (typeof payload !== "string" || payload === "") {
-      throw new Problem(400, `payload: a storage path is needed with payloadType ${storeType}`);
+      throw new Problem(
+        400,
+        `payload: not a storage path, which payloadType ${storeType} promises: pass the path that it was uploaded to`,
+      );
     }
     return { type, storagePath: payload };
   }
@@ -113,44 +124,51 @@ export function payloadOf(
 export const payloadTooLarge = (size: number): Problem =>
   new Problem(
     413,
-    `payload: ${size} bytes, at most ${maxPayloadBytes} (10 MB) are allowed: put it into storage of your own and pass where it is`,
+    `payload: ${size} bytes, at most ${maxPayloadBytes} (10 MB) are allowed; put it into storage of your own and pass its location`,
   );
 
-/** The part of the spec that the options decide; the payload and the name are the caller's. */
-export function specOf(options: TriggerOptions, nowMs: number): Omit<TaskRun["spec"], "task" | "payload"> {
-  refuse(options);
+/** Debouncing decides a run's name and start, not only its spec: `debounceOf`. */
+type SpecField = Exclude<OptionField, "debounce">;
+
+/** The part of the spec that the options decide. An option of the table triggerFields does not compile without its line. */
+export function specOf(options: TriggerOptions, nowMs: number): Pick<TaskRunSpec, SpecField> {
+  refuseUnsupported(options);
   checkTags(options.tags ?? [], "options.tags");
-  const { delay, ttl, queue, priority, maxDuration, metadata } = options;
-  const delayUntilMs = delay === undefined ? undefined : delayOf(delay, nowMs);
-  const isLater = delayUntilMs !== undefined && delayUntilMs > nowMs;
+  const { delay, ttl, priority, maxDuration, metadata } = options;
+  const fields: Record<SpecField, unknown> & { [F in SpecField]: TaskRunSpec[F] } = {
+    queue: queueOf(options),
+    concurrencyKey: options.concurrencyKey,
+    priority: priority === undefined ? undefined : Math.round(priority),
+    delayUntil: delay === undefined ? undefined : startOf(delay, nowMs),
+    ttlSeconds: ttl === undefined ? undefined : ttlOf(ttl),
+    idempotencyKey: options.idempotencyKey,
+    idempotencyKeyTTLSeconds: keyTtlOf(options.idempotencyKeyTTL),
+    maxAttempts: options.maxAttempts,
+    maxDurationSeconds: maxDuration === undefined ? undefined : durationLimitOf(maxDuration),
+    machine: options.machine,
+    version: options.lockToVersion,
+    tags: options.tags?.length ? options.tags : undefined,
+    metadata: metadata === undefined ? undefined : metadataOf(metadata, options.metadataType),
+    test: options.test || undefined,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function queueOf({ queue }: TriggerOptions): TaskRunSpec["queue"] {
+  if (!queue?.name && !queue?.concurrencyLimit) return undefined;
   return {
-    ...(isLater ? { delayUntil: new Date(delayUntilMs).toISOString() } : {}),
-    ...(ttl === undefined ? {} : { ttlSeconds: ttlOf(ttl) }),
-    ...(queue?.name || queue?.concurrencyLimit
-      ? {
-          queue: {
-            ...(queue.name ? { name: queue.name } : {}),
-            ...(queue.concurrencyLimit ? { concurrencyLimit: queue.concurrencyLimit } : {}),
-          },
-        }
-      : {}),
-    ...defined({
-      concurrencyKey: options.concurrencyKey,
-      priority: priority === undefined ? undefined : Math.round(priority),
-      maxAttempts: options.maxAttempts,
-      machine: options.machine,
-      maxDurationSeconds: maxDuration === undefined ? undefined : durationLimitOf(maxDuration),
-      version: options.lockToVersion,
-      tags: options.tags?.length ? options.tags : undefined,
-      test: options.test || undefined,
-      metadata: metadata === undefined ? undefined : metadataOf(metadata, options.metadataType),
-      idempotencyKey: options.idempotencyKey,
-      idempotencyKeyTTLSeconds: keyTtlOf(options.idempotencyKeyTTL),
-    }),
+    ...(queue.name ? { name: queue.name } : {}),
+    ...(queue.concurrencyLimit ? { concurrencyLimit: queue.concurrencyLimit } : {}),
   };
 }
 
-function refuse(options: TriggerOptions): void {
+/** Undefined: at once. */
+function startOf(delay: string | number, nowMs: number): string | undefined {
+  const untilMs = delayOf(delay, nowMs);
+  return untilMs > nowMs ? new Date(untilMs).toISOString() : undefined;
+}
+
+function refuseUnsupported(options: TriggerOptions): void {
   const unsupported = ["concurrency", "externalDeploymentId"] as const;
   for (const name of unsupported) {
     if (options[name] !== undefined)
@@ -159,7 +177,7 @@ function refuse(options: TriggerOptions): void {
   if (options.resumeParentOnCompletion) {
     throw new Problem(
       422,
-      "options.resumeParentOnCompletion: waiting for a child run is not supported by Fairlead yet",
+      "options.resumeParentOnCompletion: waiting for a child run is not supported by Fairlead yet: leave it out",
     );
   }
 }
@@ -170,7 +188,7 @@ export function debounceOf({ debounce, delay }: TriggerOptions): Debounce | unde
   if (delay !== undefined) {
     throw new Problem(
       422,
-      "options.delay: options.debounce.delay says when a debounced run starts: leave one out",
+      "options.delay: cannot be combined with options.debounce, whose delay decides the start: leave one out",
     );
   }
   const { key, mode = "leading" } = debounce;
@@ -180,7 +198,7 @@ export function debounceOf({ debounce, delay }: TriggerOptions): Debounce | unde
   if (maxDelaySeconds <= delaySeconds) {
     throw new Problem(
       422,
-      `options.debounce.maxDelay: "${debounce.maxDelay}" must be longer than the delay, "${debounce.delay}"`,
+      `options.debounce.maxDelay: "${debounce.maxDelay}" is not longer than the delay, "${debounce.delay}"`,
     );
   }
   return { key, mode, delaySeconds, maxDelaySeconds };
@@ -191,7 +209,7 @@ function debounceSeconds(field: "delay" | "maxDelay", text: string): number {
   if (parsed !== undefined && parsed >= 1 && parsed <= yearSeconds) return parsed;
   throw new Problem(
     422,
-    `options.debounce.${field}: "${text.slice(0, 80)}" is no duration such as 30s, of a second at least; a date is not allowed`,
+    `options.debounce.${field}: "${text.slice(0, 80)}" is not a valid duration of at least a second (for example 30s); dates are not allowed`,
   );
 }
 
@@ -200,7 +218,7 @@ function delayOf(delay: string | number, nowMs: number): number {
   if (until === undefined || !(Math.abs(until) <= latestMs)) {
     throw new Problem(
       422,
-      `options.delay: "${delay}" is neither a duration such as 1h30m nor a date up to the year 9999`,
+      `options.delay: "${delay}" is not a valid duration (for example 1h30m), nor a date up to the year 9999`,
     );
   }
   return until;
@@ -211,7 +229,7 @@ function ttlOf(ttl: string | number): number {
   if (parsed === undefined || !Number.isInteger(parsed) || parsed < 0 || parsed > yearSeconds) {
     throw new Problem(
       422,
-      `options.ttl: "${ttl}" is no duration such as 10m, nor a number of seconds; a date is not allowed`,
+      `options.ttl: "${ttl}" is not a valid duration (for example 10m), nor a number of seconds; dates are not allowed`,
     );
   }
   return parsed;
@@ -232,7 +250,10 @@ function metadataOf(metadata: unknown, type = "application/json"): unknown {
     try {
       value = JSON.parse(metadata);
     } catch {
-      throw new Problem(422, "options.metadata: not the JSON that its type promises");
+      throw new Problem(
+        422,
+        "options.metadata: not valid JSON, which its type promises: send JSON, or leave metadataType out",
+      );
     }
   }
   if (typeof value === "object" && value && "json" in value && type.includes("super+json"))
@@ -241,8 +262,4 @@ function metadataOf(metadata: unknown, type = "application/json"): unknown {
   if (size > maxMetadataBytes)
     throw new Problem(413, `options.metadata: ${size} bytes, at most ${maxMetadataBytes} are allowed`);
   return value;
-}
-
-function defined<T extends object>(fields: T): Partial<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
 }
