@@ -36,7 +36,7 @@ describe.each(makers)("a trigger token made by %s", (_name, maker) => {
     await as(spelt, () => tasks.trigger("echo", {})).catch(() => undefined);
     expect(await runCount()).toBe(before + 1);
     const free = { idempotencyKey: "k" };
-    await expect(as(token, () => tasks.trigger("echo", {}, free))).rejects.toThrow(/one use/);
+    await expect(as(token, () => tasks.trigger("echo", {}, free))).rejects.toThrow(/single-use token/);
   });
 
   test("for several tasks makes one run in all, and no batch", async () => {

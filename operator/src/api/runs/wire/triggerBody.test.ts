@@ -50,7 +50,7 @@ describe("options", () => {
   it.each(cases)("%s", (_what, options, expected) => expect(spec(options)).toEqual(expected));
 
   it.each([
-    [{ ttl: "2030-01-01T00:00:00Z" }, 422, /options\.ttl.*dates are not allowed/],
+    [{ ttl: "2030-01-01T00:00:00Z" }, 422, /options\.ttl.*a date is not allowed/],
     [{ ttl: -1 }, 422, /options\.ttl/],
     [{ delay: "tomorrow" }, 422, /options\.delay: "tomorrow"/],
     [{ delay: "9000000000000s" }, 422, /options\.delay/],

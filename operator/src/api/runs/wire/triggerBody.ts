@@ -209,7 +209,7 @@ function debounceSeconds(field: "delay" | "maxDelay", text: string): number {
   if (parsed !== undefined && parsed >= 1 && parsed <= yearSeconds) return parsed;
   throw new Problem(
     422,
-    `options.debounce.${field}: "${text.slice(0, 80)}" is not a valid duration of at least a second (for example 30s); dates are not allowed`,
+    `options.debounce.${field}: "${text.slice(0, 80)}" is not a valid duration of at least a second (for example 30s); a date is not allowed`,
   );
 }
 
@@ -229,7 +229,7 @@ function ttlOf(ttl: string | number): number {
   if (parsed === undefined || !Number.isInteger(parsed) || parsed < 0 || parsed > yearSeconds) {
     throw new Problem(
       422,
-      `options.ttl: "${ttl}" is not a valid duration (for example 10m), nor a number of seconds; dates are not allowed`,
+      `options.ttl: "${ttl}" is not a valid duration (for example 10m), nor a number of seconds; a date is not allowed`,
     );
   }
   return parsed;
