@@ -16,17 +16,17 @@ const measuredRuns = 100_000;
 interface Case {
   pending: number;
   keys: number;
-  /** Lines at their limit, with runs behind it. */
-  parked: number;
+  /** Lanes at their limit, with pending runs. */
+  inadmissible: number;
 }
 
 const cases: Case[] = [
-  { pending: 10, keys: 10, parked: 0 },
-  { pending: 1_000, keys: 1_000, parked: 0 },
-  { pending: 1_000, keys: 1_000, parked: 1_000 },
-  { pending: 100_000, keys: 1_000, parked: 0 },
-  { pending: 100_000, keys: 10_000, parked: 0 },
-  { pending: 1_000_000, keys: 10_000, parked: 0 },
+  { pending: 10, keys: 10, inadmissible: 0 },
+  { pending: 1_000, keys: 1_000, inadmissible: 0 },
+  { pending: 1_000, keys: 1_000, inadmissible: 1_000 },
+  { pending: 100_000, keys: 1_000, inadmissible: 0 },
+  { pending: 100_000, keys: 10_000, inadmissible: 0 },
+  { pending: 1_000_000, keys: 10_000, inadmissible: 0 },
 ];
 
 export async function semaphoreBench(): Promise<void> {
@@ -45,7 +45,7 @@ export async function semaphoreBench(): Promise<void> {
 }
 
 /** Admits, releases and puts the same runs back, in batches of at most 100; the number pending stays what it is. */
-async function throughput(redis: Redis, { pending, keys, parked }: Case) {
+async function throughput(redis: Redis, { pending, keys, inadmissible }: Case) {
   await redis.flushall();
   const semaphore = new NamespaceSemaphore(new Scripts(redis), namespace, 1);
   await semaphore.begin();
@@ -63,7 +63,9 @@ async function throughput(redis: Redis, { pending, keys, parked }: Case) {
   }
   await semaphore.enqueue([...all.values()]);
   const bytes = ((await memory(redis)) - before) / pending;
-  await semaphore.enqueue(Array.from({ length: parked }, (_, i) => run(pending + i, "full", parked)));
+  await semaphore.enqueue(
+    Array.from({ length: inadmissible }, (_, i) => run(pending + i, "full", inadmissible)),
+  );
   await semaphore.open();
   let admitted = 0;
   let admitMs = 0;
@@ -84,7 +86,7 @@ async function throughput(redis: Redis, { pending, keys, parked }: Case) {
   return {
     pending,
     keys,
-    "parked keys": parked,
+    "inadmissible keys": inadmissible,
     batch: Math.min(100, pending),
     "admissions/s": Math.round((admitted / admitMs) * 1000),
     "admit+release/s": Math.round((admitted / (admitMs + releaseMs)) * 1000),

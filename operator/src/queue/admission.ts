@@ -1,11 +1,11 @@
 /**
- * The controller's view of a queue: who may start now.
+ * Admission, as the controller uses it: which runs may start now.
  *
- *   enqueue ─► pending ─(granted: onGrant)─► holder of slot n ─(release n)─► gone
- *                 └────────(remove)────────► gone
+ *   enqueue ─► pending ─(onGrant)─► holds slot n ─(release n)─► released
+ *                 └──────(remove)──────────────────────────────► removed
  *
- * - A slot is an acquisition with a number, never a count: a release names exactly one, so a late one frees nothing
- *   newer. Numbers of a run rise.
+ * - A slot is an acquisition with a number, never a count: a release names exactly one, so a late release
+ *   frees no newer slot. The numbers of a run's slots rise.
  * - `enqueue`, `release` and `remove` may be repeated. A run that holds a slot is not pending.
  */
 
@@ -17,12 +17,13 @@ export interface PendingRun {
   concurrencyKey?: string;
   /** Milliseconds since the epoch. */
   enqueuedAtMs: number;
-  /** Moves the run ahead by so many seconds. */
+  /** The run is ordered as if it had been enqueued this much earlier. */
   prioritySeconds: number;
-  /** Number of the run's last acquisition, 0 before the first. */
+  /** Number of the run's last slot, 0 before the first. */
   slot: number;
 }
 
+/** One acquisition: the slot with this number, held by this run. */
 export interface Grant {
   namespace: string;
   name: string;
@@ -31,11 +32,13 @@ export interface Grant {
 }
 
 export interface Admission {
-  /** Begins to grant. Ends with the signal. */
+  /** Grants until the signal is aborted. */
   start(onGrant: (grant: Grant) => void, signal: AbortSignal): Promise<void>;
-  /** Resolves when the run was looked at once, granted or not; while the queues are closed, at once. */
+  /**
+   * Resolves after the first attempt to admit the run, granted or not; while admission is closed, at once.
+   */
   enqueue(run: PendingRun): Promise<void>;
-  /** Whether this acquisition is held. */
+  /** Whether this slot is held. */
   confirm(grant: Grant): Promise<boolean>;
   release(grant: Grant): Promise<void>;
   /** The run is no longer pending; a slot that it holds stays until its release. */

@@ -1,9 +1,10 @@
 /**
- * The names of what is in Redis. lua/checkFence.lua says what each key holds.
+ * Names of keys and members in Redis. lua/checkFence.lua says what each key holds.
  *
- * - A namespace has seven keys, all with its hash tag: they live on one node of a Redis Cluster.
- * - A line is a queue, or one copy of it for a concurrencyKey: "<queue>\n<key>". No part holds a control character.
- * - An order is 16 digits: the smaller is admitted first within its line.
+ * - A namespace has seven keys with one hash tag, so that they live on one node of a Redis Cluster.
+ * - A lane is a queue, or one copy of it for a concurrencyKey: "<queue>\n<key>". No part holds a control
+ *   character.
+ * - An order is 16 digits: the smaller is admitted first within its lane.
  */
 import type { PendingRun } from "./admission.ts";
 
@@ -14,16 +15,16 @@ export function keysOf(namespace: string): string[] {
   return parts.map((part) => `fairlead:{${namespace}}:${part}`);
 }
 
-export function lineOf({ queue, concurrencyKey }: Pick<PendingRun, "queue" | "concurrencyKey">): string {
+export function laneOf({ queue, concurrencyKey }: Pick<PendingRun, "queue" | "concurrencyKey">): string {
   return `${queuePart(queue)}\n${escapeControl(concurrencyKey ?? "")}`;
 }
 
-/** A queue's name as the scripts know it: never empty, which stands for the namespace. */
+/** A queue's name as the scripts know it. Never empty: the empty name stands for the namespace. */
 export function queuePart(queue: string): string {
   return queue === "" ? "%" : escapeControl(queue);
 }
 
-/** A time that is none comes last. */
+/** A run whose time is not a number comes last. */
 export function orderOf({ enqueuedAtMs, prioritySeconds }: PendingRun): string {
   const order = Math.floor(enqueuedAtMs - prioritySeconds * 1000);
   return String(Math.min(Math.max(Number.isNaN(order) ? latest : order, 0), latest)).padStart(16, "0");

@@ -1,23 +1,25 @@
 /**
  * Admission in one namespace.
  *
- *   closed ─(rebuild: new epoch, read the cluster, fill, switch)─► open ─(any error, connection lost)─► closed
+ *   closed ─(rebuild: new epoch, read the cluster, load, switch)─► open
+ *      ▲                                                            │
+ *      └──────────────── any error, connection lost ◄───────────────┘
  *
- * - What is to be done (enqueue, remove, release, limits) is written down first and sent by one loop, in open state
- *   only. It stays written down until Redis has answered: nothing is lost while closed.
- * - Of a run's enqueue and remove the last one counts. Every step may be repeated.
- * - Closed, nothing is granted and nothing confirmed. A rebuild takes Redis first (older pairs are refused from then
- *   on) and reads the cluster after that.
- * - A slot that this process confirmed counts as firm in a rebuild: its Job may be on the way.
+ * - Changes (enqueue, remove, release, limits) are recorded first and sent by one loop, only while open. They
+ *   stay recorded until Redis has answered, so that nothing is lost while closed.
+ * - Of a run's enqueue and remove the last one counts. Every change may be repeated.
+ * - While closed, nothing is granted or confirmed. A rebuild begins its epoch in Redis first, from which
+ *   moment older terms and epochs are refused, and reads the cluster after that.
+ * - A slot that this process has confirmed counts as firm in a rebuild: its Job may be on the way.
  */
 import type { Grant, PendingRun } from "./admission.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { slotId } from "./keys.ts";
 import { FencedError, type Scripts } from "./scripts.ts";
-import { batchSize, NamespaceSemaphore, type NamespaceState } from "./semaphore.ts";
+import { batchSize, NamespaceSemaphore } from "./semaphore.ts";
 import { type Drift, type Sweep, sweepSlots } from "./sweeper.ts";
 
-/** Admission is closed for now: the answer is unknown, ask again later. */
+/** Admission is closed for now: the answer is not known; ask again later. */
 export class AdmissionClosedError extends Error {
   override readonly name = "AdmissionClosedError";
 }
@@ -30,14 +32,14 @@ export interface AdmissionStats {
   driftAdded: number;
 }
 
-export interface NamespaceDeps {
+interface NamespaceDeps {
   stats: AdmissionStats;
   scripts: Scripts;
   source: AdmissionSource;
   term: number;
   signal: AbortSignal;
   onGrant(grant: Grant): void;
-  /** `error` is why; FencedError: for good. */
+  /** `error`: why. After a FencedError it stays closed. */
   onClosed(namespace: string, error: unknown): void;
   onOpen(namespace: string): void;
   /** Bounds how many namespaces are rebuilt at once. */
@@ -51,21 +53,22 @@ const maxDelayMs = 10_000;
 export class NamespaceAdmission {
   readonly #namespace: string;
   readonly #deps: NamespaceDeps;
-  /** There while open. */
+  /** Defined while open. */
   #semaphore: NamespaceSemaphore | undefined;
-  /** By uid; null: remove. */
+  /** Recorded enqueues and removes, by uid; null: remove. */
   readonly #wanted = new Map<string, PendingRun | null>();
   readonly #released = new Map<string, Grant>();
   readonly #queueLimits = new Map<string, QueueLimit>();
   #namespaceLimit: number | null | undefined;
   readonly #confirmed = new Set<string>();
   readonly #suspects = new Set<string>();
+  /** Something is recorded that the loop has not seen. */
   #work = false;
   #looping = false;
   #fenced = false;
   #failures = 0;
   #endPause: () => void = () => undefined;
-  /** Of the turn that has not begun yet. */
+  /** Resolved when the turn that has not begun yet ends. */
   #nextTurn = Promise.withResolvers<void>();
 
   constructor(namespace: string, deps: NamespaceDeps) {
@@ -78,7 +81,7 @@ export class NamespaceAdmission {
     return this.#semaphore !== undefined;
   }
 
-  /** Resolves when the turn that takes it in has ended; while closed, at once. */
+  /** Resolves when the turn that sends it has ended; while closed, at once. */
   enqueue(run: PendingRun): Promise<void> {
     this.#wanted.set(run.uid, run);
     this.poke();
@@ -113,11 +116,7 @@ export class NamespaceAdmission {
     return held;
   }
 
-  state(queues: readonly string[]): Promise<NamespaceState> {
-    return this.#whileOpen((semaphore) => semaphore.state(queues));
-  }
-
-  /** Compares both sides; see sweeper.ts. */
+  /** Compares Redis and the cluster; see sweeper.ts. */
   sweep({ inCluster, readHolder }: Pick<Sweep, "inCluster" | "readHolder">): Promise<Drift> {
     return this.#whileOpen(async (semaphore) => {
       const drift = await sweepSlots({
@@ -135,7 +134,7 @@ export class NamespaceAdmission {
     });
   }
 
-  /** Closes, and opens again as soon as it can. */
+  /** Closes; a rebuild opens it again as soon as possible. */
   close(error: unknown): void {
     if (this.#semaphore) this.#deps.onClosed(this.#namespace, error);
     this.#semaphore = undefined;
@@ -143,13 +142,13 @@ export class NamespaceAdmission {
     this.poke();
   }
 
-  /** There is something to do. Also ends a pause after a failure when `now`. */
+  /** Starts the loop if it does not run. `now`: also ends its pause after a failure. */
   poke(now = false): void {
     this.#work = true;
     if (now) this.#endPause();
     if (this.#looping) return;
     this.#looping = true;
-    // What is written down in the same turn goes together.
+    // Changes of the same turn of the event loop are sent together.
     setImmediate(() => void this.#loop());
   }
 
@@ -185,7 +184,7 @@ export class NamespaceAdmission {
     if (more) this.#work = true;
   }
 
-  /** A run that was removed meanwhile has nobody who would give its slot back. */
+  /** A run that was removed meanwhile does not release its slot: released here. */
   #grant(grant: Grant): void {
     this.#deps.stats.grants++;
     if (this.#wanted.get(grant.uid) === null) this.release(grant);
@@ -200,16 +199,16 @@ export class NamespaceAdmission {
       for (const limit of queues) forget(this.#queueLimits, limit.name, limit);
       if (this.#namespaceLimit === namespace) this.#namespaceLimit = undefined;
     }
-    for (const part of parts(this.#released)) {
-      await semaphore.release(part.map(([, grant]) => grant));
-      for (const [id, grant] of part) forget(this.#released, id, grant);
+    for (const batch of batches(this.#released)) {
+      await semaphore.release(batch.map(([, grant]) => grant));
+      for (const [id, grant] of batch) forget(this.#released, id, grant);
     }
-    for (const part of parts(this.#wanted)) {
-      const runs = part.flatMap(([, run]) => run ?? []);
-      const removed = part.filter(([, run]) => run === null).map(([uid]) => uid);
+    for (const batch of batches(this.#wanted)) {
+      const runs = batch.flatMap(([, run]) => run ?? []);
+      const removed = batch.filter(([, run]) => run === null).map(([uid]) => uid);
       await semaphore.remove(removed);
       await semaphore.enqueue(runs);
-      for (const [uid, run] of part) forget(this.#wanted, uid, run);
+      for (const [uid, run] of batch) forget(this.#wanted, uid, run);
     }
   }
 
@@ -217,7 +216,7 @@ export class NamespaceAdmission {
     const { scripts, source, term, onOpen } = this.#deps;
     const semaphore = new NamespaceSemaphore(scripts, this.#namespace, term);
     await semaphore.begin();
-    // What the cluster says from here on is newer than limits that were written down before.
+    // The cluster is read after this moment: its limits are newer than the recorded ones.
     this.#queueLimits.clear();
     this.#namespaceLimit = undefined;
     await semaphore.setLimits(await source.limits(this.#namespace));
@@ -238,7 +237,7 @@ export class NamespaceAdmission {
     return { ...holder, tentative: holder.tentative && !this.#confirmed.has(slotId(holder)) };
   }
 
-  /** An answer counts only when the namespace was open, in the same epoch, from the question to the answer. */
+  /** An answer counts only if the namespace was open, in one epoch, from the question to the answer. */
   async #whileOpen<T>(ask: (semaphore: NamespaceSemaphore) => Promise<T>): Promise<T> {
     const semaphore = this.#semaphore;
     let cause: unknown;
@@ -268,12 +267,12 @@ export class NamespaceAdmission {
   }
 }
 
-/** Deletes what was sent, unless something newer was written down meanwhile. */
+/** Deletes what was sent, unless something newer was recorded meanwhile. */
 function forget<T>(map: Map<string, T>, key: string, sent: T): void {
   if (map.get(key) === sent) map.delete(key);
 }
 
-function* parts<T>(map: Map<string, T>): Generator<[string, T][]> {
+function* batches<T>(map: Map<string, T>): Generator<[string, T][]> {
   const entries = [...map];
   for (let at = 0; at < entries.length; at += batchSize) yield entries.slice(at, at + batchSize);
 }

@@ -1,12 +1,14 @@
 /**
- * Admission by semaphores in Redis, for the leader: one NamespaceAdmission for each namespace, made at its first use.
+ * Admission by semaphores in Redis, for the leader: one NamespaceAdmission for each namespace, created at its
+ * first use.
  *
- * - `start` begins a term: every namespace is closed, and rebuilt under an epoch of this term when it is first used.
+ * - `start` begins a term: every namespace is closed, and rebuilt in an epoch of this term at its first use.
  *   It does not wait for Redis. A term ends with its signal; nothing is granted or confirmed after that.
- * - `release` and `remove` return when they are written down, `enqueue` when the run was looked at. They reach Redis in the background and survive
- *   its loss. Grants come through onGrant, at any time.
- * - `confirm` and `state` throw AdmissionClosedError while their namespace is closed.
- * - A term that a younger one has fenced grants nothing any more; `onFenced` tells, once a namespace.
+ * - `release` and `remove` return when they are recorded, `enqueue` after the first attempt to admit the run.
+ *   They are sent in the background and survive a loss of Redis. Grants come through onGrant, at any time.
+ * - `confirm` and `sweep` throw AdmissionClosedError while their namespace is closed.
+ * - A term that a younger one has fenced grants nothing any more; `onFenced` is called once for each
+ *   namespace.
  */
 import type { Redis } from "ioredis";
 import pLimit from "p-limit";
@@ -15,23 +17,22 @@ import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { keysOf } from "./keys.ts";
 import { AdmissionClosedError, type AdmissionStats, NamespaceAdmission } from "./namespaceAdmission.ts";
 import { FencedError, Scripts } from "./scripts.ts";
-import type { NamespaceState } from "./semaphore.ts";
 import type { Drift, Sweep } from "./sweeper.ts";
 
-export interface AdmissionLog {
+interface AdmissionLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }
 
-export interface RedisAdmissionOptions {
-  /** From connectRedis. The caller ends it. */
+interface RedisAdmissionOptions {
+  /** From connectRedis. The caller closes it. */
   redis: Redis;
   source: AdmissionSource;
-  /** Asked at `start`: the lease's transition count. */
+  /** Read at `start`: the lease's transition count. */
   term(): number;
   log: AdmissionLog;
   onFenced?(namespace: string): void;
-  /** Its queues were rebuilt: what was held before may not be held any more. */
+  /** The namespace was rebuilt: a slot that was held before may not be held any more. */
   onOpen?(namespace: string): void;
   /** In [0, 1). */
   random?(): number;
@@ -71,10 +72,8 @@ export class RedisAdmission implements Admission {
     this.#ends.clear();
     const { redis, log } = this.#options;
     if (redis.status !== "wait") return;
-    // It goes on trying by itself.
-    await redis
-      .connect()
-      .catch((error) => log.warn({ error: String(error) }, "no first connection to Redis"));
+    // The client goes on trying by itself.
+    await redis.connect().catch((error) => log.warn({ error: String(error) }, "Redis cannot be reached yet"));
   }
 
   async enqueue(run: PendingRun): Promise<void> {
@@ -103,12 +102,7 @@ export class RedisAdmission implements Admission {
     this.#of(namespace)?.setNamespaceLimit(limit);
   }
 
-  /** Counts of the namespace and of these queues. */
-  async state(namespace: string, queues: readonly string[] = []): Promise<NamespaceState> {
-    return this.#open(namespace).state(queues);
-  }
-
-  /** Mends what differs between Redis and the cluster; to be called from time to time. */
+  /** Repairs differences between Redis and the cluster; to be called periodically. */
   async sweep(
     namespace: string,
     inCluster: readonly Holder[],
@@ -117,7 +111,7 @@ export class RedisAdmission implements Admission {
     return this.#open(namespace).sweep({ inCluster, readHolder });
   }
 
-  /** The namespace is gone: so is all that Redis holds of it. */
+  /** Deletes all that Redis holds of a namespace that was deleted. */
   async drop(namespace: string): Promise<void> {
     if (this.#signal.aborted) return;
     this.#ends.get(namespace)?.abort();
@@ -136,21 +130,22 @@ export class RedisAdmission implements Admission {
 
   #open(namespace: string): NamespaceAdmission {
     const one = this.#of(namespace);
-    if (!one) throw new AdmissionClosedError(`admission in namespace ${namespace} is closed: no term runs`);
+    if (!one)
+      throw new AdmissionClosedError(`admission in namespace ${namespace} is closed: no term has begun`);
     return one;
   }
 
   /** Undefined between two terms: the next one reads everything from the cluster. */
   #of(namespace: string): NamespaceAdmission | undefined {
     if (this.#signal.aborted) return undefined;
-    const known = this.#namespaces.get(namespace);
-    if (known) return known;
+    const existing = this.#namespaces.get(namespace);
+    if (existing) return existing;
     const { source, log, onFenced, onOpen, random } = this.#options;
     const term = this.#term;
     const ends = new AbortController();
     const signal = AbortSignal.any([this.#signal, ends.signal]);
     this.#ends.set(namespace, ends);
-    const made = new NamespaceAdmission(namespace, {
+    const created = new NamespaceAdmission(namespace, {
       scripts: this.#scripts,
       source,
       term,
@@ -168,8 +163,8 @@ export class RedisAdmission implements Admission {
       limit: this.#limit,
       random: random ?? Math.random,
     });
-    this.#namespaces.set(namespace, made);
-    return made;
+    this.#namespaces.set(namespace, created);
+    return created;
   }
 
   #each(act: (one: NamespaceAdmission) => void): void {

@@ -1,6 +1,7 @@
 /**
- * The connection that the semaphore needs: a command is sent once or it fails. ioredis must not send one again after
- * a reconnect, since a script that ran twice has admitted runs that nobody was told of.
+ * The connection that the semaphore needs: a command is sent once, or it fails. ioredis must not repeat a
+ * command after a reconnect: a script that runs twice admits runs whose grants are lost with the first
+ * answer.
  */
 import { Redis } from "ioredis";
 
@@ -16,7 +17,7 @@ export function connectRedis(url: string, password?: string): Redis {
     connectTimeout: 5_000,
     commandTimeout: 5_000,
     retryStrategy: (times) => Math.random() * Math.min(50 * 2 ** Math.min(times, 10), maxReconnectDelayMs),
-    // A replica after a failover: find the new primary by the same name.
+    // After a failover this is a replica: reconnecting finds the new primary by the same name.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
   });
 }

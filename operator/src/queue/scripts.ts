@@ -1,13 +1,13 @@
 /**
- * The Lua scripts: read from the folder `lua` beside this module (beside dist/main.js in the bundle), called by hash.
- * checkFence.lua and wakeLine.lua come first in each of them.
+ * The Lua scripts: read from the folder `lua` beside this module (beside dist/main.js in the bundle), called
+ * by hash. checkFence.lua and wakeLane.lua are prepended to each of them.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
 
-const shared = ["checkFence", "wakeLine"];
+const shared = ["checkFence", "wakeLane"];
 
 const names = [
   "admitRuns",
@@ -17,12 +17,11 @@ const names = [
   "enqueueRuns",
   "loadHolders",
   "readHolders",
-  "readState",
   "releaseSlots",
   "removeRuns",
   "setLimits",
   "switchEpoch",
-  "wakeLines",
+  "wakeLanes",
 ] as const;
 
 export type ScriptName = (typeof names)[number];
@@ -32,7 +31,7 @@ export class FencedError extends Error {
   override readonly name = "FencedError";
 }
 
-/** Redis does not hold what the caller knew: it lost something, or another epoch began. */
+/** Redis does not hold what the caller knows: it lost something, or another epoch began. */
 export class EpochError extends Error {
   override readonly name = "EpochError";
 }
@@ -53,10 +52,10 @@ export class Scripts {
     );
   }
 
-  /** An error that is neither FencedError nor EpochError leaves it open whether the script ran. */
+  /** After an error that is neither FencedError nor EpochError the script may or may not have run. */
   async call(name: ScriptName, keys: string[], args: (string | number)[]): Promise<(string | number)[]> {
     const script = this.#scripts.get(name);
-    if (!script) throw new Error(`no script ${name}`);
+    if (!script) throw new Error(`there is no script ${name}`);
     try {
       return (await this.#evaluate(script, keys, args)) as (string | number)[];
     } catch (error) {

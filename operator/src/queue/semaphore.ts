@@ -1,26 +1,20 @@
 /**
  * The semaphore of one namespace in Redis, as one leader's term sees it in one epoch.
  *
- *   begin ─► loading ─(limits, holders, pending runs)─► open ─► open
+ *   begin ─► loading ─(setLimits, loadHolders, enqueue)─► open() ─► open
  *
- * - It remembers the last sequence that a script returned and passes it on: a Redis that lost something newer refuses.
- * - After any error that is not a refusal the outcome is unknown. Whoever uses it then throws it away and begins again.
- * - Lists are sent in parts of 100, so that no script runs long.
+ * - It passes on the last sequence that a script returned: a Redis that has lost something newer refuses.
+ * - After an error that is no refusal the outcome is unknown: the caller discards this object and begins a
+ *   new epoch.
+ * - Lists are sent in batches of 100, so that no script runs long.
  */
 import { randomUUID } from "node:crypto";
 import type { Grant, PendingRun } from "./admission.ts";
 import type { Holder, Limits, QueueLimit } from "./clusterState.ts";
-import { keysOf, lineOf, orderOf, queuePart, slotId } from "./keys.ts";
+import { keysOf, laneOf, orderOf, queuePart, slotId } from "./keys.ts";
 import type { ScriptName, Scripts } from "./scripts.ts";
 
 export const batchSize = 100;
-
-export interface NamespaceState {
-  pending: number;
-  holders: number;
-  readyLines: number;
-  queues: { name: string; running: number; pending: number }[];
-}
 
 export interface HeldSlot {
   uid: string;
@@ -43,7 +37,7 @@ export class NamespaceSemaphore {
     this.#keys = keysOf(namespace);
   }
 
-  /** Empties the namespace's keys and closes them to everybody else. */
+  /** Empties the namespace's keys; from now on every other term and epoch is refused. */
   async begin(): Promise<void> {
     await this.#call("beginEpoch", []);
   }
@@ -60,28 +54,28 @@ export class NamespaceSemaphore {
       limitPart(queue.limit),
       Number(queue.paused),
     ]);
-    await this.#inParts("setLimits", [...namespace, ...queues]);
+    await this.#inBatches("setLimits", [...namespace, ...queues]);
     for (const queue of limits.queues) await this.#wake(queue);
   }
 
-  /** Returns how many were not there yet. */
+  /** Returns how many were added. */
   async loadHolders(holders: readonly Holder[]): Promise<number> {
     const rows = holders.map((holder) => [
       holder.uid,
       holder.name,
       holder.slot,
-      lineOf(holder),
+      laneOf(holder),
       Number(holder.tentative),
     ]);
-    return this.#inParts("loadHolders", rows);
+    return this.#inBatches("loadHolders", rows);
   }
 
   async enqueue(runs: readonly PendingRun[]): Promise<number> {
-    const rows = runs.map((run) => [run.uid, run.name, run.slot, orderOf(run), lineOf(run)]);
-    return this.#inParts("enqueueRuns", rows);
+    const rows = runs.map((run) => [run.uid, run.name, run.slot, orderOf(run), laneOf(run)]);
+    return this.#inBatches("enqueueRuns", rows);
   }
 
-  /** Admits what it can in one step; `more`: there may be something left that can be admitted now. */
+  /** Admits what the limits leave room for, in at most `steps` steps; `more`: another call may admit more. */
   async admit(steps = batchSize): Promise<{ grants: Grant[]; more: boolean }> {
     const [more, ...rest] = await this.#call("admitRuns", [steps]);
     const grants: Grant[] = [];
@@ -102,57 +96,43 @@ export class NamespaceSemaphore {
   }
 
   async release(slots: readonly { uid: string; slot: number }[]): Promise<number> {
-    return this.#inParts(
+    return this.#inBatches(
       "releaseSlots",
       slots.map((slot) => [slotId(slot)]),
     );
   }
 
   async remove(uids: readonly string[]): Promise<number> {
-    return this.#inParts(
+    return this.#inBatches(
       "removeRuns",
       uids.map((uid) => [uid]),
     );
   }
 
-  async state(queues: readonly string[] = []): Promise<NamespaceState> {
-    const state: NamespaceState = { pending: 0, holders: 0, readyLines: 0, queues: [] };
-    for (let at = 0; at === 0 || at < queues.length; at += batchSize) {
-      const part = queues.slice(at, at + batchSize);
-      const reply = await this.#call("readState", part.map(queuePart));
-      const [pending = 0, holders = 0, readyLines = 0, ...counts] = reply.map(Number);
-      Object.assign(state, { pending, holders, readyLines });
-      part.forEach((name, i) => {
-        state.queues.push({ name, running: counts[2 * i] ?? 0, pending: counts[2 * i + 1] ?? 0 });
-      });
-    }
-    return state;
-  }
-
-  /** All slots that are held. Not of one moment when there are more than a page. */
+  /** All slots that are held, read page by page: more than one page is not a snapshot of one moment. */
   async holders(): Promise<HeldSlot[]> {
     const held: HeldSlot[] = [];
-    let behind = "";
+    let after = "";
     do {
-      const [next = "", ...rest] = (await this.#call("readHolders", [behind])).map(String);
+      const [next = "", ...rest] = (await this.#call("readHolders", [after])).map(String);
       for (let i = 0; i < rest.length; i += 2) {
         const [uid = "", slot] = (rest[i] as string).split("/");
         held.push({ uid, slot: Number(slot), name: rest[i + 1] as string });
       }
-      behind = next;
-    } while (behind !== "");
+      after = next;
+    } while (after !== "");
     return held;
   }
 
   async #wake(queue: QueueLimit): Promise<void> {
     if (queue.paused) return;
-    let behind = "";
+    let after = "";
     do {
-      [behind = ""] = (await this.#call("wakeLines", [queuePart(queue.name), behind])).map(String);
-    } while (behind !== "");
+      [after = ""] = (await this.#call("wakeLanes", [queuePart(queue.name), after])).map(String);
+    } while (after !== "");
   }
 
-  async #inParts(name: ScriptName, rows: (string | number)[][]): Promise<number> {
+  async #inBatches(name: ScriptName, rows: (string | number)[][]): Promise<number> {
     let changed = 0;
     for (let at = 0; at < rows.length; at += batchSize) {
       const [count] = await this.#call(name, rows.slice(at, at + batchSize).flat());
@@ -172,7 +152,7 @@ export class NamespaceSemaphore {
 function limitPart(limit: number | null | undefined): number | string {
   if (limit === undefined || limit === null) return "-";
   if (!Number.isSafeInteger(limit) || limit < 0) {
-    throw new Error(`concurrencyLimit: must be a whole number, 0 or more, not ${limit}`);
+    throw new Error(`concurrencyLimit: ${limit} is not valid: give a whole number, 0 or more`);
   }
   return limit;
 }

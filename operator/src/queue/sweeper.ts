@@ -1,16 +1,16 @@
 /**
- * Compares the slots in Redis with the runs that hold one, and mends what differs.
+ * Compares the slots in Redis with the runs that hold one, and repairs the differences.
  *
- * - A difference counts when two sweeps in a row saw it and a live read confirms it: between a grant and its Starting,
- *   and between a status and its release, both sides differ for a moment.
- * - A slot without a run is released, a run without its slot gets it back. Both are drift, and counted.
+ * - A difference counts when two sweeps in a row see it and a live read confirms it: between a grant and the
+ *   status Starting, and between a status and its release, both sides differ for a moment.
+ * - A slot without a run is released; a run without its slot gets it back. Both are drift, and counted.
  */
 import type { Grant } from "./admission.ts";
 import type { Holder } from "./clusterState.ts";
 import { slotId } from "./keys.ts";
 import type { HeldSlot } from "./semaphore.ts";
 
-export interface Differences {
+interface Differences {
   /** Held in Redis, by no run. */
   surplus: HeldSlot[];
   /** Held by a run, not in Redis. */
@@ -27,16 +27,16 @@ export interface Sweep {
   inRedis: readonly HeldSlot[];
   /** By their status, from the cache. */
   inCluster: readonly Holder[];
-  /** What the sweep before saw; replaced by what this one saw. */
+  /** Differences of the sweep before; replaced by those of this one. */
   suspects: Set<string>;
-  /** What the run with this uid holds by a consistent read; undefined: nothing, or it is gone. */
+  /** The slot of the run with this uid, by a consistent read; undefined: it holds none, or was deleted. */
   readHolder(namespace: string, name: string, uid: string): Promise<Holder | undefined>;
   release(grant: Grant): Promise<void>;
   /** Returns how many were added. */
   add(holders: readonly Holder[]): Promise<number>;
 }
 
-export function compareSlots(inRedis: readonly HeldSlot[], inCluster: readonly Holder[]): Differences {
+function compareSlots(inRedis: readonly HeldSlot[], inCluster: readonly Holder[]): Differences {
   const redis = new Set(inRedis.map(slotId));
   const cluster = new Set(inCluster.map(slotId));
   return {

@@ -1,22 +1,22 @@
-/** No line that could have been admitted sees another one admitted twice before it has its turn. */
+/** No lane that could have been admitted sees another one admitted twice before it has its turn. */
 import { expect } from "vitest";
 
 export class Fairness {
-  /** For each line that waits for its turn, how often each other one had one since. */
+  /** For each lane that waits for its turn, how often each other one had one since. */
   readonly #seen = new Map<string, Map<string, number>>();
 
-  granted(lines: string[], eligibleBefore: string[], eligibleAfter: (line: string) => boolean): void {
-    for (const line of this.#seen.keys()) if (!eligibleBefore.includes(line)) this.#seen.delete(line);
-    for (const line of eligibleBefore) if (!this.#seen.has(line)) this.#seen.set(line, new Map());
-    for (const line of lines) {
-      this.#seen.delete(line);
+  granted(lanes: string[], eligibleBefore: string[], eligibleAfter: (lane: string) => boolean): void {
+    for (const lane of this.#seen.keys()) if (!eligibleBefore.includes(lane)) this.#seen.delete(lane);
+    for (const lane of eligibleBefore) if (!this.#seen.has(lane)) this.#seen.set(lane, new Map());
+    for (const lane of lanes) {
+      this.#seen.delete(lane);
       for (const [waiting, seen] of this.#seen) {
-        const times = (seen.get(line) ?? 0) + 1;
-        expect(times, `${line} before ${waiting}`).toBeLessThanOrEqual(1);
-        seen.set(line, times);
+        const times = (seen.get(lane) ?? 0) + 1;
+        expect(times, `${lane} before ${waiting}`).toBeLessThanOrEqual(1);
+        seen.set(lane, times);
       }
-      if (eligibleAfter(line)) this.#seen.set(line, new Map());
+      if (eligibleAfter(lane)) this.#seen.set(lane, new Map());
     }
-    for (const line of this.#seen.keys()) if (!eligibleAfter(line)) this.#seen.delete(line);
+    for (const lane of this.#seen.keys()) if (!eligibleAfter(lane)) this.#seen.delete(lane);
   }
 }

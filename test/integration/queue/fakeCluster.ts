@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admission, Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
 import type { AdmissionSource, Holder, Limits } from "../../../operator/src/queue/clusterState.ts";
-import { lineOf } from "../../../operator/src/queue/keys.ts";
+import { laneOf } from "../../../operator/src/queue/keys.ts";
 import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmission.ts";
 
 type Phase = "Queued" | "Starting" | "Executing" | "Completed";
@@ -47,9 +47,9 @@ export class FakeCluster implements AdmissionSource {
     this.begun.push(run.uid);
     const running = this.#in("Executing");
     this.together = Math.max(this.together, running.length);
-    const line = running.filter((one) => lineOf(one) === lineOf(run)).length;
+    const lane = running.filter((one) => laneOf(one) === laneOf(run)).length;
     const most = this.limit.queues.find((queue) => queue.name === run.queue)?.limit ?? Infinity;
-    if (line > most) this.broken.push(`${line} of ${JSON.stringify(lineOf(run))}`);
+    if (lane > most) this.broken.push(`${lane} of ${JSON.stringify(laneOf(run))}`);
     if (running.length > (this.limit.namespace ?? Infinity)) this.broken.push(`${running.length} in all`);
   }
 

@@ -6,10 +6,11 @@ import type { Redis } from "ioredis";
 import { expect } from "vitest";
 import type { Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
 import type { Holder, Limits } from "../../../operator/src/queue/clusterState.ts";
-import { keysOf, lineOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
+import { keysOf, laneOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
 import { EpochError, FencedError, type Scripts } from "../../../operator/src/queue/scripts.ts";
 import { NamespaceSemaphore } from "../../../operator/src/queue/semaphore.ts";
 import { Fairness } from "./fairness.ts";
+import { redisContents } from "./redisContents.ts";
 import { queueOf, SemaphoreModel } from "./semaphoreModel.ts";
 
 export const namespace = "team-a";
@@ -83,16 +84,16 @@ export class SemaphoreHarness {
   /** `lost`: the leader is gone before it wrote what was granted; its successor reads the cluster. */
   async admit(steps: number, lost = false): Promise<number> {
     const before = [...this.model.pending.values()];
-    const eligible = this.model.lines().filter((line) => this.model.eligible(line));
+    const eligible = this.model.lanes().filter((lane) => this.model.eligible(lane));
     const { grants } = await this.semaphore.admit(steps);
     const expected = this.model.admit(steps);
     expect(grants.map(slotId)).toEqual(expected.map(slotId));
     this.#checkLimits(grants, before);
     this.#checkOrder(grants, before);
     this.fairness.granted(
-      grants.map((grant) => lineOf(this.#run(grant.uid))),
+      grants.map((grant) => laneOf(this.#run(grant.uid))),
       eligible,
-      (line) => this.model.eligible(line),
+      (lane) => this.model.eligible(lane),
     );
     if (!lost) for (const { uid, slot } of grants) this.#set(uid, "holding", slot);
     else if (grants.length > 0) await this.newLeader();
@@ -142,7 +143,7 @@ export class SemaphoreHarness {
   async snapshot(): Promise<void> {
     this.#snapshot = await Promise.all(keysOf(namespace).map((key) => this.redis.dumpBuffer(key)));
     // Something that the copy does not have.
-    await this.semaphore.state();
+    await this.semaphore.holders();
   }
 
   /** Redis comes back with an older copy, or empty, or without one of its keys: closed until it is rebuilt. */
@@ -226,13 +227,15 @@ export class SemaphoreHarness {
     const queued = states.filter((one) => one.state === "queued").map((one) => one.run.uid);
     expect([...this.model.pending.keys()].sort()).toEqual(queued.sort());
     const queues = [...new Set(states.map((one) => one.run.queue))];
-    const state = await this.semaphore.state(queues);
-    expect(state.pending).toBe(queued.length);
-    expect(state.holders).toBe(held.length);
-    for (const { name, running, pending } of state.queues) {
+    const { pending, holders } = await redisContents(this.redis, namespace);
+    expect(pending.length).toBe(queued.length);
+    expect(holders.length).toBe(held.length);
+    for (const name of queues) {
       const of = (wanted: State): number =>
         states.filter((one) => one.state === wanted && one.run.queue === name).length;
-      expect([name, running, pending]).toEqual([name, of("holding"), of("queued")]);
+      const inQueue = (members: string[]): number =>
+        members.filter((member) => queueOf(member) === queuePart(name)).length;
+      expect([name, inQueue(holders), inQueue(pending)]).toEqual([name, of("holding"), of("queued")]);
     }
   }
 
@@ -266,10 +269,10 @@ export class SemaphoreHarness {
 
   #checkLimits(grants: Grant[], before: PendingRun[]): void {
     for (const { uid } of grants) {
-      const line = lineOf(before.find((run) => run.uid === uid) as PendingRun);
-      const queue = this.limits.queues.get(queueOf(line));
+      const lane = laneOf(before.find((run) => run.uid === uid) as PendingRun);
+      const queue = this.limits.queues.get(queueOf(lane));
       expect(queue?.paused ?? false).toBe(false);
-      expect(this.model.running(line)).toBeLessThanOrEqual(queue?.limit ?? Number.POSITIVE_INFINITY);
+      expect(this.model.running(lane)).toBeLessThanOrEqual(queue?.limit ?? Number.POSITIVE_INFINITY);
     }
     if (grants.length > 0) {
       expect(this.model.holders.size).toBeLessThanOrEqual(this.limits.namespace ?? Number.POSITIVE_INFINITY);
@@ -280,7 +283,7 @@ export class SemaphoreHarness {
     const granted = new Set(grants.map((grant) => grant.uid));
     for (const run of before.filter((one) => granted.has(one.uid))) {
       const passed = before.filter(
-        (other) => lineOf(other) === lineOf(run) && !granted.has(other.uid) && orderOf(other) < orderOf(run),
+        (other) => laneOf(other) === laneOf(run) && !granted.has(other.uid) && orderOf(other) < orderOf(run),
       );
       expect(passed).toEqual([]);
     }

@@ -3,13 +3,13 @@
  */
 import type { PendingRun } from "../../../operator/src/queue/admission.ts";
 import type { Holder, Limits, QueueLimit } from "../../../operator/src/queue/clusterState.ts";
-import { lineOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
+import { laneOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
 
 export class SemaphoreModel {
   namespaceLimit = Number.POSITIVE_INFINITY;
   readonly queues = new Map<string, QueueLimit>();
   readonly pending = new Map<string, PendingRun>();
-  /** Slot by id to its line. */
+  /** Slot by id to its lane. */
   readonly holders = new Map<string, string>();
   ready: string[] = [];
 
@@ -17,14 +17,14 @@ export class SemaphoreModel {
     if (limits.namespace !== undefined) this.namespaceLimit = limits.namespace ?? Number.POSITIVE_INFINITY;
     for (const queue of limits.queues) this.queues.set(queuePart(queue.name), queue);
     for (const queue of limits.queues) {
-      for (const line of this.lines().sort()) if (queueOf(line) === queuePart(queue.name)) this.#wake(line);
+      for (const lane of this.lanes().sort()) if (queueOf(lane) === queuePart(queue.name)) this.#wake(lane);
     }
   }
 
   enqueue(run: PendingRun): void {
     if (this.holders.has(slotId({ uid: run.uid, slot: run.slot + 1 }))) return;
     this.pending.set(run.uid, run);
-    this.#wake(lineOf(run));
+    this.#wake(laneOf(run));
   }
 
   remove(uid: string): boolean {
@@ -35,64 +35,64 @@ export class SemaphoreModel {
     const grants: { uid: string; slot: number }[] = [];
     for (let step = 0; step < steps && this.ready.length > 0; step++) {
       if (this.holders.size >= this.namespaceLimit) break;
-      const line = this.ready.shift() as string;
-      const run = this.head(line);
-      if (!run || !this.hasRoom(line)) continue;
+      const lane = this.ready.shift() as string;
+      const run = this.head(lane);
+      if (!run || !this.hasRoom(lane)) continue;
       const grant = { uid: run.uid, slot: run.slot + 1 };
       this.pending.delete(run.uid);
-      this.holders.set(slotId(grant), line);
+      this.holders.set(slotId(grant), lane);
       grants.push(grant);
-      if (this.eligible(line)) this.ready.push(line);
+      if (this.eligible(lane)) this.ready.push(lane);
     }
     return grants;
   }
 
   release(slot: { uid: string; slot: number }): boolean {
-    const line = this.holders.get(slotId(slot));
-    if (line === undefined) return false;
+    const lane = this.holders.get(slotId(slot));
+    if (lane === undefined) return false;
     this.holders.delete(slotId(slot));
-    this.#wake(line);
+    this.#wake(lane);
     return true;
   }
 
   load(holder: Holder): void {
-    const line = lineOf(holder);
-    const room = this.running(line) < this.#limit(line) && this.holders.size < this.namespaceLimit;
-    if (!holder.tentative || room) this.holders.set(slotId(holder), line);
+    const lane = laneOf(holder);
+    const room = this.running(lane) < this.#limit(lane) && this.holders.size < this.namespaceLimit;
+    if (!holder.tentative || room) this.holders.set(slotId(holder), lane);
   }
 
-  /** The line's first: smallest order, then uid. */
-  head(line: string): PendingRun | undefined {
+  /** The lane's first: smallest order, then uid. */
+  head(lane: string): PendingRun | undefined {
     const rank = (run: PendingRun): string => `${orderOf(run)} ${run.uid}`;
     return [...this.pending.values()]
-      .filter((run) => lineOf(run) === line)
+      .filter((run) => laneOf(run) === lane)
       .sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0];
   }
 
-  lines(): string[] {
-    return [...new Set([...this.pending.values()].map(lineOf))];
+  lanes(): string[] {
+    return [...new Set([...this.pending.values()].map(laneOf))];
   }
 
-  running(line: string): number {
-    return [...this.holders.values()].filter((one) => one === line).length;
+  running(lane: string): number {
+    return [...this.holders.values()].filter((one) => one === lane).length;
   }
 
-  hasRoom(line: string): boolean {
-    return !this.queues.get(queueOf(line))?.paused && this.running(line) < this.#limit(line);
+  hasRoom(lane: string): boolean {
+    return !this.queues.get(queueOf(lane))?.paused && this.running(lane) < this.#limit(lane);
   }
 
   /** It could give a run now, were it its turn and the namespace below its limit. */
-  eligible(line: string): boolean {
-    return this.head(line) !== undefined && this.hasRoom(line);
+  eligible(lane: string): boolean {
+    return this.head(lane) !== undefined && this.hasRoom(lane);
   }
 
-  #limit(line: string): number {
-    return this.queues.get(queueOf(line))?.limit ?? Number.POSITIVE_INFINITY;
+  #limit(lane: string): number {
+    return this.queues.get(queueOf(lane))?.limit ?? Number.POSITIVE_INFINITY;
   }
 
-  #wake(line: string): void {
-    if (!this.ready.includes(line) && this.eligible(line)) this.ready.push(line);
+  #wake(lane: string): void {
+    if (!this.ready.includes(lane) && this.eligible(lane)) this.ready.push(lane);
   }
 }
 
-export const queueOf = (line: string): string => line.slice(0, line.indexOf("\n"));
+export const queueOf = (lane: string): string => lane.slice(0, lane.indexOf("\n"));

@@ -1,5 +1,5 @@
--- Begins a new epoch with nothing in it, in state loading: from here on every other pair is refused, and nothing is
--- admitted or confirmed until switchEpoch.
+-- Begins a new, empty epoch in state loading: from now on every other term and epoch is refused, and nothing
+-- is admitted or confirmed until switchEpoch.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 the new epoch  3 unused
 -- Returns  {seq}; FENCED

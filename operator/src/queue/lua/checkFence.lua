@@ -1,18 +1,19 @@
--- Put before every script: names of the keys, and the fence that each script asks first.
+-- Prepended to every script: names for the keys, and the fence that each script checks first.
 --
 -- KEYS, the same seven for every script, all of one namespace:
 --   meta     hash   term, epoch, seq, state (loading or open)
 --   limits   hash   queue -> "<limit or -> <1 if paused, else 0>"; "" is the namespace's
---   pending  zset   "<queue>\n<key>\n<order>\n<uid>", all of score 0: sorted by line, then order
+--   pending  zset   "<queue>\n<key>\n<order>\n<uid>", all of score 0: sorted by lane, then order
 --   runs     hash   uid -> "<order>\n<slot>\n<name>\n<queue>\n<key>" of each pending run
---   ready    zset   "<queue>\n<key>" of the lines that may have something to admit, by whose turn it is
---   holders  zset   "<queue>\n<key>\n<uid>/<slot>", all of score 0: the slots, by line
+--   ready    zset   "<queue>\n<key>" of the lanes that may have something to admit, by whose turn it is
+--   holders  zset   "<queue>\n<key>\n<uid>/<slot>", all of score 0: the slots, by lane
 --   slots    hash   "<uid>/<slot>" -> "<name>\n<queue>\n<key>" of each holder
--- A line is a queue, or one copy of it for a concurrencyKey. Each key keeps a member of its own ("") as long as its
--- epoch lives, so that a key that Redis lost or evicted is seen to be missing.
+-- A lane is a queue, or one copy of it for a concurrencyKey. Each key has a sentinel member ("") from the
+-- beginning of its epoch, so that a key that Redis lost or evicted is noticed.
 --
--- ARGV[1..3] of every script: the leader's term, its epoch, the last sequence that it saw.
--- Refusals: "FENCED ..." a younger term leads, for good; "EPOCH ..." Redis is not what the caller knew: rebuild.
+-- ARGV[1..3] of every script: the leader's term, its epoch, the last sequence that it has seen.
+-- Refusals: "FENCED ..." a younger term leads, for good; "EPOCH ..." Redis has lost or replaced what the caller
+-- knows: rebuild.
 local meta, limits, pending, runs, ready, holders, slots = unpack(KEYS)
 
 local function checkTerm()
@@ -22,14 +23,14 @@ local function checkTerm()
   end
 end
 
--- Refuses (returns an error reply) or returns nil. openOnly: also refuses while the epoch is being filled.
+-- Refuses (returns an error reply) or returns nil. openOnly: refuses as well while the epoch is loading.
 local function checkFence(openOnly)
   local refused = checkTerm()
   if refused then return refused end
   if redis.call("EXISTS", unpack(KEYS)) ~= #KEYS then return redis.error_reply("EPOCH keys are missing") end
   local term, epoch, seq, state = unpack(redis.call("HMGET", meta, "term", "epoch", "seq", "state"))
   if tonumber(term) ~= tonumber(ARGV[1]) or epoch ~= ARGV[2] then
-    return redis.error_reply("EPOCH another one")
+    return redis.error_reply("EPOCH another epoch")
   end
   if tonumber(seq) < tonumber(ARGV[3]) then
     return redis.error_reply("EPOCH sequence went back from " .. ARGV[3] .. " to " .. seq)

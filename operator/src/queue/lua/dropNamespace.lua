@@ -1,4 +1,4 @@
--- Deletes everything of a namespace that is gone.
+-- Deletes all keys of a namespace that was deleted.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 unused  3 unused
 -- Returns  {0}; FENCED

@@ -1,7 +1,7 @@
--- Lists the slots that are held, a page a call, for the sweeper.
+-- Lists the slots that are held, for the sweeper, one page at a time.
 -- KEYS     the namespace's seven (checkFence.lua)
--- ARGV     1 term  2 epoch  3 seq  4 the member to go on behind, "" to begin
--- Returns  {seq, member to go on behind ("" at the end), then for each holder: uid/slot, name}; FENCED, EPOCH
+-- ARGV     1 term  2 epoch  3 seq  4 the member to continue after, "" to begin
+-- Returns  {seq, member to continue after ("" at the end), then for each holder: uid/slot, name}; FENCED, EPOCH
 local refused = checkFence(false)
 if refused then return refused end
 local page = 200

@@ -1,4 +1,5 @@
--- Gives back exactly these acquisitions; one that is not held frees nothing. Wakes the lines that have room again.
+-- Releases exactly these acquisitions; one that is not held frees nothing. Wakes the lanes that have room
+-- again.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 epoch  3 seq  then uid/slot, at most 100
 -- Returns  {seq, released}; FENCED, EPOCH
@@ -8,10 +9,10 @@ local released = 0
 for i = 4, #ARGV do
   local value = redis.call("HGET", slots, ARGV[i])
   if value then
-    local line = string.match(value, "^[^\n]*\n(.*)$")
+    local lane = string.match(value, "^[^\n]*\n(.*)$")
     redis.call("HDEL", slots, ARGV[i])
-    redis.call("ZREM", holders, line .. "\n" .. ARGV[i])
-    wakeLine(line)
+    redis.call("ZREM", holders, lane .. "\n" .. ARGV[i])
+    wakeLane(lane)
     released = released + 1
   end
 end

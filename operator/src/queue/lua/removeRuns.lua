@@ -1,4 +1,4 @@
--- Takes runs out of the pending ones. What they hold stays until its release.
+-- Removes pending runs. A slot that such a run holds stays until its release.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 epoch  3 seq  then uids, at most 100
 -- Returns  {seq, removed}; FENCED, EPOCH

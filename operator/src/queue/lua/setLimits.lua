@@ -1,5 +1,5 @@
--- Sets the limit of a queue or of the namespace. Lowered below what runs it admits nothing until less runs; what is
--- parked and now has room is woken by wakeLines, which the caller repeats.
+-- Sets limits of queues or of the namespace. Below what runs now, nothing is admitted until enough has ended.
+-- Lanes that have room after a change are woken by wakeLanes, which the caller repeats until its end.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 epoch  3 seq  then for each limit, at most 100: queue ("" the namespace), limit (- none),
 --          1 if paused else 0

@@ -1,4 +1,4 @@
--- Opens an epoch that has been filled: the one write after which runs are admitted and slots confirmed.
+-- Opens an epoch that is loaded: the one write after which runs are admitted and slots confirmed.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 epoch  3 seq
 -- Returns  {seq}; FENCED, EPOCH
