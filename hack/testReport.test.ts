@@ -13,7 +13,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const report = (name: string, body: object): void =>
   writeFileSync(join(folder, `${name}.json`), JSON.stringify(body));
 
-test("adds up what the suites report", () => {
+test("the totals add up the reports of all suites", () => {
   const passed = { status: "passed", name: "a", message: "", assertionResults: [] };
   report("unit", { numPassedTests: 20, numFailedTests: 0, testResults: [passed] });
   const failed = { status: "failed", name: "b", message: "", assertionResults: [{ status: "failed" }] };
@@ -21,7 +21,7 @@ test("adds up what the suites report", () => {
   expect(countReports(folder)).toEqual({ passed: 23, failed: 2 });
 });
 
-test("lists what failed and why, up to a bound", () => {
+test("failures are listed with their reason, up to a bound", () => {
   const failed = { status: "failed", fullName: "adds up", failureMessages: ["Error: 3 is not 4\n    at a"] };
   const results = [
     { status: "failed", name: "a.test.ts", message: "", assertionResults: [failed, { status: "passed" }] },
@@ -43,7 +43,7 @@ test("lists what failed and why, up to a bound", () => {
   expect(listFailures(folder).at(-1)).toBe("… and 11 more");
 });
 
-test("a file that could not be loaded is a failure", () => {
+test("a test file that could not be loaded is a failure", () => {
   const broken = { status: "failed", name: "a", message: "Cannot find module", assertionResults: [] };
   report("unit", { numPassedTests: 1, numFailedTests: 0, testResults: [broken] });
   expect(countReports(folder)).toEqual({ passed: 1, failed: 1 });

@@ -7,7 +7,7 @@ test.each<[string[], object]>([
   [["load", "a.tar", "b.tar"], { name: "load", archives: ["a.tar", "b.tar"] }],
   [["env"], { name: "env" }],
   [[], { name: "help" }],
-])("%j", (argv, command) => {
+])("the arguments %j are understood", (argv, command) => {
   expect(parseCommand(argv)).toEqual(command);
 });
 
@@ -20,7 +20,7 @@ test.each<[string[], string]>([
   [["load"], "which archives"],
   [["start"], "unknown command start"],
   [["up", "--node", "2"], "--node"],
-])("%j is refused", (argv, message) => {
+])("the arguments %j are refused", (argv, message) => {
   expect(() => parseCommand(argv)).toThrow(UsageError);
   expect(() => parseCommand(argv)).toThrow(message);
 });

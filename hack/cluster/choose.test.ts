@@ -13,7 +13,7 @@ const bare: Facts = {
 };
 const choose = (facts: Partial<Facts>) => decide({ ...bare, ...facts });
 
-describe("decide", () => {
+describe("the cluster provider that is chosen", () => {
   test.each<[string, Partial<Facts>, string]>([
     ["root on Linux and nothing else", {}, "built-in"],
     ["a Docker daemon", { dockerAnswers: true }, "kind"],
@@ -25,11 +25,11 @@ describe("decide", () => {
     ["a user with Docker", { dockerAnswers: true, root: false }, "kind"],
     ["CLUSTER over everything", { wanted: "kind", builtInExists: true }, "kind"],
     ["CLUSTER=current", { wanted: "current", kubeconfig: "/home/me/.kube/config" }, "current"],
-  ])("%s", (_what, facts, provider) => {
+  ])("%s: the matching provider is chosen", (_what, facts, provider) => {
     expect(choose(facts).provider).toBe(provider);
   });
 
-  test("a kubeconfig alone is never a reason to touch somebody's cluster", () => {
+  test("a kubeconfig alone is never a reason to touch the user's cluster", () => {
     const { provider, reason } = choose({ kubeconfig: "/home/me/.kube/config" });
     expect(provider).toBe("built-in");
     expect(reason).toContain("only used with CLUSTER=current");
@@ -41,7 +41,7 @@ describe("decide", () => {
     ["an unknown way", { wanted: "minikube" }, "must be current, kind or built-in"],
     ["built-in without root", { wanted: "built-in", root: false }, "root"],
     ["built-in on a Mac", { wanted: "built-in", platform: "darwin" }, "Linux"],
-  ])("says what is wrong with %s", (_what, facts, message) => {
+  ])("%s is refused with what is wrong", (_what, facts, message) => {
     expect(() => choose(facts)).toThrow(ClusterError);
     expect(() => choose(facts)).toThrow(message);
   });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { imageValues, splitRef } from "./imageFiles.ts";
 
-test("a registry's port is no tag", () => {
+test("a registry's port is not read as a tag", () => {
   expect(splitRef("127.0.0.1:5000/team/operator:1f")).toEqual({
     repository: "127.0.0.1:5000/team/operator",
     tag: "1f",
@@ -10,7 +10,7 @@ test("a registry's port is no tag", () => {
   expect(() => splitRef("operator")).toThrow("needs a tag");
 });
 
-test("the chart's values name operator, Redis and object store", () => {
+test("the chart's values hold the images of operator, Redis and object store", () => {
   const images = {
     operator: { ref: "fairlead.local/operator:1" },
     redis: { ref: "fairlead.local/redis:2" },

@@ -8,7 +8,7 @@ describe("parseRegistry", () => {
     ["127.0.0.1:5000", "127.0.0.1:5000"],
     ["localhost/fairlead", "localhost/fairlead"],
     ["[::1]:5000/a_b/c-d", "[::1]:5000/a_b/c-d"],
-  ])("takes %s", (text, expected) => {
+  ])("the registry %s is accepted", (text, expected) => {
     expect(parseRegistry(text)).toBe(expected);
   });
 
@@ -22,7 +22,7 @@ describe("parseRegistry", () => {
     ["registry.example.com/Team", "no part of a repository's path"],
     ["registry.example.com/team:1", "no part of a repository's path"],
     ["registry.example.com//team", "no part of a repository's path"],
-  ])("refuses '%s'", (text, message) => {
+  ])("the registry '%s' is refused", (text, message) => {
     expect(() => parseRegistry(text)).toThrow(message);
   });
 });
@@ -33,6 +33,6 @@ test.each([
   ["[::1]:5000/x", true],
   ["127.0.0.1.example.com/x", false],
   ["registry.example.com/localhost", false],
-])("isLoopback(%s) is %s", (name, expected) => {
+])("isLoopback(%s) returns %s", (name, expected) => {
   expect(isLoopback(name)).toBe(expected);
 });

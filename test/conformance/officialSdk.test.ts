@@ -283,12 +283,12 @@ describe(current, () => {
     ["deployments.retrieveCurrent", () => v4.deployments.retrieveCurrent()],
     ["query.execute", () => v4.query.execute("select 1")],
   ];
-  test.each(notOffered)("%s is not offered, and says so", async (name, ask) => {
+  test.each(notOffered)("%s is refused with an answer that says it is not supported", async (name, ask) => {
     await expect(ask()).rejects.toThrow(/Fairlead does not offer/);
     seen.note(name, current, "not offered, and says so");
   });
 
-  test("realtime calls are not offered: the answer says so, which their client keeps to itself", async () => {
+  test("realtime calls are refused with an answer that says so, which the client does not show", async () => {
     const answer = await api.fetch("/realtime/v1/runs/run_a");
     expect(answer.status).toBe(404);
     expect(await answer.json()).toEqual({ error: expect.stringMatching(/does not offer .*runs\.subscribe/) });
@@ -299,7 +299,7 @@ describe(current, () => {
     );
   });
 
-  test("options that make no sense are refused by name", async () => {
+  test("invalid options are refused with their name", async () => {
     await expect(v4.tasks.trigger("echo", {}, { ttl: "2030-01-01" })).rejects.toThrow(/options\.ttl/);
     const tags = Array.from({ length: 11 }, (_, n) => `t${n}`);
     await expect(v4.tasks.trigger("echo", {}, { tags })).rejects.toThrow(/options\.tags/);
@@ -412,7 +412,7 @@ describe(older, () => {
   });
 });
 
-test("a key that is revoked stops working within seconds", async () => {
+test("a revoked secret key stops working within seconds", async () => {
   expect((await api.fetch("/api/v1/runs")).status).toBe(200);
   expect((await api.fetch("/api/v1/runs", {}, "tr_prod_wrong")).status).toBe(401);
   await api.revoke();

@@ -33,7 +33,7 @@ afterAll(async () => {
 
 const quick = { pollIntervalMs: 200 };
 
-test("triggers and polls; types that JSON does not have survive the way there and back", async () => {
+test("triggerAndPoll returns the output, and types that JSON lacks survive in both directions", async () => {
   const typed = {
     at: new Date(0),
     n: 1,
@@ -47,7 +47,7 @@ test("triggers and polls; types that JSON does not have survive the way there an
   expect(run.finishedAt).toBeInstanceOf(Date);
 });
 
-test("a payload of 200 KB goes and comes through a port-forward alone", async () => {
+test("a payload of 200 KB is uploaded and downloaded through a port-forward alone", async () => {
   const text = "x".repeat(200_000);
   const run = await tasks.triggerAndPoll<Echo>("echo", { text }, quick);
   expect(run.output).toEqual({ text });
@@ -70,7 +70,7 @@ test("a delayed run is moved, canceled, listed and replayed", async () => {
   expect((await runs.poll(again.id, quick)).output).toEqual({ n: 2 });
 });
 
-test("a key makes it run once, until it is reset", async () => {
+test("an idempotency key lets a task run once, until the key is reset", async () => {
   const idempotencyKey = await idempotencyKeys.create(["order", "7"]);
   const first = await tasks.trigger<Echo>("echo", 1, { idempotencyKey });
   expect(await tasks.trigger<Echo>("echo", 2, { idempotencyKey })).toMatchObject({
@@ -81,7 +81,7 @@ test("a key makes it run once, until it is reset", async () => {
   expect((await tasks.trigger<Echo>("echo", 3, { idempotencyKey })).id).not.toBe(first.id);
 });
 
-test("a batch runs with at most maxConcurrency at once", async () => {
+test("a batch runs at most maxConcurrency runs at once", async () => {
   const items = Array.from({ length: 6 }, (_, n) => ({ payload: { n } }));
   const { batchId } = await tasks.batchTrigger<Echo>("echo", items, { maxConcurrency: 2 });
   const ended = await waitFor(
@@ -96,7 +96,7 @@ test("a batch runs with at most maxConcurrency at once", async () => {
   expect((await runs.retrieve(ended.runs[5] ?? "")).output).toEqual({ n: 5 });
 });
 
-test("a run can be followed as it happens", async () => {
+test("subscribeToRun yields a run's states as they change", async () => {
   const { id } = await tasks.trigger("sleep", { ms: 300 });
   const statuses: string[] = [];
   for await (const run of runs.subscribe(id)) statuses.push(run.status);
@@ -104,7 +104,7 @@ test("a run can be followed as it happens", async () => {
   expect(statuses.length).toBeGreaterThan(1);
 });
 
-test("queues and schedules are managed", async () => {
+test("queues and schedules can be listed, changed and deleted", async () => {
   expect(await queues.pause({ type: "task", name: "echo" })).toMatchObject({ paused: true });
   expect(await queues.resume({ type: "task", name: "echo" })).toMatchObject({ paused: false });
   expect(await queues.overrideConcurrencyLimit("queue_mail/eu", 2)).toMatchObject({ concurrencyLimit: 2 });
@@ -113,7 +113,7 @@ test("queues and schedules are managed", async () => {
   await schedules.del(made.id);
 });
 
-test("a public token reads its run and nothing else", async () => {
+test("a public token may read its run and nothing else", async () => {
   const { id } = await tasks.trigger<Echo>("echo", {});
   const accessToken = await auth.createPublicToken({ scopes: { read: { runs: id } } });
   await auth.withAuth({ accessToken }, async () => {

@@ -61,7 +61,7 @@ async function closedQueue(name: string): Promise<{ type: "custom"; name: string
 
 // At once: most of them wait for time to pass.
 describe.concurrent("delay", () => {
-  test("as a duration: the run is delayed, and does not run before", async () => {
+  test("a run with a delay as a duration is Delayed and does not start before", async () => {
     const { id } = await tasks.trigger<Echo>("echo", {}, { delay: "10s" });
     const { status, createdAt, delayedUntil, startedAt } = await runs.retrieve(id);
     expect({ status, startedAt }).toEqual({ status: "DELAYED", startedAt: undefined });
@@ -72,7 +72,7 @@ describe.concurrent("delay", () => {
     expect(Number(run.startedAt)).toBeGreaterThanOrEqual(Number(delayedUntil));
   });
 
-  test("as a Date: the run does not run before", async () => {
+  test("a run with a delay as a Date does not start before", async () => {
     const delay = new Date(Date.now() + 10_000);
     const { id } = await tasks.trigger<Echo>("echo", {}, { delay });
     expect(await runs.retrieve(id)).toMatchObject({ status: "DELAYED", delayedUntil: delay });
@@ -81,13 +81,13 @@ describe.concurrent("delay", () => {
     expect(Number(run.startedAt)).toBeGreaterThanOrEqual(Number(delay));
   });
 
-  test("a delayed run is canceled with runs.cancel", async () => {
+  test("runs.cancel cancels a delayed run", async () => {
     const { id } = await tasks.trigger<Echo>("echo", {}, { delay: "1h" });
     await runs.cancel(id);
     expect(await runs.poll(id, quick)).toMatchObject({ status: "CANCELED", attemptCount: 0 });
   });
 
-  test("a delayed run is moved with runs.reschedule", async () => {
+  test("runs.reschedule moves a delayed run", async () => {
     const { id } = await tasks.trigger<Echo>("echo", {}, { delay: "1h" });
     const later = await runs.reschedule(id, { delay: "2h" });
     expect(Number(later.delayedUntil)).toBeGreaterThan(Date.now() + 1.5 * hour);
@@ -98,7 +98,7 @@ describe.concurrent("delay", () => {
     expect(Number(run.startedAt)).toBeGreaterThanOrEqual(Number(soon));
   });
 
-  test("is an option of each item of a batch, too", async () => {
+  test("each item of a batch may have a delay of its own", async () => {
     const items = [{ payload: 1 }, { payload: 2, options: { delay: "1h" } }];
     const { batchId } = await tasks.batchTrigger<Echo>("echo", items);
     const [first = "", second = ""] = await runsOf(batchId);
@@ -108,7 +108,7 @@ describe.concurrent("delay", () => {
 });
 
 describe.concurrent("ttl", () => {
-  test("a run that has not started in time expires", async () => {
+  test("a run that has not started within its ttl expires", async () => {
     const { name } = await closedQueue("ttl/elapses");
     const { id } = await tasks.trigger<Echo>("echo", {}, { queue: name, ttl: "2s" });
     const run = await runs.poll(id, quick);
@@ -116,7 +116,7 @@ describe.concurrent("ttl", () => {
     expect(run.expiredAt).toBeInstanceOf(Date);
   });
 
-  test("of 0 disables what would be the default", async () => {
+  test("a ttl of 0 disables the environment's default", async () => {
     const queue = await closedQueue("ttl/none");
     const [forever, byDefault] = await Promise.all([
       tasks.trigger("context", {}, { queue: queue.name, ttl: 0 }),
@@ -128,7 +128,7 @@ describe.concurrent("ttl", () => {
     expect((await runs.poll(forever.id, quick)).status).toBe("COMPLETED");
   });
 
-  test("with a delay: counts from when the run is enqueued, not from when it is triggered", async () => {
+  test("the ttl of a delayed run counts from when it is enqueued, not from when it is triggered", async () => {
     const { name } = await closedQueue("ttl/delayed");
     const options = { delay: "12s", ttl: "10s" };
     const [runsLate, expires] = await polled([
@@ -140,7 +140,7 @@ describe.concurrent("ttl", () => {
     expect(Number(expires?.expiredAt) - Number(expires?.delayedUntil)).toBeGreaterThanOrEqual(10_000);
   });
 
-  test("takes durations, and no timestamps", async () => {
+  test("a ttl may be a duration and not a timestamp", async () => {
     const ttl = new Date(Date.now() + hour).toISOString();
     await expect(tasks.trigger<Echo>("echo", {}, { ttl })).rejects.toThrow(/ttl: .*a date is not allowed/);
     const body = JSON.stringify({ payload: {}, options: { ttl } });
@@ -152,8 +152,8 @@ describe.concurrent("ttl", () => {
   });
 });
 
-describe.concurrent("which run, and where", () => {
-  test("idempotencyKey: a task is triggered only once with the same key", async () => {
+describe.concurrent("options that choose run and queue", () => {
+  test("a task is triggered only once with the same idempotencyKey", async () => {
     const idempotencyKey = await idempotencyKeys.create(["order", "8"]);
     const handles = await Promise.all(
       [1, 2, 3].map((n) => tasks.trigger<Echo>("echo", { n }, { idempotencyKey, tags: "only-once" })),
@@ -168,7 +168,7 @@ describe.concurrent("which run, and where", () => {
     expect((await runs.list({ tag: "only-once" })).data).toHaveLength(1);
   });
 
-  test("queue: the run waits in the queue of that name", async () => {
+  test("a run with a queue waits in the queue of that name", async () => {
     const queue = await closedQueue("by-name");
     const { id } = await tasks.trigger<Echo>("echo", {}, { queue: queue.name });
     await waitFor("it waits there", async () => (await queues.retrieve(queue)).queued === 1, waiting);
@@ -177,7 +177,7 @@ describe.concurrent("which run, and where", () => {
     expect((await runs.poll(id, quick)).status).toBe("COMPLETED");
   });
 
-  test("queue: with a limit it is made on demand, and its runs keep to the limit", async () => {
+  test("a queue with a limit at trigger time is created on demand, and its runs keep to the limit", async () => {
     const queue = { name: "on-demand", concurrencyLimit: 1 };
     const ids = (
       await Promise.all([1, 2, 3].map(() => tasks.trigger<Marks>("marks", { ms: 500 }, { queue })))
@@ -192,7 +192,7 @@ describe.concurrent("which run, and where", () => {
     expect((await ns.list(TaskQueues)).map(nameOfQueue)).toContain(queue.name);
   });
 
-  test("queue: a limit on demand counts for a queue that was paused before, too", async () => {
+  test("a limit at trigger time also counts for a queue that was paused before", async () => {
     const queue = await closedQueue("on-demand-later");
     const options = { queue: { name: queue.name, concurrencyLimit: 1 } };
     await tasks.trigger<Echo>("echo", {}, options);
@@ -200,7 +200,7 @@ describe.concurrent("which run, and where", () => {
     expect(await queues.retrieve(queue)).toMatchObject({ concurrencyLimit: 1 });
   });
 
-  test("concurrencyKey: each of its values has a queue of its own, with the same limit", async () => {
+  test("each value of concurrencyKey has its own copy of the queue, with the same limit", async () => {
     const queue = { name: "per-tenant", concurrencyLimit: 1 };
     const triggered = ["ada", "bob", "ada", "bob"].map((key) =>
       tasks.trigger<Sleep>("sleep", { ms: 2_000 }, { queue, concurrencyKey: key }),
@@ -214,7 +214,7 @@ describe.concurrent("which run, and where", () => {
     expect(maxOverlap(slots)).toBe(2);
   });
 
-  test("priority: the run is ahead of those that came shortly before", async () => {
+  test("a run with a priority starts before runs that were triggered shortly before it", async () => {
     const queue = await closedQueue("by-priority");
     await queues.overrideConcurrencyLimit(queue, 1);
     const options = { queue: queue.name };
@@ -231,7 +231,7 @@ describe.concurrent("which run, and where", () => {
     expect(second?.end).toBeLessThanOrEqual(first?.start ?? 0);
   });
 
-  test("debounce: several triggers are one run, in trailing mode with the last payload", async () => {
+  test("several debounced triggers make one run, in trailing mode with the last payload", async () => {
     const debounce = { key: "typing", delay: "10s", mode: "trailing" } as const;
     const ids: string[] = [];
     for (const text of ["a", "ab", "abc"]) {
@@ -241,7 +241,7 @@ describe.concurrent("which run, and where", () => {
     expect((await runs.poll(ids[0] ?? "", quick)).output).toEqual({ text: "abc" });
   });
 
-  test("maxConcurrency: no more runs of the batch at once", async () => {
+  test("maxConcurrency bounds the runs of a batch at once", async () => {
     const items = Array.from({ length: 4 }, () => ({ payload: { ms: 1_500 } }));
     const { batchId } = await tasks.batchTrigger<Marks>("marks", items, { maxConcurrency: 2 });
     await waitFor("it ends", async () => (await batch.retrieve(batchId)).status === "COMPLETED", waiting);
@@ -251,8 +251,8 @@ describe.concurrent("which run, and where", () => {
   });
 });
 
-describe.concurrent("how it runs", () => {
-  test("maxAttempts: wins over the task's own", async () => {
+describe.concurrent("options that change how a run executes", () => {
+  test("maxAttempts at trigger time wins over the task's own", async () => {
     const ids = await Promise.all(
       [1, 2, 4, undefined].map(async (maxAttempts) =>
         handleOf(await tasks.trigger("throws", {}, { maxAttempts })),
@@ -267,7 +267,7 @@ describe.concurrent("how it runs", () => {
     ]);
   });
 
-  test("tags: the run is found by them", async () => {
+  test("runs.list finds a run by its tags", async () => {
     const tags = ["tenant_7", "eu"];
     const { id } = await tasks.trigger<Echo>("echo", {}, { tags, delay: "1h" });
     const listed = async (tag: string) => (await runs.list({ tag })).data.map(handleOf);
@@ -277,7 +277,7 @@ describe.concurrent("how it runs", () => {
     expect((await runs.retrieve(id)).tags).toEqual(tags);
   });
 
-  test("tags: 10 at most", async () => {
+  test("a run has at most 10 tags", async () => {
     const tags = Array.from({ length: 11 }, (_, n) => `tag-${n}`);
     const { id } = await tasks.trigger<Echo>("echo", {}, { tags: tags.slice(1), delay: "1h" });
     expect((await runs.retrieve(id)).tags).toEqual(tags.slice(1));
@@ -286,7 +286,7 @@ describe.concurrent("how it runs", () => {
     );
   });
 
-  test("metadata: travels with the run", async () => {
+  test("metadata is stored with the run", async () => {
     const metadata = { customer: { id: 7 }, steps: [1, 2] };
     const { id } = await tasks.trigger("context", {}, { metadata, ttl: 0 });
     const run = await runs.poll(id, quick);
@@ -294,14 +294,14 @@ describe.concurrent("how it runs", () => {
     expect(run.output).toMatchObject({ ctx: { run: { metadata } } });
   });
 
-  test("maxDuration: a run that takes longer is stopped and has timed out", async () => {
+  test("a run that exceeds maxDuration is stopped and ends as TimedOut", async () => {
     const { id } = await tasks.trigger<Sleep>("sleep", { ms: 120_000 }, { maxDuration: 5 });
     const run = await runs.poll(id, quick);
     expect(run).toMatchObject({ status: "TIMED_OUT", isFailed: true });
     expect(Number(run.finishedAt) - Number(run.startedAt)).toBeLessThan(30_000);
   });
 
-  test("machine: the pod has its resources", async () => {
+  test("the pod has the resources of the run's machine", async () => {
     const { id } = await tasks.trigger<Echo>("echo", {}, { machine: "micro" });
     expect((await runs.poll(id, quick)).status).toBe("COMPLETED");
     const [pod] = await ns.list(Pods, labelled([id]));

@@ -62,13 +62,13 @@ const runsOf = (batchId: string): Promise<string[]> =>
   );
 
 describe("tasks.…, anywhere", () => {
-  test("trigger gives a handle to fetch the run with", async () => {
+  test("tasks.trigger returns a handle that the run can be fetched with", async () => {
     const { id } = await tasks.trigger<Echo>("echo", { n: 1 });
     expect(await runs.retrieve(id)).toMatchObject({ id, taskIdentifier: "echo", payload: { n: 1 } });
     expect((await runs.poll(id, quick)).output).toEqual({ n: 1 });
   });
 
-  test("trigger gives a handle to manage the run with", async () => {
+  test("tasks.trigger returns a handle that the run can be managed with", async () => {
     const { id } = await tasks.trigger<Sleep>("sleep", { ms: 120_000 });
     await waitFor("it executes", async () => (await runs.retrieve(id)).status === "EXECUTING", {
       timeoutMs: 60_000,
@@ -78,7 +78,7 @@ describe("tasks.…, anywhere", () => {
     expect(await runs.poll(id, quick)).toMatchObject({ status: "CANCELED", isCancelled: true });
   });
 
-  test("batchTrigger gives a handle to fetch and manage the runs with", async () => {
+  test("tasks.batchTrigger returns a handle that the runs can be fetched and managed with", async () => {
     const items = [
       { payload: { n: 1 } },
       { payload: { n: 2 } },
@@ -96,7 +96,7 @@ describe("tasks.…, anywhere", () => {
     ]);
   });
 
-  test("triggerAndPoll polls until the run is complete, in whatever way it ends", async () => {
+  test("tasks.triggerAndPoll polls until the run is complete, however it ends", async () => {
     await queues.pause({ type: "custom", name: "closed" });
     await ns.untilQueuePaused("closed");
     const ended = await Promise.all([
@@ -113,7 +113,7 @@ describe("tasks.…, anywhere", () => {
     ]);
   });
 
-  test("one batchTrigger in place of a loop: 100 runs in a single call", async () => {
+  test("one call of tasks.batchTrigger in place of a loop creates 100 runs", async () => {
     const fetched = vi.spyOn(globalThis, "fetch");
     const items = Array.from({ length: 100 }, (_, n) => ({ payload: { n }, options: { delay: "1h" } }));
     const { batchId } = await tasks.batchTrigger<Echo>("echo", items);
@@ -128,7 +128,7 @@ describe("tasks.…, anywhere", () => {
 });
 
 describe("yourTask.…, anywhere", () => {
-  test("trigger gives a handle and does not wait for the result", async () => {
+  test("yourTask.trigger returns a handle and does not wait for the result", async () => {
     const { id } = await sleep.trigger({ ms: 120_000 });
     expect((await runs.retrieve(id)).isCompleted).toBe(false);
     await runs.cancel(id);
@@ -136,7 +136,7 @@ describe("yourTask.…, anywhere", () => {
     expect(ranHere).toBe(0);
   });
 
-  test("batchTrigger gives a handle and does not wait for the results", async () => {
+  test("yourTask.batchTrigger returns a handle and does not wait for the results", async () => {
     const { batchId } = await sleep.batchTrigger([
       { payload: { ms: 120_000 } },
       { payload: { ms: 120_000 } },
@@ -148,7 +148,7 @@ describe("yourTask.…, anywhere", () => {
     expect(ended.map(({ status }) => status)).toEqual(["CANCELED", "CANCELED"]);
   });
 
-  test("payloads of both are checked", async () => {
+  test("the payloads of yourTask.trigger and yourTask.batchTrigger are type-checked", async () => {
     const { id } = await echo.trigger({ n: 7 });
     expect((await runs.poll(id, quick)).output).toEqual({ n: 7 });
     const wrong = [
@@ -161,7 +161,7 @@ describe("yourTask.…, anywhere", () => {
   });
 });
 
-test("a schedule triggers its task again and again", async () => {
+test("a schedule triggers its task repeatedly", async () => {
   const made = await schedules.create({ task: "echo", cron: "* * * * *", deduplicationKey: "minutely" });
   const next = await waitFor("it has a next run", async () => (await schedules.retrieve(made.id)).nextRun, {
     timeoutMs: 20_000,
@@ -176,17 +176,17 @@ describe("TRIGGER_SECRET_KEY", () => {
   /** Settings of the environment alone. */
   const trigger = () => auth.withAuth({}, () => tasks.trigger<Echo>("echo", {}, { delay: "1h" }));
 
-  test("is what authenticates", async () => {
+  test("TRIGGER_SECRET_KEY authenticates the client", async () => {
     vi.stubEnv("TRIGGER_SECRET_KEY", api.key);
     expect((await trigger()).id).toMatch(/^run_/);
   });
 
-  test("is named when it is missing", async () => {
+  test("a missing TRIGGER_SECRET_KEY is named in the error", async () => {
     vi.stubEnv("TRIGGER_SECRET_KEY", undefined);
     await expect(trigger()).rejects.toThrow(/TRIGGER_SECRET_KEY/);
   });
 
-  test("is refused when it is wrong", async () => {
+  test("a wrong TRIGGER_SECRET_KEY is refused", async () => {
     vi.stubEnv("TRIGGER_SECRET_KEY", `${api.key}x`);
     await expect(trigger()).rejects.toMatchObject({ status: 401 });
     await expect(trigger()).rejects.toThrow(/TRIGGER_SECRET_KEY/);
@@ -196,7 +196,7 @@ describe("TRIGGER_SECRET_KEY", () => {
 describe("the task's type as generic argument", () => {
   type Greeting = { greeting: string };
 
-  test("checks tasks.trigger in full", async () => {
+  test("the task's type checks tasks.trigger in full", async () => {
     const { id } = await tasks.trigger<typeof helloWorld>("hello-world", { name: "Ada" });
     const run = await runs.poll<typeof helloWorld>(id, quick);
     expectTypeOf(run.output).toEqualTypeOf<Greeting | undefined>();
@@ -213,7 +213,7 @@ describe("the task's type as generic argument", () => {
     expect(wrong).toHaveLength(3);
   });
 
-  test("checks tasks.batchTrigger in full", async () => {
+  test("the task's type checks tasks.batchTrigger in full", async () => {
     const { batchId } = await tasks.batchTrigger<typeof helloWorld>("hello-world", [
       { payload: { name: "Bob" } },
     ]);
@@ -228,7 +228,7 @@ describe("the task's type as generic argument", () => {
     expect(wrong).toHaveLength(2);
   });
 
-  test("checks tasks.triggerAndPoll in full", async () => {
+  test("the task's type checks tasks.triggerAndPoll in full", async () => {
     const run = await tasks.triggerAndPoll<typeof helloWorld>("hello-world", { name: "Eve" }, quick);
     expectTypeOf(run.output).toEqualTypeOf<Greeting | undefined>();
     expect(run.output?.greeting).toBe("Hello, Eve!");
@@ -239,13 +239,13 @@ describe("the task's type as generic argument", () => {
     expect(wrong).toHaveLength(1);
   });
 
-  test("as a type import loads nothing of the task's code", () => {
+  test("a type import of the task loads nothing of its code", () => {
     expect([...registeredTasks().keys()].sort()).toEqual(["echo", "sleep"]);
   });
 });
 
 describe("large payloads and outputs", () => {
-  test("a payload above 512 KB has a presigned URL that it can be downloaded from", async () => {
+  test("a payload above 512 KB can be downloaded from a presigned URL", async () => {
     const payload = { text: "x".repeat(600_000) };
     const run = await tasks.triggerAndPoll<Echo>("echo", payload, quick);
     expect(run.payload).toBeUndefined();
@@ -254,7 +254,7 @@ describe("large payloads and outputs", () => {
     expect(await response.json()).toEqual(payload);
   });
 
-  test("the same goes for outputs, and the SDK fetches the output from there", async () => {
+  test("a large output has a presigned URL, and the SDK fetches the output from there", async () => {
     const run = await tasks.triggerAndPoll("big-output", { bytes: 2 * MiB }, quick);
     const response = await fetch(run.outputPresignedUrl ?? "");
     expect((await response.text()).length).toBe(2 * MiB);
@@ -269,7 +269,7 @@ describe("large payloads and outputs", () => {
     await expect(more).rejects.toThrow(/10485761 bytes, at most 10485760 \(10 MB\).*storage of your own/);
   });
 
-  test("a payload above 10 MB is refused whoever sends it", async () => {
+  test("a payload above 10 MB is refused by the API, whatever client sends it", async () => {
     const body = JSON.stringify({ payload: "x".repeat(10 * MiB) });
     const response = await api.fetch("/api/v1/tasks/echo/trigger", { method: "POST", body });
     expect(response.status).toBe(413);
@@ -304,13 +304,13 @@ describe("large payloads and outputs", () => {
 describe("types that JSON does not have", () => {
   const value = { at: new Date(0), big: 1n, map: new Map([["a", 1]]), none: undefined };
 
-  test("arrive, and come back", async () => {
+  test("types that JSON lacks reach the task and come back in the output", async () => {
     const run = await tasks.triggerAndPoll<Echo>("echo", value, quick);
     expect(run.output).toStrictEqual(value);
     expect(run.payload).toStrictEqual(value);
   });
 
-  test("arrive from a batch, too", async () => {
+  test("types that JSON lacks reach the task from a batch, too", async () => {
     const { batchId } = await tasks.batchTrigger<Echo>("echo", [{ payload: value }]);
     const [id = ""] = await runsOf(batchId);
     expect((await runs.poll(id, quick)).output).toStrictEqual(value);
@@ -322,23 +322,23 @@ describe("a batch", () => {
     Array.from({ length: count }, () => ({ payload: "x".repeat(length), options: { delay: "1h" } }));
   const refused = { status: 413, message: expect.stringMatching(/10 MB.*make several batches/) };
 
-  test("may have 100 payloads that are each below 100 KB", async () => {
+  test("a batch may have 100 payloads that are each below 100 KB", async () => {
     const { batchId } = await tasks.batchTrigger<Echo>("echo", items(100, 100_000));
     expect((await batch.retrieve(batchId)).runCount).toBe(100);
   });
 
-  test("of more than 10 MB is refused before it is sent where that can be told", async () => {
+  test("a batch of more than 10 MB is refused before it is sent where its size is known", async () => {
     await expect(tasks.batchTrigger<Echo>("echo", items(160, 100_000))).rejects.toThrow(
       /16\d{6} bytes.*10 MB.*make several batches/,
     );
   });
 
-  test("of payloads that are uploaded one by one has at most 10 MB in all", async () => {
+  test("a batch whose payloads are uploaded one by one has at most 10 MB in all", async () => {
     await expect(tasks.batchTrigger<Echo>("echo", items(6, 2_000_000))).rejects.toMatchObject(refused);
   });
 
   // The last one: an answer that breaks off ends kubectl's port-forward.
-  test("of payloads that come with it has at most 10 MB in all", async () => {
+  test("a batch with inline payloads has at most 10 MB in all", async () => {
     await expect(tasks.batchTrigger<Echo>("echo", items(110, 100_000))).rejects.toMatchObject(refused);
   });
 });

@@ -35,7 +35,7 @@ async function rollOut(): Promise<void> {
   await run("kubectl", ["rollout", "status", ...what, "--timeout=120s"]);
 }
 
-test("every trigger is answered, and so is a batch that is in the middle of its items", async () => {
+test("a rollout of the API answers every trigger, and a batch in the middle of its items", async () => {
   const made = await ask("/api/v3/batches", JSON.stringify({ runCount: 2 }));
   const { id } = (await made.json()) as { id: string };
   const done = Promise.withResolvers<void>();

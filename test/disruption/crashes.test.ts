@@ -83,7 +83,9 @@ const retired: { ns: TestNamespace; round: string }[] = [];
 /** More writes than the scenario can need: reached only when it never ends. */
 const roundLimit = 200;
 
-test("every run ends once", { timeout: 12 * 60_000 }, async () => {
+test("every run ends exactly once when the controller is killed after any of its writes", {
+  timeout: 12 * 60_000,
+}, async () => {
   let next = 1;
   let crashes = 0;
   let survived = false;

@@ -21,7 +21,7 @@ const podOf = async (name: string): Promise<string> => {
   return pod.metadata.name;
 };
 
-test("a task that needs more memory than it has has Crashed", async () => {
+test("a task that exceeds its memory ends as Crashed", async () => {
   await ns.startRun("oom", { task: "oom", machine: "micro" });
   expect(await ns.untilFinished("oom")).toMatchObject({ phase: "Crashed", reason: "OOMKilled" });
 });
@@ -48,7 +48,7 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     ],
   ];
 
-  test.each(blocked)("%s", async (what, spec, reason, message) => {
+  test.each(blocked)("a run with %s fails with the pod's own reason", async (what, spec, reason, message) => {
     const name = what.replaceAll(/[^a-z]+/g, "-");
     await ns.startRun(name, { ...spec, startTimeoutSeconds: 12 });
     const waiting = await ns.until(name, "says why it waits", (s) => reason.test(s.reason ?? ""));
@@ -59,7 +59,7 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     expect(status.message).toMatch(message);
   });
 
-  test("a quota", async () => {
+  test("a run whose pod exceeds a quota fails with the quota's message", async () => {
     const tight = await TestNamespace.create("quota");
     try {
       await tight.kubectl("create", "quota", "none", "--hard=pods=0");
@@ -72,7 +72,7 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     }
   });
 
-  test("a pod that Pod Security refuses", async () => {
+  test("a run whose pod Pod Security refuses fails with the violation", async () => {
     await ns.startRun("root", {
       ...shell("exit 0"),
       podTemplate: { securityContext: { runAsUser: 0 } },
@@ -83,19 +83,19 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     expect(status.message).toContain("violates PodSecurity");
   });
 
-  test("a Job that the API server refuses", async () => {
+  test("a run whose Job the API server refuses fails with the refusal", async () => {
     await ns.startRun("bad", { ...shell("exit 0"), podTemplate: { nodeSelector: { "not a label!": "x" } } });
     expect(await ns.untilFinished("bad")).toMatchObject({ phase: "Failed", reason: "InvalidJob" });
   });
 });
 
-describe("is tried again, without spending an attempt of its own, after", () => {
+describe("an attempt that the infrastructure lost", () => {
   const retried = (status: TaskRunStatus) => status.attempts?.length === 2 && status.phase === "Completed";
   // The first attempt would run for a minute, the second one knows that it is the second.
   const script = 'test "$FAIRLEAD_ATTEMPT" = 2 || sleep 60';
   const spec = { ...shell(script), podTemplate: { terminationGracePeriodSeconds: 1 } };
 
-  test("its pod was deleted", async () => {
+  test("a run whose pod was deleted is retried without spending an attempt", async () => {
     await ns.startRun("pod-gone", spec);
     await ns.untilPhase("pod-gone", "Executing");
     await ns.kubectl("delete", "pod", await podOf("pod-gone"), "--wait=false");
@@ -103,7 +103,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
     expect(status).toMatchObject({ infrastructureRetries: 1, attempts: [{ outcome: "Infrastructure" }, {}] });
   });
 
-  test("its pod was deleted by force", async () => {
+  test("a run whose pod was deleted by force is retried without spending an attempt", async () => {
     await ns.startRun("forced", spec);
     await ns.untilPhase("forced", "Executing");
     await ns.kubectl("delete", "pod", await podOf("forced"), "--force", "--grace-period=0");
@@ -111,7 +111,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
     expect(status.infrastructureRetries).toBe(1);
   });
 
-  test("its Job was deleted", async () => {
+  test("a run whose Job was deleted is retried without spending an attempt", async () => {
     await ns.startRun("job-gone", spec);
     await ns.untilPhase("job-gone", "Executing");
     await ns.kubectl("delete", "job", "job-gone-1", "--wait=false");
@@ -119,7 +119,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
     expect(status.infrastructureRetries).toBe(1);
   });
 
-  test("its pod was evicted", async () => {
+  test("a run whose pod was evicted is retried without spending an attempt", async () => {
     await ns.startRun("evicted", spec);
     await ns.untilPhase("evicted", "Executing");
     const pod = await podOf("evicted");
@@ -135,7 +135,7 @@ describe("is tried again, without spending an attempt of its own, after", () => 
   });
 });
 
-describe("either way of the result is enough", () => {
+describe("each of the two ways of a result is enough", () => {
   const scale = (name: string, replicas: number) =>
     run("kubectl", [
       "scale",
@@ -154,7 +154,7 @@ describe("either way of the result is enough", () => {
       "--timeout=120s",
     ]);
 
-  test("the API is away: the termination message settles the run, and the output is in the bucket", async () => {
+  test("a run settles from its termination message while the API is down, and its output is in the bucket", async () => {
     await scale("api", 0);
     try {
       await ready("api");
@@ -168,7 +168,7 @@ describe("either way of the result is enough", () => {
     }
   });
 
-  test("the controller is away: the report settles the run, and the rest follows", async () => {
+  test("a run settles from its report while the controller is down, and its log and Job are handled afterwards", async () => {
     await ns.startRun("no-controller", { task: "sleep", payload: { ms: 4000 } });
     await ns.untilPhase("no-controller", "Executing");
     await scale("controller", 0);
@@ -185,7 +185,7 @@ describe("either way of the result is enough", () => {
     await ns.untilCaptured("no-controller");
   });
 
-  test("the object store is away: the result is there, the log follows when it is back", async () => {
+  test("a run settles while the object store is down, and its log is stored when it is back", async () => {
     await ns.startRun("no-store", { task: "sleep", payload: { ms: 3000 } });
     await ns.untilPhase("no-store", "Executing");
     await scale("objectstore", 0);

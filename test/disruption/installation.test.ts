@@ -58,7 +58,7 @@ test("an upgrade keeps the Secrets that were made", async () => {
   expect(await secrets()).toEqual(before);
 });
 
-test("uninstalled, with runs under way, nothing hangs; the CRDs and their data stay", {
+test("an uninstall with runs under way does not hang, and keeps the CRDs and their data", {
   timeout: 10 * minutes,
 }, async () => {
   const ns = await TestNamespace.create("orphan");
@@ -79,7 +79,7 @@ test("uninstalled, with runs under way, nothing hangs; the CRDs and their data s
   expect(crds.stdout.trim().split("\n")).toHaveLength(2);
 });
 
-test("a release that may only touch one namespace, and forgets with its pods", async () => {
+test("a release limited to one namespace and without persistence runs what is in that namespace only", async () => {
   // Two that see the same namespace would both run what is in it.
   const { stdout } = await run("helm", ["list", "--all-namespaces", "--short"]);
   if (stdout.split("\n").includes(releaseName)) {

@@ -75,7 +75,7 @@ function goOn(pids: readonly number[]): void {
   }
 }
 
-test("60 runs, limit 3, 4 keys: never more than 3 of a key, more than 3 together", async () => {
+test("60 runs with 4 keys and a limit of 3 never exceed 3 of a key, and exceed 3 together", async () => {
   await ns.apply(
     taskQueue("three", { concurrencyLimit: 3 }),
     ...round("plain", 60, 4, 2_000, { queue: { name: "three" } }),
@@ -86,7 +86,7 @@ test("60 runs, limit 3, 4 keys: never more than 3 of a key, more than 3 together
   expect(kept?.status).toMatchObject({ concurrencyLimit: 3, paused: false });
 });
 
-test("the same while Redis is flushed and killed, and the leader is killed and paused", async () => {
+test("the limit holds while Redis is flushed and killed and the leader is killed and paused", async () => {
   await ns.apply(...round("stormy", 60, 4, 2_000, { queue: { name: "three" } }));
   const executing = (count: number) =>
     waitFor(
@@ -113,7 +113,7 @@ test("the same while Redis is flushed and killed, and the leader is killed and p
   expect(runs.filter(({ status }) => status?.attempts?.length !== 1).map((r) => r.metadata.name)).toEqual([]);
 });
 
-test("a limit of the namespace holds across its queues", async () => {
+test("a namespace's limit holds across its queues", async () => {
   await run("kubectl", ["annotate", "namespace", ns.name, `${concurrencyLimitAnnotation}=5`]);
   await ns.apply(...round("bounded", 60, 4, 1_500, { queue: { name: "three" } }));
   await allCompleted("bounded", 60);
@@ -124,7 +124,7 @@ test("a limit of the namespace holds across its queues", async () => {
 });
 
 describe("a queue's own resource", () => {
-  test("is made for a limit given at trigger time, and kubectl get shows it", async () => {
+  test("a TaskQueue is created for a limit given at trigger time, and kubectl get shows it", async () => {
     await ns.apply(...round("made", 3, 1, 1_500, { queue: { name: "on/demand", concurrencyLimit: 1 } }));
     await allCompleted("made", 3);
     expect(maxOverlap(await loadSpans(ns, "round=made"))).toBe(1);
@@ -134,7 +134,7 @@ describe("a queue's own resource", () => {
     expect(table).toMatch(/task\/marks/);
   });
 
-  test("paused admits nothing until it is resumed; priority goes first", async () => {
+  test("a paused queue admits nothing until it is resumed, and then the higher priority first", async () => {
     await ns.apply(taskQueue("gate", { concurrencyLimit: 1, paused: true }));
     await ns.apply(
       taskRun("late", { task: "echo", queue: { name: "gate" } }),
@@ -154,7 +154,7 @@ describe("a queue's own resource", () => {
 });
 
 describe("waiting", () => {
-  test("a delay can be moved while it lasts, and not afterwards", async () => {
+  test("delayUntil can be changed while the run is Delayed, and not afterwards", async () => {
     const later = new Date(Date.now() + 3_600_000).toISOString();
     await ns.startRun("delayed", { task: "echo", payload: {}, delayUntil: later });
     await ns.untilPhase("delayed", "Delayed");
@@ -181,7 +181,7 @@ describe("waiting", () => {
     expect(again.stderr).toMatch(/delayUntil can change only while the run is Delayed/);
   });
 
-  test("a run that waits for longer than its ttl has Expired; ttl counts from the queue", async () => {
+  test("a run that waits for longer than its ttl expires, and ttl counts from when it is queued", async () => {
     await ns.apply(taskQueue("closed", { concurrencyLimit: 1, paused: true }));
     await ns.startRun("stale", { task: "echo", queue: { name: "closed" }, ttlSeconds: 1 });
     await ns.startRun("patient", { task: "echo", queue: { name: "closed" }, ttlSeconds: 0 });
@@ -199,7 +199,7 @@ describe("waiting", () => {
     await ns.kubectl("delete", "taskrun", "patient");
   });
 
-  test("an out-of-memory kill is tried once more on the larger machine", async () => {
+  test("an attempt that was killed for its memory is retried once on the larger machine", async () => {
     await ns.apply(testTask("oom", { retry: { maxAttempts: 1, outOfMemory: { machine: "small-1x" } } }));
     await ns.startRun("hungry", { task: "oom", machine: "micro" });
     const status = await ns.untilFinished("hungry", 120_000);
@@ -208,7 +208,7 @@ describe("waiting", () => {
   });
 });
 
-describe("what makes no sense is refused, and the field is named", () => {
+describe("invalid queue settings", () => {
   const limit = (concurrencyLimit: unknown) => taskQueue("nonsense", { concurrencyLimit });
   const refused: [string, object, RegExp][] = [
     ["a limit of zero", limit(0), /spec\.concurrencyLimit.*greater than or equal to 1/s],
@@ -229,7 +229,7 @@ describe("what makes no sense is refused, and the field is named", () => {
       /spec\.tags.*at most 10/s,
     ],
   ];
-  test.each(refused)("%s", async (_what, manifest, message) => {
+  test.each(refused)("%s is refused, and the field is named", async (_what, manifest, message) => {
     expect(await ns.applyRefused(manifest)).toMatch(message);
   });
 });

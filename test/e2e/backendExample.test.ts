@@ -92,7 +92,7 @@ afterAll(async () => {
   await ns?.remove();
 });
 
-test("a form triggers; its page, its JSON and the list show the run, escaped", async () => {
+test("a submitted form triggers a run, which its page, its JSON and the list show escaped", async () => {
   const name = `<script>alert("Ada")</script>`;
   expect((await backend.page("/")).html).toContain('action="/greetings"');
   const sent = await backend.post("/greetings", { name });
@@ -123,12 +123,12 @@ test("a form triggers; its page, its JSON and the list show the run, escaped", a
   );
 });
 
-test("a client that waits gets the output", async () => {
+test("a request that waits returns the output", async () => {
   const response = await backend.post("/greetings/now", { name: "Grace" });
   expect([response.status, await response.json()]).toEqual([200, { greeting: "Hello, Grace!" }]);
 });
 
-test("several names are a batch, whose page links to each run", async () => {
+test("several names make a batch, whose page links to each run", async () => {
   const sent = await backend.post("/greetings/batch", { names: "Ada\r\nGrace\r\n\r\nAlan\r\n" });
   expect(sent.status).toBe(303);
   const html = await backend.settled(sent.headers.get("location") ?? "");
@@ -149,7 +149,7 @@ test("a run that failed shows its error", async () => {
   expect(html).toContain("TypeError: Cannot read properties of null");
 });
 
-test("wrong input is refused with the field's name", async () => {
+test("invalid input is refused with the field's name", async () => {
   const refused = async (path: string, fields: Record<string, string>) => {
     const response = await backend.post(path, fields);
     return [response.status, ((await response.json()) as { error: string }).error];
@@ -182,7 +182,7 @@ test.each([
     () => ({ TRIGGER_API_URL: "http://127.0.0.1:1" }),
     "http://127.0.0.1:1 does not answer",
   ],
-])("an API that %s is a 502 that says so", async (_what, change, message) => {
+])("an API that %s leads to a 502 that says so", async (_what, change, message) => {
   const broken = await Backend.start({
     TRIGGER_API_URL: api.url,
     TRIGGER_SECRET_KEY: api.key,
@@ -200,13 +200,16 @@ test.each([
   }
 });
 
-test.each(["TRIGGER_API_URL", "TRIGGER_SECRET_KEY"])("without %s it does not start", async (name) => {
-  const env = { TRIGGER_API_URL: api.url, TRIGGER_SECRET_KEY: api.key, PORT: "0", [name]: undefined };
-  const { code, stderr } = await tryRun(process.execPath, ["src/server.ts"], {
-    cwd: folder,
-    env,
-    timeoutMs: 30_000,
-  });
-  expect(code).toBe(1);
-  expect(stderr).toMatch(new RegExp(`^Not set: ${name}\\.`, "m"));
-});
+test.each(["TRIGGER_API_URL", "TRIGGER_SECRET_KEY"])(
+  "the backend does not start without %s",
+  async (name) => {
+    const env = { TRIGGER_API_URL: api.url, TRIGGER_SECRET_KEY: api.key, PORT: "0", [name]: undefined };
+    const { code, stderr } = await tryRun(process.execPath, ["src/server.ts"], {
+      cwd: folder,
+      env,
+      timeoutMs: 30_000,
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^Not set: ${name}\\.`, "m"));
+  },
+);

@@ -34,7 +34,7 @@ async function resultsOf(status: TaskBatch["status"]): Promise<BatchResult[]> {
     .map((line) => JSON.parse(line) as BatchResult);
 }
 
-test("all items run, never more than maxConcurrency at once, and their outputs are the results", async () => {
+test("all items of a batch run, never more than maxConcurrency at once, and their outputs are the results", async () => {
   const items = Array.from({ length: 6 }, (_, n) =>
     n === 0 ? { task: "echo", payload: { n } } : shell(`sleep 1; echo '{"n":${n}}' > /dev/termination-log`),
   );
@@ -57,7 +57,7 @@ test("all items run, never more than maxConcurrency at once, and their outputs a
   expect(line.split(/\s+/).slice(0, 6)).toEqual(["six", "Completed", "6", "0", "6", "0"]);
 });
 
-test("a bad item and a failed run leave the others alone", async () => {
+test("an invalid item and a failed run do not affect the other items", async () => {
   const items = [shell("exit 0"), { ...shell("exit 0"), task: "echo" }, shell("exit 3")];
   await apply("mixed", { items, defaults: quick });
   const status = await finished("mixed");
@@ -70,7 +70,7 @@ test("a bad item and a failed run leave the others alone", async () => {
   await ns.kubectl("wait", "--for=condition=Failed", "taskbatch/mixed", "--timeout=1s");
 });
 
-test("cancelRequested ends the runs that are there and creates no more", async () => {
+test("cancelRequested ends the existing runs of a batch and creates no more", async () => {
   const items = Array.from({ length: 5 }, () => shell("sleep 300"));
   await apply("stop", { items, maxConcurrency: 2, defaults: quick });
   await waitFor(
@@ -88,7 +88,7 @@ test("cancelRequested ends the runs that are there and creates no more", async (
   expect((await runsOf("stop")).map(({ status }) => status?.phase)).toEqual(["Canceled", "Canceled"]);
 });
 
-test("deleting a batch takes its runs, their Jobs and pods along", async () => {
+test("deleting a batch deletes its runs, their Jobs and pods", async () => {
   await apply("gone", { items: [shell("sleep 300"), shell("sleep 300")], defaults: quick });
   await waitFor(
     "both runs execute",
@@ -117,7 +117,7 @@ test("deleting a batch takes its runs, their Jobs and pods along", async () => {
   );
 });
 
-test("a finished batch goes with its runs after ttlSecondsAfterFinished", async () => {
+test("a finished batch is deleted with its runs after ttlSecondsAfterFinished", async () => {
   await apply("brief", { items: [shell("exit 0")], ttlSecondsAfterFinished: 2, defaults: quick });
   await waitFor(
     "batch and run are gone",

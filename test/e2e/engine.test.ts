@@ -46,8 +46,8 @@ const report = (over: object = {}) => ({
   ...over,
 });
 
-describe("refuses", () => {
-  test("a token that is not ours", async () => {
+describe("invalid requests of a runner", () => {
+  test("a token with another signature is refused", async () => {
     const forged = `${token.slice(0, -4)}AAAA`;
     expect((await call("GET", "/attempt", undefined, forged)).status).toBe(401);
     expect((await call("GET", "/attempt", undefined, "")).status).toBe(401);
@@ -81,7 +81,7 @@ describe("refuses", () => {
     ],
     ["a start without a time", "/attempt/start", () => ({ podUid, startedAt: "now" }), 400, "startedAt"],
     ["an unknown path", "/attempts", () => ({}), 404, "/engine/v1/attempts"],
-  ])("%s", async (_what, path, body, status, message) => {
+  ])("%s is refused", async (_what, path, body, status, message) => {
     const answer = await call("POST", path, body());
     expect(answer.body.error).toContain(message);
     expect(answer.status).toBe(status);
@@ -89,7 +89,7 @@ describe("refuses", () => {
   });
 });
 
-test("answers with the phase, and with an URL that takes the output", async () => {
+test("the runner API returns the phase, and a URL that accepts the output", async () => {
   expect(await call("GET", "/attempt")).toMatchObject({ status: 200, body: { phase: "Executing" } });
   const answer = await call("POST", "/attempt/output", { podUid, size: 2, type: "text/plain" });
   expect(answer.body.key).toMatch(new RegExp(`^ns/${ns.name}/runs/held\\..*/attempts/1\\.${podUid}/output$`));

@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => ns?.remove());
 
 describe("a task", () => {
-  test("gets its payload, and its output is in the bucket and in status", async () => {
+  test("a task receives its payload, and its output is in the bucket and in status", async () => {
     await ns.startRun("echo", { task: "echo", payload: { name: "Ada", ünicode: ["$(HOME)", "$$"] } });
     const status = await ns.untilFinished("echo");
     expect(status).toMatchObject({ phase: "Completed", reason: "Completed", attempt: 1 });
@@ -38,7 +38,7 @@ describe("a task", () => {
     });
   });
 
-  test("gets a payload that is too long for an environment variable", async () => {
+  test("a task receives a payload that is too long for an environment variable", async () => {
     const text = "x".repeat(100_000);
     await ns.startRun("long", { task: "echo", payload: { text } });
     const status = await ns.untilFinished("long");
@@ -47,7 +47,7 @@ describe("a task", () => {
     expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual({ text });
   });
 
-  test("knows its run", async () => {
+  test("a task can read its run in ctx", async () => {
     await ns.startRun("ctx", { task: "context", tags: ["one"], maxDurationSeconds: 60 });
     const { output } = await ns.untilFinished("ctx");
     expect(output).toMatchObject({
@@ -61,7 +61,7 @@ describe("a task", () => {
     });
   });
 
-  test("that throws is tried again, then has Failed with its error", async () => {
+  test("a task that throws is retried, then ends as Failed with its error", async () => {
     await ns.startRun("throws", { task: "throws", payload: { message: "no funds" } });
     const status = await ns.untilFinished("throws");
     expect(status).toMatchObject({ phase: "Failed", attempt: 2 });
@@ -72,7 +72,7 @@ describe("a task", () => {
     expect(status.attempts?.map((a) => a.outcome)).toEqual(["Failed", "Failed"]);
   });
 
-  test("that aborts is not tried again", async () => {
+  test("a task that throws AbortTaskRunError is not retried", async () => {
     await ns.startRun("aborts", { task: "aborts" });
     const status = await ns.untilFinished("aborts");
     expect(status).toMatchObject({ phase: "Failed", attempt: 1 });
@@ -84,14 +84,14 @@ describe("a task", () => {
     ["uncaught", undefined, "UNCAUGHT_EXCEPTION", /thrown in a timer/],
     ["unhandled-rejection", undefined, "UNHANDLED_REJECTION", /nobody awaits this/],
     ["unreadable-output", undefined, "OUTPUT_NOT_SERIALIZABLE", /items\[1\]/],
-  ])("%s ends in a clear error", async (id, payload, code, message) => {
+  ])("the task %s ends with a clear error", async (id, payload, code, message) => {
     await ns.startRun(id, { task: id, payload });
     const status = await ns.untilFinished(id);
     expect(status).toMatchObject({ phase: "Failed", error: { code } });
     expect(status.message).toMatch(message);
   });
 
-  test("may have an output that is too big for status", async () => {
+  test("a task may return an output that is too large for status", async () => {
     await ns.startRun("big", { task: "big-output", payload: { bytes: 1_000_000 } });
     const status = await ns.untilFinished("big");
     expect(status).toMatchObject({ phase: "Completed", outputRef: { size: 1_000_000 } });
@@ -99,7 +99,7 @@ describe("a task", () => {
     expect(await loadObject(status.outputRef?.key)).toHaveLength(1_000_000);
   });
 
-  test("has its log in kubectl logs and, whole, in the bucket", async () => {
+  test("a task's log is in kubectl logs and, complete, in the bucket", async () => {
     await ns.startRun("logs", { task: "log-many", payload: { lines: 2000 } });
     const status = await ns.untilCaptured("logs");
     const live = await ns.kubectl("logs", "--selector", "fairlead.dev/run=logs", "--tail=-1");
@@ -110,7 +110,7 @@ describe("a task", () => {
 });
 
 describe("a container", () => {
-  test("gets its payload in a variable and answers in its termination message", async () => {
+  test("a container receives its payload in a variable and answers in its termination message", async () => {
     const script =
       'test "$FAIRLEAD_PAYLOAD" = \'{"a":1,"b":2}\' && echo "{\\"n\\": 3}" > /dev/termination-log';
     await ns.startRun("sum", { payload: { a: 1, b: 2 }, ...shell(script) });
@@ -119,7 +119,7 @@ describe("a container", () => {
     expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual({ n: 3 });
   });
 
-  test("gets its payload by URL and answers by a presigned PUT", async () => {
+  test("a container downloads its payload from a URL and answers with a presigned PUT", async () => {
     // busybox wget can send a body only as POST; nc speaks for itself.
     const script = [
       'wget -q -O /tmp/in "$FAIRLEAD_PAYLOAD_URL"',
@@ -134,7 +134,7 @@ describe("a container", () => {
     expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual(payload);
   });
 
-  test("that exits with a code has Failed, with the code and what it said", async () => {
+  test("a container that exits with a code ends as Failed, with the code and its message", async () => {
     await ns.startRun("exit-7", shell('echo "disk is full" > /dev/termination-log; exit 7'));
     const status = await ns.untilFinished("exit-7");
     expect(status).toMatchObject({ phase: "Failed", reason: "ExitCode", attempt: 1 });
@@ -142,7 +142,7 @@ describe("a container", () => {
     expect(status.message).toBe("The container exited with code 7. It said: disk is full");
   });
 
-  test("that dies of a signal has Crashed", async () => {
+  test("a container that dies of a signal ends as Crashed", async () => {
     // Kubernetes makes one dollar of two in commands.
     await ns.startRun("segv", shell("sh -c 'kill -SEGV $$$$'; exit $?"));
     const status = await ns.untilFinished("segv");
@@ -150,14 +150,14 @@ describe("a container", () => {
     expect(status.message).toContain("SIGSEGV");
   });
 
-  test("whose termination message was cut off is told of the URL", async () => {
+  test("a container whose termination message was cut off fails with a hint at FAIRLEAD_OUTPUT_URL", async () => {
     await ns.startRun("cut", shell("head -c 5000 /dev/zero | tr '\\0' x > /dev/termination-log"));
     const status = await ns.untilFinished("cut");
     expect(status).toMatchObject({ phase: "Failed", reason: "OutputTooLarge" });
     expect(status.message).toContain("FAIRLEAD_OUTPUT_URL");
   });
 
-  test("is tried again when the run asks for it", async () => {
+  test("a container is retried when the run asks for it", async () => {
     const script = 'test "$FAIRLEAD_ATTEMPT" = 2 || exit 1; echo "\\"second\\"" > /dev/termination-log';
     await ns.startRun("again", { maxAttempts: 3, retry: { minTimeoutInMs: 200 }, ...shell(script) });
     expect(await ns.untilFinished("again")).toMatchObject({
@@ -177,7 +177,7 @@ describe("what a user sees", () => {
     expect(line.split(/\s+/).slice(0, 5)).toEqual(["shown", "echo", "Completed", "1", "Completed"]);
   });
 
-  test("kubectl wait returns however a run ended", async () => {
+  test("kubectl wait returns, however the run ended", async () => {
     await ns.startRun("good", shell("exit 0"));
     await ns.startRun("bad", shell("exit 1"));
     await ns.kubectl("wait", "--for=condition=Finished", "taskrun/good", "taskrun/bad", "--timeout=60s");
@@ -187,7 +187,7 @@ describe("what a user sees", () => {
     expect(not.code).not.toBe(0);
   });
 
-  test("kubectl describe tells the story in its order", async () => {
+  test("kubectl describe shows the run's events in their order", async () => {
     await ns.startRun("story", { task: "throws" });
     await ns.untilFinished("story");
     const story = [

@@ -54,23 +54,26 @@ const refused: [string, Manifest, RegExp][] = [
 ];
 
 describe("kubectl apply", () => {
-  test.each(refused)("of %s", async (_what, manifest, message) => {
+  test.each(refused)("kubectl apply refuses %s", async (_what, manifest, message) => {
     expect(await ns.applyRefused(manifest)).toMatch(message);
     expect(await ns.get(TaskRuns, manifest.metadata.name)).toBeUndefined();
   });
 
-  test.each(refused)("on the server side, strictly, of %s", async (_what, manifest, message) => {
-    const text = await ns.applyRefused(manifest, "--server-side", "--validate=strict");
-    // The field manager's schema speaks of the field alone: `.spec.maxDurationSecond: field not declared in schema`.
-    const field = /unknown field "(.+?)"/.exec(message.source.replaceAll("\\", ""))?.[1];
-    expect(text).toMatch(
-      field
-        ? new RegExp(`${field.replaceAll(".", "\\.")}.*(not declared|unknown)|unknown field.*${field}`)
-        : message,
-    );
-  });
+  test.each(refused)(
+    "kubectl apply --server-side with strict validation refuses %s",
+    async (_what, manifest, message) => {
+      const text = await ns.applyRefused(manifest, "--server-side", "--validate=strict");
+      // The field manager's schema speaks of the field alone: `.spec.maxDurationSecond: field not declared in schema`.
+      const field = /unknown field "(.+?)"/.exec(message.source.replaceAll("\\", ""))?.[1];
+      expect(text).toMatch(
+        field
+          ? new RegExp(`${field.replaceAll(".", "\\.")}.*(not declared|unknown)|unknown field.*${field}`)
+          : message,
+      );
+    },
+  );
 
-  test("of a change after creation", async () => {
+  test("kubectl apply refuses a change of an immutable field", async () => {
     await ns.startRun("fixed", { ...shell("exit 0"), maxDurationSeconds: 10 });
     const changed = { ...shell("exit 0"), maxDurationSeconds: 20, priority: 3 };
     expect(await ns.applyRefused(taskRun("fixed", changed))).toMatch(
@@ -80,7 +83,7 @@ describe("kubectl apply", () => {
 });
 
 describe("the controller", () => {
-  test("ends a run whose payload is too large", async () => {
+  test("the controller fails a run whose payload is too large", async () => {
     const payload = "x".repeat(300 * 1024);
     const manifest = JSON.stringify(taskRun("large", { payload, container: { image: imageOf("shell") } }));
     await run("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: manifest });
@@ -90,7 +93,7 @@ describe("the controller", () => {
     expect(await ns.list(Jobs, "fairlead.dev/run=large")).toEqual([]);
   });
 
-  test("takes a payload of just what fits", async () => {
+  test("the controller accepts a payload of exactly the limit", async () => {
     const payload = "x".repeat(256 * 1024 - 2);
     const manifest = JSON.stringify(
       taskRun("fits", {
@@ -102,7 +105,7 @@ describe("the controller", () => {
     expect(await ns.untilFinished("fits")).toMatchObject({ phase: "Completed", output: 256 * 1024 });
   });
 
-  test("fails a run whose payload was edited before it started", async () => {
+  test("the controller fails a run whose payload was edited before it started", async () => {
     await ns.startRun("edited", { payload: { a: 1 }, task: "late" });
     await ns.until("edited", "waits for its Task", (status) => status.reason === "TaskNotFound");
     const patch = JSON.stringify({ spec: { payload: { a: 2 } } });
@@ -118,14 +121,14 @@ describe("the controller", () => {
     expect(await ns.untilFinished("waits")).toMatchObject({ error: { code: "TASK_NOT_FOUND" } });
   });
 
-  test("marks the younger of two Tasks with one id", async () => {
+  test("the controller marks the younger of two Tasks with the same id", async () => {
     await ns.apply(testTask("first", { id: "same" }));
     await ns.kubectl("wait", "--for=condition=Ready", "task/first", "--timeout=30s");
     await ns.apply(testTask("second", { id: "same" }));
     await ns.kubectl("wait", "--for=condition=Ready=false", "task/second", "--timeout=30s");
   });
 
-  test("does not take the Job of somebody else", async () => {
+  test("the controller does not adopt a Job of another owner", async () => {
     const job = {
       apiVersion: "batch/v1",
       kind: "Job",

@@ -23,7 +23,7 @@ const isGone = (name: string) =>
   });
 
 describe("an applied run", () => {
-  test("that goes away settles from history when it is applied again, and does not run", async () => {
+  test("a retired run that is applied again settles from history and does not run", async () => {
     await ns.startRun("report", { ...once, ttlSecondsAfterFinished: 2 });
     const first = await ns.untilCaptured("report");
     expect(first.phase).toBe("Completed");
@@ -37,7 +37,7 @@ describe("an applied run", () => {
     expect(await ns.list(Jobs, "fairlead.dev/run=report")).toEqual([]);
   });
 
-  test("stays when it does not say otherwise", async () => {
+  test("an applied run is kept unless its spec says otherwise", async () => {
     await ns.startRun("stays", once);
     await ns.untilCaptured("stays");
     expect(await ns.get(TaskRuns, "stays")).toBeDefined();
@@ -48,7 +48,7 @@ describe("a keyed run", () => {
   const keyed = (name: string, key: string, more: object = {}) =>
     taskRun(name, { ...once, idempotencyKey: key, ...more });
 
-  test("under any other name fails and says the right one", async () => {
+  test("a keyed run under another name fails with the name that it should have", async () => {
     const name = keyedRunName(ns.name, "", "order-1", 0);
     await ns.apply(keyed("my-name", "order-1"));
     const status = await ns.untilFinished("my-name");
@@ -56,7 +56,7 @@ describe("a keyed run", () => {
     expect(status.message).toContain(name);
   });
 
-  test("runs once for its key, also after its resource went", async () => {
+  test("a keyed run runs once for its key, also after its resource was retired", async () => {
     const name = keyedRunName(ns.name, "", "order-2", 0);
     const manifest = keyed(name, "order-2", { ttlSecondsAfterFinished: 0 });
     manifest.metadata = {

@@ -34,7 +34,7 @@ const statusOf = (
 const runsOf = (name: string): Promise<TaskRun[]> => ns.list(TaskRuns, `${scheduleLabel}=${name}`);
 
 describe("every minute", () => {
-  test("a schedule triggers a run whose name and payload hold the tick; a paused one and a Task's own do as they are told", async () => {
+  test("a schedule triggers a run whose name and payload hold the tick, as a Task's own schedule does, and a paused one triggers nothing", async () => {
     await ns.apply(
       schedule("minutely", { cron: "* * * * *", timezone: "Europe/Berlin" }),
       schedule("paused", { cron: "* * * * *", paused: true }),
@@ -64,7 +64,7 @@ describe("every minute", () => {
     expect(table).toMatch(/minutely\s+echo\s+\* \* \* \* \*\s+Europe\/Berlin\s+true/);
   });
 
-  test("a Task without its schedule has none any more", async () => {
+  test("a Task's own schedule is deleted when the Task no longer declares it", async () => {
     await ns.apply(testTask("sleep"));
     await waitFor(
       "the Task's schedule is gone",
@@ -74,12 +74,12 @@ describe("every minute", () => {
   });
 });
 
-describe("what makes no sense", () => {
+describe("an invalid schedule", () => {
   test.each([
     ["six fields", { cron: "* * * * * *" }, /spec\.cron.*must have five fields/s],
     ["words", { cron: "every monday" }, /spec\.cron.*must have five fields/s],
     ["a zone that cannot be", { cron: "@daily", timezone: "not a zone" }, /spec\.timezone.*IANA time zone/s],
-  ])("is refused at once: %s", async (_what, spec, message) => {
+  ])("a schedule with %s is refused by the API server", async (_what, spec, message) => {
     expect(await ns.applyRefused(schedule("nonsense", spec))).toMatch(message);
   });
 
@@ -87,14 +87,17 @@ describe("what makes no sense", () => {
     ["value", { cron: "61 * * * *" }, "InvalidCron", /spec\.cron.*minute: 61/],
     ["never", { cron: "0 0 30 2 *" }, "InvalidCron", /never comes/],
     ["zone", { cron: "@daily", timezone: "Mars/Base" }, "UnknownTimezone", /spec\.timezone.*Mars\/Base/],
-  ])("or says so and triggers nothing: %s", async (name, spec, reason, message) => {
-    await ns.apply(schedule(name, spec));
-    const status = await statusOf(name, ({ conditions }) => conditions?.[0]?.status === "False");
-    expect(status.active).toBe(false);
-    expect(status.conditions?.[0]).toMatchObject({
-      type: "Ready",
-      reason,
-      message: expect.stringMatching(message),
-    });
-  });
+  ])(
+    "the schedule %s reports that it is invalid and triggers nothing",
+    async (name, spec, reason, message) => {
+      await ns.apply(schedule(name, spec));
+      const status = await statusOf(name, ({ conditions }) => conditions?.[0]?.status === "False");
+      expect(status.active).toBe(false);
+      expect(status.conditions?.[0]).toMatchObject({
+        type: "Ready",
+        reason,
+        message: expect.stringMatching(message),
+      });
+    },
+  );
 });

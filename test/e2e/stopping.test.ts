@@ -44,7 +44,7 @@ describe("maxDuration", () => {
     expect(await logOf("ignores")).toContain("ignoring SIGTERM");
   });
 
-  test("a task that cleans up has its grace period for it", async () => {
+  test("a task has its grace period to clean up", async () => {
     await ns.startRun("cleans", {
       task: "cleanup-in-grace",
       payload: { cleanupMs: 300 },
@@ -59,7 +59,7 @@ describe("maxDuration", () => {
     expect(log).toContain("\ncleanup\n");
   });
 
-  test("a task that blocks its event loop is killed all the same", async () => {
+  test("a task that blocks its event loop is killed after its grace period", async () => {
     await ns.startRun("blocks", { task: "blocked-loop", maxDurationSeconds: 5 });
     await executing("blocks");
     expect(await ns.untilFinished("blocks")).toMatchObject({ phase: "TimedOut" });
@@ -67,7 +67,7 @@ describe("maxDuration", () => {
     expect(await logOf("blocks")).toContain("blocking the event loop");
   });
 
-  test("a result that comes after the stop began does not count", async () => {
+  test("a result that arrives after the stop began does not count", async () => {
     await ns.startRun("late", { task: "partial-result", maxDurationSeconds: 5 });
     await executing("late");
     const status = await ns.untilFinished("late");
@@ -75,7 +75,7 @@ describe("maxDuration", () => {
     expect(status.output).toBeUndefined();
   });
 
-  test("holds for a container too", async () => {
+  test("maxDuration also stops a container", async () => {
     await ns.startRun("loops", {
       ...shell("trap '' TERM; echo working; while :; do sleep 1; done"),
       maxDurationSeconds: 5,
@@ -92,7 +92,7 @@ describe("cancelRequested", () => {
   const cancel = (name: string) =>
     ns.kubectl("patch", "taskrun", name, "--type=merge", "-p", '{"spec":{"cancelRequested":true}}');
 
-  test("stops an executing run, which is told why", async () => {
+  test("cancelRequested stops an executing run, which learns the reason", async () => {
     await ns.startRun("cancel", { task: "cleanup-in-grace", payload: {} });
     await executing("cancel");
     await cancel("cancel");
@@ -103,14 +103,14 @@ describe("cancelRequested", () => {
     expect(log).toContain("onCancel");
   });
 
-  test("ends a run that waits at once", async () => {
+  test("cancelRequested ends a queued run at once", async () => {
     await ns.startRun("waits", { task: "nobody" });
     await ns.until("waits", "waits", (status) => status.reason === "TaskNotFound");
     await cancel("waits");
     expect(await ns.untilFinished("waits")).toMatchObject({ phase: "Canceled", attempt: 0 });
   });
 
-  test("ends a delayed run at once", async () => {
+  test("cancelRequested ends a delayed run at once", async () => {
     const delayUntil = new Date(Date.now() + 3_600_000).toISOString();
     await ns.startRun("delayed", { ...shell("exit 0"), delayUntil });
     await ns.untilPhase("delayed", "Delayed");
@@ -118,14 +118,14 @@ describe("cancelRequested", () => {
     expect(await ns.untilFinished("delayed")).toMatchObject({ phase: "Canceled" });
   });
 
-  test("ends a run whose pod cannot start", async () => {
+  test("cancelRequested ends a run whose pod cannot start", async () => {
     await ns.startRun("stuck", { container: { image: "fairlead.local/nothing:1" } });
     await ns.until("stuck", "is blocked", (status) => /Image/.test(status.reason ?? ""));
     await cancel("stuck");
     expect(await ns.untilFinished("stuck")).toMatchObject({ phase: "Canceled" });
   });
 
-  test("cannot be taken back, and does nothing to a run that has ended", async () => {
+  test("cancelRequested cannot be revoked, and does not change a run that has ended", async () => {
     await ns.startRun("ended", shell("exit 0"));
     const before = await ns.untilFinished("ended");
     await cancel("ended");
@@ -146,7 +146,7 @@ describe("cancelRequested", () => {
 });
 
 describe("deletion", () => {
-  test("of the TaskRun takes its Job and its pod along", async () => {
+  test("deleting a TaskRun deletes its Job and its pod", async () => {
     await ns.startRun("deleted", { task: "ignore-sigterm" });
     await executing("deleted");
     await ns.kubectl("delete", "taskrun", "deleted", "--timeout=30s");
@@ -161,7 +161,7 @@ describe("deletion", () => {
   });
 });
 
-test("a delayed run starts when its time has come", async () => {
+test("a delayed run starts when its delay ends", async () => {
   const due = Date.now() + 8_000;
   await ns.startRun("later", { ...shell("exit 0"), delayUntil: new Date(due).toISOString() });
   await ns.untilPhase("later", "Delayed");

@@ -64,8 +64,8 @@ const sealed = async (items: readonly object[]): Promise<TaskBatch> => {
   return batchOf(id);
 };
 
-describe("to a batch that is sealed nothing is written", () => {
-  test("when all its items come again", async () => {
+describe("a sealed batch", () => {
+  test("a sealed batch is not changed when all its items are sent again", async () => {
     const packet = `ns/${namespace}/packets/again/payload.json`;
     await api.store.put(packet, '"first"', { type: "application/json" });
     const stored = { payload: "again/payload.json", options: { payloadType: "application/store" } };
@@ -86,28 +86,31 @@ describe("to a batch that is sealed nothing is written", () => {
     expect(objects).toHaveLength(1);
   });
 
-  test.each(["v1", "v2"])("when a key is used again at once for other items (%s)", async (version) => {
-    const path = `/api/${version}/tasks/batch`;
-    const idempotencyKey = `one-shot-${version}`;
-    const first = await post(path, { idempotencyKey, items: [{ task: "a", payload: 1 }, { task: "b" }] });
-    const items = [{ task: "c" }, { task: "d" }, { task: "e", payload: 2 }];
-    const again = await post(path, { idempotencyKey, items });
-    expect(again.id).toBe(first.id);
-    expect(await itemsOf(await batchOf(first.id))).toMatchObject([
-      { task: "a", payloadData: "1" },
-      { task: "b" },
-    ]);
-    if (version === "v2") expect(again).toEqual({ id: first.id, runCount: 2 });
-    else {
-      const runs = ["a", "b"].map((task, index) => ({
-        ...{ id: `run_${nameOf(first.id)}-${index}`, taskIdentifier: task, isCached: true },
-      }));
-      expect(again).toMatchObject({ isCached: true, runs });
-    }
-  });
+  test.each(["v1", "v2"])(
+    "a sealed batch is not changed when its key is used again for other items (%s)",
+    async (version) => {
+      const path = `/api/${version}/tasks/batch`;
+      const idempotencyKey = `one-shot-${version}`;
+      const first = await post(path, { idempotencyKey, items: [{ task: "a", payload: 1 }, { task: "b" }] });
+      const items = [{ task: "c" }, { task: "d" }, { task: "e", payload: 2 }];
+      const again = await post(path, { idempotencyKey, items });
+      expect(again.id).toBe(first.id);
+      expect(await itemsOf(await batchOf(first.id))).toMatchObject([
+        { task: "a", payloadData: "1" },
+        { task: "b" },
+      ]);
+      if (version === "v2") expect(again).toEqual({ id: first.id, runCount: 2 });
+      else {
+        const runs = ["a", "b"].map((task, index) => ({
+          ...{ id: `run_${nameOf(first.id)}-${index}`, taskIdentifier: task, isCached: true },
+        }));
+        expect(again).toMatchObject({ isCached: true, runs });
+      }
+    },
+  );
 });
 
-test("a batch is sealed when each of its items is there, not when as many are", async () => {
+test("a batch is sealed when each of its items was received, not when their number is reached", async () => {
   const { id } = await create({ runCount: 100 });
   const half = linesOf(Array(50).fill({}));
   const answer = { itemsAccepted: 50, itemsDeduplicated: 50, sealed: false, expectedCount: 100 };
@@ -115,7 +118,7 @@ test("a batch is sealed when each of its items is there, not when as many are", 
   expect((await batchOf(id)).status?.sealedAt).toBeUndefined();
 });
 
-test("a key whose items are not there yet is not taken for another number of them", async () => {
+test("a key whose batch has no items yet is refused for another number of items", async () => {
   const path = "/api/v2/tasks/batch";
   const { id } = await create({ runCount: 3, idempotencyKey: "three" });
   const { status, answer } = await send(path, { idempotencyKey: "three", items: [{ task: "a" }] });
@@ -123,8 +126,8 @@ test("a key whose items are not there yet is not taken for another number of the
   expect(answer.error).toContain(id);
 });
 
-describe("a batch that was aborted", () => {
-  test("takes no items", async () => {
+describe("an aborted batch", () => {
+  test("an aborted batch accepts no items", async () => {
     const { id } = await create({ runCount: 1 });
     await abort(id);
     const { status, answer } = await stream(id, linesOf([{}]));
@@ -133,7 +136,7 @@ describe("a batch that was aborted", () => {
     expect(await itemsOf(await batchOf(id))).toEqual([]);
   });
 
-  test("gives its key back, as often as it happens", async () => {
+  test("an aborted batch frees its key, repeatedly", async () => {
     const wanted = { runCount: 1, idempotencyKey: "aborted" };
     const ids: string[] = [];
     for (let n = 0; n < 3; n++) {
@@ -153,7 +156,7 @@ const token = async (...scopes: string[]) => {
   return { authorization: `Bearer ${text}` };
 };
 
-describe("a batch that went", () => {
+describe("a retired batch", () => {
   /** As the controller does; `resource` false: up to there. */
   const retire = async (id: string, { resource = true } = {}): Promise<void> => {
     const batch = await batchOf(id);
@@ -173,7 +176,7 @@ describe("a batch that went", () => {
       ({ metadata }) => metadata.name === nameOf(id),
     );
 
-  test("is told as before, and takes no items", async () => {
+  test("a retired batch reads as before, and accepts no items", async () => {
     const batch = await sealed([{}]);
     const id = `batch_${batch.metadata.name}`;
     await finish(id);
@@ -185,7 +188,7 @@ describe("a batch that went", () => {
     expect((await stream(id, linesOf([{}]))).answer).toMatchObject({ itemsAccepted: 0, sealed: true });
   });
 
-  test("still has its key, however often it is used", async () => {
+  test("a retired batch keeps its key, however often it is used", async () => {
     const wanted = { runCount: 1, idempotencyKey: "went" };
     const { id } = await create(wanted);
     await stream(id, linesOf([{}]));
@@ -200,7 +203,7 @@ describe("a batch that went", () => {
     expect(await batchesNamed(id)).toEqual([]);
   });
 
-  test("gave its key back when the key's time was over", async () => {
+  test("a retired batch frees its key when the key expires", async () => {
     const path = "/api/v1/tasks/batch";
     const body = { items: [{ task: "echo" }] };
     const headers = { "idempotency-key": "short", "idempotency-key-ttl": "1h" };
@@ -218,7 +221,7 @@ describe("a batch that went", () => {
     expect(await post(path, body, headers)).toMatchObject({ id: second.id, isCached: true });
   });
 
-  test("is found also when a call for its key died in the middle", async () => {
+  test("a retired batch is found even if a call with its key died halfway", async () => {
     const wanted = { runCount: 1, idempotencyKey: "died" };
     const { id } = await create(wanted);
     await stream(id, linesOf([{}]));
@@ -239,7 +242,7 @@ describe("a batch that went", () => {
     expect((await read(`/api/v2/batches/${id}`)).status).toBe("COMPLETED");
   });
 
-  test("has its key while it is both, a resource and history", async () => {
+  test("a batch keeps its key while it is both a resource and in history", async () => {
     const wanted = { runCount: 1, idempotencyKey: "both" };
     const { id } = await create(wanted);
     await stream(id, linesOf([{}]));
@@ -249,7 +252,7 @@ describe("a batch that went", () => {
     expect(await batchesNamed(id)).toHaveLength(1);
   });
 
-  test("canceled before its items came takes none", async () => {
+  test("a batch that was canceled before it received items accepts none", async () => {
     const wanted = { runCount: 1, idempotencyKey: "canceled" };
     const { id } = await create(wanted);
     await setStatus(id, { phase: "PartiallyFailed", reason: "Canceled", finishedAt: "2026-01-01T00:00:00Z" });
@@ -261,7 +264,7 @@ describe("a batch that went", () => {
     expect(await create({ ...wanted, runCount: 2 })).toMatchObject({ id, isCached: true });
   });
 
-  test("has no results any more once the bucket has none, and says so", async () => {
+  test("a batch whose results were deleted from the bucket says so", async () => {
     const batch = await sealed([{}]);
     const id = `batch_${batch.metadata.name}`;
     const resultsRef = { key: "none", size: 9 };
@@ -271,7 +274,7 @@ describe("a batch that went", () => {
     expect(await response.json()).toEqual({ error: "The batch's results are not kept any more" });
   });
 
-  test("aborted has given its key back, to one batch", async () => {
+  test("a retired aborted batch has freed its key for exactly one other batch", async () => {
     const wanted = { runCount: 1, idempotencyKey: "aborted-and-went" };
     const { id } = await create(wanted);
     await abort(id);
@@ -282,7 +285,7 @@ describe("a batch that went", () => {
     expect(await create(wanted)).toMatchObject({ id: second.id, isCached: true });
   });
 
-  test("was all that a token for one use could make", async () => {
+  test("a single-use token makes no other batch after its batch was retired", async () => {
     const headers = await token("batchTrigger:tasks");
     const { id } = await post("/api/v3/batches", { runCount: 1 }, headers);
     await stream(id, linesOf([{}]), headers);
@@ -293,8 +296,8 @@ describe("a batch that went", () => {
   });
 });
 
-describe("a token for one use", () => {
-  test("that may trigger makes no batch", async () => {
+describe("a single-use token", () => {
+  test("a single-use token that may trigger makes no batch", async () => {
     const { id } = await create({ runCount: 1 });
     for (const scope of ["trigger:tasks", "trigger:tasks:echo"]) {
       const headers = await token(scope);
@@ -304,7 +307,7 @@ describe("a token for one use", () => {
     }
   });
 
-  test("for batches of one task makes one of that task only", async () => {
+  test("a single-use token for batches of one task accepts items of that task only", async () => {
     const headers = await token("batchTrigger:tasks:echo", "trigger:tasks:other");
     const items = [{ task: "other" }];
     expect((await send("/api/v2/tasks/batch", { items }, headers)).status).toBe(403);
@@ -317,13 +320,13 @@ describe("a token for one use", () => {
 describe("the runs of a batch", () => {
   const keyed = (task: string, text: string): string => keyedRunName(namespace, task, text, 0);
 
-  test("are told by the names that they are going to have", async () => {
+  test("the answer to a batch names the runs before they exist", async () => {
     const items = [{ task: "a" }, { task: "b", options: { idempotencyKey: "foreseen" } }];
     const { id, runs } = await post("/api/v1/tasks/batch", { items });
     expect(runs).toMatchObject([{ id: `run_${nameOf(id)}-0` }, { id: `run_${keyed("b", "foreseen")}` }]);
   });
 
-  test("are told as they are while it is under way, in the order of its items", async () => {
+  test("a batch under way lists its existing runs in the order of its items", async () => {
     const batch = await sealed([{}, { options: { idempotencyKey: "own" } }, {}, {}]);
     const { name } = batch.metadata;
     const item = (await itemsOf(batch))[1] ?? {};
@@ -357,7 +360,7 @@ describe("the runs of a batch", () => {
     });
   });
 
-  test("are told by its results once it has finished", async () => {
+  test("a finished batch lists the runs of its results", async () => {
     const batch = await sealed([{}, {}, {}]);
     const { name } = batch.metadata;
     const run = { name: "held-too", uid: "u" };
@@ -372,7 +375,7 @@ describe("the runs of a batch", () => {
   });
 });
 
-test("the results of a batch have the outputs that are in the bucket", async () => {
+test("the results of a batch include the outputs that are stored in the bucket", async () => {
   const batch = await sealed([{}, {}, {}, {}, {}]);
   const text = '{"json":"2026-01-01T00:00:00.000Z","meta":{"values":["Date"]}}';
   await api.store.put("outputs/typed", text, { type: "application/super+json" });

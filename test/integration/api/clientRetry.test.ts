@@ -28,7 +28,7 @@ const clients: [string, Client][] = [
 const batches = async (): Promise<TaskBatch[]> => (await api.client.list(TaskBatches, namespace)).items;
 const count = 400;
 
-test.each(clients)("a batch of %s in mid-stream", async (_name, client) => {
+test.each(clients)("%s retries a batch whose stream was cut, without duplicates", async (_name, client) => {
   const before = new Set((await batches()).map(({ metadata }) => metadata.uid));
   const items = Array.from({ length: count }, (_, n) => ({ payload: { n, text: "x".repeat(2_000) } }));
   const triggered = client.batchTrigger("echo", items);
@@ -57,11 +57,14 @@ test.each(clients)("a batch of %s in mid-stream", async (_name, client) => {
   expect(indexes).toEqual(Array.from({ length: count }, (_, index) => index));
 });
 
-test.each(clients)("a trigger of %s while the API is away", async (_name, client) => {
-  const before = (await api.client.list(TaskRuns, namespace)).items.length;
-  await api.kill();
-  const triggered = client.trigger("echo", { n: 1 });
-  await api.listen();
-  expect((await triggered).id).toMatch(/^run_/);
-  expect((await api.client.list(TaskRuns, namespace)).items).toHaveLength(before + 1);
-});
+test.each(clients)(
+  "%s retries a trigger while the API is down, without duplicates",
+  async (_name, client) => {
+    const before = (await api.client.list(TaskRuns, namespace)).items.length;
+    await api.kill();
+    const triggered = client.trigger("echo", { n: 1 });
+    await api.listen();
+    expect((await triggered).id).toMatch(/^run_/);
+    expect((await api.client.list(TaskRuns, namespace)).items).toHaveLength(before + 1);
+  },
+);

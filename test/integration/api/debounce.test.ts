@@ -45,7 +45,7 @@ const setPhase = (answer: Answer, phase: Phase) =>
   );
 
 describe("triggers with one key", () => {
-  test("make one run, whose start moves and whose payload stays the first one's", async () => {
+  test("triggers with one debounce key make one run, whose start moves and whose payload stays the first one's", async () => {
     const first = await trigger({ key: "lead", delay: "60s" }, { payload: { n: 1 } });
     const before = await runOf(first);
     const second = await trigger({ key: "lead", delay: "90s" }, { payload: { n: 2 } });
@@ -56,7 +56,7 @@ describe("triggers with one key", () => {
     expect(moved).toBeGreaterThanOrEqual(30_000);
   });
 
-  test("in trailing mode leave the last one's payload and options", async () => {
+  test("triggers in trailing mode leave the last one's payload and options", async () => {
     const debounce = { key: "trail", delay: "60s", mode: "trailing" };
     const options = { tags: ["a"], maxAttempts: 1, metadata: { first: { a: 1 }, same: null } };
     const first = await trigger(debounce, { payload: { n: 1 }, ...options });
@@ -78,7 +78,7 @@ describe("triggers with one key", () => {
     expect(await api.store.head(spec.payloadRef?.key ?? "")).toBeUndefined();
   });
 
-  test("make another run when the one before has left its delay", async () => {
+  test("a trigger makes another run when the previous one is no longer Delayed", async () => {
     const debounce = { key: "next", delay: "60s" };
     const first = await trigger(debounce);
     await setPhase(first, "Queued");
@@ -89,7 +89,7 @@ describe("triggers with one key", () => {
     expect((await runOf(second)).spec.debounce?.generation).toBe(1);
   });
 
-  test("make another run when the start would come too late", async () => {
+  test("a trigger makes another run when it would delay the start for too long", async () => {
     const first = await trigger({ key: "max", delay: "59s", maxDelay: "60s" });
     await waitFor(
       "a second run",
@@ -101,7 +101,7 @@ describe("triggers with one key", () => {
     );
   });
 
-  test("that come at once make one run, and another replica finds it", async () => {
+  test("concurrent triggers make one run, which another replica finds", async () => {
     const debounce = { key: "at once", delay: "60s" };
     const answers = await Promise.all(Array.from({ length: 10 }, () => trigger(debounce)));
     expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
@@ -111,14 +111,14 @@ describe("triggers with one key", () => {
     expect((await trigger(debounce)).id).toBe(answers[0]?.id);
   });
 
-  test("of several tasks and namespaces have nothing to do with each other", async () => {
+  test("triggers of other tasks and namespaces do not share a debounce key", async () => {
     const body = JSON.stringify({ options: { debounce: { key: "lead", delay: "60s" } } });
     const response = await api.fetch("/api/v1/tasks/other/trigger", { method: "POST", body });
     expect(await response.json()).toMatchObject({ isCached: false });
   });
 });
 
-test("a trigger that is sent again counts once, even when its run has begun", async () => {
+test("a repeated trigger counts once, even when its run has started", async () => {
   const debounce = { key: "again", delay: "60s" };
   const first = await trigger(debounce, {}, "call-1");
   await trigger(debounce, {}, "call-2");
@@ -127,7 +127,7 @@ test("a trigger that is sent again counts once, even when its run has begun", as
   expect((await trigger(debounce, {}, "call-3")).id).not.toBe(first.id);
 });
 
-test("an idempotency key that is held wins", async () => {
+test("an idempotency key that has a run wins over debounce", async () => {
   const held = await trigger({ key: "a", delay: "60s" }, { idempotencyKey: "mine" });
   await setPhase(held, "Completed");
   expect(await trigger({ key: "b", delay: "60s" }, { idempotencyKey: "mine" })).toEqual({
@@ -146,7 +146,7 @@ test.each([
   [{ key: "k".repeat(513), delay: "10s" }, 400, "options.debounce.key"],
   [{ delay: "10s" }, 400, "options.debounce.key"],
   [{ key: "k", delay: "10s", mode: "first" }, 400, "options.debounce.mode"],
-])("%j is refused by name", async (debounce, status, field) => {
+])("the debounce option %j is refused with the field's name", async (debounce, status, field) => {
   const response = await api.fetch("/api/v1/tasks/echo/trigger", {
     method: "POST",
     body: JSON.stringify({ options: { debounce } }),

@@ -16,7 +16,7 @@ async function ask(method: string, more = "", body?: object): Promise<{ status: 
   return { status: response.status, answer: await response.json() };
 }
 
-test("are created, read, changed, imported and deleted", async () => {
+test("environment variables are created, read, changed, imported and deleted", async () => {
   expect(await ask("GET")).toEqual({ status: 200, answer: [] });
   expect(await ask("POST", "", { name: "HOST", value: "a" })).toEqual({
     status: 200,
@@ -39,7 +39,7 @@ test("are created, read, changed, imported and deleted", async () => {
   expect(await ask("GET", "/HOST")).toMatchObject({ status: 404 });
 });
 
-test("that are there already are changed by an import only if it says so", async () => {
+test("an import changes existing variables only with override", async () => {
   await ask("POST", "/import", { variables: { A: "1" } });
   const refused = await ask("POST", "/import", { variables: { A: "2", B: "2" } });
   expect(refused).toEqual({
@@ -51,7 +51,7 @@ test("that are there already are changed by an import only if it says so", async
   expect(await ask("GET", "/A")).toMatchObject({ answer: { value: "2" } });
 });
 
-test("whose Secret is not there yet: of two at once none is lost", async () => {
+test("two concurrent writes keep both variables when the Secret does not exist yet", async () => {
   for (let round = 0; round < 5; round++) {
     await api.client.delete(Secrets, namespace, "fairlead-env");
     const names = ["ONE", "TWO"];
@@ -62,7 +62,7 @@ test("whose Secret is not there yet: of two at once none is lost", async () => {
   }
 });
 
-test("of one key that several callers change at once are all there", async () => {
+test("concurrent writes of several callers with one key keep all variables", async () => {
   const names = Array.from({ length: 5 }, (_, n) => `AT_ONCE_${n}`);
   const answers = await Promise.all(names.map((name) => ask("POST", "", { name, value: "x" })));
   // Whoever was too slow five times is told to try again; the client does.
@@ -77,14 +77,14 @@ test.each([
   [{ name: "1A", value: "" }, 422, "letters, digits and _"],
   [{ name: "FAIRLEAD_RUN_ID", value: "" }, 422, "Fairlead's own"],
   [{ name: "A" }, 400, "value"],
-])("%j is refused", async (body, status, problem) => {
+])("the request %j is refused", async (body, status, problem) => {
   expect(await ask("POST", "", body)).toEqual({
     status,
     answer: { error: expect.stringContaining(problem) },
   });
 });
 
-test("of another environment are out of reach", async () => {
+test("variables of another environment cannot be read or written", async () => {
   const other = await api.fetch("/api/v1/projects/p/envvars/staging");
   expect(other.status).toBe(422);
   expect(await other.json()).toEqual({ error: expect.stringMatching(/"staging" is not this key's.*"prod"/) });

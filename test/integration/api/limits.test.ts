@@ -13,7 +13,7 @@ beforeEach(() => api.kill());
 const plenty = { perSecond: 0, burst: 1 };
 const limited = { bodyBytes: 1000, rate: { perSecond: 0.001, burst: 2 } };
 
-test("a key that asks too often is told when it may again", async () => {
+test("a key that exceeds its rate is told when to retry", async () => {
   await api.listen(limited);
   const first = await api.fetch("/api/v1/runs");
   expect(first.status).toBe(200);
@@ -60,7 +60,7 @@ const long = (bytes: number, end: string) =>
 test.each([
   ["lines", 8_000_000, "\n"],
   ["one line", 8_000_000, ""],
-])("a stream of items that is too long is refused while it is sent, in %s", async (_what, bytes, end) => {
+])("an item stream that is too long is refused while it is sent, in %s", async (_what, bytes, end) => {
   await api.listen({ ...limited, rate: plenty });
   const id = await newBatch();
   const headers = { "content-type": "application/x-ndjson" };
@@ -80,7 +80,7 @@ test("a JSON body that is too long is refused while it is sent", async () => {
   expect(response.status).toBe(413);
 });
 
-test("a stream that does not end is cut off", async () => {
+test("an item stream that stalls is cut off", async () => {
   await api.listen({ ...limited, rate: plenty });
   const id = await newBatch();
   let sent = 0;
@@ -107,7 +107,7 @@ test("a stream that does not end is cut off", async () => {
   expect(await isSealed(id)).toBe(false);
 });
 
-test("a request keeps its id, and gets one when it has none", async () => {
+test("a request keeps its id, or is given one", async () => {
   await api.listen();
   const mine = await api.fetch("/api/v1/runs", { headers: { "x-request-id": "mine-1" } });
   expect(mine.headers.get("x-request-id")).toBe("mine-1");

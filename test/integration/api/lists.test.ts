@@ -84,20 +84,23 @@ async function all(
 }
 
 describe("the list of runs", () => {
-  test.each([1, 10, 100])("goes through all runs once, newest first, in pages of %i", async (size) => {
-    const some = size === 1 ? names.slice(0, 20) : names;
-    if (size > 1) return expect((await all("next", size)).flat()).toEqual(some);
-    const seen: string[] = [];
-    let cursor: string | undefined;
-    for (let n = 0; n < some.length; n++) {
-      const one: Page = await page(`page[size]=1${cursor ? `&page[after]=${cursor}` : ""}`);
-      seen.push(...idsOf(one));
-      cursor = one.pagination.next;
-    }
-    expect(seen).toEqual(some);
-  });
+  test.each([1, 10, 100])(
+    "the list of runs shows each run once, newest first, in pages of %i",
+    async (size) => {
+      const some = size === 1 ? names.slice(0, 20) : names;
+      if (size > 1) return expect((await all("next", size)).flat()).toEqual(some);
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      for (let n = 0; n < some.length; n++) {
+        const one: Page = await page(`page[size]=1${cursor ? `&page[after]=${cursor}` : ""}`);
+        seen.push(...idsOf(one));
+        cursor = one.pagination.next;
+      }
+      expect(seen).toEqual(some);
+    },
+  );
 
-  test("goes back the way that it came", async () => {
+  test("the list of runs can be paged backwards", async () => {
     const forth = await all("next", 25);
     const last = await page(`page[size]=25&page[after]=${await cursorBehind(100)}`);
     expect(idsOf(last)).toEqual(forth[4]);
@@ -111,21 +114,21 @@ describe("the list of runs", () => {
     ["filter[tag]=tenth,none", (n: number) => n % 10 === 0],
     ["filter[queue]=task/mail&filter[status]=COMPLETED", (n: number) => n % 2 === 1 && n % 3 !== 0],
     [`filter[createdAt][from]=${day}&filter[createdAt][to]=${day + 5 * 60_000}`, (n: number) => n <= 5],
-  ])("has what fits %s, from history", async (filter, fits) => {
+  ])("the list of runs filters history by %s", async (filter, fits) => {
     const wanted = Array.from({ length: oldCount }, (_, n) => n)
       .filter(fits)
       .map((n) => `old${n}`);
     expect((await all("next", 7, `&${filter}`)).flat()).toEqual(wanted.reverse());
   });
 
-  test("has what fits among the live ones, and nothing when nothing fits", async () => {
+  test("the list of runs filters live runs, and is empty when none matches", async () => {
     expect((await all("next", 3, "&filter[tag]=live")).flat()).toEqual(names.slice(0, liveCount));
     expect((await page("filter[tag]=n3,n4")).data).toHaveLength(2);
     expect(await page("filter[tag]=nothing")).toEqual({ data: [], pagination: {} });
     expect((await page("filter[createdAt][period]=1h")).data).toHaveLength(liveCount);
   });
 
-  test("shows a run of history as it was", async () => {
+  test("the list of runs shows a retired run as it was", async () => {
     const response = await api.fetch("/api/v3/runs/run_old3", {
       headers: { "x-trigger-api-version": "2025-07-16" },
     });
@@ -139,7 +142,7 @@ describe("the list of runs", () => {
   }
 });
 
-test("lists count as up to date while the watch hears of the API server", async () => {
+test("the list of runs counts as current while its watch receives bookmarks", async () => {
   const reader = new RunReader(api.client, api.store, [], quiet);
   const stop = new AbortController();
   expect(reader.isFresh(Date.now())).toBe(false);

@@ -31,13 +31,13 @@ async function visit(afterMs?: number): Promise<number | "left"> {
   return answer;
 }
 
-test("after its answer has begun", async () => {
+test("600 streams whose client leaves after the answer began are all closed", async () => {
   const statuses = new Set<number | "left">();
   await pLimit(20).map(Array(count).keys(), async () => statuses.add(await visit()));
   expect([...statuses]).toEqual([200]);
 });
 
-test("before its answer, at any moment", async () => {
+test("600 streams whose client leaves before the answer are all closed", async () => {
   const statuses = new Set<number | "left">();
   await pLimit(20).map(Array(count).keys(), async (n) => statuses.add(await visit(n % 12)));
   expect(statuses).toContain("left");
@@ -45,7 +45,7 @@ test("before its answer, at any moment", async () => {
   await waitFor("there is room", async () => (await visit()) === 200, { timeoutMs: 5_000 });
 });
 
-test("up to a bound at once, and then with a word", async () => {
+test("the 501st open stream of a namespace is refused with the limit", async () => {
   const leaving = new AbortController();
   const { signal } = leaving;
   const answers = await Promise.all(Array.from({ length: 501 }, () => api.fetch(path, { signal })));

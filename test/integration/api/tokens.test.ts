@@ -23,8 +23,8 @@ const makers = [
   ["the official SDK", official.auth],
 ] as const;
 
-describe.each(makers)("a trigger token made by %s", (_name, maker) => {
-  test("triggers its task once, however often it is used", async () => {
+describe.each(makers)("tokens made by %s", (_name, maker) => {
+  test("a trigger token triggers its task once, however often it is used", async () => {
     const token = await maker.createTriggerPublicToken("echo");
     const before = await runCount();
     const first = await as(token, () => tasks.trigger("echo", { n: 1 }));
@@ -39,7 +39,7 @@ describe.each(makers)("a trigger token made by %s", (_name, maker) => {
     await expect(as(token, () => tasks.trigger("echo", {}, free))).rejects.toThrow(/single-use token/);
   });
 
-  test("for several tasks makes one run in all, and no batch", async () => {
+  test("a trigger token for several tasks makes one run in all, and no batch", async () => {
     const token = await maker.createTriggerPublicToken(["echo", "mail"]);
     const before = await runCount();
     const first = await as(token, () => tasks.trigger("echo", {}));
@@ -50,7 +50,7 @@ describe.each(makers)("a trigger token made by %s", (_name, maker) => {
     });
   });
 
-  test("triggers no other task, and reads nothing", async () => {
+  test("a trigger token triggers no other task and reads nothing", async () => {
     const token = await maker.createTriggerPublicToken(["echo", "mail"], { multipleUse: true });
     const ids = [
       await as(token, () => tasks.trigger("echo", {})),
@@ -62,7 +62,7 @@ describe.each(makers)("a trigger token made by %s", (_name, maker) => {
     await expect(as(token, () => batch.retrieve("batch_x"))).rejects.toMatchObject({ status: 403 });
   });
 
-  test("for batches takes items of its tasks only", async () => {
+  test("a trigger token for batches accepts items of its tasks only", async () => {
     const token = await maker.createBatchTriggerPublicToken("echo", { multipleUse: true });
     const made = await as(token, () => tasks.batchTrigger("echo", [{ payload: 1 }, { payload: 2 }]));
     expect(made.runCount).toBe(2);
@@ -85,7 +85,7 @@ test("a token to read runs triggers nothing", async () => {
   });
 });
 
-test("a token to read runs uploads nothing, and fetches no payload of others", async () => {
+test("a token to read runs uploads nothing, and reads no payload of other runs", async () => {
   const token = await auth.createPublicToken({ scopes: { read: { runs: true } } });
   for (const [method, path] of [
     ["PUT", "/api/v2/packets/trigger/packet_x/payload.json"],
@@ -97,7 +97,7 @@ test("a token to read runs uploads nothing, and fetches no payload of others", a
   }
 });
 
-test("a page of another origin may ask what its token allows", async () => {
+test("a web page of another origin may send what its token allows", async () => {
   const headers = { origin: "https://app.example", "access-control-request-headers": "authorization, x-a" };
   const preflight = await fetch(`${api.url}/api/v3/runs/run_x`, { method: "OPTIONS", headers });
   expect(preflight.status).toBe(204);
@@ -106,7 +106,7 @@ test("a page of another origin may ask what its token allows", async () => {
   expect(answer.headers.get("access-control-allow-origin")).toBe("*");
 });
 
-test("nothing is read of an upload without a link", async () => {
+test("an upload without a signed link is refused unread", async () => {
   let pulled = 0;
   const body = new ReadableStream({
     pull(stream) {
@@ -120,7 +120,7 @@ test("nothing is read of an upload without a link", async () => {
   if (response) expect(response.status).toBe(403);
 });
 
-test("a token ends when it says", async () => {
+test("a token expires at its expiry time", async () => {
   const soon = new Date(Date.now() + 60_000);
   const token = await auth.createPublicToken({ scopes: {}, expirationTime: soon });
   const { exp } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as {
@@ -136,7 +136,7 @@ test("a token ends when it says", async () => {
     await expect(auth.createPublicToken({ scopes: {}, expirationTime })).rejects.toThrow(/next year/);
 });
 
-describe("refused are tokens", () => {
+describe("invalid tokens", () => {
   const token = (claims: object, secret = key, algorithm = "HS256") =>
     new SignJWT({ pub: true, scopes: ["trigger:tasks"], sub: namespace, ...claims })
       .setProtectedHeader({ alg: algorithm })
@@ -152,10 +152,10 @@ describe("refused are tokens", () => {
     ["signed with another key", () => token({}, "tr_prod_other")],
     ["not signed at all", unsigned],
     ["signed by another algorithm", () => token({}, key.padEnd(64, "x"), "HS512")],
-    ["of another namespace", () => token({ sub: "kube-system" })],
-    ["that are not public ones", () => token({ pub: false })],
+    ["for another namespace", () => token({ sub: "kube-system" })],
+    ["that is not a public one", () => token({ pub: false })],
     ["without scopes", () => token({ scopes: undefined })],
-  ])("%s", async (_what, make) => {
+  ])("a token %s is refused", async (_what, make) => {
     const accessToken = await make();
     await expect(as(accessToken, () => tasks.trigger("echo", {}))).rejects.toMatchObject({ status: 401 });
   });

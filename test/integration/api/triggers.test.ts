@@ -29,7 +29,7 @@ const runOf = async (id: string): Promise<TaskRun> => {
 };
 
 describe("a trigger", () => {
-  test("that is sent again makes one run, on another replica too", async () => {
+  test("a repeated trigger makes one run, also on another replica", async () => {
     const headers = { "x-trigger-request-idempotency-key": "call-1" };
     const first = await trigger({ payload: { n: 1 } }, headers);
     await api.kill();
@@ -37,7 +37,7 @@ describe("a trigger", () => {
     expect(await trigger({ payload: { n: 1 } }, headers)).toEqual(first);
   });
 
-  test("can be read at once, with its payload exact to the byte", async () => {
+  test("a triggered run can be read at once, with its payload exact to the byte", async () => {
     const text = '{"json":{"a":1},  "meta":{}}';
     const { id } = await trigger({ payload: text, options: { payloadType: "application/super+json" } });
     expect((await runOf(id)).spec).toMatchObject({
@@ -50,14 +50,14 @@ describe("a trigger", () => {
     expect(await response.json()).toMatchObject({ id, status: "QUEUED", payload: { a: 1 } });
   });
 
-  test("with a payload above 8 KiB has it in the bucket before the run is there", async () => {
+  test("a payload above 8 KiB is in the bucket before the run exists", async () => {
     const { id } = await trigger({ payload: { text: "x".repeat(10_000) } });
     const { payloadRef } = (await runOf(id)).spec;
     const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(JSON.parse(new TextDecoder().decode(stored?.body))).toEqual({ text: "x".repeat(10_000) });
   });
 
-  test("with one key makes one run, however many ask at once", async () => {
+  test("concurrent triggers with one idempotency key make one run", async () => {
     const options = { idempotencyKey: "k".repeat(64) };
     const answers = await Promise.all(
       Array.from({ length: 12 }, (_, n) => trigger({ payload: { n }, options })),
@@ -66,7 +66,7 @@ describe("a trigger", () => {
     expect(answers.filter(({ isCached }) => !isCached)).toHaveLength(1);
   });
 
-  test("that comes second for its key leaves the first one's payload alone", async () => {
+  test("a second trigger with the same key does not change the first one's payload", async () => {
     const options = { idempotencyKey: "payload-key" };
     const first = await trigger({ payload: "A".repeat(9_000), options });
     expect(await trigger({ payload: "B".repeat(9_000), options })).toMatchObject({
@@ -83,14 +83,14 @@ describe("a trigger", () => {
     ]);
   });
 
-  test("of another task with the same request id is another one", async () => {
+  test("a trigger of another task with the same request id makes a run of its own", async () => {
     const headers = { "x-trigger-request-idempotency-key": "call-of-two" };
     const first = await trigger({}, headers);
     const other = await post<{ id: string }>("/api/v1/tasks/mail/trigger", {}, headers);
     expect(other.id).not.toBe(first.id);
   });
 
-  test("gets tags added, none of them lost, and 10 at most", async () => {
+  test("tags that are added concurrently are all kept, up to 10", async () => {
     const { id } = await trigger({ options: { tags: ["a"] } });
     const add = async (tags: string[]): Promise<number> => {
       const response = await api.fetch(`/api/v1/runs/${id}/tags`, {
@@ -104,7 +104,7 @@ describe("a trigger", () => {
     expect(await add(["f", "g", "h", "i", "j", "k"])).toBe(422);
   });
 
-  test("is replayed with what it had, in the version that is asked for", async () => {
+  test("a replay has the options of its original, in the requested version", async () => {
     const options = { metadata: { m: 1 }, maxDuration: 60, priority: 3, tags: ["a"] };
     const { id } = await trigger({ payload: { n: 1 }, options });
     const again = await post<{ id: string }>(`/api/v1/runs/${id}/replay`, { version: "abc" });
@@ -114,19 +114,22 @@ describe("a trigger", () => {
     });
   });
 
-  test.each(["9000000000000s", "100000000w", "500000w"])("is not delayed or moved by %s", async (delay) => {
-    const refused = await api.fetch("/api/v1/tasks/echo/trigger", {
-      method: "POST",
-      body: JSON.stringify({ options: { delay } }),
-    });
-    expect(refused.status).toBe(422);
-    const { id } = await trigger({ options: { delay: "1h" } });
-    const path = `/api/v1/runs/${id}/reschedule`;
-    const moved = await api.fetch(path, { method: "POST", body: JSON.stringify({ delay }) });
-    expect(moved.status).toBe(400);
-  });
+  test.each(["9000000000000s", "100000000w", "500000w"])(
+    "a run is not delayed or rescheduled by %s",
+    async (delay) => {
+      const refused = await api.fetch("/api/v1/tasks/echo/trigger", {
+        method: "POST",
+        body: JSON.stringify({ options: { delay } }),
+      });
+      expect(refused.status).toBe(422);
+      const { id } = await trigger({ options: { delay: "1h" } });
+      const path = `/api/v1/runs/${id}/reschedule`;
+      const moved = await api.fetch(path, { method: "POST", body: JSON.stringify({ delay }) });
+      expect(moved.status).toBe(400);
+    },
+  );
 
-  test("has metadata that change by operations, none of them lost", async () => {
+  test("metadata operations change a run's metadata, and none is lost", async () => {
     const { id } = await trigger({ options: { metadata: { n: 0 } } });
     const path = `/api/v1/runs/${id}/metadata`;
     const add = async (): Promise<void> => {
@@ -139,7 +142,7 @@ describe("a trigger", () => {
     expect(await (await api.fetch(path)).json()).toEqual({ metadata: { n: 8 } });
   });
 
-  test("without a parent is its own parent and root", async () => {
+  test("metadata operations of a run without a parent apply to itself as parent and root", async () => {
     const { id } = await trigger({ options: { metadata: { n: 0 } } });
     const add = [{ type: "increment", key: "n", value: 1 }];
     const response = await api.fetch(`/api/v1/runs/${id}/metadata`, {
@@ -149,7 +152,7 @@ describe("a trigger", () => {
     expect(await response.json()).toEqual({ metadata: { n: 3 } });
   });
 
-  test("whose options make no sense changes nothing", async () => {
+  test("a trigger with invalid options creates nothing", async () => {
     const before = (await api.client.list(TaskRuns, namespace)).items.length;
     for (const options of [
       { ttl: "2030-01-01" },
@@ -172,7 +175,7 @@ describe("a trigger", () => {
   });
 });
 
-test("a public token whose lifetime makes no sense is refused by name", async () => {
+test("a public token with an invalid lifetime is refused with the field's name", async () => {
   const ask = async (expirationTime: unknown): Promise<Response> =>
     api.fetch("/api/v1/auth/public-tokens", { method: "POST", body: JSON.stringify({ expirationTime }) });
   for (const lifetime of ["soon", "", -1, 0.5, 60]) {
@@ -192,7 +195,7 @@ describe("a batch in two phases", () => {
   );
   const ndjson = { "content-type": "application/x-ndjson" };
 
-  test("survives the API's death between them and in mid-stream; what is sent again counts once", async () => {
+  test("a batch survives the API's death between its phases and in mid-stream, and repeated items count once", async () => {
     const headers = { "x-trigger-request-idempotency-key": "batch-call-1" };
     const { id } = await post<{ id: string }>("/api/v3/batches", { runCount: count }, headers);
     await api.kill();
@@ -235,7 +238,7 @@ describe("a batch in two phases", () => {
     expect(items).toEqual(Array.from({ length: count }, (_, index) => index));
   });
 
-  test("with a key is there once its items are: until then, whoever has the key sends them", async () => {
+  test("a batch with a key counts only once it has its items; until then any caller with the key may send them", async () => {
     const create = () =>
       post<{ id: string; isCached: boolean }>("/api/v3/batches", {
         runCount: 1,
@@ -248,7 +251,7 @@ describe("a batch in two phases", () => {
     expect(await create()).toMatchObject({ id: first.id, isCached: true });
   });
 
-  test("is refused when it is too big, and says what to do", async () => {
+  test("a batch that is too large is refused with what to do instead", async () => {
     const response = await api.fetch("/api/v3/batches", {
       method: "POST",
       body: JSON.stringify({ runCount: 1001 }),

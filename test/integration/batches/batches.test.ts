@@ -30,7 +30,7 @@ async function completeAll(): Promise<void> {
 }
 
 describe("inline items", () => {
-  test("become runs of the batch, and their ends its results", async () => {
+  test("inline items become runs of the batch, and their outcomes its results", async () => {
     const controller = await world.controller();
     const { metadata } = await world.apply("three", {
       items: [item(0), { ...item(1), tags: ["mine"] }, { container: { image: "i" } }],
@@ -70,7 +70,7 @@ describe("inline items", () => {
     expect(controller.runKeys.sort()).toEqual([0, 1, 2].map((n) => `${world.namespace}/three-${n}`));
   });
 
-  test("at most maxConcurrency runs are unfinished, and the next comes when one ends", async () => {
+  test("a batch has at most maxConcurrency unfinished runs, and creates the next when one ends", async () => {
     await world.controller();
     await world.apply("few", { items: items(9), maxConcurrency: 2 });
     for (let ended = 0; ended < 9; ended++) {
@@ -84,7 +84,7 @@ describe("inline items", () => {
     });
   });
 
-  test("an item that is none fails alone", async () => {
+  test("an invalid item fails alone", async () => {
     await world.controller();
     const bad = { task: "work", container: { image: "i" } };
     await world.apply("mixed", { items: [item(0), bad, item(2)] });
@@ -102,7 +102,7 @@ describe("inline items", () => {
     });
   });
 
-  test("that change after the batch was taken up get no run any more", async () => {
+  test("items that are added after processing began get no run", async () => {
     await world.controller();
     await world.apply("edited", { items: items(4), maxConcurrency: 1 });
     await world.runsOpen(1);
@@ -117,13 +117,13 @@ describe("inline items", () => {
     expect(await world.runs()).toHaveLength(1);
   });
 
-  test("none at all is an end at once", async () => {
+  test("a batch without items finishes at once", async () => {
     await world.controller();
     await world.apply("empty", { items: [] });
     expect((await world.finished("empty")).status).toMatchObject({ phase: "Completed" });
   });
 
-  test("the API server refuses what cannot be", async () => {
+  test("the API server refuses an invalid batch", async () => {
     const refused = (spec: object) => world.apply("no", spec).then(String, refusalOf);
     expect(await refused({})).toMatch(/set spec\.items, spec\.itemsRef, or spec\.expectedCount/);
     expect(await refused({ items: [], itemsRef: { key: "k" } })).toMatch(/at most one of spec\.items/);
@@ -139,7 +139,7 @@ describe("items in the bucket", () => {
   const lines = (list: readonly unknown[]): string => list.map((one) => `${JSON.stringify(one)}\n`).join("");
   const put = (key: string, body: string) => world.store.put(key, body, { type: "application/x-ndjson" });
 
-  test("of one object become runs; a bad line and an unknown field fail alone", async () => {
+  test("items of one object become runs, and a malformed line and an unknown field fail alone", async () => {
     await world.controller();
     await put("in/a", `${lines(items(60))}{"task":\n${lines([{ task: "work", colour: "red" }])}`);
     await world.apply("ref", { itemsRef: { key: "in/a" } });
@@ -154,7 +154,7 @@ describe("items in the bucket", () => {
     ]);
   });
 
-  test("a long payload stays in the bucket", async () => {
+  test("a large payload stays in the bucket", async () => {
     await world.controller();
     const text = "x".repeat(20_000);
     await put("in/long", lines([{ task: "work", payload: { text } }, { task: "work" }]));
@@ -176,7 +176,7 @@ describe("items in the bucket", () => {
       /spec\.itemsRef.*11534358 bytes.*at most 10485760/,
     ],
     ["not there", undefined, "ItemsNotFound", /spec\.itemsRef\.key.*in\/x/],
-  ])("that are %s abort the batch", async (_what, body, reason, message) => {
+  ])("a batch whose items are %s is aborted", async (_what, body, reason, message) => {
     await world.controller();
     if (body) await put("in/x", body());
     else await world.store.delete("in/x");
@@ -188,7 +188,7 @@ describe("items in the bucket", () => {
 });
 
 describe("items received in two phases", () => {
-  test("a thousand of them: staged once, sealed, created, counted, finished", async () => {
+  test("a batch of 1,000 received items is staged once, sealed, created, counted and finished", async () => {
     const controller = await world.controller();
     const batch = await world.apply("big", { expectedCount: 1000 });
     await world.until("big", "is Receiving", ({ status }) => status?.phase === "Receiving");
@@ -235,7 +235,7 @@ describe("items received in two phases", () => {
     expect([reads, controller.writes.slice(writes)]).toEqual([[], []]);
   }
 
-  test("fewer than expected abort the batch", async () => {
+  test("a batch that received fewer items than expected is aborted", async () => {
     await world.controller();
     const { metadata } = await world.apply("less", { expectedCount: 3 });
     await stageChunk(world.store, metadata, 0, items(2));
@@ -246,7 +246,7 @@ describe("items received in two phases", () => {
     });
   });
 
-  test("not sealed an hour after its creation, the batch is aborted", async () => {
+  test("a batch that is not sealed an hour after its creation is aborted", async () => {
     let aheadMs = 3500_000;
     const controller = await world.controller({ aheadMs: () => aheadMs });
     await world.apply("late", { expectedCount: 3 });
@@ -258,7 +258,7 @@ describe("items received in two phases", () => {
 });
 
 describe("cancelRequested", () => {
-  test("creates nothing more, asks every unfinished run to end, and waits for them", async () => {
+  test("a canceled batch creates nothing more, cancels every unfinished run, and waits for them", async () => {
     await world.controller();
     await world.apply("stop", { items: items(6), maxConcurrency: 3 });
     await world.runsOpen(3);
@@ -283,7 +283,7 @@ describe("cancelRequested", () => {
     ]);
   });
 
-  test("before anything was created ends the batch at once", async () => {
+  test("a batch that is canceled before anything was created ends at once", async () => {
     await world.controller();
     await world.apply("never", { items: items(2), cancelRequested: true });
     expect((await world.finished("never")).status?.counts).toMatchObject({ total: 2, canceled: 2 });
@@ -294,8 +294,8 @@ describe("cancelRequested", () => {
   });
 });
 
-describe("what others do meanwhile", () => {
-  test("a run that was deleted by hand is not created again", async () => {
+describe("concurrent changes by others", () => {
+  test("a run that a user deleted is not created again", async () => {
     await world.controller();
     await world.apply("gone", { items: items(3) });
     await world.until("gone", "has all", ({ status }) => status?.createdThrough === 3);
@@ -324,7 +324,7 @@ describe("an item with an idempotency key", () => {
   const keyed = (n: number): BatchItem => ({ ...item(n), idempotencyKey: "k" });
   const nameOf = (generation: number) => keyedRunName(world.namespace, "work", "k", generation);
 
-  test("runs once under the name of its key; a second one with the key has its result", async () => {
+  test("an item with an idempotency key runs once under the key's name, and a second one has its result", async () => {
     await world.controller();
     await world.apply("first", { items: [keyed(0), item(1), keyed(2)] });
     await world.runsOpen(2);
@@ -342,7 +342,7 @@ describe("an item with an idempotency key", () => {
     expect(await world.results(second)).toMatchObject([{ ...stands, isCached: true }]);
   });
 
-  test("takes the next generation when the run before it failed", async () => {
+  test("an item with an idempotency key takes the next generation when the previous run failed", async () => {
     await world.controller();
     await world.apply("first", { items: [keyed(0)] });
     await world.runsOpen(1);
@@ -369,7 +369,7 @@ describe("a finished batch", () => {
       },
     );
 
-  test("goes after its ttl, once its runs have gone to history", async () => {
+  test("a finished batch is retired after its ttl, once its runs are in history", async () => {
     await world.controller();
     await world.apply("brief", { items: items(2), ttlSecondsAfterFinished: 0 });
     await world.runsOpen(2);
@@ -382,7 +382,7 @@ describe("a finished batch", () => {
     await gone("brief");
   });
 
-  test("that went and is applied again has what it had, and runs nothing", async () => {
+  test("a retired batch that is applied again has its old results and runs nothing", async () => {
     await world.controller();
     const spec = { items: items(2), ttlSecondsAfterFinished: 0 };
     const first = await world.apply("repeated", spec);
@@ -413,7 +413,7 @@ describe("a finished batch", () => {
     }
   });
 
-  test("of the API goes after the retention time, an applied one stays", async () => {
+  test("a finished batch of the API is retired after the retention time, and an applied one is kept", async () => {
     await world.controller({ retentionSeconds: 0 });
     await world.apply("mine", { items: [] });
     await world.apply("theirs", { items: [] }, { "fairlead.dev/origin": "api" });

@@ -110,8 +110,11 @@ async function play(dieAt: ControllerSettings["dieAt"]): Promise<boolean> {
   }
 }
 
-test.each(["before", "after"] as const)("dying %s each write doubles and loses nothing", async (phase) => {
-  let write = 1;
-  while (await play({ write, phase })) write += 1;
-  expect(write).toBeGreaterThan(10);
-});
+test.each(["before", "after"] as const)(
+  "a controller that dies %s each write duplicates and loses nothing",
+  async (phase) => {
+    let write = 1;
+    while (await play({ write, phase })) write += 1;
+    expect(write).toBeGreaterThan(10);
+  },
+);

@@ -25,7 +25,7 @@ test("2,000 reads, 48 at once, share a bounded number of connections", async () 
   await proxy.close();
 });
 
-test("requests stay below the bound, and watches do not take their connections away", async () => {
+test("requests keep to their number of connections, and watches use others", async () => {
   const proxy = await TcpProxy.open();
   const client = proxy.client({ connections: 4 });
   const stop = new AbortController();
@@ -42,7 +42,7 @@ test("requests stay below the bound, and watches do not take their connections a
   await proxy.close();
 });
 
-test("what this is for: the client library opens a connection for every request", async () => {
+test("the client library alone opens a connection for every request, which is why ours does not use it", async () => {
   const proxy = await TcpProxy.open();
   const api = proxy.config().makeApiClient(CoreV1Api);
   for (let i = 0; i < 50; i++) await api.readNamespacedConfigMap({ namespace: namespace.name, name: "a" });

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => namespace?.remove());
 
-test("kubectl describe shows them, the same ones counted", async () => {
+test("kubectl describe shows recorded events, and counts repeated ones", async () => {
   const { client, name } = namespace;
   const object = await client.create(ConfigMaps, name, configMap("a"));
   const recorder = new EventRecorder({ client, component: "fairlead-controller", log: quiet });

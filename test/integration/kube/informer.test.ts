@@ -96,7 +96,7 @@ function contents(informer: Informer<V1ConfigMap>): Record<string, string> {
 const sorted = (state: Record<string, string>): string => JSON.stringify(Object.entries(state).sort());
 
 describe("1,200 objects", () => {
-  test("are listed in pages, without ballast, and are what the API server has", async () => {
+  test("1,200 objects are listed in pages, without managedFields, as the API server has them", async () => {
     const { name, client } = await ownNamespace();
     await pLimit(32).map(Array(1_200).keys(), (i) =>
       client.create(ConfigMaps, name, configMap(`c${i}`, { value: String(i) })),
@@ -117,7 +117,7 @@ describe("1,200 objects", () => {
 });
 
 describe("watches that end", () => {
-  test("by their time limit, again and again: no change is lost, and there is no second list", async () => {
+  test("watches that end at their time limit lose no change and cause no second list", async () => {
     const { name, client } = await ownNamespace();
     let lists = 0;
     const counting = listening(client, { onPage: () => lists++ });
@@ -134,7 +134,7 @@ describe("watches that end", () => {
     expect(broken).toEqual([]);
   });
 
-  test("because their place is too old: 410 from the API server means a new list, with the deletions", async () => {
+  test("a watch whose resourceVersion is too old is replaced by a new list that includes the deletions", async () => {
     const { name, client } = await ownNamespace();
     const { resource, remove } = await createKind(client);
     const thing = (i: number) => ({
@@ -166,7 +166,7 @@ describe("watches that end", () => {
 });
 
 describe("connections that break", () => {
-  test("20 times while objects come, change and go: what is known converges to what is", async () => {
+  test("the cache converges after 20 cut connections while objects are created, changed and deleted", async () => {
     const { name, client } = await ownNamespace();
     const proxy = await TcpProxy.open();
     const near = proxy.client();
@@ -204,7 +204,7 @@ describe("connections that break", () => {
     await proxy.close();
   });
 
-  test("without a sign: a watch that hears nothing is replaced", async () => {
+  test("a watch on a silently dead connection is replaced", async () => {
     const proxy = await TcpProxy.open();
     const near = proxy.client();
     const { informer, synced } = follow(near, shared.name, { idleTimeoutMs: 3_000 });
@@ -221,7 +221,7 @@ describe("connections that break", () => {
 });
 
 describe("our own writes", () => {
-  test("are seen at once, a deletion stays a deletion, and its version is above all of the object's", async () => {
+  test("our own writes are visible at once, and a late answer does not bring a deleted object back", async () => {
     const { name, client } = shared;
     const { informer, synced } = follow(client, name);
     await synced;
@@ -246,7 +246,7 @@ describe("our own writes", () => {
     }
   });
 
-  test("a precondition on uid or version is a Conflict", async () => {
+  test("a failed precondition on uid or resourceVersion is a Conflict", async () => {
     const { name, client } = shared;
     const { metadata } = await client.create(ConfigMaps, name, configMap("guarded"));
     await expect(client.delete(ConfigMaps, name, "guarded", { uid: "other" })).rejects.toMatchObject({
@@ -262,7 +262,7 @@ describe("our own writes", () => {
   });
 });
 
-test("two namespaces behind one informer", async () => {
+test("one informer watches two namespaces", async () => {
   const other = await ownNamespace();
   const { informer, synced } = follow(shared.client, undefined, { namespaces: [shared.name, other.name] });
   await synced;

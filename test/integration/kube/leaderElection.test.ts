@@ -50,7 +50,7 @@ function candidate(identity: string) {
 const holder = async (): Promise<string | undefined> =>
   (await namespace.client.get(Leases, namespace.name, "leader"))?.spec?.holderIdentity;
 
-test("crash, pause and stop of the leader: one leader at a time, and the next one within its time", async () => {
+test("a crash, a pause and a stop of the leader each lead to one successor in time, and never to two leaders", async () => {
   const a = candidate("a");
   await waitFor("a leads", () => a.leads() && writtenTerms.length > 0);
   const b = candidate("b");

@@ -86,7 +86,7 @@ test("a slot goes from run to run, and a late release frees nothing newer", asyn
   expect(await admission.confirm({ ...first, slot: 2 })).toBe(false);
 });
 
-test("limits that rise and queues that are resumed admit at once", async () => {
+test("a raised limit and a resumed queue admit at once", async () => {
   const { admission, granted } = await started(fixed(0));
   for (const run of runs(300, 150)) await admission.enqueue(run);
   await waitFor("all wait", async () => (await contents()).pending.length === 300, soon);
@@ -102,7 +102,7 @@ test("limits that rise and queues that are resumed admit at once", async () => {
   await waitFor("all", () => granted.length === 300, soon);
 });
 
-test("closed while Redis is away: nothing is confirmed, what is said meanwhile is done afterwards", async () => {
+test("admission is closed while Redis is down, confirms nothing, and catches up afterwards", async () => {
   const [first, second, third] = runs(3, 1) as [PendingRun, PendingRun, PendingRun];
   const truth: PendingRun[] = [];
   const { admission, granted } = await started(fixed(1, truth));
@@ -121,7 +121,7 @@ test("closed while Redis is away: nothing is confirmed, what is said meanwhile i
   expect(await admission.confirm({ ...first, slot: 1 })).toBe(false);
 });
 
-test("a leader that starts while Redis is away admits when it comes", async () => {
+test("a leader that starts while Redis is down admits once Redis is up", async () => {
   await server.kill();
   const { admission, granted } = await started(fixed(1, runs(2, 1)));
   await admission.remove(namespace, "another");
@@ -132,7 +132,7 @@ test("a leader that starts while Redis is away admits when it comes", async () =
   await waitFor("the grant", () => granted.length === 1, soon);
 });
 
-test("a leader that was replaced is told so, and grants nothing more", async () => {
+test("a leader that was replaced is refused and grants nothing more", async () => {
   const fenced: string[] = [];
   const redis = connectRedis(server.url);
   clients.push(redis);
@@ -161,7 +161,7 @@ test("a leader that was replaced is told so, and grants nothing more", async () 
   expect(granted).toEqual(["uid-0"]);
 });
 
-test("a slot that was confirmed is kept before others whose Job is not there yet either", async () => {
+test("a confirmed slot takes precedence over slots of other runs without a Job", async () => {
   const [first, second] = runs(2, 1) as [PendingRun, PendingRun];
   const source = fixed(1);
   const { admission, granted } = await started(source);
@@ -177,7 +177,7 @@ test("a slot that was confirmed is kept before others whose Job is not there yet
   expect(await admission.confirm({ ...second, slot: 1 })).toBe(false);
 });
 
-test("a sweep releases a slot without a run and adds a run's missing one, the second time that it sees them", async () => {
+test("a sweep releases a slot without a run, and adds a run's missing slot, when it sees them for the second time", async () => {
   const [first, second] = runs(2, 2) as [PendingRun, PendingRun];
   const { admission, granted } = await started(fixed(1));
   await admission.enqueue(first);
@@ -247,7 +247,7 @@ test.each([1, 2, 3])(
   },
 );
 
-test("what Redis holds of a namespace goes with it", async () => {
+test("the keys of a namespace are deleted with it", async () => {
   const { admission, granted } = await started(fixed(1));
   await admission.enqueue(runs(1, 1)[0] as PendingRun);
   await waitFor("the grant", () => granted.length === 1, soon);

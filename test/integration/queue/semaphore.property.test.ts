@@ -129,7 +129,7 @@ const steps = fc.array(
   { minLength: 5, maxLength: 50 },
 );
 
-test("no history exceeds a limit, loses a run, breaks the order or lets an old term in", async () => {
+test("no random history exceeds a limit, loses a run, breaks the order or accepts an old term", async () => {
   let cases = 0;
   const seed = Number(process.env.FAIRLEAD_SEED ?? Date.now() % 2 ** 31);
   console.log(`seed ${seed} (again: FAIRLEAD_SEED=${seed})`);

@@ -21,7 +21,7 @@ afterEach(() => engine.close());
 const nowhere = { url: "http://127.0.0.1:9" };
 
 describe.concurrent("without an API", () => {
-  it("the termination message is enough for a small output, after a bounded wait", async () => {
+  it("a small output is in the termination message while the API is down, after a bounded wait", async () => {
     const ended = await image.run(nowhere, "echo", { payload: { n: 1 } });
     expect(ended.exitCode).toBe(0);
     const report = reportIn(ended);
@@ -30,7 +30,7 @@ describe.concurrent("without an API", () => {
     expect(ended.stderr).toContain("the termination message has it");
   });
 
-  it("an output that fits nowhere fails the attempt, to be tried again", async () => {
+  it("an output that fits nowhere fails the attempt, which may be retried", async () => {
     const ended = await image.run(nowhere, "big-output", { payload: { bytes: 6000 } });
     expect(ended.exitCode).toBe(1);
     const { error } = reportIn(ended);
@@ -38,15 +38,15 @@ describe.concurrent("without an API", () => {
     expect(error?.message).toMatch(/6000 bytes.*ECONNREFUSED/);
   });
 
-  it("an error is in the termination message", async () => {
+  it("an error is in the termination message while the API is down", async () => {
     const ended = await image.run(nowhere, "throws");
     expect(ended.exitCode).toBe(1);
     expect(reportIn(ended).error?.name).toBe("PaymentError");
   });
 });
 
-describe("an API that stumbles", () => {
-  it("is asked again", async () => {
+describe("an API with faults", () => {
+  it("an API that fails is called again", async () => {
     engine.answers.output = (nth) =>
       nth < 2
         ? { status: 503, body: { error: "restarting" } }
@@ -61,7 +61,7 @@ describe("an API that stumbles", () => {
     expect(reportIn(ended).output?.key).toBe("k");
   });
 
-  it("is waited for when it is slow", async () => {
+  it("a slow API is waited for", async () => {
     for (const endpoint of ["start", "report"] as const) {
       engine.answers[endpoint] = () => ({ status: 204, delayMs: 1500 });
     }
@@ -71,7 +71,7 @@ describe("an API that stumbles", () => {
     expect(ended.stderr).toBe("");
   });
 
-  it("is given up when it does not answer; the result is durable before it is reported", async () => {
+  it("an API that does not answer is given up, and the result is durable before it is reported", async () => {
     engine.answers.report = () => "never";
     const started = image.start(engine, "echo", { payload: 1 });
     await engine.called("report");
@@ -80,7 +80,7 @@ describe("an API that stumbles", () => {
     expect(ended.exitCode).toBe(0);
   });
 
-  it("is believed when it refuses: nothing is repeated, and the exit code still tells the outcome", async () => {
+  it("a refusal by the API is not repeated, and the exit code still says the outcome", async () => {
     const refusal = () => ({ status: 409, body: { error: "attempt 1 is not the current one, 2 is" } });
     engine.answers.start = refusal;
     engine.answers.report = refusal;
@@ -92,7 +92,7 @@ describe("an API that stumbles", () => {
     expect(reportIn(ended).outcome).toBe("completed");
   });
 
-  it("that refuses an output as too large decides", async () => {
+  it("an output that the API refuses as too large fails the attempt", async () => {
     engine.answers.output = () => ({ status: 413, body: { error: "too large" } });
     const ended = await image.run(engine, "big-output", { payload: { bytes: 9000 } });
     expect(ended.exitCode).toBe(1);
@@ -101,7 +101,7 @@ describe("an API that stumbles", () => {
     expect(engine.callsOf("output")).toHaveLength(1);
   });
 
-  it("that gives nonsense does not end the runner without a result", async () => {
+  it("an invalid answer of the API does not end the runner without a result", async () => {
     engine.answers.output = () => ({ status: 200, body: "<html>" });
     const ended = await image.run(engine, "echo", { payload: { n: 1 } });
     expect(ended.exitCode).toBe(0);
@@ -118,7 +118,7 @@ it("an output above 100 MB fails before it is uploaded, with both sizes", async 
   expect(engine.callsOf("output")).toHaveLength(0);
 });
 
-it("a termination message that cannot be written leaves the report", async () => {
+it("an attempt whose termination message cannot be written is still reported", async () => {
   const ended = await image.run(engine, "echo", {
     payload: 1,
     env: { FAIRLEAD_TERMINATION_LOG: "/no/such/folder/log" },
@@ -133,7 +133,7 @@ describe("the payload", () => {
     env: { FAIRLEAD_PAYLOAD_URL: `${engine.url}/bucket/payload?signature=x`, FAIRLEAD_PAYLOAD_TYPE: type },
   });
 
-  it("comes from a URL when it is large", async () => {
+  it("a large payload is downloaded from its URL", async () => {
     const payload = { text: "ü".repeat(500_000) };
     engine.payload = JSON.stringify(payload);
     const ended = await image.run(engine, "echo", byUrl());
@@ -142,33 +142,33 @@ describe("the payload", () => {
     expect(engine.callsOf("payload")[0]?.headers.authorization).toBeUndefined();
   });
 
-  it("is asked for again when the bucket stumbles", async () => {
+  it("the download of a payload is retried when the bucket fails", async () => {
     engine.answers.payload = (nth) => (nth < 2 ? { status: 503 } : { status: 200, body: '{"n":1}' });
     await image.run(engine, "echo", byUrl());
     expect(engine.report.output?.data).toBe('{"n":1}');
   });
 
-  it("that is gone fails the attempt for good", async () => {
+  it("a payload that no longer exists fails the run without a retry", async () => {
     engine.answers.payload = () => ({ status: 404, body: "NoSuchKey" });
     await image.run(engine, "echo", byUrl());
     expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
     expect(engine.report.error?.message).toContain("404 NoSuchKey");
   });
 
-  it("that cannot be fetched fails the attempt, to be tried again with a new URL", async () => {
+  it("a payload that cannot be downloaded fails the attempt, which may be retried with a new URL", async () => {
     engine.answers.payload = () => ({ status: 403, body: "Request has expired" });
     await image.run(engine, "echo", byUrl());
     expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: true });
   });
 
-  it("has a bound", async () => {
+  it("a payload above the limit fails the run", async () => {
     engine.payload = `"${"x".repeat(10 * 1024 * 1024)}"`;
     await image.run(engine, "echo", byUrl());
     expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
     expect(engine.report.error?.message).toContain("more than 10485760 bytes");
   });
 
-  it("is text when its type says so", async () => {
+  it("a payload is text when its type says so", async () => {
     const env = { FAIRLEAD_PAYLOAD: "{not json", FAIRLEAD_PAYLOAD_TYPE: "text/plain; charset=utf-8" };
     await image.run(engine, "echo", { env });
     expect(engine.report.output?.data).toBe('"{not json"');
@@ -181,7 +181,7 @@ describe("the payload", () => {
       { FAIRLEAD_PAYLOAD: "<a/>", FAIRLEAD_PAYLOAD_TYPE: "text/xml" },
       "text/xml",
     ],
-  ])("that %s fails the attempt for good, before user code", async (_what, env, message) => {
+  ])("a payload that %s fails the run without a retry, before user code", async (_what, env, message) => {
     await image.run(engine, "echo", { env });
     expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
     expect(engine.report.error?.message).toContain(message);
@@ -189,7 +189,7 @@ describe("the payload", () => {
 });
 
 describe("output lines", () => {
-  it("are all there when the reader is slow and the process exits", async () => {
+  it("output lines are complete when their reader is slow and the process exits", async () => {
     const ended = await image.run(engine, "log-many", {
       payload: { lines: 20_000 },
       readOutputAfterMs: 1500,
@@ -204,7 +204,7 @@ describe("output lines", () => {
   });
 });
 
-it("a log reader that goes away costs log lines, not the run", async () => {
+it("a log reader that disconnects costs log lines, not the run", async () => {
   engine.answers.output = (nth) =>
     nth === 0 ? { status: 409, body: { error: "makes the runner write to stderr too" } } : { status: 204 };
   const started = image.start(engine, "log-many", { payload: { lines: 1000 } });
@@ -215,14 +215,14 @@ it("a log reader that goes away costs log lines, not the run", async () => {
   expect(engine.report.outcome).toBe("completed");
 });
 
-describe("starting it otherwise", () => {
-  it("names the variable that is missing", async () => {
+describe("other ways to start the runner", () => {
+  it("the runner names the variable that is missing", async () => {
     const ended = await image.run(engine, "");
     expect(ended.exitCode).toBe(1);
     expect(ended.stderr).toContain("FAIRLEAD_TASK_ID is not set");
   });
 
-  it("--warm writes runner and tasks to the compile cache and runs nothing", async () => {
+  it("the runner with --warm writes itself and the tasks to the compile cache and runs nothing", async () => {
     const cache = join(image.folder, "cache");
     const env = { NODE_COMPILE_CACHE: cache };
     const args = ["--warm", join(image.folder, "tasks.mjs")];
@@ -235,7 +235,7 @@ describe("starting it otherwise", () => {
     expect(engine.calls).toHaveLength(0);
   });
 
-  it("--warm takes code that misses something at build time, and refuses code that is none", async () => {
+  it("the runner with --warm accepts code that misses something at build time, and refuses invalid code", async () => {
     const env = { NODE_COMPILE_CACHE: join(image.folder, "cache") };
     const throwing = image.module('throw new Error("DATABASE_URL is not set")');
     expect((await image.run(engine, "", { env, args: ["--warm", throwing] })).exitCode).toBe(0);

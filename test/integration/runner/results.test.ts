@@ -21,7 +21,7 @@ afterEach(() => engine.close());
 const sha256 = (data: Buffer): string => createHash("sha256").update(data).digest("hex");
 
 describe("a task that returns", () => {
-  it("stores its output, reports it, and says the same in the termination message", async () => {
+  it("a task's output is stored, reported, and in the termination message", async () => {
     const payload = { name: "Ada", list: [1, null, "ü🚢"] };
     const ended = await image.run(engine, "echo", { payload });
     expect(ended.exitCode).toBe(0);
@@ -45,7 +45,7 @@ describe("a task that returns", () => {
     expect(ended.stderr).toBe("");
   });
 
-  it("tells the API of the start, with the time that the report repeats", async () => {
+  it("a task's start is reported to the API, with the time that the report repeats", async () => {
     const ended = await image.run(engine, "sleep", { payload: { ms: 200 } });
     expect(ended.exitCode).toBe(0);
     const start = JSON.parse(engine.callsOf("start")[0]?.body.toString() ?? "");
@@ -57,14 +57,14 @@ describe("a task that returns", () => {
     });
   });
 
-  it("does not wait for the API before user code runs", async () => {
+  it("a task's code does not wait for the API", async () => {
     engine.answers.start = () => "never";
     const ended = await image.run(engine, "sleep", { payload: { ms: 50 } });
     expect(ended.exitCode).toBe(0);
     expect(engine.report.outcome).toBe("completed");
   });
 
-  it("is not kept waiting for modules that only its end needs", async () => {
+  it("a task's code does not wait for modules that only its end needs", async () => {
     const source = `
       const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
       tasks.set("loaded", { id: "loaded", run: () => process.moduleLoadList });`;
@@ -76,19 +76,19 @@ describe("a task that returns", () => {
     );
   });
 
-  it("has no output when it returns undefined", async () => {
+  it("a task that returns undefined has no output", async () => {
     const ended = await image.run(engine, "echo");
     expect(ended.exitCode).toBe(0);
     expect(engine.report.output).toBeUndefined();
     expect(engine.callsOf("output")).toHaveLength(0);
   });
 
-  it("gives a string as JSON", async () => {
+  it("a string is stored as JSON", async () => {
     await image.run(engine, "echo", { payload: "plain" });
     expect(engine.report.output).toMatchObject({ type: "application/json", data: '"plain"' });
   });
 
-  it("gives what JSON cannot tell as superjson, in the bucket and in the report", async () => {
+  it("a value that JSON cannot express is superjson, in the bucket and in the report", async () => {
     const ended = await image.run(engine, "typed-output");
     const type = "application/super+json";
     expect(engine.callsOf("put")[0]?.headers["content-type"]).toBe(type);
@@ -99,7 +99,7 @@ describe("a task that returns", () => {
     expect((output.child as Record<string, unknown>)["of the"]).toBe(output);
   });
 
-  it("gives the run's context with dates as dates", async () => {
+  it("a task's context has dates as Date objects", async () => {
     await image.run(engine, "context", { payload: {} });
     const { ctx, aborted } = superjson.parse<{ ctx: TaskContext; aborted: boolean }>(
       engine.stored?.toString() ?? "",
@@ -110,7 +110,7 @@ describe("a task that returns", () => {
     expect(ctx.attempt.number).toBe(1);
   });
 
-  it("keeps an output of more than 4 KiB out of the termination message, and one above 8 KiB out of the report", async () => {
+  it("an output above 4 KiB is not in the termination message, and one above 8 KiB not in the report", async () => {
     const middle = await image.run(engine, "big-output", { payload: { bytes: 6000 } });
     expect(engine.report.output?.data).toHaveLength(6000);
     expect(reportIn(middle).output).toEqual({ ...engine.report.output, data: undefined });
@@ -150,7 +150,7 @@ describe("a task that fails", () => {
         retryable: false,
       },
     ],
-  ])("%s: a clear error, in the report and in the termination message", async (id, error) => {
+  ])("the task %s has a clear error in the report and in the termination message", async (id, error) => {
     const ended = await image.run(engine, id);
     expect(ended.exitCode).toBe(1);
     expect(engine.report.outcome).toBe("failed");
@@ -160,7 +160,7 @@ describe("a task that fails", () => {
     expect(engine.callsOf("put")).toHaveLength(0);
   });
 
-  it("shows the stack of the task's code, with the cause and without the runner's frames", async () => {
+  it("the error's stack shows the task's code and the cause, without the runner's frames", async () => {
     await image.run(engine, "throws");
     const stack = engine.report.error?.stack ?? "";
     expect(stack).toContain("tasks.mjs");
@@ -168,7 +168,7 @@ describe("a task that fails", () => {
     expect(stack).not.toContain("runner.mjs");
   });
 
-  it("does not let process.exit pass for an end, whatever its code", async () => {
+  it("process.exit in a task is an error, whatever its code", async () => {
     const ended = await image.run(engine, "exits", { payload: { code: 0 } });
     expect(ended.exitCode).toBe(1);
     expect(ended.stdout).toContain("about to exit");
@@ -177,11 +177,11 @@ describe("a task that fails", () => {
     expect(reportIn(ended).error?.stack).toContain("tasks.mjs");
   });
 
-  it("still cleans up after an uncaught exception", async () => {
+  it("a task's cleanup runs after an uncaught exception", async () => {
     expect((await image.run(engine, "uncaught")).stdout).toBe("cleanup\n");
   });
 
-  it("ignores what comes to light after the result is known", async () => {
+  it("an unhandled rejection after the result is known is ignored", async () => {
     engine.answers.output = () => ({
       status: 200,
       delayMs: 300,
@@ -198,12 +198,12 @@ describe("a task that fails", () => {
     ["null", null, "null was thrown, not an Error"],
     ["an object", { status: 500 }, "{ status: 500 } was thrown, not an Error"],
     ["an error-like object", { name: "HttpError", message: "bad gateway" }, "bad gateway"],
-  ])("describes %s that was thrown", async (_what, payload, message) => {
+  ])("%s that was thrown is described", async (_what, payload, message) => {
     await image.run(engine, "throws-value", { payload });
     expect(engine.report.error?.message).toBe(message);
   });
 
-  it("cuts a long message for the report and for the termination message", async () => {
+  it("a long error message is cut for the report and for the termination message", async () => {
     const ended = await image.run(engine, "throws", { payload: { message: "🚢".repeat(5000) } });
     expect(engine.report.error?.message.length).toBeLessThanOrEqual(1000);
     expect(engine.report.error?.message).toMatch(/^(🚢)+…$/u);
@@ -220,7 +220,7 @@ describe("the module", () => {
     ["has a syntax error", "export const = 1;", "Unexpected token"],
     ["imports what is not there", 'import "no-such-package";', "no-such-package"],
     ["waits for ever", "await new Promise(() => {});", "never settled"],
-  ])("fails the attempt when it %s", async (_what, source, message) => {
+  ])("a module that %s fails the attempt", async (_what, source, message) => {
     const ended = await load(source);
     expect(ended.exitCode).toBe(1);
     expect(engine.report.error?.message).toContain(message);
@@ -228,20 +228,20 @@ describe("the module", () => {
     expect(engine.callsOf("start")).toHaveLength(0);
   });
 
-  it("fails the attempt when it is not there, and says where it was looked for", async () => {
+  it("a missing module fails the attempt with the path that was tried", async () => {
     await image.run(engine, "echo", { env: { FAIRLEAD_ENTRY: "/app/missing.mjs" } });
     expect(engine.report.error).toMatchObject({ code: "TASK_LOAD_ERROR", retryable: false });
     expect(engine.report.error?.message).toContain("/app/missing.mjs");
   });
 
-  it("fails the attempt when it defines no task", async () => {
+  it("a module that defines no task fails the attempt", async () => {
     await load("export {};");
     expect(engine.report.error?.message).toContain("defines no task");
   });
 });
 
 describe("hooks", () => {
-  it("run in order around a run that returns", async () => {
+  it("hooks run in order around a run that returns", async () => {
     const ended = await image.run(engine, "hooks", { payload: {} });
     expect(ended.stdout.trim().split("\n")).toEqual([
       "onStart",
@@ -258,7 +258,7 @@ describe("hooks", () => {
     ]);
   });
 
-  it("leave onStart out after the first attempt, and onFailure until the last", async () => {
+  it("onStart runs before the first attempt only, and onFailure after the last only", async () => {
     const second = await image.run(engine, "hooks", { payload: { fail: "run" }, attempt: 2 });
     expect(second.stdout.trim().split("\n")).toEqual(["onStartAttempt 2", "run", "cleanup"]);
     const third = await image.run(engine, "hooks", { payload: { fail: "run" }, attempt: 3 });
@@ -271,19 +271,22 @@ describe("hooks", () => {
     ]);
   });
 
-  it("do not count attempts that the infrastructure lost", async () => {
+  it("hooks do not count attempts that the infrastructure lost", async () => {
     const ctx = { infrastructureRetries: 1 };
     const ended = await image.run(engine, "hooks", { payload: { fail: "run" }, attempt: 3, ctx });
     expect(ended.stdout).not.toContain("onFailure");
   });
 
-  it.each(["onStart", "onStartAttempt", "cleanup"])("fail the attempt when %s throws", async (fail) => {
-    const ended = await image.run(engine, "hooks", { payload: { fail } });
-    expect(ended.exitCode).toBe(1);
-    expect(engine.report.error).toMatchObject({ code: "TASK_ERROR", message: `${fail} failed` });
-  });
+  it.each(["onStart", "onStartAttempt", "cleanup"])(
+    "an attempt fails when its hook %s throws",
+    async (fail) => {
+      const ended = await image.run(engine, "hooks", { payload: { fail } });
+      expect(ended.exitCode).toBe(1);
+      expect(engine.report.error).toMatchObject({ code: "TASK_ERROR", message: `${fail} failed` });
+    },
+  );
 
-  it.each(["onSuccess", "onComplete"])("do not change the result when %s throws", async (fail) => {
+  it.each(["onSuccess", "onComplete"])("the result does not change when the hook %s throws", async (fail) => {
     const ended = await image.run(engine, "hooks", { payload: { fail } });
     expect(ended.exitCode).toBe(0);
     expect(engine.report.outcome).toBe("completed");

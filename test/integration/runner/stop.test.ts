@@ -18,30 +18,33 @@ afterEach(() => engine.close());
 const stopping = (stopReason?: string) => () => ({ status: 200, body: { phase: "Stopping", stopReason } });
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe("a task that cleans up when it is told to stop", () => {
-  it.each(["canceled", "maxDuration"] as const)("learns that the reason is %s", async (reason) => {
-    engine.answers.attempt = stopping(reason);
-    const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 300 } });
-    await started.printed("working");
-    started.process.kill("SIGTERM");
-    const ended = await started.ended;
-    expect(ended.signal).toBeNull();
-    expect(ended.exitCode).toBe(1);
-    const lines = ended.stdout.trim().split("\n");
-    const expected = ["working", `stopped: ${reason}`, "cleaned up in run", "cleanup"];
-    expect(lines.filter((line) => line !== "onCancel")).toEqual(expected);
-    expect(lines.includes("onCancel")).toBe(reason === "canceled");
-    expect(engine.callsOf("report")).toHaveLength(0);
-    expect(JSON.parse(ended.message)).toMatchObject({
-      v: 1,
-      attempt: 1,
-      podUid: "pod-uid",
-      outcome: "stopping",
-      reason,
-    });
-  });
+describe("a task that cleans up when it is stopped", () => {
+  it.each(["canceled", "maxDuration"] as const)(
+    "a stopped task learns that the reason is %s",
+    async (reason) => {
+      engine.answers.attempt = stopping(reason);
+      const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 300 } });
+      await started.printed("working");
+      started.process.kill("SIGTERM");
+      const ended = await started.ended;
+      expect(ended.signal).toBeNull();
+      expect(ended.exitCode).toBe(1);
+      const lines = ended.stdout.trim().split("\n");
+      const expected = ["working", `stopped: ${reason}`, "cleaned up in run", "cleanup"];
+      expect(lines.filter((line) => line !== "onCancel")).toEqual(expected);
+      expect(lines.includes("onCancel")).toBe(reason === "canceled");
+      expect(engine.callsOf("report")).toHaveLength(0);
+      expect(JSON.parse(ended.message)).toMatchObject({
+        v: 1,
+        attempt: 1,
+        podUid: "pod-uid",
+        outcome: "stopping",
+        reason,
+      });
+    },
+  );
 
-  it("is left to clean up for as long as it takes, and a second SIGTERM changes nothing", async () => {
+  it("a stopped task may take as long as it needs to clean up, and a second SIGTERM changes nothing", async () => {
     engine.answers.attempt = stopping("canceled");
     const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 1000 } });
     await started.printed("working");
@@ -53,7 +56,7 @@ describe("a task that cleans up when it is told to stop", () => {
     expect(engine.callsOf("attempt")).toHaveLength(1);
   });
 
-  it("is shut down when nobody asked for the stop, and leaves no result", async () => {
+  it("a task that is shut down without a requested stop leaves no result", async () => {
     const started = image.start(engine, "cleanup-in-grace", { payload: {} });
     await started.printed("working");
     started.process.kill("SIGTERM");
@@ -64,7 +67,7 @@ describe("a task that cleans up when it is told to stop", () => {
     expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping", reason: "shutdown" });
   });
 
-  it("has what it throws otherwise in the log", async () => {
+  it("an error that a stopped task throws is in its log", async () => {
     engine.answers.attempt = stopping("canceled");
     const source = `
       const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
@@ -81,7 +84,7 @@ describe("a task that cleans up when it is told to stop", () => {
     expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping", reason: "canceled" });
   });
 
-  it("is told when the API does not answer, too", async () => {
+  it("a task is stopped also when the API does not answer", async () => {
     engine.answers.attempt = () => "never";
     const started = image.start(engine, "cleanup-in-grace", { payload: { cleanupMs: 0 } });
     await started.printed("working");
@@ -91,11 +94,11 @@ describe("a task that cleans up when it is told to stop", () => {
   });
 });
 
-describe("a task that returns a result when it is told to stop", () => {
+describe("a task that returns a result when it is stopped", () => {
   it.each([
     ["shutdown", undefined, true],
     ["canceled", "canceled", false],
-  ])("has it stored and reported after %s", async (type, reason, success) => {
+  ])("a result that a task returns after %s is stored and reported", async (type, reason, success) => {
     engine.answers.attempt = stopping(reason);
     const started = image.start(engine, "partial-result");
     await started.printed("working");
@@ -109,7 +112,7 @@ describe("a task that returns a result when it is told to stop", () => {
   });
 });
 
-it("SIGTERM while the result is being reported does not lose it", async () => {
+it("a SIGTERM while the result is being reported does not lose it", async () => {
   engine.answers.report = () => ({ status: 204, delayMs: 500 });
   const started = image.start(engine, "echo", { payload: { n: 1 } });
   await engine.called("report");
@@ -120,7 +123,7 @@ it("SIGTERM while the result is being reported does not lose it", async () => {
   expect(engine.callsOf("attempt")).toHaveLength(0);
 });
 
-it("SIGTERM before user code began keeps it from beginning", async () => {
+it("a SIGTERM before user code began keeps it from beginning", async () => {
   engine.answers.payload = () => ({ status: 200, body: "1", delayMs: 1000 });
   const env = { FAIRLEAD_PAYLOAD_URL: `${engine.url}/bucket/payload` };
   const started = image.start(engine, "cleanup-in-grace", { env });
@@ -133,7 +136,7 @@ it("SIGTERM before user code began keeps it from beginning", async () => {
 });
 
 describe("a task that has to be killed", () => {
-  it("ignored SIGTERM: the termination message says that it was told", async () => {
+  it("the termination message of a task that ignored SIGTERM says that it was asked to stop", async () => {
     engine.answers.attempt = stopping("maxDuration");
     const started = image.start(engine, "ignore-sigterm");
     await started.printed("ignoring SIGTERM");
@@ -147,7 +150,7 @@ describe("a task that has to be killed", () => {
     expect(engine.callsOf("report")).toHaveLength(0);
   });
 
-  it("blocked its event loop: the termination message says only that it was started", async () => {
+  it("the termination message of a task that blocked its event loop says only that it was started", async () => {
     const started = image.start(engine, "blocked-loop");
     await started.printed("blocking the event loop");
     started.process.kill("SIGTERM");
@@ -164,7 +167,7 @@ describe("a task that has to be killed", () => {
     });
   });
 
-  it("exits by itself on SIGTERM: taken as stopped, not as a failure of its own", async () => {
+  it("a task that exits on SIGTERM counts as stopped, not as failed", async () => {
     const source = `
       const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
       tasks.set("own-handler", { id: "own-handler", run: () => {

@@ -28,7 +28,7 @@ async function output(command: string, args: readonly string[]) {
 }
 
 describe("the package", () => {
-  it("has no dependencies, names its license and has those of what is bundled", () => {
+  it("the package has no dependencies, names its license and includes those of what it bundles", () => {
     const manifest = JSON.parse(readFileSync(project.packageFile("package.json"), "utf8"));
     expect(manifest).toMatchObject({
       name: "@fairlead/sdk",
@@ -46,7 +46,7 @@ describe("the package", () => {
   it.each([
     ["import", "esm/superjson.js"],
     ["require", "cjs/superjson.cjs"],
-  ])("loads superjson for a value that needs it only, with %s", async (how, superjsonFile) => {
+  ])("the package loads superjson only for a value that needs it, with %s", async (how, superjsonFile) => {
     const loaded = await output(installed("node/bin/node"), ["loaded.mjs", how]);
     expect(loaded.atOnce.length).toBeGreaterThan(0);
     expect(loaded.atOnce).not.toContain(superjsonFile);
@@ -66,41 +66,44 @@ describe.each([
     says: /^deno /,
   },
 ])("$name", ({ program, args, says }) => {
-  it.each(["import.mjs", "require.cjs"])("triggers tasks and follows runs (%s)", async (script) => {
-    const said = await output(installed(program), [...args, script]);
-    const handle = { id: "run_1", isCached: false, publicAccessToken: "public-token" };
-    expect(said).toEqual({
-      runtime: expect.stringMatching(says),
-      exports: expect.any(Array),
-      plain: handle,
-      rich: handle,
-      batch: { batchId: "batch_1", runCount: 1, isCached: false, publicAccessToken: "public-token" },
-      asAnother: handle,
-      statuses: ["EXECUTING", "COMPLETED"],
-      restored: [true, true, "bigint"],
-      refused: [true, 422, "no such task"],
-    });
-    expect(said.exports.sort()).toEqual(Object.keys(sources).sort());
+  it.each(["import.mjs", "require.cjs"])(
+    "the package triggers tasks and follows runs (%s)",
+    async (script) => {
+      const said = await output(installed(program), [...args, script]);
+      const handle = { id: "run_1", isCached: false, publicAccessToken: "public-token" };
+      expect(said).toEqual({
+        runtime: expect.stringMatching(says),
+        exports: expect.any(Array),
+        plain: handle,
+        rich: handle,
+        batch: { batchId: "batch_1", runCount: 1, isCached: false, publicAccessToken: "public-token" },
+        asAnother: handle,
+        statuses: ["EXECUTING", "COMPLETED"],
+        restored: [true, true, "bigint"],
+        refused: [true, 422, "no such task"],
+      });
+      expect(said.exports.sort()).toEqual(Object.keys(sources).sort());
 
-    const triggers = api.calls.filter(({ call }) => call.endsWith("/trigger"));
-    expect(triggers.map(({ call, authorization }) => [call.split("/")[4], authorization])).toEqual([
-      ["refused", "Bearer tr_test"],
-      ["hello-world", "Bearer tr_test"],
-      ["hello", "Bearer tr_test"],
-      ["hello", "Bearer another"],
-    ]);
-    const [, plain, rich] = triggers.map(({ body }) => JSON.parse(body));
-    expect(plain).toEqual({ payload: { name: "Ada" }, options: { payloadType: "application/json" } });
-    expect(rich.options).toEqual({ payloadType: "application/super+json" });
-    expect(superjson.parse(rich.payload)).toEqual(richValue);
-    const items = api.calls.find(({ call }) => call.endsWith("/items"))?.body ?? "";
-    expect(
-      items
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line)),
-    ).toEqual([{ index: 0, task: "hello", payload: "text", options: { payloadType: "text/plain" } }]);
-  });
+      const triggers = api.calls.filter(({ call }) => call.endsWith("/trigger"));
+      expect(triggers.map(({ call, authorization }) => [call.split("/")[4], authorization])).toEqual([
+        ["refused", "Bearer tr_test"],
+        ["hello-world", "Bearer tr_test"],
+        ["hello", "Bearer tr_test"],
+        ["hello", "Bearer another"],
+      ]);
+      const [, plain, rich] = triggers.map(({ body }) => JSON.parse(body));
+      expect(plain).toEqual({ payload: { name: "Ada" }, options: { payloadType: "application/json" } });
+      expect(rich.options).toEqual({ payloadType: "application/super+json" });
+      expect(superjson.parse(rich.payload)).toEqual(richValue);
+      const items = api.calls.find(({ call }) => call.endsWith("/items"))?.body ?? "";
+      expect(
+        items
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line)),
+      ).toEqual([{ index: 0, task: "hello", payload: "text", options: { payloadType: "text/plain" } }]);
+    },
+  );
 });
 
 describe.each([
@@ -141,11 +144,11 @@ describe.each([
     await project.copyFixture("backend.ts", `${folder}/backend.ts`);
   });
 
-  it("lets a backend trigger a task by its type", async () => {
+  it("the package's types let a backend trigger a task by its type", async () => {
     expect(await project.compile(folder)).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 
-  it("refuses a payload of another type", async () => {
+  it("the package's types refuse a payload of another type", async () => {
     const text = readFileSync(join(project.folder, folder, "backend.ts"), "utf8");
     const wrong = text.replace('{ name: "Ada" }', "{ name: 7 }");
     const line = wrong.split("\n").findIndex((each) => each.includes("name: 7")) + 1;

@@ -40,7 +40,7 @@ function run(namespace: string, name: string, createdMs: number, more: Partial<T
 }
 
 describe("objects", () => {
-  test("are created once by putNew, whoever comes second", async () => {
+  test("putNew creates an object once, and tells a second caller that it exists", async () => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, i) => store.putNew("new/one", `from ${i}`, text)),
     );
@@ -49,7 +49,7 @@ describe("objects", () => {
     expect(winner).toBe(`from ${answers.indexOf(true)}`);
   });
 
-  test("are listed in pages, by order, with folders", async () => {
+  test("objects are listed in pages, in order, with folders", async () => {
     for (const name of ["a/1", "a/2", "b/1", "c"]) await store.put(`list/${name}`, name, text);
     const first = await store.list("list/", { limit: 2 });
     expect(first).toMatchObject({ more: true, objects: [{ key: "list/a/1" }, { key: "list/a/2" }] });
@@ -61,13 +61,13 @@ describe("objects", () => {
     expect(folders.objects.map(({ key }) => key)).toEqual(["list/c"]);
   });
 
-  test("are copied with their type", async () => {
+  test("an object is copied with its type", async () => {
     await store.put("copy/from it", "x", text);
     await store.copy("copy/from it", "copy/to");
     expect(await store.head("copy/to")).toMatchObject({ size: 1, type: "text/plain" });
   });
 
-  test("are deleted, and deleted again without harm", async () => {
+  test("an object can be deleted, and deleted again", async () => {
     await store.put("gone", "x", text);
     await store.delete("gone");
     await store.delete("gone");
@@ -76,7 +76,7 @@ describe("objects", () => {
 });
 
 describe("history", () => {
-  test("is read by name and listed newest first, page by page", async () => {
+  test("history is read by name, and listed newest first in pages", async () => {
     for (let n = 0; n < 5; n++) await writeHistory(store, run("history", `run-${n}`, start + n * hour));
     const kept = run("history", "run-3", start + 3 * hour);
     expect(await readHistory(store, "history", "run-3")).toEqual(kept);
@@ -92,7 +92,7 @@ describe("history", () => {
     expect(pages[0]).toHaveLength(2);
   });
 
-  test("written again is listed once", async () => {
+  test("a run whose history is written twice is listed once", async () => {
     const one = run("again", "one", start);
     await writeHistory(store, one);
     await writeHistory(store, one);
@@ -100,7 +100,7 @@ describe("history", () => {
   });
 });
 
-test("of the batches of a name, history has the last one that was not aborted", async () => {
+test("history keeps the last batch of a name that was not aborted", async () => {
   const batch = (name: string, uid: string, phase: string, finishedAt: string) =>
     ({ metadata: { namespace: "batches", name, uid }, status: { phase, finishedAt } }) as TaskBatch;
   const first = batch("nightly", "u1", "Completed", "2026-01-01T00:00:00Z");
@@ -116,7 +116,7 @@ test("of the batches of a name, history has the last one that was not aborted", 
   expect(await read("night")).toBeUndefined();
 });
 
-describe("a key that was used", () => {
+describe("the record of an idempotency key", () => {
   const keyed = (generation: number, uid: string, phase: "Completed" | "Failed" = "Completed"): TaskRun => {
     const name = keyedRunName("keys", "t", "order-1", generation);
     const one = run("keys", name, start);
@@ -134,7 +134,7 @@ describe("a key that was used", () => {
   });
   const deps = () => ({ store, clock: () => start + hour });
 
-  test("gives the result of its run to a later one, and lets the next generation run", async () => {
+  test("a key record gives its run's result to a later run, and lets the next generation run", async () => {
     const first = keyed(0, "first");
     expect(await duplicateOf(deps(), fresh(first, "second"))).toBeUndefined();
     await writeHistory(store, first);
@@ -153,7 +153,7 @@ describe("a key that was used", () => {
     expect(await duplicateOf(later, fresh(first, "second"))).toBeUndefined();
   });
 
-  test("is honoured only under its own name, which the refusal tells", async () => {
+  test("a key record counts only under its own name, which the refusal names", async () => {
     const misnamed = { ...fresh(keyed(0, "x"), "y") };
     misnamed.metadata = { ...misnamed.metadata, name: "mine" };
     expect(await duplicateOf(deps(), misnamed)).toMatchObject({
@@ -163,7 +163,7 @@ describe("a key that was used", () => {
     });
   });
 
-  test("of an applied run is its name, if it is one that goes away", async () => {
+  test("the key of an applied run is its name, if it is retired after it finishes", async () => {
     const applied = run("keys", "applied", start, { spec: { task: "t", ttlSecondsAfterFinished: 0 } });
     await writeHistory(store, applied);
     const remembered = recordOf(applied, 7200);
@@ -177,7 +177,7 @@ describe("a key that was used", () => {
   });
 });
 
-test("the sweeper deletes what is too old, with all that belongs to it, and nothing else", async () => {
+test("the sweeper deletes what has expired, with all that belongs to it, and nothing else", async () => {
   const [old, young] = [run("sweep", "old", start), run("sweep", "young", start + 50 * hour)];
   for (const one of [old, young]) {
     await store.put(payloadKey(one.metadata), "{}", text);
