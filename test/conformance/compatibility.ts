@@ -27,8 +27,8 @@ export class Compatibility {
     const lines = [
       "# Compatibility",
       "",
-      "What the official `@trigger.dev/sdk` can do against this API, unmodified. Written by `test/conformance`, which runs each",
-      "call on a cluster with real runs behind it. Calls that are not listed were not tried.",
+      "What the official `@trigger.dev/sdk` can do against this API, unmodified. `npm test e2e` runs each call on a cluster with",
+      "real runs behind it (`test/conformance`), and writes this page. Calls that are not listed were not tried.",
       "",
       cells(["call", ...clients]),
       cells(["---", ...clients.map(() => "---")]),

@@ -84,7 +84,7 @@ describe(current, () => {
     expect(run).toMatchObject({ status: "FAILED", error: { name: "PaymentError" }, attemptCount: 1 });
   });
 
-  call(current, "types that JSON does not have", async () => {
+  call(current, "types that JSON does not have: they arrive, and come back as JSON", async () => {
     const payload = { at: new Date(0), map: new Map([["a", 1]]) };
     const { id } = await v4.tasks.trigger("echo", payload);
     expect((await v4.runs.poll(id, quick)).output).toEqual({
