@@ -1,13 +1,13 @@
 /**
  * What no linter rule here says about the sources:
  *   - a folder imports only the folders that its row in `walls` names; imports of types count;
- *   - no source file is longer than 450 lines.
+ *   - no source file is longer than 400 lines.
  * Import cycles are the linter's (noImportCycles).
  */
 import { type Dirent, readdirSync, readFileSync } from "node:fs";
 import { dirname, extname, join, relative } from "node:path";
 
-export const maxLines = 450;
+export const maxLines = 400;
 
 const sourceFolders = [
   "protocol",

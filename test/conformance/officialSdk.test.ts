@@ -7,6 +7,7 @@ import { ApiAccess } from "../support/release/apiAccess.ts";
 import { testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 import { Compatibility } from "./compatibility.ts";
+import { version3Calls } from "./version3Calls.ts";
 
 const current = "SDK 4.8";
 const older = "SDK 3.3";
@@ -27,7 +28,7 @@ afterAll(async () => {
   await ns?.remove();
 });
 
-/** A test of one call, whose outcome goes into the table. */
+/** A test of one call; its outcome becomes a row of the table. */
 function call(client: string, name: string, body: () => Promise<void>): void {
   test(name, async () => {
     try {
@@ -309,107 +310,7 @@ describe(current, () => {
 });
 
 describe(older, () => {
-  call(older, "tasks.trigger", async () => {
-    const { id } = await v3.tasks.trigger("echo", { name: "Ada" });
-    expect((await v3.runs.poll(id, quick)).status).toBe("COMPLETED");
-  });
-
-  call(older, "runs.retrieve", async () => {
-    const { id } = await v3.tasks.trigger("echo", { n: 1 }, { tags: ["a"] });
-    expect(await v3.runs.retrieve(id)).toMatchObject({ id, tags: ["a"] });
-  });
-
-  call(older, "tasks.triggerAndPoll", async () => {
-    expect(await v3.tasks.triggerAndPoll("echo", { n: 1 }, quick)).toMatchObject({ status: "COMPLETED" });
-  });
-
-  call(older, "delay, runs.reschedule, runs.cancel", async () => {
-    const { id } = await v3.tasks.trigger("echo", {}, { delay: "1h" });
-    expect((await v3.runs.reschedule(id, { delay: "2h" })).status).toBe("DELAYED");
-    await v3.runs.cancel(id);
-    expect((await v3.runs.poll(id, quick)).status).toBe("CANCELED");
-  });
-
-  call(older, "tasks.batchTrigger, batch.retrieve", async () => {
-    const { batchId, runs } = await v3.tasks.batchTrigger("echo", [
-      { payload: { n: 1 } },
-      { payload: { n: 2 } },
-    ]);
-    expect(runs).toHaveLength(2);
-    expect((await batchEnd(batchId)).status).toBe("COMPLETED");
-  });
-
-  call(older, "batch.trigger", async () => {
-    const { batchId } = await v3.batch.trigger([
-      { id: "echo", payload: { a: 1 } },
-      { id: "throws", payload: {} },
-    ]);
-    expect((await batchEnd(batchId)).status).toBe("PARTIAL_FAILED");
-  });
-
-  call(older, "runs.list", async () => {
-    expect((await v3.runs.list({ limit: 1 })).data).toHaveLength(1);
-  });
-
-  call(older, "runs.replay", async () => {
-    const { id } = await v3.tasks.trigger("echo", { again: 3 });
-    await v3.runs.poll(id, quick);
-    const replayed = await v3.runs.replay(id);
-    expect((await v3.runs.poll(replayed.id, quick)).output).toEqual({ again: 3 });
-  });
-
-  call(older, "a run that fails", async () => {
-    const { id } = await v3.tasks.trigger("throws", {});
-    expect(await v3.runs.poll(id, quick)).toMatchObject({
-      status: "FAILED",
-      attempts: [{ status: "FAILED" }],
-    });
-  });
-
-  call(older, "idempotencyKeys.create", async () => {
-    const key = await v3.idempotencyKeys.create("order-v3", { scope: "global" });
-    const first = await v3.tasks.trigger("echo", { n: 1 }, { idempotencyKey: key });
-    expect((await v3.tasks.trigger("echo", { n: 2 }, { idempotencyKey: key })).id).toBe(first.id);
-  });
-
-  call(older, "schedules.create, retrieve, update, list, deactivate, activate, del, timezones", async () => {
-    const made = await v3.schedules.create({ task: "echo", cron: "0 9 * * *", deduplicationKey: "v3" });
-    expect(await v3.schedules.update(made.id, { task: "echo", cron: "0 11 * * *" })).toMatchObject({
-      generator: { expression: "0 11 * * *" },
-    });
-    expect((await v3.schedules.deactivate(made.id)).active).toBe(false);
-    expect((await v3.schedules.activate(made.id)).active).toBe(true);
-    expect((await v3.schedules.retrieve(made.id)).task).toBe("echo");
-    expect((await v3.schedules.list()).data.map(({ id }) => id)).toContain(made.id);
-    await v3.schedules.del(made.id);
-    expect((await v3.schedules.timezones()).timezones).toContain("Europe/Berlin");
-  });
-
-  call(older, "envvars.upload, create, list, retrieve, del", async () => {
-    await v3.envvars.upload("proj", "prod", { variables: { OLDER: "1" }, override: true });
-    await v3.envvars.create("proj", "prod", { name: "OLDER_TOO", value: "2" });
-    expect(await v3.envvars.retrieve("proj", "prod", "OLDER")).toMatchObject({ value: "1" });
-    for (const name of ["OLDER", "OLDER_TOO"]) await v3.envvars.del("proj", "prod", name);
-    const names = (await v3.envvars.list("proj", "prod")).map(({ name }) => name);
-    expect(names.filter((name) => name.startsWith("OLDER"))).toEqual([]);
-  });
-
-  // Its secret key would win over the token.
-  call(older, "auth.createPublicToken, auth.withAuth", async () => {
-    const { id } = await v3.tasks.trigger("echo", {});
-    const accessToken = await v3.auth.createPublicToken({ scopes: { read: { runs: [id] } } });
-    await v3.auth.withAuth({ accessToken, secretKey: undefined, baseURL: api.url }, async () => {
-      expect((await v3.runs.retrieve(id)).id).toBe(id);
-    });
-  });
-
-  call(older, "auth.createTriggerPublicToken", async () => {
-    const accessToken = await v3.auth.createTriggerPublicToken("echo");
-    await v3.auth.withAuth({ accessToken, secretKey: undefined, baseURL: api.url }, async () => {
-      await v3.tasks.trigger("echo", {});
-      await expect(v3.tasks.trigger("throws", {})).rejects.toMatchObject({ status: 403 });
-    });
-  });
+  version3Calls((name, body) => call(older, name, body), { url: () => api.url, batchEnd });
 });
 
 test("a revoked secret key stops working within seconds", async () => {

@@ -1,12 +1,10 @@
-/** TaskBatches against a real API server and a real bucket; runs are ended by the test. */
-
+/** TaskBatches against a real API server and a real bucket; the tests end the runs. */
 import pLimit from "p-limit";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type BatchItem, type TaskRun } from "../../../operator/src/model/resources.ts";
-import { readBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { chunkSize, readItems, stageChunk, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
 import { BatchWorld, refusalOf, startServers } from "./batchWorld.ts";
 
@@ -352,72 +350,5 @@ describe("an item with an idempotency key", () => {
     const [run] = await world.runsOpen(1);
     expect(run?.metadata.name).toBe(nameOf(1));
     expect(run?.spec.idempotencyKeyGeneration).toBe(1);
-  });
-});
-
-describe("a finished batch", () => {
-  const gone = (name: string) =>
-    waitFor(
-      `TaskBatch ${name} is gone`,
-      () =>
-        world.batch(name).then(
-          () => false,
-          () => true,
-        ),
-      {
-        timeoutMs: 10_000,
-      },
-    );
-
-  test("a finished batch is retired after its ttl, once its runs are in history", async () => {
-    await world.controller();
-    await world.apply("brief", { items: items(2), ttlSecondsAfterFinished: 0 });
-    await world.runsOpen(2);
-    await completeAll();
-    await world.finished("brief");
-    await world.deleteRun("brief-0");
-    await waitFor("one run is left", async () => (await world.runs()).length === 1, { timeoutMs: 5_000 });
-    expect((await world.batch("brief")).status?.phase).toBe("Completed");
-    await world.deleteRun("brief-1");
-    await gone("brief");
-  });
-
-  test("a retired batch that is applied again has its old results and runs nothing", async () => {
-    await world.controller();
-    const spec = { items: items(2), ttlSecondsAfterFinished: 0 };
-    const first = await world.apply("repeated", spec);
-    await world.runsOpen(2);
-    await completeAll();
-    for (const name of ["repeated-0", "repeated-1"]) await world.deleteRun(name);
-    await gone("repeated");
-    const went = await readBatchHistory(world.store, world.namespace, "repeated");
-    expect(went).toMatchObject({
-      metadata: { uid: first.metadata.uid },
-      spec,
-      status: { phase: "Completed" },
-    });
-    for (const cancelRequested of [false, true]) {
-      // With a longer stay, so that it can be looked at.
-      await world.apply("repeated", { ...spec, cancelRequested, ttlSecondsAfterFinished: 600 });
-      const again = await world.finished("repeated");
-      expect(again.status).toMatchObject({
-        phase: "Completed",
-        reason: "Duplicate",
-        counts: { total: 2, completed: 2 },
-      });
-      expect(await world.results(again)).toHaveLength(2);
-      expect(await world.runs()).toEqual([]);
-      await world.change("repeated", { ttlSecondsAfterFinished: 0 });
-      await gone("repeated");
-      expect(await readBatchHistory(world.store, world.namespace, "repeated")).toEqual(went);
-    }
-  });
-
-  test("a finished batch of the API is retired after the retention time, and an applied one is kept", async () => {
-    await world.controller({ retentionSeconds: 0 });
-    await world.apply("mine", { items: [] });
-    await world.apply("theirs", { items: [] }, { "fairlead.dev/origin": "api" });
-    await gone("theirs");
-    expect((await world.finished("mine")).status?.phase).toBe("Completed");
   });
 });

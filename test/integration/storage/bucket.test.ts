@@ -1,4 +1,7 @@
 /** The bucket, history and its sweeper, on a real S3 server. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type SweepDeps, sweepOnce } from "../../../operator/src/controller/maintenance/bucketSweeper.ts";
@@ -8,7 +11,7 @@ import { apiVersion, type TaskBatch, type TaskRun } from "../../../operator/src/
 import { readBatchHistory, writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
 import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
 import { payloadKey } from "../../../operator/src/storage/layout.ts";
-import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { listHistory, readHistory, writeHistory } from "../../../operator/src/storage/runHistory.ts";
 import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
 
@@ -226,4 +229,28 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   const future = { ...deps, clock: () => Date.now() + 49 * hour } as SweepDeps;
   await sweepOnce(future);
   expect((await store.list("ns/sweep/", { limit: 10 })).objects.map(({ key }) => key)).toEqual([shown.key]);
+});
+
+/** Calls putNew against a bucket that answers with these statuses in turn, the last one repeatedly. */
+async function putAgainst(...statuses: number[]): Promise<{ outcome: unknown; requests: number }> {
+  let requests = 0;
+  const server = createServer((request, response) => {
+    const status = statuses[Math.min(requests++, statuses.length - 1)] ?? 500;
+    request.resume().on("end", () => response.writeHead(status).end());
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const s3 = { endpoint, bucket: "test", region: "us-east-1", forcePathStyle: true };
+  const store = new ObjectStore({ s3, credentials: { accessKeyId: "a", secretAccessKey: "b" } });
+  const outcome = await store.putNew("k", "x", { type: "text/plain" }).catch((error: unknown) => error);
+  server.close();
+  server.closeAllConnections();
+  return { outcome, requests };
+}
+
+test("putNew retries after a conflicting write, and reports an existing object only when the bucket says so", async () => {
+  expect(await putAgainst(409, 200)).toEqual({ outcome: true, requests: 2 });
+  expect(await putAgainst(409, 409, 412)).toEqual({ outcome: false, requests: 3 });
+  expect(await putAgainst(412)).toEqual({ outcome: false, requests: 1 });
+  expect(await putAgainst(409)).toEqual({ outcome: expect.any(Error), requests: 5 });
 });
