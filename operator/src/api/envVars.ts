@@ -12,8 +12,7 @@ import type { V1Secret } from "@kubernetes/client-node";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { type KubeClient, KubeError } from "../kube/client/client.ts";
-import { Namespaces, Secrets } from "../kube/resources.ts";
-import { environmentOf } from "../model/environment.ts";
+import { Secrets } from "../kube/resources.ts";
 import {
   type EnvVar,
   envPatch,
@@ -23,7 +22,9 @@ import {
   envVarsProblem,
   variablesLimit,
 } from "../model/envVars.ts";
-import { callerIn, secretOnly } from "./auth/auth.ts";
+import { secretOnly } from "./auth/auth.ts";
+import { loadEnvironment } from "./environment.ts";
+import { callerIn } from "./http/caller.ts";
 import { bodyOf, param } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
 
@@ -41,8 +42,8 @@ export const envVarImportBody = z.object({
 });
 
 const redacted = "<redacted>";
-/** Somebody else changes them in the same moment. */
-const tries = 5;
+/** Writes that are tried while others change the same Secret. */
+const attemptLimit = 5;
 const base = "/api/v1/projects/:ref/envvars/:slug";
 
 export function envVarsRouter(deps: EnvVarDeps): Router {
@@ -50,14 +51,14 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
 
   router.get(base, secretOnly, async (request, response) => {
     const namespace = await environment(deps, request, response);
-    response.json((await read(deps, namespace)).map(shown));
+    response.json((await read(deps, namespace)).map(redact));
   });
 
   router.post(base, secretOnly, async (request, response) => {
     const { name, value, isSecret = false } = bodyOf(envVarBody, request);
     const namespace = await environment(deps, request, response);
     checkOne(name, value);
-    await change(deps, namespace, (before) => added(before, [{ name, value, isSecret }], false));
+    await change(deps, namespace, (before) => withVariables(before, [{ name, value, isSecret }], false));
     response.json({ success: true });
   });
 
@@ -65,15 +66,16 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     const { variables, override = false, isSecret = false } = bodyOf(envVarImportBody, request);
     const namespace = await environment(deps, request, response);
     const more = Object.entries(variables).map(([name, value]) => ({ name, value, isSecret }));
-    if (more.length > variablesLimit) throw new Problem(422, `variables: at most ${variablesLimit}`);
+    if (more.length > variablesLimit)
+      throw new Problem(422, `variables: ${more.length} of them, at most ${variablesLimit} are allowed`);
     for (const { name, value } of more) checkOne(name, value, "variables");
-    await change(deps, namespace, (before) => added(before, more, override));
+    await change(deps, namespace, (before) => withVariables(before, more, override));
     response.json({ success: true });
   });
 
   router.get(`${base}/:name`, secretOnly, async (request, response) => {
     const namespace = await environment(deps, request, response);
-    response.json(shown(known(await read(deps, namespace), param(request, "name"))));
+    response.json(redact(findOrThrow(await read(deps, namespace), param(request, "name"))));
   });
 
   router.put(`${base}/:name`, secretOnly, async (request, response) => {
@@ -82,8 +84,8 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     const name = param(request, "name");
     checkOne(name, value);
     await change(deps, namespace, (before) => {
-      const { isSecret } = known(before, name);
-      return added(before, [{ name, value, isSecret }], true);
+      const { isSecret } = findOrThrow(before, name);
+      return withVariables(before, [{ name, value, isSecret }], true);
     });
     response.json({ success: true });
   });
@@ -92,7 +94,7 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     const namespace = await environment(deps, request, response);
     const name = param(request, "name");
     await change(deps, namespace, (before) => {
-      known(before, name);
+      findOrThrow(before, name);
       return before.filter((one) => one.name !== name);
     });
     response.json({ success: true });
@@ -106,12 +108,11 @@ async function environment({ client }: EnvVarDeps, request: Request, response: R
   const { namespace } = callerIn(response);
   const slug = param(request, "slug");
   if (slug === namespace) return namespace;
-  const { metadata = {} } = (await client.get(Namespaces, undefined, namespace)) ?? {};
-  const { type } = environmentOf(metadata);
+  const { type } = await loadEnvironment(client, namespace);
   if (slug === type || (slug === "stg" && type === "staging")) return namespace;
   throw new Problem(
     422,
-    `environment: "${slug.slice(0, 80)}" is not this key's: it opens the namespace ${namespace}, which is "${type}"`,
+    `environment: "${slug.slice(0, 80)}" is not this key's: its namespace is ${namespace}, which is "${type}"`,
   );
 }
 
@@ -119,7 +120,7 @@ async function read({ client }: EnvVarDeps, namespace: string): Promise<EnvVar[]
   return envVarsOf(await client.get(Secrets, namespace, envSecretName));
 }
 
-function known(variables: readonly EnvVar[], name: string): EnvVar {
+function findOrThrow(variables: readonly EnvVar[], name: string): EnvVar {
   const found = variables.find((one) => one.name === name);
   if (!found) throw notFound(`variable ${name.slice(0, 256)}`);
   return found;
@@ -130,7 +131,7 @@ function checkOne(name: string, value: string, field = "name"): void {
   if (problem) throw new Problem(422, `${field}: ${problem}`);
 }
 
-function added(before: readonly EnvVar[], more: readonly EnvVar[], override: boolean): EnvVar[] {
+function withVariables(before: readonly EnvVar[], more: readonly EnvVar[], override: boolean): EnvVar[] {
   const names = new Set(more.map(({ name }) => name));
   const twice = before.filter(({ name }) => names.has(name)).map(({ name }) => name);
   if (twice.length > 0 && !override) {
@@ -140,7 +141,7 @@ function added(before: readonly EnvVar[], more: readonly EnvVar[], override: boo
   return [...before.filter(({ name }) => !names.has(name)), ...more];
 }
 
-/** Reads, changes and writes as one: `work` is asked again when somebody else was faster. */
+/** Reads, changes and writes as one: `work` is called again when another writer was faster. */
 async function change(
   deps: EnvVarDeps,
   namespace: string,
@@ -148,9 +149,9 @@ async function change(
 ): Promise<void> {
   const { client } = deps;
   for (let attempt = 1; ; attempt++) {
-    // Made first where it is not there: what somebody else has put into it meanwhile counts.
+    // Created first where it does not exist: then what another writer has put into it meanwhile counts.
     const current =
-      (await client.get(Secrets, namespace, envSecretName)) ?? (await made(deps, namespace, work));
+      (await client.get(Secrets, namespace, envSecretName)) ?? (await createSecret(deps, namespace, work));
     const variables = work(envVarsOf(current));
     const problem = envVarsProblem(variables);
     if (problem) throw new Problem(422, `variables: ${problem}`);
@@ -162,14 +163,13 @@ async function change(
       return;
     } catch (error) {
       if (!KubeError.is(error, "Conflict")) throw error;
-      if (attempt === tries)
-        throw new Problem(409, "variables: others change them in this moment, try again");
+      if (attempt === attemptLimit) throw new Problem(409, "variables: changed concurrently: retry");
     }
   }
 }
 
-/** Applied, not created: so the right to make it can be limited to its name. Not for a change that is refused anyway. */
-async function made(
+/** Applied, not created, so that the right to do it can be limited to its name. A change that is refused creates nothing. */
+async function createSecret(
   { client }: EnvVarDeps,
   namespace: string,
   work: (before: readonly EnvVar[]) => EnvVar[],
@@ -183,6 +183,8 @@ async function made(
   return client.patch(Secrets, namespace, envSecretName, secret, { type: "apply", force: true });
 }
 
-const shown = ({ name, value, isSecret }: EnvVar): EnvVar => ({
-  ...{ name, value: isSecret ? redacted : value, isSecret },
+const redact = ({ name, value, isSecret }: EnvVar): EnvVar => ({
+  name,
+  value: isSecret ? redacted : value,
+  isSecret,
 });

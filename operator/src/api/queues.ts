@@ -15,7 +15,8 @@ import { slug } from "../model/ids.ts";
 import { TaskQueues } from "../model/kinds.ts";
 import { defaultQueueOf, governing, settingsOf } from "../model/queue/governing.ts";
 import { apiVersion, nameOfQueue, type TaskQueue } from "../model/resources.ts";
-import { allow, type Caller, callerIn, secretOnly } from "./auth/auth.ts";
+import { allow, secretOnly } from "./auth/auth.ts";
+import { type Caller, callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
 

@@ -9,11 +9,14 @@ import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
+import { type EnvironmentType, wireEnvironmentType } from "../model/environment.ts";
 import { requestName } from "../model/keys/names.ts";
 import { TaskSchedules } from "../model/kinds.ts";
 import { apiVersion, type TaskSchedule } from "../model/resources.ts";
 import { CronExpression, CronProblem } from "../model/schedule/cron.ts";
-import { callerIn, secretOnly } from "./auth/auth.ts";
+import { secretOnly } from "./auth/auth.ts";
+import { loadEnvironment } from "./environment.ts";
+import { callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param } from "./http/input.ts";
 import { notFound, Problem, refusal } from "./http/problem.ts";
 
@@ -56,8 +59,10 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
       if (schedules.length >= listLimit) break;
     }
     schedules.sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
+    const { type } = await loadEnvironment(deps.client, namespace);
+    const shown = schedules.slice((page - 1) * perPage, page * perPage);
     response.json({
-      data: schedules.slice((page - 1) * perPage, page * perPage).map(scheduleObject),
+      data: shown.map((schedule) => scheduleObject(schedule, type, deps.clock())),
       pagination: {
         currentPage: page,
         totalPages: Math.ceil(schedules.length / perPage),
@@ -78,26 +83,26 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
       spec: { ...spec, deduplicationKey },
     };
     try {
-      response.json(scheduleObject(await deps.client.create(TaskSchedules, namespace, body)));
+      await answer(deps, response, await deps.client.create(TaskSchedules, namespace, body));
     } catch (error) {
       if (!KubeError.is(error, "AlreadyExists")) throw error;
-      response.json(scheduleObject(await change(deps, namespace, name, spec)));
+      await answer(deps, response, await change(deps, namespace, name, spec));
     }
   });
 
   router.get("/api/v1/schedules/:id", secretOnly, async (request, response) => {
-    response.json(scheduleObject(await find(deps, request, response)));
+    await answer(deps, response, await find(deps, request, response));
   });
 
   router.put("/api/v1/schedules/:id", secretOnly, async (request, response) => {
-    const { namespace, name } = own(await find(deps, request, response)).metadata;
+    const { namespace, name } = demandOwn(await find(deps, request, response)).metadata;
     const spec = bodyOf(scheduleBody, request);
     checkTimes(spec);
-    response.json(scheduleObject(await change(deps, namespace, name, spec)));
+    await answer(deps, response, await change(deps, namespace, name, spec));
   });
 
   router.delete("/api/v1/schedules/:id", secretOnly, async (request, response) => {
-    const { namespace, name, uid } = own(await find(deps, request, response)).metadata;
+    const { namespace, name, uid } = demandOwn(await find(deps, request, response)).metadata;
     await deps.client.delete(TaskSchedules, namespace, name, { uid });
     response.json({ id: scheduleId(name) });
   });
@@ -110,13 +115,24 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
       const { namespace, name } = (await find(deps, request, response)).metadata;
       const status = { override: { active, at: new Date(deps.clock()).toISOString() } };
       const options = { type: "merge" as const, subresource: "status" };
-      response.json(
-        scheduleObject(await deps.client.patch(TaskSchedules, namespace, name, { status }, options)),
+      await answer(
+        deps,
+        response,
+        await deps.client.patch(TaskSchedules, namespace, name, { status }, options),
       );
     });
   }
 
   return router;
+}
+
+async function answer(
+  { client, clock }: ScheduleDeps,
+  response: Response,
+  schedule: TaskSchedule,
+): Promise<void> {
+  const { type } = await loadEnvironment(client, schedule.metadata.namespace);
+  response.json(scheduleObject(schedule, type, clock()));
 }
 
 function checkTimes({ cron, timezone }: { cron: string; timezone?: string }): void {
@@ -136,16 +152,16 @@ async function find({ client }: ScheduleDeps, request: Request, response: Respon
   return found;
 }
 
-/** One that somebody declared is changed where it is declared. */
-function own(schedule: TaskSchedule): TaskSchedule {
+/** A schedule that was declared in the cluster is changed there. */
+function demandOwn(schedule: TaskSchedule): TaskSchedule {
   if (schedule.metadata.labels?.[originLabel] === "api") return schedule;
   throw new Problem(
     422,
-    `Schedule ${scheduleId(schedule.metadata.name)} is declared in the cluster: change it there, or deactivate it`,
+    `${scheduleId(schedule.metadata.name)} is declared in the cluster: change it there, or deactivate it`,
   );
 }
 
-/** A task cannot be changed: another one is another schedule. */
+/** The task cannot change: the API server refuses another one. */
 async function change(
   { client }: ScheduleDeps,
   namespace: string,
@@ -160,7 +176,11 @@ async function change(
   }
 }
 
-function scheduleObject({ metadata, spec, status = {} }: TaskSchedule) {
+export function scheduleObject(
+  { metadata, spec, status = {} }: TaskSchedule,
+  environment: EnvironmentType,
+  nowMs: number,
+) {
   const isDeclared = metadata.labels?.[originLabel] !== "api";
   return {
     id: scheduleId(metadata.name),
@@ -171,14 +191,14 @@ function scheduleObject({ metadata, spec, status = {} }: TaskSchedule) {
     externalId: spec.externalId,
     generator: { type: "CRON", expression: spec.cron, description: spec.cron },
     timezone: spec.timezone ?? "UTC",
-    nextRun: nextOf(spec),
-    environments: [{ id: metadata.namespace, type: "PRODUCTION" }],
+    nextRun: nextRunOf(spec, nowMs),
+    environments: [{ id: metadata.namespace, type: wireEnvironmentType[environment] }],
   };
 }
 
-function nextOf({ cron, timezone }: TaskSchedule["spec"]): string | undefined {
+function nextRunOf({ cron, timezone }: TaskSchedule["spec"], nowMs: number): string | undefined {
   try {
-    const [next] = new CronExpression(cron, timezone).after(Date.now(), 1);
+    const [next] = new CronExpression(cron, timezone).after(nowMs, 1);
     return next === undefined ? undefined : new Date(next).toISOString();
   } catch {
     return undefined;

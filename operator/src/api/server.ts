@@ -6,6 +6,7 @@ import express, { type ErrorRequestHandler, type Request, type RequestHandler, R
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
+import type { BucketLimit } from "../lib/tokenBucket.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { ApiKeys } from "./auth/apiKeys.ts";
 import { authenticate } from "./auth/auth.ts";
@@ -13,12 +14,12 @@ import { tokensRouter } from "./auth/tokens.ts";
 import { batchesRouter } from "./batches/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
 import { Problem } from "./http/problem.ts";
-import { type RateLimit, rateLimit } from "./http/rateLimit.ts";
+import { rateLimit } from "./http/rateLimit.ts";
 import { loggedPath, requestLog } from "./http/requestLog.ts";
 import { openApiRouter } from "./openapi.ts";
 import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
 import { queuesRouter } from "./queues.ts";
-import { type EngineDeps, engineRouter } from "./runner/routes.ts";
+import { type RunnerDeps, runnerRouter } from "./runner/routes.ts";
 import { idempotencyKeysRouter } from "./runs/idempotencyKeys.ts";
 import type { RunReader } from "./runs/reader.ts";
 import { runsRouter } from "./runs/routes.ts";
@@ -27,7 +28,7 @@ import { triggerRouter } from "./runs/trigger.ts";
 import { schedulesRouter, timezonesRouter } from "./schedules.ts";
 import { notOfferedRouter } from "./unsupported.ts";
 
-export interface ApiDeps extends EngineDeps {
+export interface ApiDeps extends RunnerDeps {
   client: KubeClient;
   store: ObjectStore;
   keys: ApiKeys;
@@ -39,13 +40,13 @@ export interface ApiDeps extends EngineDeps {
 export interface ApiLimits {
   /** Of a request's body. */
   bodyBytes: number;
-  rate: RateLimit;
+  rate: BucketLimit;
 }
 
 export function apiRouter(deps: ApiDeps): Router {
   const router = Router();
   router.use(requestLog(deps.log));
-  router.use("/engine/v1", engineRouter(deps));
+  router.use("/engine/v1", runnerRouter(deps));
   router.use(["/api", "/realtime", "/objects"], crossOrigin);
   router.use(objectsRouter(deps), timezonesRouter(), openApiRouter());
   const { bodyBytes, rate } = deps.limits;

@@ -40,3 +40,11 @@ export function environmentOf(metadata: {
 export function ttlSecondsOf(run: TaskRun, task: Task | undefined, type: EnvironmentType): number {
   return run.spec.ttlSeconds ?? task?.spec.ttlSeconds ?? (type === "dev" ? devTtlSeconds : 0);
 }
+
+/** Trigger.dev's words for the types, in a run's context and in the API. */
+export const wireEnvironmentType = {
+  dev: "DEVELOPMENT",
+  staging: "STAGING",
+  prod: "PRODUCTION",
+  preview: "PREVIEW",
+} as const satisfies Record<EnvironmentType, string>;

@@ -5,6 +5,8 @@
 import { createHash } from "node:crypto";
 import type { Request, RequestHandler, Response } from "express";
 import { decodeJwt, jwtVerify, SignJWT } from "jose";
+import { type Caller, callerIn } from "../http/caller.ts";
+import { bearerOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import type { ApiKey, ApiKeys } from "./apiKeys.ts";
 
@@ -12,27 +14,17 @@ const issuer = "https://id.trigger.dev";
 const audience = "https://api.trigger.dev";
 const encode = (key: string): Uint8Array => new TextEncoder().encode(key);
 
-export interface Caller {
-  namespace: string;
-  /** Signs public tokens of the namespace. */
-  key: string;
-  /** Of a public token; undefined: everything. */
-  scopes?: string[];
-  /** Stands for a token that counts for one trigger: whatever is triggered with it is that one. */
-  oneTime?: string;
-}
-
 export function authenticate(keys: Pick<ApiKeys, "find" | "of">): RequestHandler {
   return async (request, response, next) => {
-    const [scheme, token = ""] = (request.get("authorization") ?? "").split(" ");
-    const caller = scheme?.toLowerCase() === "bearer" ? await callerOf(keys, token) : undefined;
+    const token = bearerOf(request);
+    const caller = token === undefined ? undefined : await findCaller(keys, token);
     if (!caller) throw new Problem(401, "Invalid or Missing API key");
     response.locals.caller = caller;
     next();
   };
 }
 
-async function callerOf(keys: Pick<ApiKeys, "find" | "of">, token: string): Promise<Caller | undefined> {
+async function findCaller(keys: Pick<ApiKeys, "find" | "of">, token: string): Promise<Caller | undefined> {
   if (token.split(".").length !== 3) return keys.find(token);
   let namespace: unknown;
   try {
@@ -80,8 +72,6 @@ export function publicToken(
     .setExpirationTime(expires)
     .sign(encode(key));
 }
-
-export const callerIn = (response: Response): Caller => response.locals.caller as Caller;
 
 /** Secret keys may always; a public token needs one of these scopes, or the same without its last part. */
 export function allow(response: Response, ...wanted: string[]): Caller {

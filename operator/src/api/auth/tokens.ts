@@ -1,9 +1,10 @@
 /** Public tokens: rights for a browser, signed with a secret key of the namespace. */
 import { Router } from "express";
 import { z } from "zod";
+import { callerIn } from "../http/caller.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
-import { callerIn, publicToken, secretOnly } from "./auth.ts";
+import { publicToken, secretOnly } from "./auth.ts";
 
 export interface TokenDeps {
   /** Milliseconds since the epoch. */

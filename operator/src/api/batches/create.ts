@@ -20,7 +20,7 @@ import { TaskBatches } from "../../model/kinds.ts";
 import { apiVersion, type TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import type { Caller } from "../auth/auth.ts";
+import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
 
 export interface CreateBatchDeps {

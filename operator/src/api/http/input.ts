@@ -17,6 +17,12 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T
   throw new Problem(400, problems.slice(0, 5).join("; "));
 }
 
+/** The token of `Authorization: Bearer <token>`. */
+export function bearerOf(request: Request): string | undefined {
+  const [scheme, token] = (request.get("authorization") ?? "").split(" ");
+  return scheme?.toLowerCase() === "bearer" ? token : undefined;
+}
+
 /** A query parameter that is given once. */
 export function query(request: Request, name: string): string | undefined {
   const value = request.query[name];

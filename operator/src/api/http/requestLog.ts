@@ -1,11 +1,11 @@
 /**
- * Every request has an id: the client's `x-request-id`, else a new one. It is in the answer and in the line that is logged
- * when the answer has gone out. Links to objects are rights: their tokens are not logged.
+ * Every request has an id: the client's `x-request-id`, else a new one. It is in the answer, and in what is logged once
+ * the answer was sent. Links to objects are rights: their tokens are not logged.
  */
 import { randomUUID } from "node:crypto";
 import type { RequestHandler } from "express";
 import type { Logger } from "pino";
-import type { Caller } from "../auth/auth.ts";
+import type { Caller } from "./caller.ts";
 
 /** Routes take any spelling of a path. */
 export const loggedPath = (path: string): string =>

@@ -1,21 +1,21 @@
 /**
- * `/engine/v1`: what a runner says and asks about its own attempt. Bearer: the attempt's token.
+ * `/engine/v1`: what a runner reports and asks about its own attempt. Bearer: the attempt's token.
  *
  *   GET  /attempt          → 200 {phase, stopReason?: "canceled" | "maxDuration"}
  *   POST /attempt/start    {podUid, startedAt} → 204
  *   POST /attempt/output   {podUid, size, type} → 200 {url, key}: a presigned PUT of exactly that object
  *   POST /attempt/report   a Report → 204
  *
- * 401 for a token that is not ours, 404 when the run is gone, 409 when the attempt is not the current one or the
- * run has ended: nothing then changes, and trying again is no use. 400 names the field.
+ * 400 names the field. 401: the token is not ours. 404: the run does not exist any more. 409: the attempt is not the
+ * current one, or the run has ended; nothing changes then, and a retry does not help.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
-import express, { type Request, type RequestHandler, type Response, Router } from "express";
+import express, { type RequestHandler, type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { TaskRuns } from "../../model/kinds.ts";
-import type { Attempt, TaskRun } from "../../model/resources.ts";
+import type { TaskRun } from "../../model/resources.ts";
 import { currentAttempt } from "../../model/run/attempts.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { endOfReport, report } from "../../model/run/report.ts";
@@ -24,8 +24,10 @@ import type { RunClaims, RunTokens } from "../../runs/runToken.ts";
 import { outputKey } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { storeReportOutput } from "../../storage/reportOutput.ts";
+import { bearerOf, bodyOf } from "../http/input.ts";
+import { Problem } from "../http/problem.ts";
 
-export interface EngineDeps {
+export interface RunnerDeps {
   client: Pick<KubeClient, "get" | "replace">;
   store: Pick<ObjectStore, "presignPut" | "put">;
   tokens: Pick<RunTokens, "verify">;
@@ -37,136 +39,101 @@ export interface EngineDeps {
 }
 
 const uploadUrlSeconds = 15 * 60;
+const podUid = z.string().min(1).max(64);
+const start = z.object({ podUid, startedAt: z.iso.datetime({ offset: true }) });
+const upload = z.object({ podUid, size: z.int().min(0), type: z.string().min(1).max(64) });
 
-const start = z.object({ podUid: z.string().min(1).max(64), startedAt: z.iso.datetime({ offset: true }) });
-const upload = z.object({
-  podUid: z.string().min(1).max(64),
-  size: z.int().min(0),
-  type: z.string().min(1).max(64),
-});
-
-export function engineRouter(deps: EngineDeps): Router {
+export function runnerRouter(deps: RunnerDeps): Router {
   const router = Router();
-  router.use(authenticate(deps.tokens));
+  router.use(authenticateAttempt(deps.tokens));
   router.use(express.json({ limit: "64kb" }));
 
   router.get("/attempt", async (_request, response) => {
-    const found = await attemptOf(deps, response);
-    if (!found) return;
-    const { status } = found.run;
+    const { status } = await loadRun(deps, claimsIn(response));
     const intent = status?.stop?.intent;
     const stopReason = intent === "Canceled" ? "canceled" : intent === "TimedOut" ? "maxDuration" : undefined;
     response.json({ phase: status?.phase, stopReason });
   });
 
   router.post("/attempt/start", async (request, response) => {
-    const body = parse(start, request, response);
-    if (!body) return;
-    const { attempt } = claimsOf(response);
-    await apply(deps, response, { type: "Started", attempt, at: body.startedAt, podUid: body.podUid });
+    const body = bodyOf(start, request);
+    const claims = claimsIn(response);
+    const { attempt } = claims;
+    await apply(deps, claims, { type: "Started", attempt, at: body.startedAt, podUid: body.podUid });
+    response.status(204).end();
   });
 
   router.post("/attempt/output", async (request, response) => {
-    const body = parse(upload, request, response);
-    if (!body) return;
-    if (body.size > maxOutputBytes) {
-      response
-        .status(413)
-        .json({ error: `size: ${body.size} bytes, an output has at most ${maxOutputBytes}` });
-      return;
-    }
-    const found = await attemptOf(deps, response, body.podUid);
-    if (!found) return;
-    const key = outputKey(found.run.metadata, found.attempt.number, body.podUid);
+    const body = bodyOf(upload, request);
+    if (body.size > maxOutputBytes)
+      throw new Problem(413, `size: ${body.size} bytes, an output has at most ${maxOutputBytes}`);
+    const claims = claimsIn(response);
+    const run = await loadRun(deps, claims, body.podUid);
+    const key = outputKey(run.metadata, claims.attempt, body.podUid);
     const url = await deps.store.presignPut(key, { expiresSeconds: uploadUrlSeconds, audience: "cluster" });
     response.json({ url, key });
   });
 
   router.post("/attempt/report", async (request, response) => {
-    const body = parse(report, request, response);
-    if (!body) return;
-    const claims = claimsOf(response);
-    if (body.attempt !== claims.attempt) {
-      response.status(400).json({ error: `attempt: ${body.attempt}, the token is for ${claims.attempt}` });
-      return;
-    }
-    const run = { namespace: claims.ns, name: claims.run, uid: claims.uid };
+    const body = bodyOf(report, request);
+    const claims = claimsIn(response);
+    const { ns: namespace, run: name, uid, attempt, retry } = claims;
+    if (body.attempt !== attempt)
+      throw new Problem(400, `attempt: ${body.attempt} is not the token's: send ${attempt}`);
+    const run = { namespace, name, uid };
     const key = body.output?.key;
-    if (key !== undefined && key !== outputKey(run, claims.attempt, body.podUid)) {
-      response.status(400).json({ error: `output.key: ${key} is not the key of this attempt's output` });
-      return;
-    }
-    // An attempt that is over must not overwrite what it stored.
-    if (!(await attemptOf(deps, response, body.podUid))) return;
-    const stored = await storeReportOutput(deps.store, run, body);
-    await apply(deps, response, {
-      type: "AttemptEnded",
-      attempt: claims.attempt,
-      podUid: body.podUid,
-      end: endOfReport(stored),
-      retry: claims.retry,
-      random: deps.random(),
-    });
+    const ownKey = outputKey(run, attempt, body.podUid);
+    if (key !== undefined && key !== ownKey)
+      throw new Problem(400, `output.key: ${key} is not the key of this attempt's output: send ${ownKey}`);
+    // Before anything is stored: an attempt that is over must not overwrite its output.
+    await loadRun(deps, claims, body.podUid);
+    const end = endOfReport(await storeReportOutput(deps.store, run, body));
+    const random = deps.random();
+    await apply(deps, claims, { type: "AttemptEnded", attempt, podUid: body.podUid, end, retry, random });
+    response.status(204).end();
   });
   return router;
 }
 
-function authenticate(tokens: Pick<RunTokens, "verify">): RequestHandler {
+function authenticateAttempt(tokens: Pick<RunTokens, "verify">): RequestHandler {
   return async (request, response, next) => {
-    const [scheme, token] = (request.get("authorization") ?? "").split(" ");
-    const claims = scheme?.toLowerCase() === "bearer" && token ? await tokens.verify(token) : undefined;
-    if (!claims) {
-      response.status(401).json({ error: "Authorization: a run's token is needed, as Bearer." });
-      return;
-    }
+    const token = bearerOf(request);
+    const claims = token ? await tokens.verify(token) : undefined;
+    if (!claims) throw new Problem(401, "Authorization: not a run's token: send the attempt's own as Bearer");
     response.locals.claims = claims;
     next();
   };
 }
 
-const claimsOf = (response: Response): RunClaims => response.locals.claims as RunClaims;
+const claimsIn = (response: Response): RunClaims => response.locals.claims as RunClaims;
 
-/** Answers 404 or 409 itself. */
-async function attemptOf(
-  deps: EngineDeps,
-  response: Response,
-  podUid?: string,
-): Promise<{ run: TaskRun; attempt: Attempt } | undefined> {
-  const claims = claimsOf(response);
-  const run = await deps.client.get(TaskRuns, claims.ns, claims.run);
-  if (!run || run.metadata.uid !== claims.uid) {
-    response.status(404).json({ error: `TaskRun ${claims.ns}/${claims.run} is gone.` });
-    return undefined;
-  }
-  const attempt = currentAttempt(run.status);
+/** The run, if the token's attempt is its current one, and this pod the attempt's. */
+async function loadRun({ client }: RunnerDeps, claims: RunClaims, podUid?: string): Promise<TaskRun> {
+  const run = await client.get(TaskRuns, claims.ns, claims.run);
+  if (run?.metadata.uid !== claims.uid) throw runMissing(claims);
+  const current = currentAttempt(run.status);
   const isCurrent =
-    attempt?.number === claims.attempt && (!podUid || !attempt.podUid || attempt.podUid === podUid);
-  if (!attempt || !isCurrent) {
-    const error = `Attempt ${claims.attempt} is not under way; the run is ${run.status?.phase}.`;
-    response.status(409).json({ error });
-    return undefined;
-  }
-  return { run, attempt };
+    current?.number === claims.attempt && (!podUid || !current.podUid || current.podUid === podUid);
+  if (isCurrent) return run;
+  throw new Problem(409, `Attempt ${claims.attempt} is not under way: the run is ${run.status?.phase}`);
 }
 
-async function apply(deps: EngineDeps, response: Response, event: RunEvent): Promise<void> {
-  const { ns, run, uid } = claimsOf(response);
+async function apply(deps: RunnerDeps, claims: RunClaims, event: RunEvent): Promise<void> {
+  const { ns: namespace, run, uid } = claims;
   const now = () => new Date(deps.clock()).toISOString();
-  const result = await applyEvent(deps.client, ns, run, event, { uid, now });
+  const result = await applyEvent(deps.client, namespace, run, event, { uid, now });
+  if ("missing" in result) throw runMissing(claims);
   if ("applied" in result) {
-    deps.log.info({ namespace: ns, run, event: event.type, phase: result.applied.status?.phase }, "applied");
-    response.status(204).end();
-  } else if ("missing" in result) response.status(404).json({ error: `TaskRun ${ns}/${run} is gone.` });
-  // The controller saw the container run before the runner said so: that is what it wanted to say.
-  else if (event.type === "Started" && result.run.status?.phase === "Executing") response.status(204).end();
-  else response.status(409).json({ error: result.refused });
+    deps.log.info(
+      { namespace, run, event: event.type, phase: result.applied.status?.phase },
+      "event applied",
+    );
+    return;
+  }
+  // The controller saw the container run before the runner reported it: nothing is left to change.
+  if (event.type === "Started" && result.run.status?.phase === "Executing") return;
+  throw new Problem(409, result.refused);
 }
 
-/** Answers 400 itself, naming the field. */
-function parse<T>(schema: z.ZodType<T>, request: Request, response: Response): T | undefined {
-  const parsed = schema.safeParse(request.body);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
-  response.status(400).json({ error: problems.join("; ") });
-  return undefined;
-}
+const runMissing = ({ ns, run }: RunClaims): Problem =>
+  new Problem(404, `TaskRun ${ns}/${run} does not exist any more`);

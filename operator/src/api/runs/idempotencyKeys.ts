@@ -7,7 +7,8 @@ import { holdsKey } from "../../model/keys/idempotency.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { liveGenerations, type RunKey, readRecordOf, writeRecordOf } from "../../runs/keyedRun.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { callerIn, secretOnly } from "../auth/auth.ts";
+import { secretOnly } from "../auth/auth.ts";
+import { callerIn } from "../http/caller.ts";
 import { bodyOf, param } from "../http/input.ts";
 import { notFound } from "../http/problem.ts";
 

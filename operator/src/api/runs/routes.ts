@@ -19,7 +19,8 @@ import {
 import { isFinished } from "../../model/run/phase.ts";
 import { replayOptions } from "../../model/run/triggerFields.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { allow, callerIn, publicToken } from "../auth/auth.ts";
+import { allow, publicToken } from "../auth/auth.ts";
+import { callerIn } from "../http/caller.ts";
 import { bodyOf, countOf, nameIn, param, query, requestKeyOf } from "../http/input.ts";
 import { notFound, Problem, refusal } from "../http/problem.ts";
 import type { Links } from "../packets.ts";
