@@ -5,8 +5,8 @@
  * - A run that fails is logged, and the next one comes as if it had not.
  * - The first pause is shortened by up to half of it, at random: processes that start together spread their work.
  */
-import { setTimeout as timer } from "node:timers/promises";
 import type { Logger } from "pino";
+import { pause as realPause } from "./time.ts";
 
 export interface PeriodicOptions {
   signal: AbortSignal;
@@ -20,9 +20,6 @@ export interface PeriodicOptions {
   /** Resolves after so many milliseconds, or when the signal is aborted. */
   pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
-
-const realPause = (ms: number, signal: AbortSignal): Promise<void> =>
-  timer(ms, undefined, { signal }).catch(() => undefined);
 
 /** Resolves when the signal is aborted and the work, if it is going on, has ended. */
 export async function every(

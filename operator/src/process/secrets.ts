@@ -6,7 +6,6 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import { apiKeyLabel, managedByLabel } from "@fairlead/protocol/labels";
 import type { V1Secret } from "@kubernetes/client-node";
 import type { Logger } from "pino";
@@ -14,6 +13,7 @@ import type { Config, SecretRole } from "../config.ts";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
 import { Secrets } from "../kube/resources.ts";
+import { pause } from "../lib/time.ts";
 
 const retryMs = 1_000;
 const longestRetryMs = 5_000;
@@ -108,7 +108,7 @@ export async function retrying<T>(
     } catch (error) {
       signal.throwIfAborted();
       log.warn({ err: error, failures }, `${what}: trying again`);
-      await pause(Math.min(retryMs * failures, longestRetryMs), undefined, { signal });
+      await pause(Math.min(retryMs * failures, longestRetryMs), signal);
     }
   }
 }

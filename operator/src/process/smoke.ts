@@ -3,8 +3,8 @@
  * Reads FAIRLEAD_NAMESPACE, FAIRLEAD_FULLNAME and FAIRLEAD_TEST_IMAGE; 0 when all went well.
  */
 import { randomBytes } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import { KubeClient } from "../kube/client/client.ts";
+import { pause } from "../lib/time.ts";
 import { TaskRuns } from "../model/kinds.ts";
 import { apiVersion, type TaskRun } from "../model/resources.ts";
 import { isFinished } from "../model/run/phase.ts";

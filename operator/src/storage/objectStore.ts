@@ -4,7 +4,6 @@
  * one. Signing needs no request.
  */
 import type { Readable } from "node:stream";
-import { setTimeout as pause } from "node:timers/promises";
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -18,6 +17,7 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { pause } from "../lib/time.ts";
 import { type WriteHook, withHook } from "../lib/writeHook.ts";
 
 /** Where the bucket is. */

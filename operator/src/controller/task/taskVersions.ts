@@ -6,13 +6,12 @@
 import { createHash } from "node:crypto";
 import { managedByLabel, managerName, taskLabel } from "@fairlead/protocol/labels";
 import type { V1ControllerRevision } from "@kubernetes/client-node";
+import { LRUCache } from "lru-cache";
 import type { PinnedTask } from "../../jobs/program.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { ControllerRevisions } from "../../kube/resources.ts";
 import { apiVersion, idOfTask, type Task } from "../../model/resources.ts";
-
-const cacheLimit = 1000;
 
 export function pinOf(task: Task): PinnedTask {
   const { image, bundle, entry, podTemplate, machine, retry, maxDurationSeconds, startTimeoutSeconds } =
@@ -33,7 +32,7 @@ export function versionOf(task: Task): string {
 
 export class Versions {
   readonly #client: KubeClient;
-  readonly #known = new Map<string, PinnedTask>();
+  readonly #known = new LRUCache<string, PinnedTask>({ max: 1_000 });
 
   constructor(client: KubeClient) {
     this.#client = client;
@@ -64,7 +63,7 @@ export class Versions {
     } catch (error) {
       if (!KubeError.is(error, "AlreadyExists")) throw error;
     }
-    this.#remember(key, pinned);
+    this.#known.set(key, pinned);
     return { version, pinned };
   }
 
@@ -75,15 +74,7 @@ export class Versions {
     if (known) return known;
     const revision = await this.#client.get(ControllerRevisions, namespace, `${taskName}-${version}`);
     const pinned = revision?.data as PinnedTask | undefined;
-    if (pinned) this.#remember(key, pinned);
+    if (pinned) this.#known.set(key, pinned);
     return pinned;
-  }
-
-  #remember(key: string, pinned: PinnedTask): void {
-    if (this.#known.size >= cacheLimit) {
-      const oldest = this.#known.keys().next().value;
-      if (oldest !== undefined) this.#known.delete(oldest);
-    }
-    this.#known.set(key, pinned);
   }
 }

@@ -8,8 +8,8 @@
  * The place is the newest version that the watch has brought, bookmarks included, so that a quiet watch does not
  * grow old. A watch that is silent for longer than bookmarks ever are is dead and is replaced.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { pause } from "../../lib/time.ts";
 import type { KubeClient } from "../client/client.ts";
 import { KubeError } from "../client/client.ts";
 import type { KubeObject, Resource } from "../resources.ts";
@@ -90,7 +90,7 @@ export class Reflector<T extends KubeObject> {
         if (signal.aborted) return;
         this.#onFailure(error);
       }
-      await sleep(this.#pauseMs(), undefined, { signal }).catch(() => undefined);
+      await pause(this.#pauseMs(), signal);
     }
   }
 

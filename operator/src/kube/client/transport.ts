@@ -3,8 +3,8 @@
  * Repeated are an answer 429 with Retry-After (nothing was done) and a GET whose connection failed.
  */
 import type { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Dispatcher } from "undici";
+import { pause } from "../../lib/time.ts";
 import type { Connection } from "./connection.ts";
 import { errorFromAnswer, KubeError } from "./kubeError.ts";
 
@@ -45,11 +45,10 @@ export class Transport {
           return await this.#exchange<R>(request, deadline.signal);
         } catch (error) {
           const failure = failureOf(error, request, options.signal);
-          const pause = attempt < maxAttempts ? pauseBeforeRetry(request, failure, attempt) : undefined;
-          if (pause === undefined || pause >= deadline.remainingMs) throw failure;
-          await sleep(pause, undefined, { signal: deadline.signal }).catch(() => {
-            throw failureOf(failure, request, options.signal);
-          });
+          const waitMs = attempt < maxAttempts ? waitBeforeRetry(request, failure, attempt) : undefined;
+          if (waitMs === undefined || waitMs >= deadline.remainingMs) throw failure;
+          await pause(waitMs, deadline.signal);
+          if (deadline.signal.aborted) throw failureOf(failure, request, options.signal);
         }
       }
     } finally {
@@ -139,7 +138,7 @@ class Deadline {
 }
 
 /** Undefined: not to be repeated. */
-function pauseBeforeRetry(request: Request, failure: unknown, attempt: number): number | undefined {
+function waitBeforeRetry(request: Request, failure: unknown, attempt: number): number | undefined {
   if (!(failure instanceof KubeError)) return undefined;
   const jitter = 1 + Math.random() / 2;
   if (failure.status === 429 && failure.retryAfterSeconds !== undefined) {

@@ -15,6 +15,7 @@
  *   ones (seconds since 2026), so that those who refuse older terms do not refuse the new leader.
  */
 import type { Logger } from "pino";
+import { pause } from "../../lib/time.ts";
 import type { LeaseClaim, LeaseRecord, LeaseStore } from "./leaseStore.ts";
 
 export interface LeaderElectionOptions {
@@ -270,18 +271,4 @@ export class LeaderElection {
     const { monotonicMs = () => performance.now(), wallMs = Date.now } = this.#options;
     return { monotonic: monotonicMs(), wall: wallMs() };
   }
-}
-
-/** Resolves after the time, or when the signal is aborted. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, Math.max(0, milliseconds));
-    signal.addEventListener("abort", end, { once: true });
-  });
 }

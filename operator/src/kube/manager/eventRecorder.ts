@@ -1,12 +1,14 @@
 /**
- * Events: the story that `kubectl describe` tells about an object.
+ * Kubernetes Events: what `kubectl describe` shows of an object's life.
  *
- * `record` returns at once and never throws; what cannot be sent is dropped and counted. The same event again raises
- * the count of the one that is there. Bounded: what waits to be sent, what is remembered to be counted on, and how
- * much one object may say (a burst, then one a minute), so that a loop fills neither memory nor etcd.
+ * `record` returns at once and never throws; what cannot be sent is dropped and counted. A repeated Event raises the
+ * count of the one that is there. Bounded are the Events that wait to be sent, those that are remembered for their
+ * counts, and the Events of one object (a burst, then one a minute), so that a loop fills neither memory nor etcd.
  */
 import { randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
+import { TokenBuckets } from "../../lib/tokenBucket.ts";
 import type { KubeClient } from "../client/client.ts";
 import { KubeError } from "../client/client.ts";
 import { Events, type KubeObject } from "../resources.ts";
@@ -33,21 +35,21 @@ interface Recorded {
 
 const waitingLimit = 1_000;
 const rememberedLimit = 4_096;
-/** After this, the same words are a new Event. */
+/** After this time a repetition is a new Event. */
 const sameEventMs = 10 * 60_000;
 const burst = 25;
-const refillMs = 60_000;
+const perSecond = 1 / 60;
 const messageLimit = 1_024;
 
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #now: () => number;
-  /** Events to be sent, by what makes them the same. */
+  /** Events to be sent, by what identifies a repetition. */
   readonly #waiting = new Map<string, Recorded>();
-  /** Events that were sent, oldest first. */
-  readonly #sent = new Map<string, Recorded>();
-  /** What each object may still say, least recently heard first. */
-  readonly #allowances = new Map<string, { tokens: number; at: number }>();
+  /** Events that were sent, by the same key. */
+  readonly #sent = new LRUCache<string, Recorded>({ max: rememberedLimit });
+  /** By object. */
+  readonly #buckets = new TokenBuckets({ burst, perSecond }, rememberedLimit);
   #sending: Promise<void> | undefined;
   #dropped = 0;
   #created = 0;
@@ -65,9 +67,9 @@ export class EventRecorder {
   /** `reason`: a CamelCase word. `message`: a sentence, cut after 1,024 bytes. */
   record(object: KubeObject, type: "Normal" | "Warning", reason: string, message: string): void {
     const at = this.#now();
-    const words = cut(message, messageLimit);
-    const key = JSON.stringify([object.metadata?.uid, object.metadata?.name, type, reason, words]);
-    const allowed = this.#allow(object, at);
+    const text = cut(message, messageLimit);
+    const key = JSON.stringify([object.metadata?.uid, object.metadata?.name, type, reason, text]);
+    const { allowed } = this.#buckets.take(objectId(object), at);
     const waiting = this.#waiting.get(key);
     if (waiting) {
       waiting.count += 1;
@@ -84,7 +86,7 @@ export class EventRecorder {
       object: { apiVersion, kind, metadata: { name, namespace, uid } },
       type,
       reason,
-      message: words,
+      message: text,
       firstAt: at,
       lastAt: at,
       count: 1,
@@ -105,7 +107,7 @@ export class EventRecorder {
   }
 
   async #send(): Promise<void> {
-    // Not within the caller's turn: more of the same may follow.
+    // Not within the caller's turn: repetitions may follow.
     await Promise.resolve();
     for (const [key, event] of this.#waiting) {
       this.#waiting.delete(key);
@@ -117,7 +119,7 @@ export class EventRecorder {
       }
       try {
         if (!(await this.#raiseCount(event))) event.name = await this.#create(event);
-        this.#remember(key, event);
+        this.#sent.set(key, event);
       } catch (error) {
         this.#dropped += 1;
         const { reason, object } = event;
@@ -129,7 +131,7 @@ export class EventRecorder {
     }
   }
 
-  /** False when there is none to raise: it is new, or the API server has dropped it (after an hour). */
+  /** False when there is no Event to raise: it is new, or the API server has dropped it (after an hour). */
   async #raiseCount(event: Recorded): Promise<boolean> {
     if (event.name === undefined) return false;
     const patch = { count: event.count, lastTimestamp: iso(event.lastAt) };
@@ -173,43 +175,23 @@ export class EventRecorder {
     return name;
   }
 
-  /** Rises with time: readers order Events of one second, which is all that their times tell, by name. */
+  /** Rises with time: times of Events have whole seconds, and readers order those of one second by name. */
   #nameSuffix(): string {
     this.#created += 1;
-    const place = (this.#created % 0x1000).toString(16).padStart(3, "0");
-    return `${this.#now().toString(16).padStart(12, "0")}${place}${randomBytes(2).toString("hex")}`;
-  }
-
-  #remember(key: string, event: Recorded): void {
-    this.#sent.delete(key);
-    this.#sent.set(key, event);
-    dropOldest(this.#sent, rememberedLimit);
-  }
-
-  #allow(object: KubeObject, at: number): boolean {
-    const key = object.metadata?.uid ?? `${object.metadata?.namespace}/${object.metadata?.name}`;
-    const before = this.#allowances.get(key) ?? { tokens: burst, at };
-    const tokens = Math.min(burst, before.tokens + (at - before.at) / refillMs);
-    const allowed = tokens >= 1;
-    this.#allowances.delete(key);
-    this.#allowances.set(key, { tokens: allowed ? tokens - 1 : tokens, at });
-    dropOldest(this.#allowances, rememberedLimit);
-    return allowed;
+    const sequence = (this.#created % 0x1000).toString(16).padStart(3, "0");
+    return `${this.#now().toString(16).padStart(12, "0")}${sequence}${randomBytes(2).toString("hex")}`;
   }
 }
 
-/** Events about what is cluster-scoped live in `default`. */
+const objectId = ({ metadata }: KubeObject): string =>
+  metadata?.uid ?? `${metadata?.namespace}/${metadata?.name}`;
+
+/** Events about a cluster-scoped object live in `default`. */
 const namespaceOf = (object: KubeObject): string => object.metadata?.namespace ?? "default";
 
 const iso = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
 
-function dropOldest(map: Map<string, unknown>, limit: number): void {
-  if (map.size <= limit) return;
-  const oldest = map.keys().next().value;
-  if (oldest !== undefined) map.delete(oldest);
-}
-
-/** Cuts at a character. */
+/** Cuts between characters. */
 function cut(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text;
   const end = Buffer.from(text).subarray(0, bytes - 3);
