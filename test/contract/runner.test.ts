@@ -101,7 +101,12 @@ test("the runner finds in its variables what the operator put there", () => {
   const defaults = { maxDurationSeconds: 60, startTimeoutSeconds: 30 };
   const program = resolveProgram(run, { name: "greet", id: "greet", spec: { image: "i" } }, defaults);
   const attempt = { number: 2, job: "hello-2", slot: 3, admittedAt: createdAt };
-  const access = { apiUrl: "http://api", token: "t", payload: { text: '"$(X)"', type: "application/json" } };
+  const access = {
+    apiUrl: "http://api",
+    environment: "prod" as const,
+    token: "t",
+    payload: { text: '"$(X)"', type: "application/json" },
+  };
   const variables = attemptEnv(run, attempt, program, access).map(({ name, value }) => {
     // The kubelet reads the pod's uid from its metadata, and makes one dollar of two.
     return [name, value?.replaceAll("$$", "$") ?? "pod-uid"];

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { Attempt, TaskRun } from "../model/resources.ts";
+import type { EnvironmentType } from "../model/environment.ts";
+import type { Attempt, TaskRun, TaskRunStatus } from "../model/resources.ts";
 import { attemptEnv } from "./attemptEnv.ts";
 import { resolveProgram } from "./program.ts";
 
@@ -9,16 +10,18 @@ const defaults = { maxDurationSeconds: 60, startTimeoutSeconds: 30 };
 function valuesOf(
   spec: object,
   payload?: { text?: string; type: string; url?: string },
+  status: TaskRunStatus = {},
+  environment: EnvironmentType = "prod",
 ): Record<string, string> {
-  const run = { metadata: { name: "hello", namespace: "prod", uid: "u" }, spec } as TaskRun;
+  const run = { metadata: { name: "hello", namespace: "prod", uid: "u" }, spec, status } as TaskRun;
   const pinned = { name: "greet", id: "greet", spec: { image: "i" } };
   const program = resolveProgram(run, run.spec.container ? undefined : pinned, defaults);
-  const access = { apiUrl: "http://api", token: "t", payload };
+  const access = { apiUrl: "http://api", token: "t", payload, environment };
   const env = attemptEnv(run, attempt, program, access);
   return Object.fromEntries(env.map(({ name, value }) => [name, value ?? ""]));
 }
 
-test("a task is told its id, its entry and its context", () => {
+test("a task gets its id, its entry and its context", () => {
   const values = valuesOf({ task: "greet" });
   expect(values).toMatchObject({ FAIRLEAD_TASK_ID: "greet", FAIRLEAD_ENTRY: "/app/tasks.mjs" });
   expect(JSON.parse(values.FAIRLEAD_CTX ?? "")).toMatchObject({
@@ -26,11 +29,19 @@ test("a task is told its id, its entry and its context", () => {
     attempt: { number: 2 },
     run: { id: "run_hello", maxAttempts: 3, maxDuration: 60 },
     queue: { name: "task/greet" },
-    environment: { slug: "prod" },
+    environment: { slug: "prod", type: "PRODUCTION" },
   });
 });
 
-test("a container is told no task", () => {
+test("a task sees the queue that its run was admitted from, and the type of its namespace's environment", () => {
+  const ofTask = valuesOf({ task: "greet" }, undefined, { queue: "emails" }, "staging");
+  expect(JSON.parse(ofTask.FAIRLEAD_CTX ?? "")).toMatchObject({
+    queue: { name: "emails" },
+    environment: { slug: "prod", type: "STAGING" },
+  });
+});
+
+test("a container gets no task", () => {
   const values = valuesOf({ container: { image: "i" } });
   expect(values).toMatchObject({ FAIRLEAD_RUN_ID: "run_hello", FAIRLEAD_ATTEMPT: "2" });
   expect(values).not.toHaveProperty("FAIRLEAD_TASK_ID");

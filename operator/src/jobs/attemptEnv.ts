@@ -6,11 +6,15 @@ import type { TaskContext } from "@fairlead/protocol/context";
 import { type EnvName, env } from "@fairlead/protocol/env";
 import { runId } from "@fairlead/protocol/ids";
 import type { V1EnvVar } from "@kubernetes/client-node";
+import { type EnvironmentType, triggerEnvironments } from "../model/environment.ts";
+import { queueNameOf } from "../model/queue/governing.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
 import type { Program } from "./program.ts";
 
 export interface AttemptAccess {
   apiUrl: string;
+  /** Of the run's namespace. */
+  environment: EnvironmentType;
   token: string;
   /** Absent when the run has no payload. `text` only up to maxPayloadEnvBytes. */
   payload?: { text?: string; type: string; url?: string };
@@ -39,7 +43,7 @@ export function attemptEnv(
   if (program.taskId !== undefined) {
     values[env.taskId] = program.taskId;
     values[env.entry] = program.entry;
-    values[env.context] = JSON.stringify(context(run, attempt, program, program.taskId));
+    values[env.context] = JSON.stringify(context(run, attempt, program, program.taskId, access.environment));
   }
   const list: V1EnvVar[] = [{ name: env.podUid, valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } }];
   for (const [name, value] of Object.entries(values)) {
@@ -52,7 +56,13 @@ export function attemptEnv(
 const escaped = (value: string): string => value.replaceAll("$", "$$$$");
 
 /** What a task sees as `ctx`. */
-function context(run: TaskRun, attempt: Attempt, program: Program, taskId: string): TaskContext<string> {
+function context(
+  run: TaskRun,
+  attempt: Attempt,
+  program: Program,
+  taskId: string,
+  environment: EnvironmentType,
+): TaskContext<string> {
   const { spec, metadata } = run;
   return {
     task: { id: taskId },
@@ -71,8 +81,8 @@ function context(run: TaskRun, attempt: Attempt, program: Program, taskId: strin
       version: run.status?.version,
       metadata: spec.metadata,
     },
-    queue: { name: spec.queue?.name ?? `task/${taskId}` },
-    environment: { slug: metadata.namespace, type: "PRODUCTION" },
+    queue: { name: queueNameOf(run, undefined) },
+    environment: { slug: metadata.namespace, type: triggerEnvironments[environment] },
     machine: program.machine ? { name: program.machine } : undefined,
   };
 }

@@ -5,6 +5,14 @@ import type { Task, TaskRun } from "./resources.ts";
 export const environments = ["dev", "staging", "prod", "preview"] as const;
 export type EnvironmentType = (typeof environments)[number];
 
+/** The types as Trigger.dev names them: in `ctx.environment.type` and in its API. */
+export const triggerEnvironments = {
+  dev: "DEVELOPMENT",
+  staging: "STAGING",
+  prod: "PRODUCTION",
+  preview: "PREVIEW",
+} as const satisfies Record<EnvironmentType, string>;
+
 export interface Environment {
   type: EnvironmentType;
   /** Runs that may execute at once; undefined: the chart's default. */

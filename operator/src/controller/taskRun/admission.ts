@@ -1,74 +1,139 @@
 /**
- * Queued → Starting. The order of writes makes a crash between any two harmless:
- * hold in Redis → Starting written → hold confirmed → (attempt.ts) Job created.
- * A Starting run whose hold is not confirmed and that has no Job goes back to Queued.
+ * Queued → Starting. What is known is gathered, the first check that applies decides, and one thing is done.
+ *
+ * The order of writes makes a crash between any two harmless: slot in Redis → Starting written → slot confirmed →
+ * Job created (attempt/createJob.ts). A Starting run whose slot is not confirmed and that has no Job goes back to Queued.
  */
-import { ttlSecondsOf } from "../../model/environment.ts";
-import type { Task, TaskRun } from "../../model/resources.ts";
-import { keyOf, type RunDeps } from "../deps.ts";
+import { at, done, earliest, type Requeue } from "../../kube/manager/requeue.ts";
+import { type EnvironmentType, ttlSecondsOf } from "../../model/environment.ts";
+import type { Task } from "../../model/resources.ts";
+import type { RunEvent } from "../../model/run/event.ts";
+import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
-import { applyRunEvent } from "./applyRunEvent.ts";
+import { applyRunEvent, type EventDeps } from "./applyRunEvent.ts";
 import type { CachedRun } from "./cache.ts";
+import { type Check, type Decision, firstDecision, type Outcome, requeueOf } from "./decision.ts";
 import { duplicateOf } from "./duplicates.ts";
 import { pendingOf } from "./queueEntry.ts";
 
 /** How long a run may wait for a Task that does not exist before it fails. */
 const unknownTaskLimitMs = 24 * 3600 * 1000;
 
-export async function admit(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
+/** What the caches know. */
+export interface QueuedView {
+  run: CachedRun;
+  task?: Task;
+  environment: EnvironmentType;
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+/** What is read besides for a run that may start now. */
+export interface AdmissionView extends QueuedView {
+  /** The run's key or name was used before. */
+  duplicate?: RunEvent;
+  /** The version of the Task that the run is pinned to; absent for an inline container. */
+  version?: { name: string; isStored: boolean };
+}
+
+type AdmissionDecision = Decision<"takeSlot">;
+type AdmissionDeps = EventDeps & Pick<Deps, "tasks" | "environments" | "versions" | "store" | "slots">;
+
+export async function admit(deps: AdmissionDeps, run: CachedRun): Promise<Outcome> {
+  const queued = viewOf(deps, run);
+  const waiting = decideWaiting(queued);
+  if (waiting) return act(deps, queued, waiting);
+  const view = await loadAdmission(deps, queued);
+  return act(deps, view, decideAdmission(view));
+}
+
+function viewOf(deps: AdmissionDeps, run: CachedRun): QueuedView {
   const { namespace } = run.metadata;
-  const task = run.spec.task === undefined ? undefined : taskOf(deps, namespace, run.spec.task);
-  if (isExpired(deps, run, task)) return applyRunEvent(deps, run, { type: "TtlElapsed" });
-  const notBefore = run.status?.nextAttemptAt ? Date.parse(run.status.nextAttemptAt) : 0;
-  if (notBefore > deps.clock()) {
-    deps.queue.addAt(keyOf(run), notBefore);
-    return undefined;
+  return {
+    run,
+    task: run.spec.task === undefined ? undefined : taskOf(deps, namespace, run.spec.task),
+    environment: deps.environments.of(namespace).type,
+    now: deps.clock(),
+  };
+}
+
+async function loadAdmission(deps: AdmissionDeps, view: QueuedView): Promise<AdmissionView> {
+  const { run, task } = view;
+  const duplicate = run.status?.attempt ? undefined : await duplicateOf(deps, run);
+  if (duplicate || !task) return { ...view, duplicate };
+  const name = run.status?.version ?? run.spec.version ?? (await deps.versions.pin(task)).version;
+  const stored = await deps.versions.get(run.metadata.namespace, task.metadata.name, name);
+  return { ...view, version: { name, isStored: stored !== undefined } };
+}
+
+/** Undefined when the run may start now. */
+export const decideWaiting = (view: QueuedView): AdmissionDecision | undefined =>
+  firstDecision([ttlElapsed, inBackoff], view);
+
+export const decideAdmission = (view: AdmissionView): AdmissionDecision =>
+  firstDecision([keyUsed, taskMissing, versionMissing, admissible], view) ?? done;
+
+type QueuedCheck = Check<QueuedView, "takeSlot">;
+type AdmissionCheck = Check<AdmissionView, "takeSlot">;
+
+const ttlElapsed: QueuedCheck = (view) =>
+  view.now >= ttlDue(view).at ? { event: { type: "TtlElapsed" } } : undefined;
+
+const inBackoff: QueuedCheck = (view) => {
+  const notBefore = Date.parse(view.run.status?.nextAttemptAt ?? "");
+  return notBefore > view.now ? earliest(at(notBefore), ttlDue(view)) : undefined;
+};
+
+const keyUsed: AdmissionCheck = ({ duplicate }) => duplicate && { event: duplicate };
+
+const taskMissing: AdmissionCheck = (view) => {
+  const { run, task, now } = view;
+  if (task || run.spec.task === undefined) return undefined;
+  const reason = "TaskNotFound";
+  const message = `No Task in namespace ${run.metadata.namespace} has the id ${run.spec.task}; the run starts when one is applied.`;
+  const due = Date.parse(run.status?.queuedAt ?? "") + unknownTaskLimitMs;
+  if (now >= due) return { event: { type: "Rejected", reason, message } };
+  return { event: { type: "Inadmissible", reason, message }, requeue: earliest(at(due), ttlDue(view)) };
+};
+
+const versionMissing: AdmissionCheck = ({ run, version }) => {
+  if (!version || version.isStored) return undefined;
+  const message = `Task ${run.spec.task} has no version ${version.name}.`;
+  return { event: { type: "Rejected", reason: "VersionNotFound", message } };
+};
+
+const admissible: AdmissionCheck = (view) => ({ do: "takeSlot", requeue: ttlDue(view) });
+
+/** When a run expires that has not started before; never for one that did, or without a ttl. */
+function ttlDue({ run, task, environment }: QueuedView): Requeue {
+  const ttl = ttlSecondsOf(run, task, environment);
+  const { startedAt, queuedAt } = run.status ?? {};
+  return ttl === 0 || startedAt || !queuedAt ? done : at(Date.parse(queuedAt) + ttl * 1000);
+}
+
+async function act(deps: AdmissionDeps, view: AdmissionView, decision: AdmissionDecision): Promise<Outcome> {
+  const requeue = requeueOf(decision);
+  if ("event" in decision) {
+    if (decision.event.type === "Inadmissible") await deps.slots.withdraw(view.run);
+    return { run: await applyRunEvent(deps, view.run, decision.event), requeue };
   }
-  if (!run.status?.attempt) {
-    const duplicate = await duplicateOf(deps, run);
-    if (duplicate) return applyRunEvent(deps, run, duplicate);
-  }
-  let version: string | undefined;
-  if (run.spec.task !== undefined) {
-    if (!task) {
-      await deps.slots.withdraw(run);
-      return park(deps, run);
-    }
-    version = run.status?.version ?? run.spec.version ?? (await deps.versions.pin(task)).version;
-    if (!(await deps.versions.get(namespace, task.metadata.name, version))) {
-      const message = `Task ${run.spec.task} has no version ${version}.`;
-      return applyRunEvent(deps, run, { type: "Rejected", reason: "VersionNotFound", message });
-    }
-  }
-  const place = pendingOf(run, task);
-  const grant = deps.slots.granted(run) ?? (await deps.slots.ask(place));
+  return "do" in decision ? { run: await takeSlot(deps, view), requeue } : { requeue };
+}
+
+/** The admitted run; undefined while there is no slot for it: its grant brings the key back. */
+async function takeSlot(deps: AdmissionDeps, view: AdmissionView): Promise<CachedRun | undefined> {
+  const { run, task, version } = view;
+  const pending = pendingOf(run, task);
+  const grant = deps.slots.granted(run) ?? (await deps.slots.request(pending));
   if (!grant) return undefined;
+  const { slot } = grant;
   const admitted = await applyRunEvent(deps, run, {
     type: "Admitted",
-    slot: grant.slot,
-    queue: place.queue,
-    version,
+    slot,
+    queue: pending.queue,
+    version: version?.name,
   });
-  await deps.slots.settle(grant, admitted !== undefined);
+  if (admitted) deps.slots.hold(grant);
+  else await deps.slots.giveBack(grant);
   return admitted;
-}
-
-/** Whether the run has waited for its first start for longer than its ttl; otherwise it is looked at again then. */
-function isExpired(deps: RunDeps, run: CachedRun, task: Task | undefined): boolean {
-  const ttl = ttlSecondsOf(run, task, deps.environments.of(run.metadata.namespace).type);
-  if (ttl === 0 || run.status?.startedAt || !run.status?.queuedAt) return false;
-  const due = Date.parse(run.status.queuedAt) + ttl * 1000;
-  if (deps.clock() >= due) return true;
-  deps.queue.addAt(keyOf(run), due);
-  return false;
-}
-
-async function park(deps: RunDeps, run: TaskRun): Promise<CachedRun | undefined> {
-  const message = `No Task in namespace ${run.metadata.namespace} has the id ${run.spec.task}; the run starts when one is applied.`;
-  const until = Date.parse(run.status?.queuedAt ?? "") + unknownTaskLimitMs;
-  if (deps.clock() >= until) {
-    return applyRunEvent(deps, run, { type: "Rejected", reason: "TaskNotFound", message });
-  }
-  deps.queue.addAt(keyOf(run), until);
-  return applyRunEvent(deps, run, { type: "Inadmissible", reason: "TaskNotFound", message });
 }

@@ -1,8 +1,7 @@
 /**
- * Writes an event's outcome. Starts from the cached run (its resourceVersion makes the write fail when the cache is
- * behind) and falls back to the read–transition–write loop when it was.
+ * The one door through which the controller changes a run's status. Starts from the cached run, whose resourceVersion
+ * makes the write fail when the cache is behind; then the run is read, and the event applied to it as it is.
  */
-
 import { KubeError } from "../../kube/client/client.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
@@ -11,12 +10,14 @@ import { applyEvent, writeStatus } from "../../runs/applyEvent.ts";
 import { type Deps, isoNow } from "../deps.ts";
 import { type CachedRun, withoutPayload } from "./cache.ts";
 
+export type EventDeps = Pick<Deps, "client" | "runs" | "clock" | "log">;
+
 /**
- * The changed run; undefined when the event was refused or the run is gone. `ofThisVersion`: the event is about the run as
- * it is in the cache; it is not applied to a later one, whose change brings the key back.
+ * The changed run; undefined when the event was refused or the run was deleted. `ofThisVersion`: the event is about the
+ * run as it is in the cache; it is not applied to a later one, whose change brings the key back.
  */
 export async function applyRunEvent(
-  deps: Deps,
+  deps: EventDeps,
   run: TaskRun,
   event: RunEvent,
   { ofThisVersion = false } = {},
@@ -42,8 +43,8 @@ export async function applyRunEvent(
 }
 
 /** Our own write is the newest state we know: the next step must not act on an older cache. */
-function remember(deps: Deps, written: TaskRun): CachedRun {
+function remember({ runs }: EventDeps, written: TaskRun): CachedRun {
   const cached = withoutPayload(written);
-  deps.runs.upsertFromWrite(cached);
+  runs.upsertFromWrite(cached);
   return cached;
 }

@@ -1,60 +1,68 @@
 /**
  * One TaskRun, one step closer to its end. Level-triggered: looks at the run, its Job and its pod, applies at most
- * a few events through transition.ts, and says when to look again. Doing a step twice does nothing new.
+ * a few events through transition.ts, and returns when to look again. Doing a step twice does nothing new.
  *
  *   (new)      accept, or reject what cannot run
  *   Delayed    wait for delayUntil
- *   Queued     find the Task, ask admission, take the slot          → admit.ts
- *   Starting   create the Job; follow the pod; start timeout        → attempt.ts
- *   Executing  follow the pod; maxDuration                          → attempt.ts
- *   Stopping   stop the container, wait until it is gone            → stop.ts
- *   finished   capture logs, remove Jobs                            → capture.ts
+ *   Queued     find the Task, ask for a slot, take it               → admission.ts
+ *   Starting   create the Job; follow the pod; start timeout        → attempt/follow.ts
+ *   Executing  follow the pod; maxDuration                          → attempt/follow.ts
+ *   Stopping   stop the container, wait until it is gone            → attempt/stop.ts
+ *   finished   capture logs, remove Jobs; retire                    → attempt/capture.ts, retention.ts
  */
-
-import type { TaskRun } from "../../model/resources.ts";
+import { again, at, done, earliest, type Requeue } from "../../kube/manager/requeue.ts";
+import type { Attempt, TaskRun } from "../../model/resources.ts";
+import { currentAttempt } from "../../model/run/attempts.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { transition } from "../../model/run/transition.ts";
-import { isoNow, keyOf, type RunDeps, splitKey } from "../deps.ts";
+import { type Deps, isoNow, splitKey } from "../deps.ts";
 import { ensureQueueOfRun } from "../taskQueue/reconciler.ts";
 import { admit } from "./admission.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
-import { followAttempt } from "./attempt/attempt.ts";
-import { captureAttempts } from "./attempt/capture.ts";
-import { stopAttempt } from "./attempt/stop.ts";
+import { act } from "./attempt/act.ts";
+import { decide } from "./attempt/decide.ts";
+import { loadAttempt } from "./attempt/view.ts";
 import type { CachedRun } from "./cache.ts";
+import type { Outcome } from "./decision.ts";
 import { payloadProblem } from "./payload.ts";
 import { retire } from "./retention.ts";
 
 /** Steps that one reconciliation may take before it yields to other keys. */
 const stepLimit = 8;
 
-export async function reconcileTaskRun(deps: RunDeps, key: string): Promise<void> {
+export async function reconcileTaskRun(deps: Deps, key: string): Promise<Requeue> {
   const [namespace, name] = splitKey(key);
   let run = deps.runs.get(namespace, name);
-  if (!run || run.metadata.deletionTimestamp) return deps.slots.forget(namespace, name);
-  for (let step = 0; step < stepLimit; step++) {
-    const next = await advance(deps, run);
-    await deps.slots.leave(next ?? run);
-    if (!next) return;
-    run = next;
+  if (!run || run.metadata.deletionTimestamp) {
+    await deps.slots.forget(namespace, name);
+    return done;
   }
-  deps.queue.add(key);
+  let requeue = done;
+  for (let step = 0; step < stepLimit; step++) {
+    const outcome = await advance(deps, run);
+    requeue = earliest(requeue, outcome.requeue);
+    await deps.slots.releaseUnneeded(outcome.run ?? run);
+    if (!outcome.run) return requeue;
+    run = outcome.run;
+  }
+  return again;
 }
 
-/** One step; the changed run, or undefined when there is nothing to do now. */
-async function advance(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
+async function advance(deps: Deps, run: CachedRun): Promise<Outcome> {
   // Logs of earlier attempts are captured whatever the run does now.
-  const captured = await captureAttempts(deps, run);
-  if (captured) return captured;
-  if (isFinished(run)) {
-    await retire(deps, run);
-    return undefined;
-  }
+  const captured = await advanceEnded(deps, run);
+  if (captured.run) return captured;
+  const next = await advancePhase(deps, run);
+  return { ...next, requeue: earliest(captured.requeue, next.requeue) };
+}
+
+async function advancePhase(deps: Deps, run: CachedRun): Promise<Outcome> {
+  if (isFinished(run)) return { requeue: await retire(deps, run) };
   const phase = run.status?.phase;
   if (run.spec.cancelRequested && phase !== "Stopping") {
     const canceled = await applyRunEvent(deps, run, { type: "CancelRequested" });
-    if (canceled) return canceled;
+    if (canceled) return { run: canceled, requeue: done };
   }
   switch (phase) {
     case undefined:
@@ -63,36 +71,57 @@ async function advance(deps: RunDeps, run: CachedRun): Promise<CachedRun | undef
       return checkDelay(deps, run);
     case "Queued":
       return admit(deps, run);
-    case "Starting":
-    case "Executing":
-      return followAttempt(deps, run);
-    case "Stopping":
-      return stopAttempt(deps, run);
-    default:
-      return undefined;
+    default: {
+      const attempt = currentAttempt(run.status);
+      return attempt ? advanceAttempt(deps, run, attempt) : { requeue: done };
+    }
   }
+}
+
+async function advanceAttempt(deps: Deps, run: CachedRun, attempt: Attempt): Promise<Outcome> {
+  const view = await loadAttempt(deps, run, attempt);
+  return act(deps, view, decide(view));
+}
+
+/** The first ended attempt that changes the run; the others have their turn in the next step. */
+async function advanceEnded(deps: Deps, run: CachedRun): Promise<Outcome> {
+  let requeue = done;
+  for (const attempt of run.status?.attempts ?? []) {
+    if (attempt.outcome === undefined) continue;
+    const outcome = await advanceAttempt(deps, run, attempt);
+    requeue = earliest(requeue, outcome.requeue);
+    if (outcome.run) return { run: outcome.run, requeue };
+  }
+  return { requeue };
 }
 
 /** Accepts the run and, when it can start at once, admits it with the same write. */
-async function accept(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
+async function accept(deps: Deps, run: CachedRun): Promise<Outcome> {
   const problem = payloadProblem(run);
-  if (problem) return applyRunEvent(deps, run, { type: "Rejected", ...problem });
+  if (problem) {
+    return { run: await applyRunEvent(deps, run, { type: "Rejected", ...problem }), requeue: done };
+  }
   await ensureQueueOfRun(deps, run);
   const accepted: RunEvent = { type: "Accepted", payloadDigest: run.payload?.sha256 };
   const next = transition(run, accepted, isoNow(deps));
+  let requeue = done;
   if ("status" in next && next.status.phase === "Queued") {
-    const further = await admit(deps, { ...run, status: next.status });
-    if (further) return further;
+    const admitted = await admit(deps, { ...run, status: next.status });
+    if (admitted.run) return admitted;
+    requeue = admitted.requeue;
   }
-  return applyRunEvent(deps, run, accepted, { ofThisVersion: isDebounced(run) });
+  return { run: await applyPayloadEvent(deps, run, accepted), requeue };
 }
 
-/** Whose payload the API may still change: what is written of it must be of the run as it is. */
-const isDebounced = (run: TaskRun): boolean => run.spec.debounce !== undefined;
-
-async function checkDelay(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
-  const until = run.spec.delayUntil ? Date.parse(run.spec.delayUntil) : 0;
-  if (until > deps.clock()) deps.queue.addAt(keyOf(run), until);
+async function checkDelay(deps: Deps, run: CachedRun): Promise<Outcome> {
+  const until = Date.parse(run.spec.delayUntil ?? "");
   const checked: RunEvent = { type: "DelayChecked", payloadDigest: run.payload?.sha256 };
-  return applyRunEvent(deps, run, checked, { ofThisVersion: isDebounced(run) });
+  return {
+    run: await applyPayloadEvent(deps, run, checked),
+    requeue: until > deps.clock() ? at(until) : done,
+  };
 }
+
+/** An event that records the payload. The API may still change a debounced run's: it must be this version's. */
+const applyPayloadEvent = (deps: Deps, run: TaskRun, event: RunEvent): Promise<CachedRun | undefined> =>
+  applyRunEvent(deps, run, event, { ofThisVersion: run.spec.debounce !== undefined });

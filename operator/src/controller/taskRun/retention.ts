@@ -1,35 +1,36 @@
 /**
- * A finished run becomes history: its object and its summary are written, what is to be remembered of its key, and
- * last of all its resource goes. Whatever is cut off is done again from the start; nothing is lost, nothing runs twice.
+ * A finished run is retired: its object and its summary are written to the bucket, then the record of its key, and only
+ * then is its resource deleted. What was interrupted is done again from the start; nothing is lost, nothing runs twice.
  *
- * Due are runs that API, batch or schedule made, `retentionSeconds` after their end, and applied ones that say so
- * themselves (`ttlSecondsAfterFinished`), once their logs are captured.
+ * Due once its logs are captured: a run that the API, a batch or a schedule made, `retentionSeconds` after its end; an
+ * applied one only with `ttlSecondsAfterFinished`.
  */
 import { originLabel } from "@fairlead/protocol/labels";
 import type { Config } from "../../config.ts";
-import { KubeError } from "../../kube/client/client.ts";
+import { KubeError } from "../../kube/client/kubeError.ts";
+import { again, at, done, type Requeue } from "../../kube/manager/requeue.ts";
 import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import { writeHistory } from "../../storage/runHistory.ts";
-import { type Deps, keyOf } from "../deps.ts";
+import type { Deps } from "../deps.ts";
 import { batchAllowsRetirement } from "../taskBatch/reconciler.ts";
 import type { CachedRun } from "./cache.ts";
 import { recordOf } from "./duplicates.ts";
 
-type RetentionDeps = Pick<Deps, "client" | "store" | "queue" | "clock" | "config" | "batches">;
+type RetentionDeps = Pick<Deps, "client" | "store" | "clock" | "config" | "batches">;
 
-export async function retire(deps: RetentionDeps, run: CachedRun): Promise<void> {
+export async function retire(deps: RetentionDeps, run: CachedRun): Promise<Requeue> {
   const due = retirementDue(run, deps.config);
-  if (due === undefined || !batchAllowsRetirement(deps, run)) return;
-  if (deps.clock() < due) return deps.queue.addAt(keyOf(run), due);
+  if (due === undefined || !batchAllowsRetirement(deps, run)) return done;
+  if (deps.clock() < due) return at(due);
   const { namespace, name, uid } = run.metadata;
   const live = await deps.client.get(TaskRuns, namespace, name);
   // A cache that is behind: the change that it has not seen yet brings the run back.
   if (!live || live.metadata.uid !== uid || live.metadata.resourceVersion !== run.metadata.resourceVersion)
-    return;
+    return done;
   // A duplicate has nothing of its own: its original is in history under the same key or name.
   if (!live.status?.duplicateOf) {
     await writeHistory(deps.store, live);
@@ -45,13 +46,14 @@ export async function retire(deps: RetentionDeps, run: CachedRun): Promise<void>
       resourceVersion,
     });
   } catch (error) {
-    // It changed in this moment.
+    // It was changed concurrently.
     if (!KubeError.is(error, "Conflict")) throw error;
-    deps.queue.add(keyOf(run));
+    return again;
   }
+  return done;
 }
 
-/** The names of a debounce key's runs are not used again: what is remembered is the youngest that has gone. */
+/** The name of a debounced run is not used again: the record of its key has the generation of the last retired one. */
 async function rememberGeneration({ store, config }: RetentionDeps, run: TaskRun): Promise<void> {
   const { debounce, task } = run.spec;
   const { phase, finishedAt } = run.status ?? {};

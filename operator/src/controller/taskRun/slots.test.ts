@@ -3,24 +3,24 @@ import { apiVersion, type Phase, type TaskRun } from "../../model/resources.ts";
 import type { Admission, Grant, PendingRun } from "../../queue/admission.ts";
 import { Slots } from "./slots.ts";
 
-/** Grants what it is told to, and writes down what it is asked. */
-class ToldAdmission implements Admission {
-  readonly asked: string[] = [];
+/** Records its calls; grants in `onEnqueue`. */
+class FakeAdmission implements Admission {
+  readonly calls: string[] = [];
   onEnqueue: (run: PendingRun) => void = () => undefined;
   async start(): Promise<void> {}
   async enqueue(run: PendingRun): Promise<void> {
-    this.asked.push(`enqueue ${run.uid}`);
+    this.calls.push(`enqueue ${run.uid}`);
     this.onEnqueue(run);
   }
   async confirm({ uid, slot }: Grant): Promise<boolean> {
-    this.asked.push(`confirm ${uid}/${slot}`);
+    this.calls.push(`confirm ${uid}/${slot}`);
     return true;
   }
   async release({ uid, slot }: Grant): Promise<void> {
-    this.asked.push(`release ${uid}/${slot}`);
+    this.calls.push(`release ${uid}/${slot}`);
   }
   async remove(_namespace: string, uid: string): Promise<void> {
-    this.asked.push(`remove ${uid}`);
+    this.calls.push(`remove ${uid}`);
   }
 }
 
@@ -44,63 +44,63 @@ const pending = (uid: string): PendingRun => ({
 
 const grant = (uid: string, slot: number): Grant => ({ namespace: "n", name: "r", uid, slot });
 
-function setUp(): { admission: ToldAdmission; slots: Slots } {
-  const admission = new ToldAdmission();
+function setUp(): { admission: FakeAdmission; slots: Slots } {
+  const admission = new FakeAdmission();
   return { admission, slots: new Slots(admission) };
 }
 
-describe("a run's place", () => {
+describe("a run's slot", () => {
   it("is granted at once when there is room, held until the run leaves it, and released once", async () => {
     const { admission, slots } = setUp();
     admission.onEnqueue = ({ uid }) => slots.onGrant(grant(uid, 1));
-    expect(await slots.ask(pending("a"))).toEqual(grant("a", 1));
-    await slots.settle(grant("a", 1), true);
-    await slots.leave(run("a", "Executing", 1));
-    expect(admission.asked).toEqual(["enqueue a"]);
-    await slots.leave(run("a", "Completed", 1));
-    await slots.leave(run("a", "Completed", 1));
-    expect(admission.asked.filter((call) => call.startsWith("release"))).toEqual(["release a/1"]);
+    expect(await slots.request(pending("a"))).toEqual(grant("a", 1));
+    slots.hold(grant("a", 1));
+    await slots.releaseUnneeded(run("a", "Executing", 1));
+    expect(admission.calls).toEqual(["enqueue a"]);
+    await slots.releaseUnneeded(run("a", "Completed", 1));
+    await slots.releaseUnneeded(run("a", "Completed", 1));
+    expect(admission.calls.filter((call) => call.startsWith("release"))).toEqual(["release a/1"]);
   });
 
   it("is given back when the grant could not be written", async () => {
     const { admission, slots } = setUp();
     slots.onGrant(grant("a", 1));
-    await slots.settle(grant("a", 1), false);
-    expect(admission.asked).toEqual(["release a/1"]);
+    await slots.giveBack(grant("a", 1));
+    expect(admission.calls).toEqual(["release a/1"]);
     expect(slots.granted(run("a", "Queued"))).toBeUndefined();
   });
 
-  it("is free while the run is in backoff, and the run still waits", async () => {
+  it("is released while the run is in backoff, which still waits for another", async () => {
     const { admission, slots } = setUp();
     slots.onGrant(grant("a", 1));
-    await slots.settle(grant("a", 1), true);
-    await slots.leave(run("a", "Queued", 1));
-    expect(admission.asked).toEqual(["release a/1"]);
+    slots.hold(grant("a", 1));
+    await slots.releaseUnneeded(run("a", "Queued", 1));
+    expect(admission.calls).toEqual(["release a/1"]);
   });
 
-  it("in the line goes when the run ends while it waits, and when it is deleted", async () => {
+  it("is no longer waited for when the run ends while it waits, or is deleted", async () => {
     const { admission, slots } = setUp();
-    await slots.ask(pending("a"));
-    await slots.leave(run("a", "Canceled"));
-    await slots.ask(pending("b"));
+    await slots.request(pending("a"));
+    await slots.releaseUnneeded(run("a", "Canceled"));
+    await slots.request(pending("b"));
     slots.onGrant(grant("b", 1));
     await slots.forget("n", "r");
-    expect(admission.asked).toEqual(["enqueue a", "remove a", "enqueue b", "release b/1", "remove b"]);
+    expect(admission.calls).toEqual(["enqueue a", "remove a", "enqueue b", "release b/1", "remove b"]);
   });
 
-  it("of another run with the same name is another one", async () => {
+  it("is released when another run has the name", async () => {
     const { admission, slots } = setUp();
     slots.onGrant(grant("a", 1));
-    await slots.settle(grant("a", 1), true);
-    await slots.ask(pending("b"));
-    expect(admission.asked).toContain("release a/1");
+    slots.hold(grant("a", 1));
+    await slots.request(pending("b"));
+    expect(admission.calls).toContain("release a/1");
     expect(slots.granted(run("a", "Queued"))).toBeUndefined();
   });
 
-  it("after a restart is what the status says", async () => {
+  it("is what the status says after a restart", async () => {
     const { admission, slots } = setUp();
     expect(await slots.confirm(run("a", "Starting", 4))).toBe(true);
-    await slots.leave(run("a", "Failed", 4));
-    expect(admission.asked).toEqual(["confirm a/4", "release a/4", "remove a"]);
+    await slots.releaseUnneeded(run("a", "Failed", 4));
+    expect(admission.calls).toEqual(["confirm a/4", "release a/4", "remove a"]);
   });
 });

@@ -1,16 +1,18 @@
 /**
- * What this leader knows of its runs' places: those that wait in Redis, grants that arrived and are not written yet,
- * and acquisitions to be given back when their run leaves them. Only a memory of this term: what it does not know, the
- * runs' statuses say, and admission's own rebuild and sweep.
+ * What this leader knows of its runs' slots: which runs wait for one in Redis, which grants arrived and are not in the
+ * run's status yet, and which slots are to be released when their run no longer needs them.
  *
- *   enqueue ─► pending ─(onGrant)─► granted ─(settle: written)─► held ─(leave)─► released
+ *   request ─► pending ─(onGrant)─► granted ─(hold: in the status)─► held ─(releaseUnneeded)─► released
+ *                                      └─(giveBack: not in the status)──────────────────────────►─┘
+ *
+ * Lost with the term. What is missing here is recovered from the runs' statuses, by the rebuild or by the sweeper.
  */
 
 import type { TaskRun } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Admission, Grant, PendingRun } from "../../queue/admission.ts";
 
-interface Place {
+interface SlotState {
   uid: string;
   granted?: Grant;
   held?: Grant;
@@ -19,7 +21,7 @@ interface Place {
 export class Slots {
   readonly #admission: Admission;
   /** By `namespace/name`. */
-  readonly #places = new Map<string, Place>();
+  readonly #states = new Map<string, SlotState>();
 
   constructor(admission: Admission) {
     this.#admission = admission;
@@ -27,83 +29,88 @@ export class Slots {
 
   /** A new term begins with nothing. */
   clear(): void {
-    this.#places.clear();
+    this.#states.clear();
   }
 
   /** Called by admission, at any time. */
   onGrant(grant: Grant): void {
-    this.#of(grant).granted = grant;
+    this.#stateOf(grant).granted = grant;
   }
 
   granted(run: TaskRun): Grant | undefined {
-    const place = this.#places.get(keyOf(run.metadata));
-    return place?.uid === run.metadata.uid ? place.granted : undefined;
+    const state = this.#states.get(keyOf(run.metadata));
+    return state?.uid === run.metadata.uid ? state.granted : undefined;
   }
 
-  /** Puts the run among the pending ones; returns the grant when there was room at once. */
-  async ask(run: PendingRun): Promise<Grant | undefined> {
-    const place = this.#of(run);
+  /** Puts the run among the pending ones; returns the grant when a slot was free at once. */
+  async request(run: PendingRun): Promise<Grant | undefined> {
+    const state = this.#stateOf(run);
     await this.#admission.enqueue(run);
-    return place.granted;
+    return state.granted;
   }
 
-  /** The run cannot be admitted for now, after all: its place goes back. */
+  /** The run is inadmissible after all: it waits for no slot and has none. */
   async withdraw(run: TaskRun): Promise<void> {
     const key = keyOf(run.metadata);
-    const place = this.#places.get(key);
-    if (place?.uid === run.metadata.uid) await this.#drop(key, place, run.metadata.namespace);
+    const state = this.#states.get(key);
+    if (state?.uid === run.metadata.uid) await this.#drop(key, state, run.metadata.namespace);
   }
 
-  /** The grant was written into the run's status; or it could not be, and is given back. */
-  async settle(grant: Grant, written: boolean): Promise<void> {
-    const place = this.#of(grant);
-    place.granted = undefined;
-    if (written) place.held = grant;
-    else await this.#admission.release(grant);
+  /** The grant is in the run's status. */
+  hold(grant: Grant): void {
+    const state = this.#stateOf(grant);
+    state.granted = undefined;
+    state.held = grant;
+  }
+
+  /** The grant could not be written into the run's status. */
+  async giveBack(grant: Grant): Promise<void> {
+    this.#stateOf(grant).granted = undefined;
+    await this.#admission.release(grant);
   }
 
   /** Whether the slot that the run's status names is really held. Asked before the Job is created. */
   async confirm(run: TaskRun): Promise<boolean> {
-    const place = this.#of(run.metadata);
-    place.held ??= grantOf(run);
-    return this.#admission.confirm(place.held);
+    const state = this.#stateOf(run.metadata);
+    state.held ??= grantOf(run);
+    return this.#admission.confirm(state.held);
   }
 
-  /** Gives back what a run that waits for nothing and occupies nothing still has. */
-  async leave(run: TaskRun): Promise<void> {
+  /** Releases what the run, in its phase, no longer needs: the slot; unless it is Queued, the wait for one, too. */
+  async releaseUnneeded(run: TaskRun): Promise<void> {
     const key = keyOf(run.metadata);
-    const place = this.#places.get(key);
-    if (!place || place.uid !== run.metadata.uid || holdsSlot(run)) return;
-    if (place.held) {
-      await this.#admission.release(place.held);
-      place.held = undefined;
+    const state = this.#states.get(key);
+    if (!state || state.uid !== run.metadata.uid || holdsSlot(run)) return;
+    if (state.held) {
+      await this.#admission.release(state.held);
+      state.held = undefined;
     }
     if (run.status?.phase === "Queued") return;
-    await this.#drop(key, place, run.metadata.namespace);
+    await this.#drop(key, state, run.metadata.namespace);
   }
 
-  /** The run was deleted: its place in the queue and its slot are free. */
+  /** The run was deleted: its slot, and its place in the queue, are free. */
   async forget(namespace: string, name: string): Promise<void> {
     const key = keyOf({ namespace, name });
-    const place = this.#places.get(key);
-    if (place) await this.#drop(key, place, namespace);
+    const state = this.#states.get(key);
+    if (state) await this.#drop(key, state, namespace);
   }
 
-  async #drop(key: string, place: Place, namespace: string): Promise<void> {
-    if (this.#places.get(key) === place) this.#places.delete(key);
-    for (const grant of [place.granted, place.held]) if (grant) await this.#admission.release(grant);
-    await this.#admission.remove(namespace, place.uid);
+  async #drop(key: string, state: SlotState, namespace: string): Promise<void> {
+    if (this.#states.get(key) === state) this.#states.delete(key);
+    for (const grant of [state.granted, state.held]) if (grant) await this.#admission.release(grant);
+    await this.#admission.remove(namespace, state.uid);
   }
 
-  /** Another run of that name is another place; its predecessor was deleted and is forgotten by its own key. */
-  #of({ namespace, name, uid }: { namespace: string; name: string; uid: string }): Place {
+  /** A run of the same name with another uid is another run; its predecessor was deleted and is dropped. */
+  #stateOf({ namespace, name, uid }: { namespace: string; name: string; uid: string }): SlotState {
     const key = keyOf({ namespace, name });
-    const known = this.#places.get(key);
+    const known = this.#states.get(key);
     if (known?.uid === uid) return known;
     if (known) void this.#drop(key, known, namespace);
-    const made: Place = { uid };
-    this.#places.set(key, made);
-    return made;
+    const state: SlotState = { uid };
+    this.#states.set(key, state);
+    return state;
   }
 }
 

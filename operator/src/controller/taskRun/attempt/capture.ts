@@ -1,73 +1,59 @@
 /**
- * After an attempt: its log goes to object storage, then its Job goes away.
- * Nothing is deleted before it was captured; while the bucket is down everything waits.
+ * After an attempt: its log goes to object storage, then its Job is removed. Nothing is deleted before it was captured;
+ * while the bucket is down everything waits.
  */
-import { attemptSelector } from "@fairlead/protocol/labels";
-import type { V1Job } from "@kubernetes/client-node";
-import { observePod } from "../../../jobs/podObserver.ts";
-import { Jobs, Pods } from "../../../kube/resources.ts";
-import type { Attempt } from "../../../model/resources.ts";
-import { keyOf, type RunDeps } from "../../deps.ts";
-import { applyRunEvent } from "../applyRunEvent.ts";
-import type { CachedRun } from "../cache.ts";
-import { placeOf, podOf } from "./attempt.ts";
-import { captureLog } from "./captureLog.ts";
-import { endPod } from "./stop.ts";
+import { at, done } from "../../../kube/manager/requeue.ts";
+import type { PodRef } from "../../../model/run/event.ts";
+import { type Check, firstDecision } from "../decision.ts";
+import { type AttemptAction, type AttemptDecision, type AttemptView, isJobOf } from "./view.ts";
 
 /** How long a container may run on after its report before it is stopped. */
 const exitLimitMs = 30_000;
 
-/** Captures the first ended attempt that is not yet; the changed run, or undefined when there is none to do now. */
-export async function captureAttempts(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
-  for (const attempt of run.status?.attempts ?? []) {
-    if (attempt.outcome === undefined) continue;
-    if (attempt.captured) await removeJob(deps, run, attempt);
-    else {
-      const changed = await capture(deps, run, attempt);
-      if (changed) return changed;
-    }
-  }
-  return undefined;
-}
-
-async function capture(deps: RunDeps, run: CachedRun, attempt: Attempt): Promise<CachedRun | undefined> {
-  const pod = podOf(deps, run, attempt);
-  if (!pod) {
-    const { namespace, name } = run.metadata;
-    const live = await deps.client.list(Pods, namespace, {
-      labelSelector: attemptSelector(name, attempt.number),
-    });
-    if (live.items.length > 0) return undefined;
-    return applyRunEvent(deps, run, { type: "Captured", attempt: attempt.number });
-  }
-  const seen = observePod(pod);
-  if (seen.state === "lost") return applyRunEvent(deps, run, { type: "Captured", attempt: attempt.number });
-  if (seen.state !== "ended") {
-    const due = Date.parse(attempt.finishedAt ?? "") + exitLimitMs;
-    if (deps.clock() >= due) await endPod(deps, pod);
-    else deps.queue.addAt(keyOf(run), due);
-    return undefined;
-  }
-  const log = await captureLog(deps.client, deps.store, run, attempt, pod);
-  return applyRunEvent(deps, run, {
-    type: "Captured",
-    attempt: attempt.number,
-    logKey: "key" in log ? log.key : undefined,
-    ...placeOf(pod),
-  });
-}
+/** What an ended attempt needs now. */
+export const capture = (view: AttemptView): AttemptDecision => firstDecision(checks, view) ?? done;
 
 /** A finished Job stays for a while, for `kubectl logs`. */
-async function removeJob(deps: RunDeps, run: CachedRun, attempt: Attempt): Promise<void> {
-  const job = deps.jobs.get(run.metadata.namespace, attempt.job);
-  if (!job || job.metadata?.deletionTimestamp || !ownedBy(job, run)) return;
-  const due = Date.parse(attempt.finishedAt ?? "") + deps.config.jobRetentionSeconds * 1000;
-  if (deps.clock() < due) return deps.queue.addAt(keyOf(run), due);
-  await deps.client.delete(Jobs, run.metadata.namespace, attempt.job, {
-    propagationPolicy: "Background",
-    uid: job.metadata?.uid,
-  });
+function logCaptured({ run, attempt, job, config, now }: AttemptView): AttemptDecision | undefined {
+  if (!attempt.captured) return undefined;
+  if (!job || job.metadata?.deletionTimestamp || !isJobOf(run, job)) return done;
+  const due = endedAt(attempt) + config.jobRetentionSeconds * 1000;
+  return now < due ? at(due) : { do: "deleteJob" };
 }
 
-const ownedBy = (job: V1Job, run: CachedRun): boolean =>
-  job.metadata?.ownerReferences?.some((owner) => owner.uid === run.metadata.uid) ?? false;
+/** A pod that the cache does not have yet brings the run back. */
+function podMissing(view: AttemptView): AttemptDecision | undefined {
+  const { pod, live } = view;
+  if (pod) return undefined;
+  return !live || live.hasPods ? done : captured(view);
+}
+
+function nodeLost(view: AttemptView): AttemptDecision | undefined {
+  return view.pod?.seen.state === "lost" ? captured(view) : undefined;
+}
+
+function containerEnded({ pod }: AttemptView): AttemptDecision | undefined {
+  return pod?.seen.state === "ended" ? { do: "captureLog" } : undefined;
+}
+
+/** The container reported and does not exit. */
+function containerRunsOn({ attempt, pod, now }: AttemptView): AttemptDecision | undefined {
+  if (!pod || pod.isEnding) return undefined;
+  const due = endedAt(attempt) + exitLimitMs;
+  return now < due ? at(due) : { do: "endPod" };
+}
+
+const checks: readonly Check<AttemptView, AttemptAction>[] = [
+  logCaptured,
+  podMissing,
+  nodeLost,
+  containerEnded,
+  containerRunsOn,
+];
+
+const endedAt = ({ finishedAt = "" }: AttemptView["attempt"]): number => Date.parse(finishedAt);
+
+/** `logKey` is absent when the log is lost. */
+export function captured({ attempt }: AttemptView, log: PodRef & { logKey?: string } = {}): AttemptDecision {
+  return { event: { type: "Captured", attempt: attempt.number, ...log } };
+}

@@ -1,89 +1,71 @@
 /**
  * Stopping: the container gets SIGTERM, its grace period, then SIGKILL, by the kubelet, through the pod's
- * activeDeadlineSeconds: the pod stays with its log. Deleting the Job is for pods that no kubelet has, and the last
+ * activeDeadlineSeconds: the pod stays, with its log. Deleting the Job is for pods that no kubelet has, and the last
  * resort. The run leaves Stopping when no container of the attempt can run any more.
  */
-import { attemptSelector } from "@fairlead/protocol/labels";
-import type { V1Pod } from "@kubernetes/client-node";
-import { observePod } from "../../../jobs/podObserver.ts";
-import { Jobs, Pods } from "../../../kube/resources.ts";
-import type { Attempt } from "../../../model/resources.ts";
-import { currentAttempt } from "../../../model/run/attempts.ts";
-import { retryPolicy } from "../../../model/run/retry.ts";
-import { keyOf, type RunDeps } from "../../deps.ts";
-import { applyRunEvent } from "../applyRunEvent.ts";
-import type { CachedRun } from "../cache.ts";
-import { nodeLostAt, placeOf, podOf, programOf } from "./attempt.ts";
+import { at, done } from "../../../kube/manager/requeue.ts";
+import type { PodRef } from "../../../model/run/event.ts";
+import { type Check, firstDecision } from "../decision.ts";
+import { nodeLostDue, retryOf } from "./ends.ts";
+import { type AttemptAction, type AttemptDecision, type AttemptView, isOnNode } from "./view.ts";
 
 /** Beyond the grace period: the kubelet was slow or missed the patch. */
 const escalationMs = 30_000;
-const recheckMs = 2_000;
+const jobRecheckMs = 2_000;
+const defaultGraceSeconds = 30;
 
-export async function stopAttempt(deps: RunDeps, run: CachedRun): Promise<CachedRun | undefined> {
-  const attempt = currentAttempt(run.status);
-  if (!attempt || !run.status?.stop) return undefined;
-  const pod = podOf(deps, run, attempt);
-  if (!pod) return removeJob(deps, run, attempt);
-  const seen = observePod(pod);
-  if (seen.state === "ended") return gone(deps, run, attempt, pod, seen.end.exitCode);
-  if (seen.state === "lost") {
-    const due = nodeLostAt(deps, seen.since);
-    if (deps.clock() >= due) return gone(deps, run, attempt, pod);
-    deps.queue.addAt(keyOf(run), due);
-    return undefined;
-  }
-  if (!pod.spec?.nodeName) return removeJob(deps, run, attempt);
-  await endPod(deps, pod);
-  const program = await programOf(deps, run, attempt);
-  const grace = (pod.spec.terminationGracePeriodSeconds ?? program?.gracePeriodSeconds ?? 30) * 1000;
-  const due = Date.parse(run.status.stop.at) + grace + escalationMs;
-  if (deps.clock() >= due) {
-    await deps.client.delete(Jobs, run.metadata.namespace, attempt.job, { propagationPolicy: "Background" });
-    deps.queue.addAt(keyOf(run), deps.clock() + escalationMs);
-  } else deps.queue.addAt(keyOf(run), due);
-  return undefined;
+/** What the attempt of a Stopping run needs now. */
+export const stop = (view: AttemptView): AttemptDecision => firstDecision(checks, view) ?? done;
+
+function containerEnded(view: AttemptView): AttemptDecision | undefined {
+  const { pod } = view;
+  if (pod?.seen.state !== "ended") return undefined;
+  return containerGone(view, pod.ref, pod.seen.end.exitCode);
 }
 
-/** Has the kubelet stop the pod and keep it. */
-export async function endPod(deps: Pick<RunDeps, "client" | "pods">, pod: V1Pod): Promise<void> {
-  if (pod.spec?.activeDeadlineSeconds === 1 || pod.metadata?.deletionTimestamp) return;
-  const { namespace, name } = pod.metadata ?? {};
-  const patched = await deps.client.patch(
-    Pods,
-    namespace,
-    name ?? "",
-    { metadata: { uid: pod.metadata?.uid }, spec: { activeDeadlineSeconds: 1 } },
-    { type: "merge" },
-  );
-  deps.pods.upsertFromWrite(patched);
+function nodeLost(view: AttemptView): AttemptDecision | undefined {
+  const { pod, now } = view;
+  if (pod?.seen.state !== "lost") return undefined;
+  const due = nodeLostDue(view, pod.seen.since);
+  return now < due ? at(due) : containerGone(view, pod.ref);
 }
 
 /** No kubelet has the pod, or there is none: without its Job it can never start. */
-async function removeJob(deps: RunDeps, run: CachedRun, attempt: Attempt): Promise<CachedRun | undefined> {
-  const { namespace, name } = run.metadata;
-  const there = await deps.client.delete(Jobs, namespace, attempt.job, { propagationPolicy: "Background" });
-  const pods = await deps.client.list(Pods, namespace, {
-    labelSelector: attemptSelector(name, attempt.number),
-  });
-  if (!there && pods.items.length === 0) return gone(deps, run, attempt);
-  deps.queue.addAt(keyOf(run), deps.clock() + recheckMs);
-  return undefined;
+function notOnNode(view: AttemptView): AttemptDecision | undefined {
+  const { pod, live, now } = view;
+  if (isOnNode(pod)) return undefined;
+  if (live && !live.job && !live.hasPods) return containerGone(view);
+  const requeue = at(now + jobRecheckMs);
+  return live?.job ? { do: "deleteJob", requeue } : requeue;
 }
 
-async function gone(
-  deps: RunDeps,
-  run: CachedRun,
-  attempt: Attempt,
-  pod?: V1Pod,
-  exitCode?: number,
-): Promise<CachedRun | undefined> {
-  const program = await programOf(deps, run, attempt);
-  return applyRunEvent(deps, run, {
-    type: "ContainerGone",
-    attempt: attempt.number,
-    retry: program?.retry ?? retryPolicy(run, undefined),
-    random: deps.random(),
-    exitCode,
-    ...placeOf(pod),
-  });
+function containerRuns(view: AttemptView): AttemptDecision | undefined {
+  if (!view.pod || view.pod.isEnding) return undefined;
+  return { do: "endPod", requeue: at(escalationDue(view)) };
+}
+
+function containerRunsOn(view: AttemptView): AttemptDecision | undefined {
+  const due = escalationDue(view);
+  if (view.now < due) return at(due);
+  return { do: "deleteJob", requeue: at(view.now + escalationMs) };
+}
+
+const checks: readonly Check<AttemptView, AttemptAction>[] = [
+  containerEnded,
+  nodeLost,
+  notOnNode,
+  containerRuns,
+  containerRunsOn,
+];
+
+function escalationDue({ run, pod, program }: AttemptView): number {
+  const grace =
+    pod?.object.spec?.terminationGracePeriodSeconds ?? program?.gracePeriodSeconds ?? defaultGraceSeconds;
+  return Date.parse(run.status?.stop?.at ?? "") + grace * 1000 + escalationMs;
+}
+
+function containerGone(view: AttemptView, pod: PodRef = {}, exitCode?: number): AttemptDecision {
+  const { attempt, random } = view;
+  const retry = retryOf(view);
+  return { event: { type: "ContainerGone", attempt: attempt.number, retry, random, exitCode, ...pod } };
 }

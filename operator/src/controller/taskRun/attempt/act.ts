@@ -1,0 +1,70 @@
+/** Carries out what was decided for an attempt: one event, or one action, which may lead to an event. */
+import { done, earliest } from "../../../kube/manager/requeue.ts";
+import { Jobs, Pods } from "../../../kube/resources.ts";
+import type { Deps } from "../../deps.ts";
+import { applyRunEvent, type EventDeps } from "../applyRunEvent.ts";
+import { type Outcome, requeueOf } from "../decision.ts";
+import { captured } from "./capture.ts";
+import { captureLog } from "./captureLog.ts";
+import { createJob, type JobDeps } from "./createJob.ts";
+import { endAttempt } from "./ends.ts";
+import { readResult } from "./result.ts";
+import type { AttemptAction, AttemptDecision, AttemptView, PodView } from "./view.ts";
+
+export type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods">;
+
+export async function act(deps: ActDeps, view: AttemptView, decision: AttemptDecision): Promise<Outcome> {
+  if ("event" in decision) {
+    const run = await applyRunEvent(deps, view.run, decision.event);
+    return { run, requeue: requeueOf(decision) };
+  }
+  if ("do" in decision) {
+    const outcome = await act(deps, view, await perform(deps, view, decision.do));
+    return { ...outcome, requeue: earliest(outcome.requeue, requeueOf(decision)) };
+  }
+  return { requeue: decision };
+}
+
+/** Returns what follows from the action. */
+async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction): Promise<AttemptDecision> {
+  const { run, attempt, program, pod } = view;
+  switch (action) {
+    case "createJob":
+      return createJob(deps, view);
+    case "deleteJob":
+      await deleteJob(deps, view);
+      return done;
+    case "endPod":
+      if (pod) await endPod(deps, pod);
+      return done;
+    case "readResult":
+      if (pod?.seen.state !== "ended" || !program) return done;
+      return endAttempt(
+        view,
+        await readResult(deps.store, { run, attempt, program }, pod.seen.end, pod.ref.podUid),
+        pod.ref,
+      );
+    case "captureLog": {
+      if (!pod) return done;
+      const logKey = await captureLog(deps.client, deps.store, run, attempt, pod.object);
+      return captured(view, { logKey, ...pod.ref });
+    }
+  }
+}
+
+async function endPod(
+  { client, pods }: Pick<ActDeps, "client" | "pods">,
+  { object }: PodView,
+): Promise<void> {
+  const { namespace, name = "", uid } = object.metadata ?? {};
+  const patch = { metadata: { uid }, spec: { activeDeadlineSeconds: 1 } };
+  pods.upsertFromWrite(await client.patch(Pods, namespace, name, patch, { type: "merge" }));
+}
+
+async function deleteJob({ client }: Pick<ActDeps, "client">, view: AttemptView): Promise<void> {
+  const { run, attempt, live, job = live?.job } = view;
+  await client.delete(Jobs, run.metadata.namespace, attempt.job, {
+    propagationPolicy: "Background",
+    uid: job?.metadata?.uid,
+  });
+}

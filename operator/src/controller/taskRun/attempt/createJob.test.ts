@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { KubeError } from "../../../kube/client/kubeError.ts";
+import { at } from "../../../kube/manager/requeue.ts";
+import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
+import { PayloadChanged } from "../payload.ts";
+import { afterError, afterExisting } from "./createJob.ts";
+import { job, second, starting, viewOf } from "./testViews.ts";
+
+const view = viewOf(starting, 1);
+const soon = at(second(6));
+const refusal = (status: number, reason: string, message = "no") =>
+  new KubeError({ method: "POST", path: "/jobs", status, reason, message });
+const failed = (reason: string) => ({
+  event: { type: "AttemptEnded", end: { outcome: "Failed", reason, retryable: false } },
+});
+
+test.each<[title: string, error: unknown, expected: object]>([
+  ["a changed payload fails the attempt", new PayloadChanged("changed"), failed("PayloadChanged")],
+  ["an invalid Job fails the attempt", refusal(422, "Invalid"), failed("InvalidJob")],
+  ["a bad request fails the attempt", refusal(400, "BadRequest"), failed("InvalidJob")],
+  ["closed queues are asked again soon", new AdmissionClosedError("closed"), soon],
+  [
+    "a quota blocks the start",
+    refusal(403, "Forbidden", "exceeded quota: pods"),
+    { event: { type: "StartBlocked", attempt: 1, reason: "QuotaExceeded" }, requeue: soon },
+  ],
+  [
+    "a policy blocks the start",
+    refusal(403, "Forbidden", "violates PodSecurity"),
+    { event: { type: "StartBlocked", attempt: 1, reason: "Forbidden" }, requeue: soon },
+  ],
+])("%s", (_title, error, expected) => {
+  expect(afterError(view, error)).toMatchObject(expected);
+});
+
+test.each<[title: string, error: unknown]>([
+  ["a server error", refusal(500, "InternalError")],
+  ["no answer", refusal(0, "ConnectionFailed")],
+  ["an error of the bucket", new Error("ECONNREFUSED")],
+])("%s is left to the work queue's backoff", (_title, error) => {
+  expect(afterError(view, error)).toBeUndefined();
+});
+
+test("a Job that an earlier try created is taken, one of something else fails the attempt", () => {
+  expect(afterExisting(view, job())).toEqual(soon);
+  expect(afterExisting(view, undefined)).toEqual(soon);
+  const foreign = { metadata: { ...job().metadata, ownerReferences: [] } };
+  expect(afterExisting(view, foreign)).toMatchObject(failed("JobNameTaken"));
+});

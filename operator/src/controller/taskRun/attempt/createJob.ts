@@ -1,0 +1,102 @@
+/**
+ * The attempt's Job: created once its slot is confirmed, with everything that its pod needs to reach its payload, its
+ * output and the API. What a refusal means for the attempt:
+ *
+ *   the slot is lost                      ─► back to the queue
+ *   the queues are closed (a rebuild)     ─► again in a while
+ *   payload changed, Job invalid, its name taken by something else ─► the attempt has failed for good
+ *   quota, forbidden                      ─► StartBlocked, again in a while, until the start timeout
+ *   anything else                         ─► thrown: the work queue tries again after its backoff
+ */
+import type { V1Job } from "@kubernetes/client-node";
+import { attemptEnv } from "../../../jobs/attemptEnv.ts";
+import { buildJob } from "../../../jobs/jobBuilder.ts";
+import type { Program } from "../../../jobs/program.ts";
+import { KubeError } from "../../../kube/client/kubeError.ts";
+import { at, done, type Requeue } from "../../../kube/manager/requeue.ts";
+import { Jobs } from "../../../kube/resources.ts";
+import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
+import { containerOutputKey } from "../../../storage/layout.ts";
+import type { Deps } from "../../deps.ts";
+import { attemptPayload, PayloadChanged } from "../payload.ts";
+import { endAttempt, failed } from "./ends.ts";
+import { type AttemptDecision, type AttemptView, isJobOf, quotaOr, recheckMs } from "./view.ts";
+
+/** Lifetime of the presigned PUT for a container's output: the longest that S3 signatures allow. */
+const outputUrlSeconds = 7 * 24 * 3600;
+
+export type JobDeps = Pick<
+  Deps,
+  "client" | "jobs" | "slots" | "store" | "tokens" | "environments" | "config"
+>;
+
+/** What follows from it: `done` when the Job was created. */
+export async function createJob(deps: JobDeps, view: AttemptView): Promise<AttemptDecision> {
+  const { run, attempt, program } = view;
+  if (!program) return done;
+  try {
+    const isHeld = await deps.slots.confirm(run);
+    if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
+    const env = await environment(deps, view, program);
+    const job = buildJob(run, attempt, program, { env });
+    deps.jobs.upsertFromWrite(await deps.client.create(Jobs, run.metadata.namespace, job));
+    return done;
+  } catch (error) {
+    if (KubeError.is(error, "AlreadyExists")) return adoptJob(deps, view);
+    const decision = afterError(view, error);
+    if (!decision) throw error;
+    return decision;
+  }
+}
+
+async function environment(deps: JobDeps, { run, attempt }: AttemptView, program: Program) {
+  const { namespace, name, uid } = run.metadata;
+  const claims = { ns: namespace, run: name, uid, attempt: attempt.number, retry: program.retry };
+  const outputKey = containerOutputKey(run.metadata, attempt.number);
+  return attemptEnv(run, attempt, program, {
+    apiUrl: deps.config.apiUrl,
+    environment: deps.environments.of(namespace).type,
+    token: await deps.tokens.sign(claims),
+    payload: await attemptPayload(deps, run, program),
+    outputUrl:
+      program.kind === "container"
+        ? await deps.store.presignPut(outputKey, { expiresSeconds: outputUrlSeconds, audience: "cluster" })
+        : undefined,
+  });
+}
+
+/** A Job of this name is there: an earlier create succeeded without our knowing, or it belongs to something else. */
+async function adoptJob(deps: JobDeps, view: AttemptView): Promise<AttemptDecision> {
+  const { run, attempt } = view;
+  const job = await deps.client.get(Jobs, run.metadata.namespace, attempt.job);
+  if (job && isJobOf(run, job)) deps.jobs.upsertFromWrite(job);
+  return afterExisting(view, job);
+}
+
+export function afterExisting(view: AttemptView, job: V1Job | undefined): AttemptDecision {
+  if (!job || isJobOf(view.run, job)) return soon(view);
+  const message = `Job ${view.attempt.job} exists already and does not belong to this run: delete it or rename the run.`;
+  return endAttempt(view, failed("JobNameTaken", message));
+}
+
+/** Undefined for what may pass by itself. */
+export function afterError(view: AttemptView, error: unknown): AttemptDecision | undefined {
+  if (error instanceof AdmissionClosedError) return soon(view);
+  if (error instanceof PayloadChanged) return endAttempt(view, failed(error.name, error.message));
+  if (!(error instanceof KubeError)) return undefined;
+  const { message, reason, status } = error;
+  if (status === 422 || reason === "BadRequest")
+    return endAttempt(view, failed("InvalidJob", `The API server refused the Job: ${message}`));
+  if (status !== 403) return undefined;
+  return {
+    event: {
+      type: "StartBlocked",
+      attempt: view.attempt.number,
+      reason: quotaOr("Forbidden", message),
+      message,
+    },
+    requeue: soon(view),
+  };
+}
+
+const soon = ({ now }: AttemptView): Requeue => at(now + recheckMs);

@@ -1,0 +1,25 @@
+/**
+ * What to do for an attempt now. Pure; each file is a list of checks, the first that applies decides.
+ *
+ *   the attempt has ended   capture its log, remove its Job           → capture.ts
+ *   the run is Stopping     stop the container, wait until it is gone → stop.ts
+ *   Starting, Executing     create the Job, follow the pod            → follow.ts
+ */
+import { done } from "../../../kube/manager/requeue.ts";
+import { capture } from "./capture.ts";
+import { follow } from "./follow.ts";
+import { stop } from "./stop.ts";
+import type { AttemptDecision, AttemptView } from "./view.ts";
+
+export function decide(view: AttemptView): AttemptDecision {
+  if (view.attempt.outcome !== undefined) return capture(view);
+  switch (view.run.status?.phase) {
+    case "Starting":
+    case "Executing":
+      return follow(view);
+    case "Stopping":
+      return view.run.status.stop ? stop(view) : done;
+    default:
+      return done;
+  }
+}

@@ -1,0 +1,38 @@
+/** Ends of an attempt that its container does not report, as decisions. */
+import type { AttemptEnd, PodRef } from "../../../model/run/event.ts";
+import { type RetryPolicy, retryPolicy } from "../../../model/run/retry.ts";
+import type { AttemptDecision, AttemptView } from "./view.ts";
+
+/** `pod` where the attempt's pod is known to be the one that ended. */
+export function endAttempt(view: AttemptView, end: AttemptEnd, pod: PodRef = {}): AttemptDecision {
+  const { attempt, random } = view;
+  return {
+    event: { type: "AttemptEnded", attempt: attempt.number, end, retry: retryOf(view), random, ...pod },
+  };
+}
+
+export const retryOf = ({ program, run }: AttemptView): RetryPolicy =>
+  program?.retry ?? retryPolicy(run, undefined);
+
+/** For good: another attempt would fail in the same way. */
+export const failed = (reason: string, message: string): AttemptEnd => ({
+  ...endOf("Failed", reason, message),
+  retryable: false,
+});
+
+/** The cluster took the pod; retried apart from maxAttempts. */
+export const lostTo = (reason: string, message: string): AttemptEnd =>
+  endOf("Infrastructure", reason, message);
+
+export const timedOut = (reason: string, message: string): AttemptEnd => endOf("TimedOut", reason, message);
+
+const endOf = (outcome: AttemptEnd["outcome"], reason: string, message: string): AttemptEnd => ({
+  outcome,
+  reason,
+  message,
+  error: { name: reason, message: message.slice(0, 1024) },
+});
+
+/** When a silent node counts as lost. */
+export const nodeLostDue = ({ config }: AttemptView, since: string): number =>
+  Date.parse(since) + config.nodeLostAfterSeconds * 1000;

@@ -1,0 +1,64 @@
+/**
+ * How an attempt ended whose container did: a task's report, an inline container's output, or the exit code.
+ *
+ * Every output is moved to where outputs are. An inline container's is the object that it PUT to FAIRLEAD_OUTPUT_URL,
+ * else its termination message, which is written to the same key.
+ */
+import { maxOutputCopyBytes, terminationMessageBytes } from "@fairlead/protocol/limits";
+import { type ContainerOutput, endOfContainer, reportOf, typeOfText } from "../../../jobs/attemptEnd.ts";
+import type { ContainerEnd } from "../../../jobs/podObserver.ts";
+import type { Program } from "../../../jobs/program.ts";
+import type { Attempt, TaskRun } from "../../../model/resources.ts";
+import type { AttemptEnd } from "../../../model/run/event.ts";
+import { copyOf, endOfReport } from "../../../model/run/report.ts";
+import { containerOutputKey } from "../../../storage/layout.ts";
+import type { ObjectStore } from "../../../storage/objectStore.ts";
+import { storeReportOutput } from "../../../storage/reportOutput.ts";
+
+type Store = Pick<ObjectStore, "head" | "get" | "put">;
+
+/** `podUid` is that of the container's pod. */
+export async function readResult(
+  store: Store,
+  { run, attempt, program }: { run: TaskRun; attempt: Attempt; program: Pick<Program, "kind"> },
+  end: ContainerEnd,
+  podUid: string | undefined,
+): Promise<AttemptEnd> {
+  if (program.kind === "container")
+    return endOfContainer(program, end, await readOutput(store, run, attempt, end));
+  const report = reportOf(end, attempt.number, podUid);
+  if (!report) return endOfContainer(program, end);
+  const stored = await storeReportOutput(store, run.metadata, report);
+  return { ...endOfReport(stored), exitCode: end.exitCode };
+}
+
+/** Undefined when the container failed, gave no output, or its termination message was cut off. */
+async function readOutput(
+  store: Store,
+  run: TaskRun,
+  attempt: Attempt,
+  end: ContainerEnd,
+): Promise<ContainerOutput | undefined> {
+  if (end.exitCode !== 0) return undefined;
+  const key = containerOutputKey(run.metadata, attempt.number);
+  const put = await store.head(key);
+  if (put) {
+    const small =
+      put.size <= maxOutputCopyBytes ? await store.get(key, { maxBytes: maxOutputCopyBytes }) : undefined;
+    const text = small && Buffer.from(small.body).toString("utf8");
+    const type = text !== undefined && !put.type?.startsWith("text/") ? typeOfText(text) : put.type;
+    return {
+      ref: { key, size: put.size, type: type ?? "application/octet-stream" },
+      copy: text === undefined ? undefined : copyOfText(text, type ?? ""),
+    };
+  }
+  const text = end.terminationMessage;
+  const size = Buffer.byteLength(text);
+  if (size === 0 || size >= terminationMessageBytes) return undefined;
+  const type = typeOfText(text);
+  await store.put(key, text, { type });
+  return { ref: { key, size, type }, copy: copyOfText(text, type) };
+}
+
+const copyOfText = (text: string, type: string): unknown =>
+  type.startsWith("text/") ? text : copyOf(text, type);

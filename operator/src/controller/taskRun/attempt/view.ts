@@ -1,0 +1,163 @@
+/**
+ * Everything that is known of an attempt, read once: the only reads that decisions about it are made from. They come
+ * from the caches; the API server is asked only where a cache is not enough to decide, since it may be behind:
+ *
+ *   a pod that was seen is missing, a Stopping attempt has no pod on a node,
+ *   an ended one has no pod to capture                                       → `live`
+ *   a Job has had no pod for some seconds                                    → `podProblem`, from its Events
+ */
+import { attemptSelector } from "@fairlead/protocol/labels";
+import type { V1Job, V1Pod } from "@kubernetes/client-node";
+import { type Observation, observePod } from "../../../jobs/podObserver.ts";
+import { type Program, resolveProgram } from "../../../jobs/program.ts";
+import { Events, Jobs, Pods } from "../../../kube/resources.ts";
+import type { Attempt, TaskRun } from "../../../model/resources.ts";
+import type { PodRef } from "../../../model/run/event.ts";
+import type { Deps } from "../../deps.ts";
+import { taskOf } from "../../task/lookup.ts";
+import type { CachedRun } from "../cache.ts";
+import type { Decision } from "../decision.ts";
+
+export interface AttemptView {
+  run: CachedRun;
+  attempt: Attempt;
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** In [0, 1), for the backoff after the attempt. */
+  random: number;
+  config: Pick<Deps["config"], "nodeLostAfterSeconds" | "jobRetentionSeconds">;
+  /** What the attempt executes; absent when its Task is gone, and for an ended attempt. */
+  program?: Program;
+  /** From the caches. */
+  pod?: PodView;
+  job?: V1Job;
+  /** From the API server, where it was asked. */
+  live?: { job?: V1Job; hasPods: boolean };
+  podProblem?: Problem;
+}
+
+export interface PodView {
+  object: V1Pod;
+  ref: PodRef;
+  seen: Observation;
+  /** Whether it was stopped or deleted already. */
+  isEnding: boolean;
+}
+
+export interface Problem {
+  reason: string;
+  message: string;
+}
+
+/** The one thing to do for an attempt; act.ts does it. */
+export type AttemptAction =
+  | "createJob"
+  /** The result of the container that ended, from its report, its output or its exit code. */
+  | "readResult"
+  /** Has the kubelet stop the pod and keep it. */
+  | "endPod"
+  | "captureLog"
+  | "deleteJob";
+
+export type AttemptDecision = Decision<AttemptAction>;
+
+export type ViewDeps = Pick<
+  Deps,
+  "client" | "pods" | "jobs" | "tasks" | "versions" | "config" | "clock" | "random"
+>;
+
+/** How long a Job may be without a pod before its Events are asked for the reason; and how often they are asked. */
+export const recheckMs = 5_000;
+
+export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attempt): Promise<AttemptView> {
+  const { namespace } = run.metadata;
+  const hasEnded = attempt.outcome !== undefined;
+  const view: AttemptView = {
+    run,
+    attempt,
+    now: deps.clock(),
+    random: deps.random(),
+    config: deps.config,
+    program: hasEnded ? undefined : await loadProgram(deps, run, attempt),
+    pod: cachedPod(deps, run, attempt),
+    job: deps.jobs.get(namespace, attempt.job),
+  };
+  if (needsLiveRead(view)) view.live = await readLive(deps, run, attempt);
+  else if (isPodOverdue(view)) view.podProblem = await readPodProblem(deps, namespace, attempt);
+  return view;
+}
+
+/** What the attempt executes; undefined when its Task or the version is gone. */
+async function loadProgram(deps: ViewDeps, run: TaskRun, attempt: Attempt): Promise<Program | undefined> {
+  const { defaults } = deps.config;
+  if (run.spec.container) return resolveProgram(run, undefined, defaults, attempt);
+  const { namespace } = run.metadata;
+  const task = taskOf(deps, namespace, run.spec.task ?? "");
+  const version = run.status?.version;
+  if (!task || !version) return undefined;
+  const pinned = await deps.versions.get(namespace, task.metadata.name, version);
+  return pinned && resolveProgram(run, pinned, defaults, attempt);
+}
+
+/** The pod that status names; before it names one, any of the attempt. */
+function cachedPod({ pods }: ViewDeps, run: TaskRun, attempt: Attempt): PodView | undefined {
+  const { namespace, name } = run.metadata;
+  const all = pods.byIndex("attempt", `${namespace}/${name}/${attempt.number}`);
+  const object = all.find((p) => p.metadata?.uid === attempt.podUid) ?? all[0];
+  return object && viewOfPod(object);
+}
+
+export const viewOfPod = (object: V1Pod): PodView => ({
+  object,
+  ref: { pod: object.metadata?.name, podUid: object.metadata?.uid, node: object.spec?.nodeName },
+  seen: observePod(object),
+  isEnding: object.spec?.activeDeadlineSeconds === 1 || object.metadata?.deletionTimestamp !== undefined,
+});
+
+/** Whether a kubelet may have the pod's container. */
+export const isOnNode = (pod: PodView | undefined): pod is PodView => pod?.ref.node !== undefined;
+
+function needsLiveRead({ run, attempt, pod }: AttemptView): boolean {
+  if (attempt.outcome !== undefined) return !attempt.captured && !pod;
+  if (run.status?.phase === "Stopping") return !isOnNode(pod);
+  return !pod && attempt.podUid !== undefined;
+}
+
+/** The Job first: without it no pod can come after the list was made. */
+async function readLive(
+  { client }: Pick<Deps, "client">,
+  run: TaskRun,
+  attempt: Attempt,
+): Promise<AttemptView["live"]> {
+  const { namespace, name } = run.metadata;
+  const job = await client.get(Jobs, namespace, attempt.job);
+  const labelSelector = attemptSelector(name, attempt.number);
+  const pods = await client.list(Pods, namespace, { labelSelector });
+  return { job: job && isJobOf(run, job) ? job : undefined, hasPods: pods.items.length > 0 };
+}
+
+export const isJobOf = (run: TaskRun, job: V1Job): boolean =>
+  job.metadata?.ownerReferences?.some((owner) => owner.uid === run.metadata.uid) ?? false;
+
+const isPodOverdue = ({ attempt, pod, job, now }: AttemptView): boolean =>
+  attempt.outcome === undefined && !pod && job !== undefined && now >= podDue(attempt);
+
+/** When the Job should have its pod. */
+export const podDue = (attempt: Attempt): number => Date.parse(attempt.admittedAt) + recheckMs;
+
+/** Why the Job controller creates no pod: a quota, pod security. */
+async function readPodProblem(
+  { client }: Pick<Deps, "client">,
+  namespace: string,
+  attempt: Attempt,
+): Promise<Problem | undefined> {
+  const events = await client.list(Events, namespace, {
+    fieldSelector: `involvedObject.kind=Job,involvedObject.name=${attempt.job},reason=FailedCreate`,
+    limit: 10,
+  });
+  const message = events.items.at(-1)?.message;
+  return message ? { reason: quotaOr("FailedCreate", message), message } : undefined;
+}
+
+export const quotaOr = (reason: string, message: string): string =>
+  /quota/i.test(message) ? "QuotaExceeded" : reason;
