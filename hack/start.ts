@@ -86,8 +86,8 @@ Done in ${seconds(performance.now() - started)}. What to try next:
 
   source ${env}                                 # kubectl, helm, KUBECONFIG, TRIGGER_… for this shell
   kubectl get taskruns                                  # every run with its phase
-  kubectl describe taskrun hello                        # its story as Events
-  kubectl logs -l fairlead.dev/run=hello                # what it printed
+  kubectl describe taskrun hello                        # its status, and what happened to it, as Events
+  kubectl logs --tail=-1 -l fairlead.dev/run=hello      # what it printed
   kubectl explain taskrun.spec                          # what a run may ask for
   ${direct ? "" : forward}curl "$TRIGGER_API_URL/api/v1/tasks/hello-world/trigger" -d '{"payload": {"name": "Grace"}}' \\
     -H "authorization: Bearer $TRIGGER_SECRET_KEY" -H "content-type: application/json"
