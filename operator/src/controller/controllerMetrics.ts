@@ -1,8 +1,18 @@
-/** What the controller tells Prometheus: runs by phase, its work queue, and the slots. */
+/** What the controller reports to Prometheus: runs by phase, its work queues, its Events, and the slots. */
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { ControllerStats } from "../kube/manager/manager.ts";
 import type { Deps } from "./deps.ts";
 
-export function measureController(registry: Registry, { runs, queue, admission }: Deps): void {
+interface ManagerStats {
+  stats(): ControllerStats[];
+  readonly eventsDropped: number;
+}
+
+export function measureController(
+  registry: Registry,
+  { runs, admission }: Pick<Deps, "runs" | "admission">,
+  manager: ManagerStats,
+): void {
   const registers = [registry];
   new Gauge({
     name: "fairlead_runs",
@@ -14,15 +24,30 @@ export function measureController(registry: Registry, { runs, queue, admission }
       for (const run of runs.list()) this.inc({ phase: run.status?.phase ?? "New" });
     },
   });
+  const labelNames = ["controller"] as const;
   new Gauge({
-    name: "fairlead_queue_depth",
-    help: "Keys that wait to be reconciled.",
+    name: "fairlead_workqueue_depth",
+    help: "Keys in a controller's work queue that wait to be reconciled.",
+    labelNames,
     registers,
     collect() {
-      this.set(queue.depth);
+      for (const { controller, depth } of manager.stats()) this.set({ controller }, depth);
     },
   });
-  const total = (name: string, help: string, value: () => number) =>
+  const byController = (name: string, help: string, count: (stats: ControllerStats) => number) =>
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const stats of manager.stats()) this.inc({ controller: stats.controller }, count(stats));
+      },
+    });
+  byController("fairlead_reconcile_total", "Reconciliations.", ({ reconciles }) => reconciles);
+  byController("fairlead_reconcile_errors_total", "Reconciliations that failed.", ({ errors }) => errors);
+  const plain = (name: string, help: string, value: () => number) =>
     new Counter({
       name,
       help,
@@ -32,20 +57,19 @@ export function measureController(registry: Registry, { runs, queue, admission }
         this.inc(value());
       },
     });
-  total("fairlead_reconciles_total", "Reconciliations of TaskRuns.", () => queue.processed);
-  total("fairlead_reconcile_retries_total", "Reconciliations that failed.", () => queue.retries);
-  total("fairlead_slots_granted_total", "Slots given to runs.", () => admission.stats().grants);
-  total(
+  plain("fairlead_events_dropped_total", "Events that could not be recorded.", () => manager.eventsDropped);
+  plain("fairlead_slots_granted_total", "Slots granted to runs.", () => admission.stats().grants);
+  plain(
     "fairlead_queue_rebuilds_total",
     "Times that a namespace's queues in Redis were rebuilt from its TaskRuns.",
     () => admission.stats().rebuilds,
   );
-  total(
+  plain(
     "fairlead_slot_drift_released_total",
     "Slots in Redis that no run held, released by the sweeper.",
     () => admission.stats().driftReleased,
   );
-  total(
+  plain(
     "fairlead_slot_drift_added_total",
     "Slots of runs that Redis had lost, added by the sweeper.",
     () => admission.stats().driftAdded,

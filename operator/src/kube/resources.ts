@@ -86,6 +86,11 @@ export function keyOf(object: KubeObject): string {
 export const objectKey = (namespace: string | undefined, name: string): string =>
   namespace ? `${namespace}/${name}` : name;
 
+export function splitKey(key: string): [namespace: string, name: string] {
+  const slash = key.indexOf("/");
+  return [key.slice(0, slash), key.slice(slash + 1)];
+}
+
 /**
  * The path of a collection, or of one object in it. Throws for names that would address something else: an empty
  * one makes a collection of an object's path, dots are folded by URL parsers.

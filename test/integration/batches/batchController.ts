@@ -1,16 +1,12 @@
-/** A controller for batches alone, against a real API server and bucket; it can die at any write. */
-
-import { batchLabel } from "@fairlead/protocol/labels";
-import { type CachedBatch, withoutItems } from "../../../operator/src/controller/taskBatch/cache.ts";
-import { reconcileBatch } from "../../../operator/src/controller/taskBatch/reconciler.ts";
+/**
+ * The controller of TaskBatches as production declares it, alone in its process, against a real API server and bucket;
+ * it can die at any write.
+ */
+import { cacheDeclarations } from "../../../operator/src/controller/caches.ts";
+import { taskBatches } from "../../../operator/src/controller/taskBatch/controller.ts";
 import type { BatchDeps } from "../../../operator/src/controller/taskBatch/status.ts";
-import { type CachedRun, withoutPayload } from "../../../operator/src/controller/taskRun/cache.ts";
-import { Informer } from "../../../operator/src/kube/cache/informer.ts";
-import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
-import { done } from "../../../operator/src/kube/manager/requeue.ts";
-import { WorkQueue } from "../../../operator/src/kube/manager/workQueue.ts";
-import type { Resource } from "../../../operator/src/kube/resources.ts";
-import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
+import { Manager } from "../../../operator/src/kube/manager/manager.ts";
+import { objectKey } from "../../../operator/src/kube/resources.ts";
 import { quiet } from "../../support/quiet.ts";
 import type { ApiServer } from "../../support/servers/apiServer.ts";
 import type { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
@@ -26,96 +22,76 @@ export interface ControllerSettings {
   /** Added to the time of day. */
   aheadMs?: () => number;
   retentionSeconds?: number;
-  onFailure?: (error: unknown) => void;
 }
+
+const { runs, batches } = cacheDeclarations;
+const caches = { runs, batches };
 
 export class BatchController {
   readonly deps: BatchDeps;
   /** To the API server and the bucket, in order. */
-  readonly writes: string[];
-  /** Keys of runs that were to be looked at again. */
-  readonly runKeys: string[];
-  readonly #stop: AbortController;
-  readonly #client: KubeClient;
-  readonly #done: Promise<void>;
+  readonly writes: string[] = [];
+  readonly #stop = new AbortController();
+  readonly #manager: Manager<typeof caches>;
+  readonly #close: () => Promise<void>;
+  #done: Promise<void> | undefined;
 
-  private constructor(made: Made) {
-    this.deps = made.deps;
-    this.writes = made.writes;
-    this.runKeys = made.runKeys;
-    this.#stop = made.stop;
-    this.#client = made.client;
-    this.#done = made.deps.batchQueue.run(made.stop.signal);
+  private constructor({ api, bucket }: Servers, settings: ControllerSettings) {
+    const onWrite = (phase: "before" | "after", what: string): void => {
+      if (this.isDead) throw new Error("this controller is dead");
+      if (phase === "before") this.writes.push(what);
+      const { dieAt } = settings;
+      if (dieAt?.phase === phase && this.writes.length >= dieAt.write) {
+        this.#stop.abort();
+        throw new Error(`dies ${phase} ${what}`);
+      }
+    };
+    const client = api.client({ onWrite });
+    this.#close = () => client.close();
+    this.#manager = new Manager({
+      client,
+      caches,
+      namespaces: [],
+      component: "test",
+      log: quiet,
+      concurrency: 4,
+      baseDelayMs: 50,
+      maxDelayMs: 1000,
+    });
+    this.deps = {
+      ...this.#manager.caches,
+      client,
+      store: bucket.store(onWrite),
+      config: { retentionSeconds: settings.retentionSeconds ?? 3600 },
+      clock: () => Date.now() + (settings.aheadMs?.() ?? 0),
+    };
+    this.#manager.add(this.deps, taskBatches);
   }
 
   static async start(servers: Servers, settings: ControllerSettings = {}): Promise<BatchController> {
-    const made = make(servers, settings);
-    const { runs, batches, batchQueue } = made.deps;
-    batches.on("change", (key) => batchQueue.add(key));
-    runs.on("change", (_key, before, after) => {
-      const { labels, namespace } = (after ?? before)?.metadata ?? {};
-      if (labels?.[batchLabel]) batchQueue.add(`${namespace}/${labels[batchLabel]}`);
-    });
-    await Promise.all([runs.start(made.stop.signal), batches.start(made.stop.signal)]);
-    return new BatchController(made);
+    const controller = new BatchController(servers, settings);
+    const { signal } = controller.#stop;
+    await controller.#manager.sync(signal);
+    controller.#done = controller.#manager.lead(signal);
+    return controller;
   }
 
   get isDead(): boolean {
     return this.#stop.signal.aborted;
   }
 
+  get reconciles(): number {
+    return this.#manager.stats().reduce((sum, { reconciles }) => sum + reconciles, 0);
+  }
+
+  /** Has it look at the batch. */
+  enqueue(namespace: string, name: string): void {
+    this.#manager.enqueue(taskBatches, objectKey(namespace, name));
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#done;
-    await this.#client.close();
+    await this.#close();
   }
-}
-
-interface Made {
-  deps: BatchDeps;
-  client: KubeClient;
-  stop: AbortController;
-  writes: string[];
-  runKeys: string[];
-}
-
-function make({ api, bucket }: Servers, settings: ControllerSettings): Made {
-  const stop = new AbortController();
-  const writes: string[] = [];
-  const runKeys: string[] = [];
-  const onWrite = (phase: "before" | "after", what: string): void => {
-    if (stop.signal.aborted) throw new Error("this controller is dead");
-    if (phase === "before") writes.push(what);
-    const { dieAt } = settings;
-    if (dieAt?.phase === phase && writes.length >= dieAt.write) {
-      stop.abort();
-      throw new Error(`dies ${phase} ${what}`);
-    }
-  };
-  const client = api.client({ onWrite });
-  const runs = new Informer<CachedRun>(client, TaskRuns as Resource<CachedRun>, {
-    transform: withoutPayload,
-    log: quiet,
-  });
-  const batches = new Informer<CachedBatch>(client, TaskBatches as Resource<CachedBatch>, {
-    transform: withoutItems,
-    log: quiet,
-  });
-  runs.addIndex("batch", (run) => {
-    const batch = run.metadata.labels?.[batchLabel];
-    return batch ? [`${run.metadata.namespace}/${batch}`] : [];
-  });
-  const batchQueue: WorkQueue = new WorkQueue(async (key) => (await reconcileBatch(deps, key)) ?? done, {
-    ...{ concurrency: 4, baseDelayMs: 50, maxDelayMs: 1000 },
-    onError: (_key, error) => settings.onFailure?.(error),
-  });
-  const deps = {
-    ...{ client, runs, batches, batchQueue },
-    queue: { add: (key: string) => runKeys.push(key) },
-    store: bucket.store(onWrite),
-    config: { retentionSeconds: settings.retentionSeconds ?? 3600 },
-    clock: () => Date.now() + (settings.aheadMs?.() ?? 0),
-    log: quiet,
-  } as unknown as BatchDeps;
-  return { deps, client, stop, writes, runKeys };
 }

@@ -4,7 +4,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type SweepDeps, sweepOnce } from "../../../operator/src/controller/maintenance/bucketSweeper.ts";
+import {
+  type BucketSweepDeps,
+  sweepBucket,
+} from "../../../operator/src/controller/maintenance/bucketSweeper.ts";
 import { duplicateOf, recordOf } from "../../../operator/src/controller/taskRun/duplicates.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../../operator/src/model/resources.ts";
@@ -203,11 +206,11 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     clock: () => start + 60 * hour,
     config: { historySeconds: 48 * 3600 },
     log: pino({ level: "silent" }),
-  } as unknown as SweepDeps;
+  } as unknown as BucketSweepDeps;
   await store.put("ns/sweep/payloads/old.1", "{}", text);
   await store.put("ns/sweep/payloads/young.1", "{}", text);
   await store.put("ns/sweep/packets/trigger/packet_1/payload.json", "{}", text);
-  await sweepOnce(deps);
+  await sweepBucket(deps);
   const left: string[] = [];
   for (let after: string | undefined; ; ) {
     const page = await store.list("ns/sweep/", { limit: 100, startAfter: after });
@@ -226,8 +229,8 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     "ns/sweep/runs/young.uid-young/payload",
   ]);
   // Everything was written just now, in the future of that clock: as orphans all of it is young.
-  const future = { ...deps, clock: () => Date.now() + 49 * hour } as SweepDeps;
-  await sweepOnce(future);
+  const future = { ...deps, clock: () => Date.now() + 49 * hour } as BucketSweepDeps;
+  await sweepBucket(future);
   expect((await store.list("ns/sweep/", { limit: 10 })).objects.map(({ key }) => key)).toEqual([shown.key]);
 });
 

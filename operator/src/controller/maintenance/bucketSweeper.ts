@@ -1,14 +1,14 @@
 /**
- * Objects expire by our own hand: not every S3 server has lifecycle rules. Every ten minutes, namespace by namespace:
+ * Deletes expired objects from the bucket; not every S3 server has lifecycle rules. Every ten minutes, for each namespace:
  *
  *   - history older than `historySeconds`, with the payload, outputs and logs of its run;
- *   - packets that clients uploaded more than a day ago: what was triggered with them has a copy;
- *   - records of keys whose time is over;
- *   - folders of runs and batches that are no resource and no history any more, once they are as old.
+ *   - packets that clients uploaded more than a day ago: a run that was triggered with one has a copy;
+ *   - records of keys that have expired;
+ *   - folders and payloads as old as that history which belong to no resource and no history.
  *
- * A round deletes at most so many objects and leaves the rest to the next one. What fails is tried in the next round.
+ * A round deletes a bounded number of objects and leaves the rest to the next one, which also repeats what failed.
  */
-import { setTimeout as pause } from "node:timers/promises";
+import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { parseKeyRecord } from "../../storage/keyRecord.ts";
 import {
   batchesPrefix,
@@ -27,51 +27,44 @@ import { foldersBelow, objectsBelow } from "../../storage/listing.ts";
 import type { RunSummary } from "../../storage/runHistory.ts";
 import type { Deps } from "../deps.ts";
 
-const everyMs = 10 * 60_000;
-const firstMs = 60_000;
 const deletesPerRound = 20_000;
 const packetMs = 24 * 3600 * 1000;
 
-export type SweepDeps = Pick<Deps, "store" | "runs" | "batches" | "clock" | "config" | "log">;
+export type BucketSweepDeps = Pick<Deps, "store" | "runs" | "batches" | "clock" | "config" | "log">;
 
-export async function sweepBucket(deps: SweepDeps, signal: AbortSignal): Promise<void> {
-  let wait = firstMs;
-  while (!signal.aborted) {
-    await pause(wait, undefined, { signal }).catch(() => undefined);
-    wait = everyMs;
-    if (signal.aborted) return;
-    try {
-      const deleted = await sweepOnce(deps, signal);
-      if (deleted > 0) deps.log.info({ deleted }, "deleted expired objects");
-    } catch (error) {
-      if (!signal.aborted) deps.log.warn({ err: error }, "expired objects could not be deleted");
-    }
-  }
-}
+export const bucketSweeper: PeriodicWork<BucketSweepDeps> = {
+  everyMs: 10 * 60_000,
+  firstMs: 60_000,
+  failure: "expired objects could not be deleted",
+  begin: (deps) => async (signal) => {
+    const deleted = await sweepBucket(deps, signal);
+    if (deleted > 0) deps.log.info({ deleted }, "deleted expired objects");
+  },
+};
 
 /** One round; returns how many objects were deleted. */
-export async function sweepOnce(deps: SweepDeps, signal?: AbortSignal): Promise<number> {
-  const round = new Round(deps, signal);
+export async function sweepBucket(deps: BucketSweepDeps, signal?: AbortSignal): Promise<number> {
+  const round = new SweepRound(deps, signal);
   for await (const folder of foldersBelow(deps.store, namespacesPrefix)) {
     const namespace = folder.slice(namespacesPrefix.length, -1);
-    await round.history(namespace);
-    await round.keys(namespace);
-    await round.orphans(namespace);
-    await round.payloads(namespace);
-    await round.packets(namespace);
+    await round.deleteHistory(namespace);
+    await round.deleteKeyRecords(namespace);
+    await round.deleteOrphanFolders(namespace);
+    await round.deleteOrphanPayloads(namespace);
+    await round.deletePackets(namespace);
     if (round.isOver) break;
   }
   return round.deleted;
 }
 
-class Round {
-  readonly #deps: SweepDeps;
+class SweepRound {
+  readonly #deps: BucketSweepDeps;
   readonly #signal: AbortSignal | undefined;
-  /** What is older goes. */
+  /** What is older is deleted. */
   readonly #horizonMs: number;
   deleted = 0;
 
-  constructor(deps: SweepDeps, signal: AbortSignal | undefined) {
+  constructor(deps: BucketSweepDeps, signal: AbortSignal | undefined) {
     this.#deps = deps;
     this.#signal = signal;
     this.#horizonMs = deps.clock() - deps.config.historySeconds * 1000;
@@ -81,29 +74,26 @@ class Round {
     return this.deleted >= deletesPerRound || (this.#signal?.aborted ?? false);
   }
 
-  /** Summaries sort by creation, newest first: the old ones are a tail. A run that ended late stays as long. */
-  async history(namespace: string): Promise<void> {
+  /** Summaries are sorted by creation, newest first, so the old ones come last. What counts is the end of the run. */
+  async deleteHistory(namespace: string): Promise<void> {
     const { store } = this.#deps;
     const prefix = historyIndexPrefix(namespace);
-    for await (const { key } of objectsBelow(
-      this.#deps.store,
-      prefix,
-      `${prefix}${invertedTime(this.#horizonMs)}`,
-    )) {
+    const oldest = `${prefix}${invertedTime(this.#horizonMs)}`;
+    for await (const { key } of objectsBelow(store, prefix, oldest)) {
       if (this.isOver) return;
       const object = await store.get(key, { maxBytes: 64 * 1024 });
       if (!object) continue;
       const summary = JSON.parse(new TextDecoder().decode(object.body)) as RunSummary;
       if (Date.parse(summary.status.finishedAt ?? "") > this.#horizonMs) continue;
-      await this.#folder(runFolder({ namespace, name: summary.name, uid: summary.uid }));
-      await this.#folder(`${payloadsPrefix(namespace)}${summary.name}.`);
+      await this.#deleteFolder(runFolder({ namespace, name: summary.name, uid: summary.uid }));
+      await this.#deleteFolder(`${payloadsPrefix(namespace)}${summary.name}.`);
       await this.#delete(historyKey(namespace, summary.name));
-      // Last: as long as it is there, the rest will be found.
+      // Last: while it exists, the next round finds the rest.
       await this.#delete(key);
     }
   }
 
-  async keys(namespace: string): Promise<void> {
+  async deleteKeyRecords(namespace: string): Promise<void> {
     for await (const { key } of objectsBelow(this.#deps.store, keysPrefix(namespace))) {
       if (this.isOver) return;
       const object = await this.#deps.store.get(key, { maxBytes: 4096 });
@@ -112,7 +102,7 @@ class Round {
     }
   }
 
-  async orphans(namespace: string): Promise<void> {
+  async deleteOrphanFolders(namespace: string): Promise<void> {
     for (const [prefix, live] of [
       [runsPrefix(namespace), this.#deps.runs],
       [batchesPrefix(namespace), this.#deps.batches],
@@ -120,14 +110,14 @@ class Round {
       for await (const folder of foldersBelow(this.#deps.store, prefix)) {
         if (this.isOver) return;
         const [, name = "", uid = ""] = /^(.*)\.([^.]+)$/.exec(folder.slice(prefix.length, -1)) ?? [];
-        if (live.get(namespace, name)?.metadata.uid === uid || this.#isShown(folder)) continue;
-        if (await this.#isOld(folder)) await this.#folder(folder);
+        if (live.get(namespace, name)?.metadata.uid === uid || this.#hasResultsIn(folder)) continue;
+        if (await this.#isOld(folder)) await this.#deleteFolder(folder);
       }
     }
   }
 
-  /** Of runs that were never there, or were deleted by hand. */
-  async payloads(namespace: string): Promise<void> {
+  /** Payloads of runs that were never created, or were deleted by a user. */
+  async deleteOrphanPayloads(namespace: string): Promise<void> {
     const prefix = payloadsPrefix(namespace);
     for await (const { key, modifiedMs } of objectsBelow(this.#deps.store, prefix)) {
       if (this.isOver) return;
@@ -137,7 +127,7 @@ class Round {
     }
   }
 
-  async packets(namespace: string): Promise<void> {
+  async deletePackets(namespace: string): Promise<void> {
     const horizonMs = this.#deps.clock() - packetMs;
     for await (const { key, modifiedMs } of objectsBelow(this.#deps.store, packetsPrefix(namespace))) {
       if (this.isOver) return;
@@ -145,21 +135,21 @@ class Round {
     }
   }
 
-  /** By a batch that repeats the one whose folder it is. */
-  #isShown(folder: string): boolean {
+  /** Whether a batch, which repeats the one whose folder it is, names results in it. */
+  #hasResultsIn(folder: string): boolean {
     for (const { status } of this.#deps.batches.list())
       if (status?.resultsRef?.key.startsWith(folder)) return true;
     return false;
   }
 
-  /** By its newest object. */
+  /** Judged by its newest object. */
   async #isOld(folder: string): Promise<boolean> {
     for await (const { modifiedMs } of objectsBelow(this.#deps.store, folder))
       if (modifiedMs > this.#horizonMs) return false;
     return true;
   }
 
-  async #folder(folder: string): Promise<void> {
+  async #deleteFolder(folder: string): Promise<void> {
     for await (const { key } of objectsBelow(this.#deps.store, folder)) await this.#delete(key);
   }
 

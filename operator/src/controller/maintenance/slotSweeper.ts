@@ -1,8 +1,8 @@
 /**
- * Every half minute the slots in Redis are compared with the runs that hold one, namespace by namespace. What two
- * sweeps in a row and a live read agree on is mended, and counted as drift (queue/sweeper.ts).
+ * Every half minute the slots in Redis are compared with the runs that hold one, namespace by namespace. A difference
+ * that two sweeps in a row and a read of the run confirm is corrected, and counted as drift (queue/sweeper.ts).
  */
-import { setTimeout as pause } from "node:timers/promises";
+import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Holder } from "../../queue/clusterState.ts";
@@ -10,30 +10,39 @@ import { AdmissionClosedError } from "../../queue/namespaceAdmission.ts";
 import type { Deps } from "../deps.ts";
 import { holderOf } from "../taskRun/queueEntry.ts";
 
-const everyMs = 30_000;
+type SlotSweepDeps = Pick<Deps, "client" | "runs" | "jobs" | "admission" | "log">;
 
-export async function sweepSlots(deps: Deps, signal: AbortSignal): Promise<void> {
-  /** Of this term: one whose last run is gone may still have a slot to be found. */
-  const namespaces = new Set<string>();
-  while (!signal.aborted) {
-    await pause(everyMs, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    const holders = holdersByNamespace(deps);
-    for (const namespace of holders.keys()) namespaces.add(namespace);
-    for (const namespace of namespaces) {
-      if (!deps.admission.isOpen(namespace)) continue;
-      try {
-        const drift = await deps.admission.sweep(namespace, holders.get(namespace) ?? [], readHolder(deps));
-        if (drift.added + drift.released > 0) deps.log.warn({ namespace, ...drift }, "slots had drifted");
-      } catch (error) {
-        if (signal.aborted || error instanceof AdmissionClosedError) continue;
-        deps.log.warn({ err: error, namespace }, "slots could not be compared");
-      }
+export const slotSweeper: PeriodicWork<SlotSweepDeps> = {
+  everyMs: 30_000,
+  failure: "slots could not be compared",
+  begin(deps) {
+    // Namespaces of this term: one whose last run was deleted may still have a slot in Redis.
+    const namespaces = new Set<string>();
+    return (signal) => sweepNamespaces(deps, namespaces, signal);
+  },
+};
+
+async function sweepNamespaces(
+  deps: SlotSweepDeps,
+  namespaces: Set<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const holders = holdersByNamespace(deps);
+  for (const namespace of holders.keys()) namespaces.add(namespace);
+  for (const namespace of namespaces) {
+    if (!deps.admission.isOpen(namespace)) continue;
+    try {
+      const drift = await deps.admission.sweep(namespace, holders.get(namespace) ?? [], readHolder(deps));
+      if (drift.added + drift.released > 0) deps.log.warn({ namespace, ...drift }, "slots had drifted");
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof AdmissionClosedError) continue;
+      deps.log.warn({ err: error, namespace }, "slots could not be compared");
     }
   }
 }
 
-function holdersByNamespace(deps: Deps): Map<string, Holder[]> {
+function holdersByNamespace(deps: SlotSweepDeps): Map<string, Holder[]> {
   const holders = new Map<string, Holder[]>();
   for (const run of deps.runs.list()) {
     const { namespace } = run.metadata;
@@ -46,7 +55,7 @@ function holdersByNamespace(deps: Deps): Map<string, Holder[]> {
 }
 
 const readHolder =
-  (deps: Deps) =>
+  (deps: SlotSweepDeps) =>
   async (namespace: string, name: string, uid: string): Promise<Holder | undefined> => {
     const run = await deps.client.get(TaskRuns, namespace, name);
     if (!run || run.metadata.uid !== uid || !holdsSlot(run)) return undefined;

@@ -1,4 +1,4 @@
-/** A Task's own `schedule` as a TaskSchedule that the Task owns: made, changed and removed with it. */
+/** A Task's own `schedule` as a TaskSchedule that the Task owns: created, changed and deleted with it. */
 
 import { createHash } from "node:crypto";
 import { originLabel } from "@fairlead/protocol/labels";
@@ -17,7 +17,7 @@ export function scheduleNameOf({ metadata }: Task): string {
   return `${name.slice(0, longestStem - 9)}-${hash}-schedule`;
 }
 
-/** Returns a sentence when somebody else's TaskSchedule has the name: that one is left alone. */
+/** Returns what is wrong when a TaskSchedule that is not the Task's has the name: that one is left alone. */
 export async function ensureTaskSchedule(
   deps: Pick<Deps, "client" | "schedules">,
   task: Task,
@@ -33,7 +33,7 @@ export async function ensureTaskSchedule(
     return undefined;
   }
   if (existing && !isOwn) {
-    return `spec.schedule: TaskSchedule ${name} is there already and does not belong to this Task: rename or delete it.`;
+    return `spec.schedule: TaskSchedule ${name} exists and does not belong to this Task: rename or delete it.`;
   }
   if (existing && existing.spec.cron === wanted.cron && existing.spec.timezone === wanted.timezone)
     return undefined;

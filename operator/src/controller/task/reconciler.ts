@@ -1,60 +1,59 @@
 /**
- * A Task's status: the version that a run started now would execute, and whether it can.
- * Runs that wait for this Task are looked at again.
+ * A Task: the queue and the schedule that it declares exist as resources, and its status says which version a run
+ * would execute now and whether runs of its id execute this Task.
  */
-import { isDeepStrictEqual } from "node:util";
-import { KubeError } from "../../kube/client/client.ts";
+import { done, type Requeue } from "../../kube/manager/requeue.ts";
+import { splitKey } from "../../kube/resources.ts";
+import { replaceStatus } from "../../kube/status.ts";
+import { setCondition, type WantedCondition } from "../../model/conditions.ts";
 import { Tasks } from "../../model/kinds.ts";
 import { idOfTask, type Task, type TaskStatus } from "../../model/resources.ts";
-import { isoNow, keyOf, type RunDeps, splitKey } from "../deps.ts";
-import { ensureQueueOfTask } from "../taskQueue/reconciler.ts";
+import { type Deps, isoNow } from "../deps.ts";
+import { ensureQueueOfTask } from "../taskQueue/ensureQueue.ts";
 import { taskOf } from "./lookup.ts";
 import { ensureTaskSchedule } from "./ownSchedule.ts";
 import { versionOf } from "./taskVersions.ts";
 
-type Condition = NonNullable<TaskStatus["conditions"]>[number];
+export type TaskDeps = Pick<
+  Deps,
+  "client" | "tasks" | "queues" | "schedules" | "admission" | "clock" | "log"
+>;
 
-export async function reconcileTask(deps: RunDeps, key: string): Promise<void> {
+export async function reconcileTask(deps: TaskDeps, key: string): Promise<Requeue> {
   const [namespace, name] = splitKey(key);
   const task = deps.tasks.get(namespace, name);
-  if (!task || task.metadata.deletionTimestamp) return;
-  for (const run of deps.runs.byIndex("parked", `${namespace}/${idOfTask(task)}`)) deps.queue.add(keyOf(run));
+  if (!task || task.metadata.deletionTimestamp) return done;
   await ensureQueueOfTask(deps, task);
   const problem = await ensureTaskSchedule(deps, task);
   const status = statusOf(task, taskOf(deps, namespace, idOfTask(task)), isoNow(deps), problem);
-  if (isDeepStrictEqual(task.status, status)) return;
-  const { apiVersion, kind, metadata } = task;
-  const body = { apiVersion, kind, metadata, status } as Task;
-  try {
-    const written = await deps.client.replace(Tasks, namespace, name, body, { subresource: "status" });
-    deps.tasks.upsertFromWrite(written);
-  } catch (error) {
-    // A newer Task is on its way through the watch.
-    if (!KubeError.is(error, "Conflict") && !KubeError.is(error, "NotFound")) throw error;
-  }
+  await replaceStatus(deps.client, deps.tasks, Tasks, task, status);
+  return done;
 }
 
-/** `chosen`: the Task that runs of this id execute. */
-export function statusOf(task: Task, chosen: Task | undefined, now: string, problem?: string): TaskStatus {
-  const isChosen = !chosen || chosen.metadata.uid === task.metadata.uid;
-  const ready: Condition = {
-    type: "Ready",
-    status: isChosen ? "True" : "False",
-    reason: isChosen ? "Accepted" : "DuplicateId",
-    message: isChosen
-      ? `Runs of ${idOfTask(task)} execute this Task.`
-      : `Task ${chosen.metadata.name} has the id ${idOfTask(task)} already: give this one another spec.id.`,
-    lastTransitionTime: now,
-    observedGeneration: task.metadata.generation,
-  };
-  if (problem && isChosen)
-    Object.assign(ready, { status: "False", reason: "ScheduleNameTaken", message: problem });
-  const before = task.status?.conditions?.find((c) => c.type === "Ready");
-  if (before?.status === ready.status) ready.lastTransitionTime = before.lastTransitionTime;
+/** `chosen`: the Task that runs of this id execute. `problem`: why the Task's schedule could not be written. */
+function statusOf(
+  task: Task,
+  chosen: Task | undefined,
+  now: string,
+  problem: string | undefined,
+): TaskStatus {
+  const { generation } = task.metadata;
+  const ready = readiness(task, chosen, problem);
   return {
     ...task.status,
-    observedGeneration: task.metadata.generation,
+    observedGeneration: generation,
     version: versionOf(task),
-    conditions: [ready],
+    conditions: setCondition(task.status?.conditions, ready, now, generation),
   };
+}
+
+function readiness(task: Task, chosen: Task | undefined, problem: string | undefined): WantedCondition {
+  const id = idOfTask(task);
+  const type = "Ready";
+  if (chosen && chosen.metadata.uid !== task.metadata.uid) {
+    const message = `spec.id: Task ${chosen.metadata.name} has the id ${id} already: give this one another spec.id.`;
+    return { type, isTrue: false, reason: "DuplicateId", message };
+  }
+  if (problem !== undefined) return { type, isTrue: false, reason: "ScheduleNameTaken", message: problem };
+  return { type, isTrue: true, reason: "Accepted", message: `Runs of ${id} execute this Task.` };
 }

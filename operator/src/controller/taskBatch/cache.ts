@@ -1,6 +1,11 @@
-/** A TaskBatch as the cache holds it: its items and defaults summed up. They are read live when runs are made. */
+/**
+ * A TaskBatch as the cache holds it: its items and defaults, which may be big, are replaced by their number and hash.
+ * They are read from the API server when runs are created.
+ */
 import { createHash } from "node:crypto";
-import type { TaskBatch, TaskBatchSpec } from "../../model/resources.ts";
+import type { Informer } from "../../kube/cache/informer.ts";
+import { isBatchFinished } from "../../model/batch/plan.ts";
+import type { TaskBatch, TaskBatchSpec, TaskRun } from "../../model/resources.ts";
 
 export interface CachedBatch extends TaskBatch {
   items?: ItemsSummary;
@@ -23,7 +28,7 @@ export function summarizeItems({ items, itemsRef, defaults }: TaskBatchSpec): It
   };
 }
 
-/** Ingest filter of the TaskBatch cache. */
+/** The cache's transform. Applied to a cached batch it changes nothing. */
 export function withoutItems(batch: CachedBatch): CachedBatch {
   if (batch.items) return batch;
   const { items: _items, defaults: _defaults, ...spec } = batch.spec;
@@ -31,3 +36,14 @@ export function withoutItems(batch: CachedBatch): CachedBatch {
 }
 
 export const summaryOf = (batch: CachedBatch): ItemsSummary => batch.items ?? summarizeItems(batch.spec);
+
+/** A run that a batch created stays until the batch has its result. */
+export function batchAllowsRetirement(
+  { batches }: { batches: Pick<Informer<CachedBatch>, "get"> },
+  run: TaskRun,
+): boolean {
+  const { namespace, ownerReferences } = run.metadata;
+  const owner = ownerReferences?.find(({ kind }) => kind === "TaskBatch");
+  const batch = owner && batches.get(namespace, owner.name);
+  return batch?.metadata.uid !== owner?.uid || !batch || isBatchFinished(batch);
+}

@@ -1,10 +1,11 @@
 /**
- * A batch until its runs are created: waits for the seal of one whose items are received in two phases, and looks
- * through the items once, when they are complete. What is wrong with the batch as a whole ends it as Aborted.
+ * A batch until its runs are created: waits for the seal of one whose items are received in two phases, and validates
+ * the items once, when they are complete. What is wrong with the batch as a whole ends it as Aborted.
  */
 
 import { originLabel } from "@fairlead/protocol/labels";
 import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
+import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
 import { payloadBytes } from "../../model/batch/item.ts";
 import { duplicate } from "../../model/batch/plan.ts";
 import { TaskBatches } from "../../model/kinds.ts";
@@ -18,7 +19,7 @@ import {
   parseItem,
   readItems,
 } from "../../storage/batchItems.ts";
-import { isoNow, keyOf } from "../deps.ts";
+import { isoNow } from "../deps.ts";
 import { type CachedBatch, summarizeItems, summaryOf } from "./cache.ts";
 import { type BatchDeps, writeBatchStatus } from "./status.ts";
 
@@ -26,37 +27,35 @@ import { type BatchDeps, writeBatchStatus } from "./status.ts";
 export const unsealedLimitMs = 3600 * 1000;
 
 /**
- * Whether the batch repeats one of its name that went: it has what that one had then, and has ended. Asked before anything
- * else, of an applied one that says how long it stays: a GitOps tool applies it again when it is gone.
+ * Whether the batch repeats a retired one of its name. Then it gets what that one had, and has ended. Asked first, and
+ * only of an applied batch that says how long it stays: a GitOps tool applies it again when it was retired.
  */
-export async function repeatsEarlier(deps: BatchDeps, batch: CachedBatch): Promise<boolean> {
+export async function repeatsRetired(deps: BatchDeps, batch: CachedBatch): Promise<boolean> {
   const { spec, metadata, status } = batch;
   const isOfApi = metadata.labels?.[originLabel] !== undefined;
   if (status?.phase !== undefined || isOfApi || spec.ttlSecondsAfterFinished === undefined) return false;
-  const went = await readBatchHistory(deps.store, metadata.namespace, metadata.name);
-  if (!went?.status || went.status.phase === "Aborted") return false;
-  const { phase, counts, createdThrough, errors, resultsRef, startedAt, finishedAt } = went.status;
+  const retired = await readBatchHistory(deps.store, metadata.namespace, metadata.name);
+  if (!retired?.status || retired.status.phase === "Aborted") return false;
+  const { phase, counts, createdThrough, errors, resultsRef, startedAt, finishedAt } = retired.status;
   await writeBatchStatus(deps, batch, {
     ...{ phase, counts, createdThrough, errors, resultsRef, startedAt },
     reason: duplicate,
-    message: `A batch of this name ended at ${finishedAt} (uid ${went.metadata.uid}): these are its results. To run items again, give the batch another name.`,
+    message: `A batch of this name ended at ${finishedAt} (uid ${retired.metadata.uid}): these are its results. To run items again, give the batch another name.`,
     finishedAt: isoNow(deps),
   });
   return true;
 }
 
-/** The batch once it is Processing or Aborted; undefined while it waits. */
-export async function receiveBatch(deps: BatchDeps, batch: CachedBatch): Promise<CachedBatch | undefined> {
+/** The batch once it is Processing or Aborted; otherwise when to look again. */
+export async function receiveBatch(deps: BatchDeps, batch: CachedBatch): Promise<CachedBatch | Requeue> {
   const { metadata, status } = batch;
-  if (summaryOf(batch).source !== "staged" || status?.sealedAt) return takeUp(deps, batch);
+  if (summaryOf(batch).source !== "staged" || status?.sealedAt)
+    return (await startProcessing(deps, batch)) ?? done;
   const deadline = Date.parse(metadata.creationTimestamp ?? "") + unsealedLimitMs;
   if (deps.clock() >= deadline) {
-    return writeBatchStatus(deps, batch, {
-      ...aborted("NotSealed", "Not all items were received within an hour of the batch's creation."),
-      finishedAt: isoNow(deps),
-    });
+    const message = "Not all items were received within an hour of the batch's creation.";
+    return (await abort(deps, batch, "NotSealed", message)) ?? done;
   }
-  deps.batchQueue.addAt(keyOf(batch), deadline);
   if (status?.phase === undefined) {
     await writeBatchStatus(deps, batch, {
       phase: "Receiving",
@@ -64,46 +63,45 @@ export async function receiveBatch(deps: BatchDeps, batch: CachedBatch): Promise
       message: `The batch waits until its ${batch.spec.expectedCount} items are received.`,
     });
   }
-  return undefined;
+  return at(deadline);
 }
 
-async function takeUp(deps: BatchDeps, batch: CachedBatch): Promise<CachedBatch | undefined> {
+async function startProcessing(deps: BatchDeps, batch: CachedBatch): Promise<CachedBatch | undefined> {
   const { namespace, name, uid } = batch.metadata;
   const live = await deps.client.get(TaskBatches, namespace, name);
-  // Another one, or another state of it, brings its key back.
+  // The cache is behind: the change that it has not seen brings the key back.
   if (live?.metadata.uid !== uid) return undefined;
   const digest = summarizeItems(live.spec).sha256;
   if (digest !== summaryOf(batch).sha256) return undefined;
-  const found = await lookThrough(deps, live);
-  if ("reason" in found) {
-    return writeBatchStatus(deps, batch, {
-      ...aborted(found.reason, found.message),
-      finishedAt: isoNow(deps),
-    });
-  }
+  const found = await validateItems(deps, live);
+  if ("reason" in found) return abort(deps, batch, found.reason, found.message);
   const { total } = found;
   return writeBatchStatus(deps, batch, {
     phase: "Processing",
     reason: "Processing",
-    message: "The runs are created and awaited.",
+    message: "The runs are created, and the batch waits for them.",
     itemsDigest: digest,
     counts: { total, created: 0, running: 0, completed: 0, failed: 0, canceled: 0 },
     createdThrough: 0,
   });
 }
 
-const aborted = (reason: string, message: string) => ({ phase: "Aborted" as const, reason, message });
+const abort = (deps: BatchDeps, batch: CachedBatch, reason: string, message: string) =>
+  writeBatchStatus(deps, batch, { phase: "Aborted", reason, message, finishedAt: isoNow(deps) });
 
 type Found = { total: number } | { reason: string; message: string };
 
-async function lookThrough(deps: BatchDeps, batch: TaskBatch): Promise<Found> {
+async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Found> {
   const { itemsRef, items, expectedCount, defaults } = batch.spec;
   const field = items ? "spec.items" : itemsRef ? "spec.itemsRef" : "the received items";
   let source: AsyncIterable<IndexedItem> | Iterable<IndexedItem> = readItems(deps.store, batch);
   if (itemsRef) {
     const got = await deps.store.get(itemsRef.key, { maxBytes: batchSourceLimit + 1 });
     if (!got) {
-      return { reason: "ItemsNotFound", message: `spec.itemsRef.key: there is no object ${itemsRef.key}.` };
+      return {
+        reason: "ItemsNotFound",
+        message: `spec.itemsRef.key: the bucket has no object ${itemsRef.key}.`,
+      };
     }
     if (got.body.length > batchSourceLimit) {
       return {

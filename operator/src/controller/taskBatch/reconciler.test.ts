@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import type { TaskBatch, TaskRun } from "../../model/resources.ts";
 import type { Deps } from "../deps.ts";
-import { summarizeItems, withoutItems } from "./cache.ts";
-import { batchAllowsRetirement } from "./reconciler.ts";
+import { batchAllowsRetirement, summarizeItems, withoutItems } from "./cache.ts";
 
 const batch = (status: TaskBatch["status"], spec: TaskBatch["spec"] = {}): TaskBatch => ({
   apiVersion: "fairlead.dev/v1alpha1",

@@ -1,14 +1,15 @@
-/** The end of a batch: its results, its last status, and later its removal. */
+/** The end of a batch: its results, its last status, and later its retirement. */
 import { originLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
+import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { type BatchResult, type ItemOutcome, resultOf } from "../../model/batch/item.ts";
-import { type BatchCounts, duplicate, endOf, type Halt } from "../../model/batch/plan.ts";
+import { type BatchCounts, duplicate, endOf, type StopReason } from "../../model/batch/plan.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import type { TaskBatch, TaskRun } from "../../model/resources.ts";
 import { writeBatchHistory } from "../../storage/batchHistory.ts";
 import { readSettled, writeResults } from "../../storage/batchItems.ts";
-import { isoNow, keyOf } from "../deps.ts";
+import { isoNow } from "../deps.ts";
 import type { CachedBatch } from "./cache.ts";
 import { findCachedRun } from "./keyedRuns.ts";
 import { runsOf } from "./runs.ts";
@@ -19,27 +20,25 @@ export async function finishBatch(
   deps: BatchDeps,
   batch: CachedBatch,
   counts: BatchCounts,
-  halt: Halt | undefined,
+  stopReason: StopReason | undefined,
 ): Promise<void> {
-  const results = await resultsOf(deps, batch, counts.total, halt);
+  const results = await resultsOf(deps, batch, counts.total, stopReason);
   const resultsRef = await writeResults(deps.store, batch.metadata, results);
-  const written = await writeBatchStatus(deps, batch, {
-    ...endOf(counts, halt),
+  await writeBatchStatus(deps, batch, {
+    ...endOf(counts, stopReason),
     counts,
     createdThrough: counts.total,
     resultsRef,
     startedAt: batch.status?.startedAt ?? (counts.created > 0 ? isoNow(deps) : undefined),
     finishedAt: isoNow(deps),
   });
-  // They may become history from now on.
-  if (written) for (const run of runsOf(deps, written)) deps.queue.add(keyOf(run));
 }
 
 async function resultsOf(
   deps: BatchDeps,
   batch: CachedBatch,
   total: number,
-  halt: Halt | undefined,
+  stopReason: StopReason | undefined,
 ): Promise<BatchResult[]> {
   const { metadata, status } = batch;
   const outcomes = status?.settled ? await readSettled(deps.store, metadata) : new Map<number, ItemOutcome>();
@@ -49,7 +48,9 @@ async function resultsOf(
   const indexes = Array.from({ length: total }, (_, index) => index);
   await inParallel(indexes.values(), 16, async (index) => {
     const run = runs.get(index);
-    results[index] = run ? resultOf(index, run) : await resultWithoutRun(deps, batch, index, outcomes, halt);
+    results[index] = run
+      ? resultOf(index, run)
+      : await resultWithoutRun(deps, batch, index, outcomes, stopReason);
   });
   return results;
 }
@@ -59,7 +60,7 @@ async function resultWithoutRun(
   batch: CachedBatch,
   index: number,
   outcomes: ReadonlyMap<number, ItemOutcome>,
-  halt: Halt | undefined,
+  stopReason: StopReason | undefined,
 ): Promise<BatchResult> {
   const outcome = outcomes.get(index);
   switch (outcome?.kind) {
@@ -74,8 +75,8 @@ async function resultWithoutRun(
     case "deleted":
       return noRun(index, "Canceled", outcome.message);
   }
-  if (halt === "ItemsChanged") {
-    return noRun(index, "Failed", "The batch's items changed before this one got its run.", halt);
+  if (stopReason === "ItemsChanged") {
+    return noRun(index, "Failed", "The batch's items changed before this one got its run.", stopReason);
   }
   return noRun(index, "Canceled", "The batch was canceled before this item got its run.");
 }
@@ -85,22 +86,22 @@ const noRun = (index: number, phase: "Failed" | "Canceled", message: string, nam
 });
 
 /**
- * A finished batch goes `ttlSecondsAfterFinished` after its end, one that the API made after the chart's retention
- * time; its runs have become history before. Then it is history itself.
+ * A finished batch is deleted `ttlSecondsAfterFinished` after its end, one that the API created after the chart's
+ * retention time. Its runs were retired before. It is written to history first.
  */
-export async function removeBatch(deps: BatchDeps, batch: CachedBatch): Promise<void> {
+export async function retireBatch(deps: BatchDeps, batch: CachedBatch): Promise<Requeue> {
   const { namespace, name, uid, resourceVersion, labels } = batch.metadata;
   const ofApi = labels?.[originLabel] === undefined ? undefined : deps.config.retentionSeconds;
   const seconds = batch.spec.ttlSecondsAfterFinished ?? ofApi;
   const { finishedAt } = batch.status ?? {};
-  if (seconds === undefined || finishedAt === undefined) return;
+  if (seconds === undefined || finishedAt === undefined) return done;
   const due = Date.parse(finishedAt) + seconds * 1000;
-  if (deps.clock() < due) return deps.batchQueue.addAt(keyOf(batch), due);
-  // Each that goes brings the batch's key.
-  if (runsOf(deps, batch).length > 0) return;
+  if (deps.clock() < due) return at(due);
+  // Each that is deleted brings the batch's key.
+  if (runsOf(deps, batch).length > 0) return done;
   const live = await deps.client.get(TaskBatches, namespace, name);
-  // A cache that is behind: the change that it has not seen yet brings the batch back.
-  if (live?.metadata.uid !== uid || live?.metadata.resourceVersion !== resourceVersion) return;
+  // The cache is behind: the change that it has not seen brings the key back.
+  if (live?.metadata.uid !== uid || live?.metadata.resourceVersion !== resourceVersion) return done;
   if (isWorthKeeping(live)) await writeBatchHistory(deps.store, live);
   try {
     await deps.client.delete(TaskBatches, namespace, name, {
@@ -111,9 +112,10 @@ export async function removeBatch(deps: BatchDeps, batch: CachedBatch): Promise<
   } catch (error) {
     if (!KubeError.is(error, "Conflict")) throw error;
   }
+  return done;
 }
 
-/** A duplicate has nothing of its own; nobody looks for an aborted one, but whoever has its id from the API. */
+/** A duplicate has nothing of its own; an aborted batch is looked for only by a caller that has its id from the API. */
 const isWorthKeeping = ({ metadata, status }: TaskBatch): boolean =>
   status?.reason !== duplicate &&
   (status?.phase !== "Aborted" || metadata.labels?.[originLabel] !== undefined);

@@ -1,53 +1,43 @@
 /** Writes of a TaskBatch's status: compare-and-swap, and the counts at most every two seconds. */
 import { isDeepStrictEqual } from "node:util";
-import { KubeError } from "../../kube/client/client.ts";
+import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
+import { replaceStatus } from "../../kube/status.ts";
 import { withBatchConditions } from "../../model/batch/plan.ts";
 import { TaskBatches } from "../../model/kinds.ts";
-import type { TaskBatch, TaskBatchStatus } from "../../model/resources.ts";
-import { type Deps, isoNow, keyOf } from "../deps.ts";
+import type { TaskBatchStatus } from "../../model/resources.ts";
+import { type Deps, isoNow } from "../deps.ts";
 import { type CachedBatch, withoutItems } from "./cache.ts";
 
-export type BatchDeps = Pick<
-  Deps,
-  "client" | "runs" | "batches" | "queue" | "batchQueue" | "store" | "config" | "clock" | "log"
->;
+export interface BatchDeps extends Pick<Deps, "client" | "runs" | "batches" | "store" | "clock"> {
+  config: Pick<Deps["config"], "retentionSeconds">;
+}
 
 const countEveryMs = 2_000;
 
-/** The written batch; undefined when there is a newer one, which brings its key back, or none any more. */
+/** The written batch; undefined when it has changed, which brings its key back, or was deleted. */
 export async function writeBatchStatus(
   deps: BatchDeps,
   batch: CachedBatch,
   change: TaskBatchStatus,
 ): Promise<CachedBatch | undefined> {
-  const { apiVersion, kind, metadata } = batch;
-  const { name, namespace, uid, resourceVersion } = metadata;
   const now = isoNow(deps);
-  const next = { ...batch.status, ...change, observedGeneration: metadata.generation, countedAt: now };
+  const { generation } = batch.metadata;
+  const next = { ...batch.status, ...change, observedGeneration: generation, countedAt: now };
   const status = withBatchConditions(next, now);
-  const body = { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status };
-  try {
-    const answer = await deps.client.replace(TaskBatches, namespace, name, body as TaskBatch, {
-      subresource: "status",
-    });
-    const written = withoutItems(answer);
-    deps.batches.upsertFromWrite(written);
-    return written;
-  } catch (error) {
-    if (!KubeError.is(error, "Conflict") && !KubeError.is(error, "NotFound")) throw error;
-    return undefined;
-  }
+  const written = await replaceStatus(deps.client, deps.batches, TaskBatches, batch, status);
+  return written && withoutItems(written);
 }
 
-/** Writes how far the batch is, unless that is written already or was written a moment ago: then a little later. */
+/** Writes how far the batch is, unless the status says so already. Soon after the last write: later. */
 export async function writeProgress(
   deps: BatchDeps,
   batch: CachedBatch,
   change: TaskBatchStatus,
-): Promise<void> {
+): Promise<Requeue> {
   const before = batch.status ?? {};
-  if (isDeepStrictEqual({ ...before, ...change }, before)) return;
+  if (isDeepStrictEqual({ ...before, ...change }, before)) return done;
   const notBefore = before.countedAt ? Date.parse(before.countedAt) + countEveryMs : 0;
-  if (notBefore > deps.clock()) deps.batchQueue.addAt(keyOf(batch), notBefore);
-  else await writeBatchStatus(deps, batch, change);
+  if (notBefore > deps.clock()) return at(notBefore);
+  await writeBatchStatus(deps, batch, change);
+  return done;
 }

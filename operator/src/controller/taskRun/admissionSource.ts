@@ -12,7 +12,7 @@ import { nameOfQueue, type Task, type TaskQueue } from "../../model/resources.ts
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { PendingRun } from "../../queue/admission.ts";
 import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.ts";
-import type { Environments } from "../environments.ts";
+import type { Environments } from "../namespace/environments.ts";
 import { holderOf, isAdmissible, pendingOf } from "./queueEntry.ts";
 
 export interface SourceDeps {

@@ -32,3 +32,7 @@ export function payloadText(spec: TaskRunSpec): string | undefined {
 export function summarize(text: string): PayloadSummary {
   return { bytes: Buffer.byteLength(text), sha256: createHash("sha256").update(text).digest("hex") };
 }
+
+/** Values of the index "missingTask": the Task that the run waits for. */
+export const missingTaskIndex = ({ metadata, spec, status }: CachedRun): string[] =>
+  status?.reason === "TaskNotFound" && spec.task ? [`${metadata.namespace}/${spec.task}`] : [];

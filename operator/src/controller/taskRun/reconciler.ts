@@ -11,13 +11,14 @@
  *   finished   capture logs, remove Jobs; retire                    → attempt/capture.ts, retention.ts
  */
 import { again, at, done, earliest, type Requeue } from "../../kube/manager/requeue.ts";
+import { splitKey } from "../../kube/resources.ts";
 import type { Attempt, TaskRun } from "../../model/resources.ts";
 import { currentAttempt } from "../../model/run/attempts.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { transition } from "../../model/run/transition.ts";
-import { type Deps, isoNow, splitKey } from "../deps.ts";
-import { ensureQueueOfRun } from "../taskQueue/reconciler.ts";
+import { type Deps, isoNow } from "../deps.ts";
+import { ensureQueueOfRun } from "../taskQueue/ensureQueue.ts";
 import { admit } from "./admission.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
 import { act } from "./attempt/act.ts";

@@ -16,7 +16,7 @@ import { isFinished } from "../../model/run/phase.ts";
 import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import { writeHistory } from "../../storage/runHistory.ts";
 import type { Deps } from "../deps.ts";
-import { batchAllowsRetirement } from "../taskBatch/reconciler.ts";
+import { batchAllowsRetirement } from "../taskBatch/cache.ts";
 import type { CachedRun } from "./cache.ts";
 import { recordOf } from "./duplicates.ts";
 

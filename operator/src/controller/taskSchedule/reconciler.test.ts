@@ -1,10 +1,10 @@
 /** The reconciler against an API server in memory that dies on demand. */
 import fc from "fast-check";
-import { pino } from "pino";
 import { beforeEach, describe, expect, it } from "vitest";
 import { KubeError } from "../../kube/client/client.ts";
+import { at, type Requeue } from "../../kube/manager/requeue.ts";
 import { apiVersion, type TaskRun, type TaskSchedule } from "../../model/resources.ts";
-import { reconcileSchedule } from "./reconciler.ts";
+import { reconcileTaskSchedule } from "./reconciler.ts";
 
 const minute = 60_000;
 const start = Date.UTC(2026, 0, 1);
@@ -13,7 +13,8 @@ class World {
   now = start;
   schedule: TaskSchedule;
   readonly runs = new Map<string, TaskRun>();
-  readonly timers: number[] = [];
+  /** What the reconciler returned last. */
+  next: Requeue | undefined;
   statusWrites = 0;
   /** Dies around the write with this number. */
   dieAt: { write: number; moment: "before" | "after" } | undefined;
@@ -38,9 +39,7 @@ class World {
   async reconcile(): Promise<void> {
     const deps = {
       clock: () => this.now,
-      log: pino({ level: "silent" }),
       schedules: { get: () => this.schedule, upsertFromWrite: () => undefined },
-      scheduleQueue: { add: () => undefined, addAt: (_key: string, at: number) => this.timers.push(at) },
       client: {
         create: async (_resource: unknown, _namespace: string, run: TaskRun) =>
           this.#write(() => {
@@ -63,7 +62,10 @@ class World {
           }),
       },
     };
-    await reconcileSchedule(deps as unknown as Parameters<typeof reconcileSchedule>[0], "n/s");
+    this.next = await reconcileTaskSchedule(
+      deps as unknown as Parameters<typeof reconcileTaskSchedule>[0],
+      "n/s",
+    );
   }
 
   edit(spec: Partial<TaskSchedule["spec"]>): void {
@@ -113,7 +115,7 @@ describe("a schedule", () => {
       missed: 0,
     });
     expect(world.schedule.status?.upcoming).toHaveLength(5);
-    expect(world.timers.at(-1)).toBe(start + 4 * minute);
+    expect(world.next).toEqual(at(start + 4 * minute));
   });
 
   it("gives its runs what they are for", async () => {

@@ -1,51 +1,52 @@
 /**
- * A TaskSchedule: its due ticks become TaskRuns, its status tells the next ones.
+ * A TaskSchedule: its due ticks become TaskRuns, and its status names the next ones.
  *
- * A tick's run has the tick in its name, so that creating it again is refused by the API server. Runs are created
- * first and the status is written after them: whoever dies in between leaves ticks that are found again, and runs that
- * are there already. Ticks of a time in which the schedule was paused, or had another expression, are nobody's.
+ * - A tick's run has the tick in its name, so the API server refuses to create it twice. Runs are created first and
+ *   the status is written after them: after a crash in between, the ticks are found again and their runs exist.
+ * - Ticks of a time in which the schedule was paused, or had another expression, are not triggered.
  */
-
-import { isDeepStrictEqual } from "node:util";
 import { scheduleId } from "@fairlead/protocol/ids";
 import { originLabel, scheduleLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
+import { again, at, done, type Requeue } from "../../kube/manager/requeue.ts";
+import { splitKey } from "../../kube/resources.ts";
+import { replaceStatus } from "../../kube/status.ts";
+import { setCondition, type WantedCondition } from "../../model/conditions.ts";
 import { TaskRuns, TaskSchedules } from "../../model/kinds.ts";
 import { apiVersion, type TaskSchedule, type TaskScheduleStatus } from "../../model/resources.ts";
 import { CronExpression, CronProblem } from "../../model/schedule/cron.ts";
 import { planTicks } from "../../model/schedule/ticks.ts";
-import { type Deps, isoNow, splitKey } from "../deps.ts";
+import { type Deps, isoNow } from "../deps.ts";
 
-type ScheduleDeps = Pick<Deps, "client" | "schedules" | "scheduleQueue" | "clock" | "log">;
-type Condition = NonNullable<TaskScheduleStatus["conditions"]>[number];
+export type ScheduleDeps = Pick<Deps, "client" | "schedules" | "clock">;
 
 const upcomingCount = 5;
 
-export async function reconcileSchedule(deps: ScheduleDeps, key: string): Promise<void> {
+export async function reconcileTaskSchedule(deps: ScheduleDeps, key: string): Promise<Requeue> {
   const [namespace, name] = splitKey(key);
   const schedule = deps.schedules.get(namespace, name);
-  if (!schedule || schedule.metadata.deletionTimestamp) return;
+  if (!schedule || schedule.metadata.deletionTimestamp) return done;
   let cron: CronExpression;
   try {
     cron = new CronExpression(schedule.spec.cron, schedule.spec.timezone);
   } catch (error) {
     if (!(error instanceof CronProblem)) throw error;
-    const { checkedAt, lastScheduledAt, lastRun, missed, override } = schedule.status ?? {};
-    const known = { checkedAt, lastScheduledAt, lastRun, missed, override };
-    const ready = readiness(schedule, deps, false, error.reason, error.message);
-    return writeStatus(deps, schedule, { ...known, active: false, conditions: [ready] });
+    const { checkedAt, lastScheduledAt, lastRun, missed, override, conditions } = schedule.status ?? {};
+    const kept = { checkedAt, lastScheduledAt, lastRun, missed, override, conditions };
+    const invalid = { isTrue: false, reason: error.reason, message: error.message };
+    await writeStatus(deps, schedule, { ...kept, active: false }, invalid);
+    return done;
   }
-  const isActive = schedule.status?.override?.active ?? !schedule.spec.paused;
-  if (isActive) await trigger(deps, schedule, cron);
-  else {
-    const ready = readiness(schedule, deps, true, "Paused", "Triggers nothing until it is resumed.");
-    const { nextScheduledAt: _next, upcoming: _upcoming, ...known } = schedule.status ?? {};
-    await writeStatus(deps, schedule, { ...known, active: false, conditions: [ready] });
-  }
+  if (schedule.status?.override?.active ?? !schedule.spec.paused) return trigger(deps, schedule, cron);
+  const { nextScheduledAt: _next, upcoming: _upcoming, ...kept } = schedule.status ?? {};
+  const paused = { isTrue: true, reason: "Paused", message: "Triggers nothing until it is resumed." };
+  await writeStatus(deps, schedule, { ...kept, active: false }, paused);
+  return done;
 }
 
-async function trigger(deps: ScheduleDeps, schedule: TaskSchedule, cron: CronExpression): Promise<void> {
-  const { spec, status = {}, metadata } = schedule;
+/** Triggers the ticks that are due; wants to look again at the next one. */
+async function trigger(deps: ScheduleDeps, schedule: TaskSchedule, cron: CronExpression): Promise<Requeue> {
+  const { spec, status = {} } = schedule;
   const now = deps.clock();
   const plan = planTicks(cron, settledUntil(schedule, now), now, spec);
   let last = status.lastScheduledAt;
@@ -58,7 +59,7 @@ async function trigger(deps: ScheduleDeps, schedule: TaskSchedule, cron: CronExp
   // What did not change is not written again and again: between two ticks nothing is.
   const isNews =
     plan.due.length > 0 || plan.missed > 0 || status.checkedAt === undefined || isReset(schedule);
-  await writeStatus(deps, schedule, {
+  const next: TaskScheduleStatus = {
     ...status,
     expression: expressionOf(schedule),
     active: true,
@@ -68,14 +69,14 @@ async function trigger(deps: ScheduleDeps, schedule: TaskSchedule, cron: CronExp
     nextScheduledAt: upcoming[0],
     upcoming,
     missed,
-    conditions: [readiness(schedule, deps, true, "Active", "Triggers at the times of its expression.")],
-  });
-  const key = `${metadata.namespace}/${metadata.name}`;
-  if (plan.more) deps.scheduleQueue.add(key);
-  else if (upcoming[0]) deps.scheduleQueue.addAt(key, Date.parse(upcoming[0]));
+  };
+  const active = { isTrue: true, reason: "Active", message: "Triggers at the times of its expression." };
+  await writeStatus(deps, schedule, next, active);
+  if (plan.more) return again;
+  return upcoming[0] ? at(Date.parse(upcoming[0])) : done;
 }
 
-/** Where its ticks begin to count: a new one at its creation, a changed or resumed one now. */
+/** From when its ticks count: for a new schedule its creation, for a changed or resumed one now. */
 function settledUntil(schedule: TaskSchedule, nowMs: number): number {
   const { checkedAt } = schedule.status ?? {};
   if (isReset(schedule)) return nowMs;
@@ -125,7 +126,7 @@ async function createTickRun(
   }
 }
 
-/** What a run of a schedule gets that names no payload: Trigger.dev's shape. */
+/** The payload of a run whose schedule names none: Trigger.dev's shape. */
 function tickPayload(schedule: TaskSchedule, cron: CronExpression, tick: number, last: string | undefined) {
   return {
     type: schedule.metadata.labels?.[originLabel] === "task" ? "DECLARATIVE" : "IMPERATIVE",
@@ -138,46 +139,15 @@ function tickPayload(schedule: TaskSchedule, cron: CronExpression, tick: number,
   };
 }
 
-function readiness(
-  { metadata, status }: TaskSchedule,
-  deps: Pick<Deps, "clock">,
-  isReady: boolean,
-  reason: string,
-  message: string,
-): Condition {
-  const value = isReady ? "True" : "False";
-  const before = status?.conditions?.find(({ type }) => type === "Ready");
-  return {
-    type: "Ready",
-    status: value,
-    reason,
-    message,
-    lastTransitionTime: before?.status === value ? before.lastTransitionTime : isoNow(deps),
-    observedGeneration: metadata.generation,
-  };
-}
-
+/** A status that is there already is not written: between two ticks nothing is. */
 async function writeStatus(
   deps: ScheduleDeps,
   schedule: TaskSchedule,
   status: TaskScheduleStatus,
+  ready: Omit<WantedCondition, "type">,
 ): Promise<void> {
-  const { kind, metadata } = schedule;
-  const wanted = plain({ ...status, observedGeneration: metadata.generation });
-  if (isDeepStrictEqual(schedule.status && plain(schedule.status), wanted)) return;
-  const { name, namespace, uid, resourceVersion } = metadata;
-  const body = { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status: wanted };
-  try {
-    const written = await deps.client.replace(TaskSchedules, namespace, name, body as TaskSchedule, {
-      subresource: "status",
-    });
-    deps.schedules.upsertFromWrite(written);
-  } catch (error) {
-    // A newer one is on its way through the watch, and brings the key back.
-    if (!KubeError.is(error, "Conflict") && !KubeError.is(error, "NotFound")) throw error;
-  }
+  const { generation } = schedule.metadata;
+  const conditions = setCondition(status.conditions, { type: "Ready", ...ready }, isoNow(deps), generation);
+  const next = { ...status, observedGeneration: generation, conditions };
+  await replaceStatus(deps.client, deps.schedules, TaskSchedules, schedule, next);
 }
-
-/** Without what is undefined. */
-const plain = (status: TaskScheduleStatus): TaskScheduleStatus =>
-  JSON.parse(JSON.stringify(status)) as TaskScheduleStatus;

@@ -4,10 +4,10 @@ import { phases } from "../schema/taskRun.ts";
 import {
   endOf,
   formatRanges,
-  type Halt,
   type ItemState,
   parseRanges,
   planBatch,
+  type StopReason,
   stateOf,
   withBatchConditions,
 } from "./plan.ts";
@@ -35,15 +35,15 @@ describe("planBatch", () => {
   });
 
   test("a canceled batch creates nothing and waits for its own runs only", () => {
-    const waiting = planBatch({ states: states("open", "missing", "awaited"), halt: "Canceled" });
+    const waiting = planBatch({ states: states("open", "missing", "awaited"), stopReason: "Canceled" });
     expect(waiting).toMatchObject({ create: [], room: 0, finished: false });
     expect(waiting.counts).toMatchObject({ running: 1, canceled: 2, created: 2 });
-    const ended = planBatch({ states: states("canceled", "missing", "awaited"), halt: "Canceled" });
+    const ended = planBatch({ states: states("canceled", "missing", "awaited"), stopReason: "Canceled" });
     expect(ended).toMatchObject({ finished: true, counts: { running: 0, canceled: 3 } });
   });
 
   test("items that changed get no run and count as failed", () => {
-    const plan = planBatch({ states: states("completed", "missing"), halt: "ItemsChanged" });
+    const plan = planBatch({ states: states("completed", "missing"), stopReason: "ItemsChanged" });
     expect(plan).toMatchObject({ create: [], finished: true, counts: { completed: 1, failed: 1 } });
   });
 
@@ -57,7 +57,7 @@ class World {
   readonly runs = new Map<number, ItemState>();
   readonly rejected = new Set<number>();
   readonly made = new Map<number, number>();
-  halt: Halt | undefined;
+  stopReason: StopReason | undefined;
   readonly #invalid: ReadonlySet<number>;
 
   readonly total: number;
@@ -70,11 +70,11 @@ class World {
   }
 
   view() {
-    const { maxConcurrency, halt } = this;
+    const { maxConcurrency, stopReason } = this;
     const all = Array.from({ length: this.total }, (_, index): ItemState => {
       return this.runs.get(index) ?? (this.rejected.has(index) ? "failed" : "missing");
     });
-    return { states: all, maxConcurrency, halt };
+    return { states: all, maxConcurrency, stopReason };
   }
 
   get open(): number {
@@ -125,7 +125,7 @@ test("whatever crashes, each item gets one run, and never are more open than all
         for (const one of steps) {
           if ("pass" in one) world.pass(one.pass);
           else if ("finish" in one) world.finish(one.finish);
-          else if (mayCancel) world.halt = "Canceled";
+          else if (mayCancel) world.stopReason = "Canceled";
           expect(world.open).toBeLessThanOrEqual(maxConcurrency ?? total);
         }
         for (let left = 0; !planBatch(world.view()).finished; left++) {
@@ -136,7 +136,7 @@ test("whatever crashes, each item gets one run, and never are more open than all
         const { counts } = planBatch(world.view());
         expect(counts.completed + counts.failed + counts.canceled).toBe(total);
         expect([...world.made.values()].every((times) => times === 1)).toBe(true);
-        if (!world.halt) {
+        if (!world.stopReason) {
           const valid = Array.from({ length: total }, (_, i) => i).filter((i) => !invalid.includes(i));
           expect([...world.made.keys()].sort((a, b) => a - b)).toEqual(valid);
         }

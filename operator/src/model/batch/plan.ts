@@ -15,13 +15,13 @@ import { isTerminal } from "../run/phase.ts";
 export type ItemState = "missing" | "open" | "awaited" | "completed" | "failed" | "canceled";
 
 /** Why no more runs are created. */
-export type Halt = "Canceled" | "ItemsChanged";
+export type StopReason = "Canceled" | "ItemsChanged";
 
 export interface BatchView {
   /** One per item. */
   states: readonly ItemState[];
   maxConcurrency?: number;
-  halt?: Halt;
+  stopReason?: StopReason;
 }
 
 export interface BatchPlan {
@@ -42,7 +42,7 @@ export function stateOf(phase: Phase | undefined): ItemState {
   return phase === "Canceled" ? "canceled" : "failed";
 }
 
-export function planBatch({ states, maxConcurrency, halt }: BatchView): BatchPlan {
+export function planBatch({ states, maxConcurrency, stopReason }: BatchView): BatchPlan {
   const of: Record<ItemState, number> = {
     ...{ missing: 0, open: 0, awaited: 0, completed: 0, failed: 0, canceled: 0 },
   };
@@ -56,15 +56,15 @@ export function planBatch({ states, maxConcurrency, halt }: BatchView): BatchPla
     created: states.length - of.missing,
     running: of.open + of.awaited,
     completed: of.completed,
-    failed: of.failed + (halt === "ItemsChanged" ? of.missing : 0),
-    canceled: of.canceled + (halt === "Canceled" ? of.missing : 0),
+    failed: of.failed + (stopReason === "ItemsChanged" ? of.missing : 0),
+    canceled: of.canceled + (stopReason === "Canceled" ? of.missing : 0),
   };
-  if (halt === "Canceled") {
+  if (stopReason === "Canceled") {
     // Another's run goes on; this batch does not wait for it any more.
     counts.running -= of.awaited;
     counts.canceled += of.awaited;
   }
-  const create = halt ? [] : missing;
+  const create = stopReason ? [] : missing;
   return {
     create,
     room: Math.min(create.length, Math.max(0, (maxConcurrency ?? states.length) - of.open)),
@@ -80,16 +80,19 @@ export interface BatchEnd {
   message: string;
 }
 
-export function endOf({ total, completed, failed, canceled }: BatchCounts, halt: Halt | undefined): BatchEnd {
-  if (completed === total && !(halt && total === 0)) {
+export function endOf(
+  { total, completed, failed, canceled }: BatchCounts,
+  stopReason: StopReason | undefined,
+): BatchEnd {
+  if (completed === total && !(stopReason && total === 0)) {
     return { phase: "Completed", reason: "Completed", message: `All ${total} runs completed.` };
   }
   const told = `${completed} of ${total} runs completed, ${failed} failed, ${canceled} were canceled.`;
   const message =
-    halt === "ItemsChanged"
+    stopReason === "ItemsChanged"
       ? `spec.items, itemsRef or defaults changed after the batch was taken up, so no more runs were created: create another TaskBatch. ${told}`
       : told;
-  return { phase: "PartiallyFailed", reason: halt ?? "ItemsFailed", message };
+  return { phase: "PartiallyFailed", reason: stopReason ?? "ItemsFailed", message };
 }
 
 export const isBatchFinished = ({ status }: Pick<TaskBatch, "status">): boolean =>

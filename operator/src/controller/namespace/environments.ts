@@ -1,14 +1,14 @@
 /**
- * The namespaces' own settings, kept fresh: by a watch where all namespaces are ours; where only some are, their
- * Roles allow no watch of Namespaces, so each is read every fifteen seconds.
+ * The settings of namespaces, which are annotations of theirs, kept fresh: by a watch when all namespaces are watched.
+ * When only some are, the controller's Roles allow no watch of Namespaces, so each is read every fifteen seconds.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import type { V1Namespace } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { Informer } from "../kube/cache/informer.ts";
-import type { KubeClient } from "../kube/client/client.ts";
-import { Namespaces } from "../kube/resources.ts";
-import { type Environment, environmentOf } from "../model/environment.ts";
+import { Informer } from "../../kube/cache/informer.ts";
+import type { KubeClient } from "../../kube/client/client.ts";
+import { Namespaces } from "../../kube/resources.ts";
+import { every } from "../../lib/periodic.ts";
+import { type Environment, environmentOf } from "../../model/environment.ts";
 
 const pollMs = 15_000;
 const unknown: Environment = { type: "prod", problems: [] };
@@ -19,12 +19,10 @@ export class Environments {
   readonly #defaultLimit: number;
   readonly #log: Logger;
   readonly #known = new Map<string, Environment>();
-  /** Called with the namespace whose settings changed. */
+  /** Called with a namespace whose settings changed or that was deleted. */
   onChange: (namespace: string) => void = () => undefined;
-  /** Called with a namespace that was deleted. */
-  onGone: (namespace: string) => void = () => undefined;
 
-  /** `defaultLimit`: of namespaces that set none; 0: no limit. */
+  /** `defaultLimit`: for namespaces that set none; 0: no limit. */
   constructor(client: KubeClient, watched: readonly string[], defaultLimit: number, log: Logger) {
     this.#client = client;
     this.#watched = watched;
@@ -40,7 +38,12 @@ export class Environments {
       return informer.start(signal);
     }
     await this.#poll(signal);
-    void this.#pollOn(signal);
+    const failure = "the settings of namespaces could not be read";
+    void every(pollMs, { signal, log: this.#log, failure }, () => this.#poll(signal));
+  }
+
+  exists(namespace: string): boolean {
+    return this.#known.has(namespace);
   }
 
   of(namespace: string): Environment {
@@ -52,7 +55,7 @@ export class Environments {
     return this.#limit(this.of(namespace));
   }
 
-  /** The same, by a live read. */
+  /** The same, read from the API server. */
   async readLimit(namespace: string): Promise<number | null> {
     const live = await this.#client.get(Namespaces, undefined, namespace);
     return this.#limit(live ? environmentOf(live.metadata ?? {}) : unknown);
@@ -65,7 +68,7 @@ export class Environments {
   #set(name: string, namespace: V1Namespace | undefined): void {
     const before = JSON.stringify(this.#known.get(name));
     if (!namespace) {
-      if (this.#known.delete(name)) this.onGone(name);
+      if (this.#known.delete(name)) this.onChange(name);
       return;
     }
     this.#known.set(name, environmentOf(namespace.metadata ?? {}));
@@ -81,15 +84,8 @@ export class Environments {
         this.#set(name, await this.#client.get(Namespaces, undefined, name, { signal }));
       } catch (error) {
         signal.throwIfAborted();
-        this.#log.warn({ err: error, namespace: name }, "the namespace's settings cannot be read");
+        this.#log.warn({ err: error, namespace: name }, "the namespace's settings could not be read");
       }
-    }
-  }
-
-  async #pollOn(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await pause(pollMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#poll(signal).catch(() => undefined);
     }
   }
 }

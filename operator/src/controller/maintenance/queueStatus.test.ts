@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { apiVersion, type TaskQueue } from "../../model/resources.ts";
-import { statusPatch } from "./reconciler.ts";
+import { statusPatch } from "./queueStatus.ts";
 
 const queue = (status?: TaskQueue["status"]): TaskQueue => ({
   apiVersion,

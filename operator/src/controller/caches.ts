@@ -1,0 +1,39 @@
+/**
+ * What the controller keeps a copy of, kept fresh by watches. A line here makes a field of `Deps`; a kind of ours that
+ * has one needs a controller, which the compiler demands in controller.ts.
+ */
+import { attemptLabel, batchLabel, managedSelector, runLabel } from "@fairlead/protocol/labels";
+import { cacheOf } from "../kube/manager/caches.ts";
+import { keyOfLabel } from "../kube/manager/controller.ts";
+import { Jobs, Pods } from "../kube/resources.ts";
+import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../model/kinds.ts";
+import { taskIndex } from "./task/lookup.ts";
+import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
+import { queueIndex } from "./taskQueue/lookup.ts";
+import { type CachedRun, missingTaskIndex, withoutPayload } from "./taskRun/cache.ts";
+
+/** Kinds of Fairlead. */
+const ours = {
+  tasks: cacheOf(Tasks, { indexes: { id: taskIndex } }),
+  runs: cacheOf<CachedRun>(TaskRuns, {
+    transform: withoutPayload,
+    indexes: { batch: keyOfLabel(batchLabel), missingTask: missingTaskIndex },
+  }),
+  batches: cacheOf<CachedBatch>(TaskBatches, { transform: withoutItems }),
+  queues: cacheOf(TaskQueues, { indexes: { name: queueIndex } }),
+  schedules: cacheOf(TaskSchedules),
+};
+
+export const cacheDeclarations = {
+  ...ours,
+  jobs: cacheOf(Jobs, { labelSelector: managedSelector }),
+  pods: cacheOf(Pods, {
+    labelSelector: managedSelector,
+    indexes: {
+      attempt: (pod) =>
+        keyOfLabel(runLabel)(pod).map((run) => `${run}/${pod.metadata?.labels?.[attemptLabel]}`),
+    },
+  }),
+};
+
+export type OwnKind = keyof typeof ours;

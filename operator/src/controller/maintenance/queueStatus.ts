@@ -1,0 +1,99 @@
+/**
+ * The status of TaskQueues: how many runs hold a slot and how many are queued, counted from the runs' own statuses and
+ * compared every five seconds. What differs is written. Queues that were created for a trigger and have had no run for
+ * long are deleted here, where the count is at hand.
+ */
+import { originLabel } from "@fairlead/protocol/labels";
+import { KubeError } from "../../kube/client/client.ts";
+import type { PeriodicWork } from "../../kube/manager/manager.ts";
+import { TaskQueues } from "../../model/kinds.ts";
+import { queueNameOf, settingsOf } from "../../model/queue/governing.ts";
+import { nameOfQueue, type TaskQueue, type TaskQueueStatus } from "../../model/resources.ts";
+import { holdsSlot } from "../../model/run/phase.ts";
+import type { Deps } from "../deps.ts";
+import { taskOf } from "../task/lookup.ts";
+
+/** A queue that was created for a trigger is deleted after so many days without a run. */
+const idleDays = 7;
+
+type QueueStatusDeps = Pick<Deps, "client" | "queues" | "runs" | "tasks" | "clock">;
+
+export const queueStatus: PeriodicWork<QueueStatusDeps> = {
+  everyMs: 5_000,
+  firstMs: 0,
+  failure: "the status of queues could not be written",
+  begin: (deps) => (signal) => writeQueueStatuses(deps, signal),
+};
+
+interface Counts {
+  running: number;
+  queued: number;
+  oldest?: string;
+}
+
+export async function writeQueueStatuses(deps: QueueStatusDeps, signal?: AbortSignal): Promise<void> {
+  const counts = countRuns(deps);
+  for (const queue of deps.queues.list()) {
+    if (signal?.aborted) return;
+    const { namespace, name } = queue.metadata;
+    const count = counts.get(`${namespace}/${nameOfQueue(queue)}`);
+    if (!count && isAbandoned(deps, queue)) {
+      await deps.client.delete(TaskQueues, namespace, name, { uid: queue.metadata.uid });
+      continue;
+    }
+    const patch = statusPatch(queue, count ?? { running: 0, queued: 0 });
+    if (!patch) continue;
+    const written = await deps.client
+      .patch(TaskQueues, namespace, name, { status: patch }, { type: "merge", subresource: "status" })
+      .catch((error: unknown) => {
+        if (!KubeError.is(error, "NotFound")) throw error;
+      });
+    if (written) deps.queues.upsertFromWrite(written);
+  }
+}
+
+/** What in the status differs; undefined: nothing. `null` removes a field. */
+export function statusPatch(queue: TaskQueue, { running, queued, oldest }: Counts): object | undefined {
+  const { limit, paused } = settingsOf(queue);
+  const wanted: TaskQueueStatus = {
+    observedGeneration: queue.metadata.generation,
+    name: nameOfQueue(queue),
+    concurrencyLimit: limit,
+    paused,
+    running,
+    queued,
+    oldestQueuedAt: oldest,
+  };
+  const changed = Object.entries(wanted).filter(
+    ([field, value]) => queue.status?.[field as keyof TaskQueueStatus] !== value,
+  );
+  if (changed.length === 0) return undefined;
+  return Object.fromEntries(changed.map(([field, value]) => [field, value ?? null]));
+}
+
+function countRuns(deps: QueueStatusDeps): Map<string, Counts> {
+  const counts = new Map<string, Counts>();
+  for (const run of deps.runs.list()) {
+    const holds = holdsSlot(run);
+    if (!holds && run.status?.phase !== "Queued") continue;
+    const { namespace } = run.metadata;
+    const task = run.spec.task === undefined ? undefined : taskOf(deps, namespace, run.spec.task);
+    const key = `${namespace}/${queueNameOf(run, task)}`;
+    const count = counts.get(key) ?? { running: 0, queued: 0 };
+    counts.set(key, count);
+    if (holds) count.running++;
+    else {
+      count.queued++;
+      const at = run.status?.queuedAt;
+      if (at && (!count.oldest || at < count.oldest)) count.oldest = at;
+    }
+  }
+  return counts;
+}
+
+function isAbandoned(deps: QueueStatusDeps, queue: TaskQueue): boolean {
+  if (queue.metadata.labels?.[originLabel] !== "trigger" || queue.status?.override) return false;
+  const { creationTimestamp } = queue.metadata;
+  const age = creationTimestamp === undefined ? 0 : deps.clock() - Date.parse(creationTimestamp);
+  return age > idleDays * 24 * 3600 * 1000;
+}

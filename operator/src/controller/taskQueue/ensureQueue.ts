@@ -1,0 +1,89 @@
+/**
+ * TaskQueues that are created on demand: for the queue that a Task names, and for a limit that a run brings along.
+ *
+ * - They are written by server-side apply without force: a field that belongs to another writer stays as it is.
+ * - The limit of a run is written when the run is accepted, before it can be admitted; the last one wins. Admission
+ *   gets it at once, not through the watch.
+ */
+import { type Origin, originLabel } from "@fairlead/protocol/labels";
+import { KubeError } from "../../kube/client/client.ts";
+import { slug } from "../../model/ids.ts";
+import { TaskQueues } from "../../model/kinds.ts";
+import { isDeclared, queueNameOf, queueOfTask } from "../../model/queue/governing.ts";
+import { apiVersion, type OwnerReference, type Task, type TaskRun } from "../../model/resources.ts";
+import type { Deps } from "../deps.ts";
+import { taskOf } from "../task/lookup.ts";
+import { queueOf } from "./lookup.ts";
+import { applySettings } from "./reconciler.ts";
+
+const fieldManager = "fairlead-queues";
+
+type QueueDeps = Pick<Deps, "client" | "tasks" | "queues" | "admission" | "log">;
+
+/** A Task's queue, named by it or its default, has a resource with the limit that the Task states. */
+export async function ensureQueueOfTask(deps: QueueDeps, task: Task): Promise<void> {
+  const name = queueOfTask(task);
+  const limit = task.spec.queue?.concurrencyLimit;
+  const existing = queueOf(deps, task.metadata.namespace, name);
+  if (existing && isDeclared(existing.metadata)) return;
+  const isOfTask = existing?.metadata.labels?.[originLabel] === "task";
+  if (existing && isOfTask && existing.spec.concurrencyLimit === limit) return;
+  // A limit of somebody else's is removed only by who set it.
+  if (existing && limit === undefined && (!isOfTask || task.spec.queue?.name !== undefined)) return;
+  const { name: owner, uid } = task.metadata;
+  const isOwn = task.spec.queue?.name === undefined;
+  const owners = isOwn ? [{ apiVersion, kind: "Task", name: owner, uid, controller: true }] : undefined;
+  await applyQueue(deps, task.metadata.namespace, name, limit, "task", owners);
+}
+
+/** The limit that a run brought along, unless the queue is a Task's or declared. */
+export async function ensureQueueOfRun(deps: QueueDeps, run: TaskRun): Promise<void> {
+  const limit = run.spec.queue?.concurrencyLimit;
+  if (limit === undefined) return;
+  const { namespace } = run.metadata;
+  const task = run.spec.task === undefined ? undefined : taskOf(deps, namespace, run.spec.task);
+  const name = queueNameOf(run, task);
+  const existing = queueOf(deps, namespace, name);
+  const isOurs = existing?.metadata.labels?.[originLabel] === "trigger";
+  const taskHasLimit = existing?.spec.concurrencyLimit !== undefined;
+  if (existing && !isOurs && (isDeclared(existing.metadata) || taskHasLimit)) return;
+  if (existing?.spec.concurrencyLimit === limit) return;
+  await applyQueue(deps, namespace, name, limit, "trigger");
+}
+
+async function applyQueue(
+  deps: QueueDeps,
+  namespace: string,
+  queue: string,
+  limit: number | undefined,
+  origin: Origin,
+  ownerReferences?: OwnerReference[],
+): Promise<void> {
+  const name = slug(queue);
+  const body = (labels: Record<string, string>) => ({
+    apiVersion,
+    kind: "TaskQueue",
+    metadata: { name, namespace, labels, ownerReferences },
+    spec: { name: queue, concurrencyLimit: limit },
+  });
+  const write = (labels: Record<string, string>) =>
+    deps.client.patch(TaskQueues, namespace, name, body(labels), { type: "apply", fieldManager });
+  try {
+    // One that the API made, to pause it, keeps the label that it has.
+    const written = (await unlessConflict(write({ [originLabel]: origin }))) ?? (await write({}));
+    deps.queues.upsertFromWrite(written);
+    applySettings(deps, namespace, queue);
+  } catch (error) {
+    if (!KubeError.is(error, "Conflict")) throw error;
+    deps.log.info({ namespace, queue }, "the queue's limit belongs to somebody else and stays");
+  }
+}
+
+async function unlessConflict<T>(write: Promise<T>): Promise<T | undefined> {
+  try {
+    return await write;
+  } catch (error) {
+    if (KubeError.is(error, "Conflict")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,276 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { V1ConfigMap, V1Pod } from "@kubernetes/client-node";
+import type { Logger } from "pino";
+import { afterEach, expect, test, vi } from "vitest";
+import { Pods, type Resource } from "../resources.ts";
+import { cacheOf } from "./caches.ts";
+import { type Controller, controllerOf, keyOfLabel, onChange } from "./controller.ts";
+import { Manager, type PeriodicWork } from "./manager.ts";
+import { again, at, done, type Requeue } from "./requeue.ts";
+
+const ConfigMaps: Resource<V1ConfigMap> = {
+  group: "",
+  version: "v1",
+  plural: "configmaps",
+  kind: "ConfigMap",
+  namespaced: true,
+};
+const caches = {
+  maps: cacheOf(ConfigMaps, { indexes: { color: ({ data }) => (data?.color ? [data.color] : []) } }),
+  pods: cacheOf(Pods),
+};
+
+let version = 1;
+const map = (name: string, data: Record<string, string> = {}, uid = name): V1ConfigMap => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name, namespace: "n", uid, resourceVersion: String(++version) },
+  data,
+});
+const pod = (name: string, labels: Record<string, string>): V1Pod => ({
+  metadata: { name, namespace: "n", uid: name, resourceVersion: String(++version), labels },
+});
+
+interface World {
+  manager: Manager<typeof caches>;
+  deps: Manager<typeof caches>["caches"];
+  /** Keys in the order in which they were reconciled. */
+  keys: string[];
+  /** What the reconciler does with a key, beside noting it. */
+  behaviour: (key: string) => Requeue;
+  warnings: object[];
+  events: string[];
+  lead(): Promise<{ stop(): Promise<void> }>;
+}
+
+const waiting = { timeout: 2_000, interval: 1 };
+const ends: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+/** A manager whose caches were filled from an API server that has these ConfigMaps, and that hears of no change. */
+async function createWorld(existing: V1ConfigMap[] = [], options: { synced?: boolean } = {}): Promise<World> {
+  const events: string[] = [];
+  const warnings: object[] = [];
+  const client = {
+    list: async (resource: Resource<V1ConfigMap>) => ({
+      metadata: { resourceVersion: "1" },
+      items: resource.kind === "ConfigMap" ? existing : [],
+    }),
+    async *watch(_resource: unknown, _namespace: unknown, { signal }: { signal: AbortSignal }) {
+      await sleep(60_000, undefined, { signal }).catch(() => undefined);
+    },
+    create: async (_resource: unknown, _namespace: unknown, { reason }: { reason: string }) => {
+      events.push(reason);
+      return {};
+    },
+  } as unknown as ConstructorParameters<typeof Manager>[0]["client"];
+  const log = { debug() {}, info() {}, error() {}, warn: (fields: object) => warnings.push(fields) };
+  const manager = new Manager({
+    client,
+    caches,
+    namespaces: [],
+    component: "test",
+    log: log as unknown as Logger,
+    baseDelayMs: 40,
+    maxDelayMs: 40,
+  });
+  const process = new AbortController();
+  ends.push(async () => process.abort());
+  if (options.synced !== false) await manager.sync(process.signal);
+  const world: World = {
+    manager,
+    deps: manager.caches,
+    keys: [],
+    behaviour: () => done,
+    warnings,
+    events,
+    async lead() {
+      const term = new AbortController();
+      const ended = manager.lead(AbortSignal.any([term.signal, process.signal]));
+      const stop = async (): Promise<void> => {
+        term.abort();
+        await ended;
+      };
+      ends.unshift(stop);
+      await vi.waitFor(() => expect(manager.leads("n")).toBe(true), waiting);
+      return { stop };
+    },
+  };
+  return world;
+}
+
+const mapsOf = (world: World): Controller<World["deps"]> =>
+  controllerOf<World["deps"], V1ConfigMap>({
+    name: "map",
+    objects: ({ maps }) => maps,
+    watches: [onChange(({ pods }) => pods, keyOfLabel("map"))],
+    events: (before, after) =>
+      before?.data?.color === after.data?.color
+        ? []
+        : [{ type: "Normal", reason: before ? "Painted" : "Created", message: `${after.data?.color}` }],
+    reconcile: async (_deps, key) => {
+      world.keys.push(key);
+      return world.behaviour(key);
+    },
+  });
+
+const reconciled = (world: World, count: number): Promise<void> =>
+  vi.waitFor(() => expect(world.keys.length).toBeGreaterThanOrEqual(count), waiting);
+
+test("a new leader begins with the key of every object", async () => {
+  const world = await createWorld([map("a"), map("b"), map("c")]);
+  world.manager.add(world.deps, mapsOf(world));
+  await world.lead();
+  await reconciled(world, 3);
+  expect(world.keys.sort()).toEqual(["n/a", "n/b", "n/c"]);
+});
+
+test("a process that stands by reconciles nothing, records no Event and leaves pokes to the leader", async () => {
+  const world = await createWorld([map("a")]);
+  const controller = mapsOf(world);
+  world.manager.add(world.deps, controller);
+  world.deps.maps.upsertFromWrite(map("b", { color: "red" }));
+  world.manager.enqueue(controller, "n/b");
+  await sleep(20);
+  expect(world.keys).toEqual([]);
+  const { stop } = await world.lead();
+  await reconciled(world, 2);
+  await stop();
+  world.deps.maps.upsertFromWrite(map("c", { color: "red" }));
+  await sleep(20);
+  expect(world.keys.sort()).toEqual(["n/a", "n/b"]);
+  expect(world.events).toEqual([]);
+  expect(world.manager.leads("n")).toBe(false);
+});
+
+test("a change brings the object's key, and the keys that a watch finds before and after the change", async () => {
+  const world = await createWorld();
+  world.manager.add(world.deps, mapsOf(world));
+  await world.lead();
+  const { maps, pods } = world.deps;
+  maps.upsertFromWrite(map("a"));
+  await reconciled(world, 1);
+  pods.upsertFromWrite(pod("p", { map: "b" }));
+  await reconciled(world, 2);
+  pods.upsertFromWrite(pod("p", { map: "c" }));
+  await reconciled(world, 4);
+  pods.upsertFromWrite(pod("q", { other: "d" }));
+  await sleep(20);
+  expect(world.keys).toEqual(["n/a", "n/b", "n/b", "n/c"]);
+});
+
+test("a key function may look into the caches", async () => {
+  const world = await createWorld([map("a", { color: "red" }), map("b", { color: "blue" })]);
+  const byColor = controllerOf<World["deps"]>({
+    name: "painted",
+    watches: [
+      onChange(
+        ({ pods }) => pods,
+        ({ metadata }, { maps }) =>
+          maps.byIndex("color", metadata?.labels?.color ?? "").map((found) => `n/${found.metadata?.name}`),
+      ),
+    ],
+    reconcile: async (_deps, key) => {
+      world.keys.push(key);
+      return done;
+    },
+  });
+  world.manager.add(world.deps, byColor);
+  await world.lead();
+  world.deps.pods.upsertFromWrite(pod("p", { color: "blue" }));
+  await reconciled(world, 1);
+  expect(world.keys).toEqual(["n/b"]);
+});
+
+test("a change is recorded as Events; a replaced object counts as new", async () => {
+  const world = await createWorld();
+  world.manager.add(world.deps, mapsOf(world));
+  const { stop } = await world.lead();
+  const { maps } = world.deps;
+  for (const one of [map("a", { color: "red" }), map("a", { color: "blue" }), map("a", { color: "blue" })])
+    maps.upsertFromWrite(one);
+  maps.upsertFromWrite(map("a", { color: "green" }, "another uid"));
+  await stop();
+  expect(world.events).toEqual(["Created", "Painted", "Created"]);
+});
+
+test("a key comes back when its reconciler wants to look again", async () => {
+  const world = await createWorld([map("a")]);
+  world.manager.add(world.deps, mapsOf(world));
+  const due = Date.now() + 60;
+  world.behaviour = () => {
+    if (world.keys.length === 1) return again;
+    return world.keys.length === 2 ? at(due) : done;
+  };
+  await world.lead();
+  await reconciled(world, 2);
+  await reconciled(world, 3);
+  expect(Date.now()).toBeGreaterThanOrEqual(due);
+  await sleep(50);
+  expect(world.keys).toHaveLength(3);
+});
+
+test("a reconciliation that fails is logged with its key, counted, and tried again after a backoff", async () => {
+  const world = await createWorld([map("a")]);
+  world.manager.add(world.deps, mapsOf(world));
+  const times: number[] = [];
+  world.behaviour = () => {
+    times.push(Date.now());
+    if (times.length < 3) throw new Error("not now");
+    return done;
+  };
+  await world.lead();
+  await reconciled(world, 3);
+  const [first = 0, , third = 0] = times;
+  expect(third - first).toBeGreaterThanOrEqual(2 * 19);
+  expect(world.warnings).toMatchObject([
+    { map: "n/a", failures: 1 },
+    { map: "n/a", failures: 2 },
+  ]);
+  const stats = { controller: "map", depth: 0, reconciles: 3, errors: 2 };
+  await vi.waitFor(() => expect(world.manager.stats()).toEqual([stats]), waiting);
+});
+
+test("periodic work runs only while the process leads, and begins anew with each term", async () => {
+  const world = await createWorld();
+  const runs: number[] = [];
+  let terms = 0;
+  const counter: PeriodicWork<object> = {
+    everyMs: 5,
+    firstMs: 0,
+    failure: "counting failed",
+    begin: () => {
+      const term = ++terms;
+      return async () => void runs.push(term);
+    },
+  };
+  world.manager.addPeriodic({}, counter);
+  await sleep(20);
+  expect(runs).toEqual([]);
+  for (const term of [1, 2]) {
+    const { stop } = await world.lead();
+    const ofTerm = () => runs.filter((one) => one === term).length;
+    await vi.waitFor(() => expect(ofTerm()).toBeGreaterThan(1), waiting);
+    await stop();
+  }
+  const count = runs.length;
+  await sleep(20);
+  expect(runs).toHaveLength(count);
+});
+
+test("a manager is not ready before its caches are filled, and not stuck at first", async () => {
+  const { manager } = await createWorld([], { synced: false });
+  expect(manager.problem()).toBe("the caches are not filled yet");
+  expect(manager.stuck()).toBeUndefined();
+  const stop = new AbortController();
+  await manager.sync(stop.signal);
+  expect(manager.problem()).toBeUndefined();
+  stop.abort();
+});
+
+test("a key for a controller that was not added is a mistake", async () => {
+  const world = await createWorld();
+  expect(() => world.manager.enqueue(mapsOf(world), "n/a")).toThrow("controller map was not added");
+});
