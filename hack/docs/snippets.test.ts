@@ -1,7 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { parsePage } from "./page.ts";
-import { missingLine, outputOf, sessionScript, shownManifests, stepsOf } from "./snippets.ts";
+import {
+  excerpts,
+  missingLine,
+  modules,
+  outputOf,
+  sessionScript,
+  shownManifests,
+  stepsOf,
+} from "./snippets.ts";
 
 const fence = (info: string, text: string): string => `\`\`\`${info}\n${text}\n\`\`\`\n\n`;
 const steps = (text: string) => stepsOf(parsePage(text));
@@ -17,6 +25,12 @@ test("a manifest to apply becomes a command, one that is only shown does not", (
   const page = parsePage(fence("yaml apply", ours) + fence("yaml", ours) + fence("yaml", "redis: {}"));
   expect(stepsOf(page).map(({ script }) => script)).toEqual([`kubectl apply -f - <<'YAML'\n${ours}\nYAML`]);
   expect(shownManifests(page).map(({ line }) => line)).toEqual([6]);
+});
+
+test("TypeScript is a part of the file that it names, or a module of its own", () => {
+  const page = parsePage(fence("ts from=a/b.ts", "const a = 1;") + fence("ts", "const b = 2;"));
+  expect(excerpts(page)).toEqual([{ path: "a/b.ts", text: "const a = 1;", line: 1 }]);
+  expect(modules(page).map(({ text }) => text)).toEqual(["const b = 2;"]);
 });
 
 test("a misspelt flag and an output without its snippet are errors that name the line", () => {

@@ -6,7 +6,8 @@
  *   text output   what the snippet before it prints: each line appears, in this order; … stands for anything
  *   ts from=PATH  a part of that file, word for word
  *
- * A yaml snippet of ours that is not applied is offered to the API server with --dry-run=server. Pure.
+ * A yaml snippet of ours that is not applied is offered to the API server with --dry-run=server, a ts snippet that is no part
+ * of a file is compiled. Pure.
  */
 import type { Page, Snippet } from "./page.ts";
 
@@ -45,6 +46,10 @@ export const shownManifests = ({ snippets }: Pick<Page, "snippets">): Snippet[] 
     ({ lang, flags, text }) =>
       lang === "yaml" && flags.length === 0 && /^apiVersion: fairlead\.dev\//m.test(text),
   );
+
+/** TypeScript that stands for itself. */
+export const modules = ({ snippets }: Pick<Page, "snippets">): Snippet[] =>
+  snippets.filter(({ lang, flags }) => lang === "ts" && flags.length === 0);
 
 /** The file that a snippet is a part of, and the part. */
 export const excerpts = ({

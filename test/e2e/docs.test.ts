@@ -1,6 +1,7 @@
 /**
  * README and docs/ as a reader types them: the marked snippets of each page (hack/docs/snippets.ts) in one shell, in a
- * namespace and a folder of their own that look as `npm start` leaves them; every other manifest of ours is offered to the API server.
+ * namespace and a folder of their own that look as `npm start` leaves them. Every other manifest of ours is offered to the API
+ * server, and TypeScript is compiled.
  */
 import {
   globSync,
@@ -16,7 +17,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Page, parsePage } from "../../hack/docs/page.ts";
-import { missingLine, outputOf, sessionScript, shownManifests, stepsOf } from "../../hack/docs/snippets.ts";
+import {
+  missingLine,
+  modules,
+  outputOf,
+  sessionScript,
+  shownManifests,
+  stepsOf,
+} from "../../hack/docs/snippets.ts";
 import { run, tryRun } from "../../hack/lib/exec.ts";
 import { repoRoot } from "../../hack/lib/paths.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
@@ -112,6 +120,27 @@ describe.concurrent("a page typed as it stands", () => {
       await reader.leave();
     }
   });
+});
+
+test("TypeScript on the pages compiles", { timeout: 60_000 }, async () => {
+  // Inside of the repository: there the packages are, @fairlead/sdk as its sources.
+  const folder = join(repoRoot, ".fairlead", "docs-snippets");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: "../../tsconfig.json", include: ["*.ts"] }),
+  );
+  writeFileSync(join(folder, "tasks.ts"), 'export * from "../../examples/hello-world/src/tasks.ts";\n');
+  for (const [path, page] of pages) {
+    for (const { text, line } of modules(page)) {
+      writeFileSync(join(folder, `${path.replaceAll("/", "-")}-line-${line}.ts`), text);
+    }
+  }
+  const { stdout } = await tryRun(join(repoRoot, "node_modules", ".bin", "tsc"), ["--project", folder], {
+    cwd: repoRoot,
+  });
+  expect(stdout).toBe("");
 });
 
 describe("a manifest that is only shown", () => {
