@@ -1,28 +1,26 @@
 /**
  * Sizes, counts and durations that more than one process has to agree on. The unit is in the name; where a limit is
- * somebody else's (Linux, Kubernetes, Trigger.dev), the comment says whose.
+ * not ours (Linux, Kubernetes, Trigger.dev), the comment says whose it is.
  */
-const kib = 1024;
-const mib = 1024 * kib;
 
 /** A run's payload, and all payloads of one batch together. Trigger.dev's limit. */
-export const maxPayloadBytes = 10 * mib;
+export const maxPayloadBytes = 10 * 1024 * 1024;
 /** `spec.payload` in the resource: larger ones would fill etcd, whose objects have at most 1.5 MiB. */
-export const maxResourcePayloadBytes = 256 * kib;
+export const maxResourcePayloadBytes = 256 * 1024;
 /** `spec.payloadData`, which the API writes: larger ones go to the bucket, so that the runs stay cheap to cache. */
-export const maxPayloadDataBytes = 8 * kib;
+export const maxPayloadDataBytes = 8 * 1024;
 /** A payload in an environment variable. Linux refuses 128 KiB; half of it leaves room for the other variables. */
-export const maxPayloadEnvBytes = 64 * kib;
+export const maxPayloadEnvBytes = 64 * 1024;
 
 /** A run's output. Trigger.dev's limit. */
-export const maxOutputBytes = 100 * mib;
+export const maxOutputBytes = 100 * 1024 * 1024;
 /** The copy of an output in a report and in the run's status. */
-export const maxOutputCopyBytes = 8 * kib;
+export const maxOutputCopyBytes = 8 * 1024;
 /** A payload or output within an answer of the API; a larger one is given as a URL. Trigger.dev's limit. */
-export const maxInlineDataBytes = 512 * kib;
+export const maxInlineDataBytes = 512 * 1024;
 
 /** A run's metadata as JSON. Trigger.dev's limit. */
-export const maxMetadataBytes = 256 * kib;
+export const maxMetadataBytes = 256 * 1024;
 
 /** A container's termination message. Kubernetes cuts at this length. */
 export const terminationMessageBytes = 4096;

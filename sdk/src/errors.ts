@@ -1,3 +1,5 @@
+/** The errors of the SDK's own. Those that an answer of the API becomes are in client/apiError.ts. */
+
 /**
  * Thrown by a task to fail its run for good: no attempt follows, whatever the retry settings say.
  * Name and meaning are Trigger.dev's.
@@ -5,4 +7,31 @@
 export class AbortTaskRunError extends Error {
   /** How the runner recognises it; a bundle may hold several copies of this class. */
   override readonly name = "AbortTaskRunError";
+}
+
+/**
+ * An argument cannot be right, whatever the API would say; nothing was sent. The message names it, says what is wrong
+ * with it and what would be right. A TypeError, as the platform throws for a bad argument (`new URL("x")`).
+ */
+export class InvalidOptionError extends TypeError {
+  override readonly name = "InvalidOptionError";
+  /** Which one: `ttl`, `items[3].payload`. */
+  readonly option: string;
+  readonly #problem: string;
+
+  constructor(option: string, problem: string) {
+    super(`${option}: ${problem}`);
+    this.option = option;
+    this.#problem = problem;
+  }
+
+  /** The same of an argument that is a part of another. */
+  within(outer: string): InvalidOptionError {
+    return new InvalidOptionError(`${outer}.${this.option}`, this.#problem);
+  }
+}
+
+/** No call can be made before this setting is there; the message says where to set it. */
+export class MissingSettingError extends Error {
+  override readonly name = "MissingSettingError";
 }

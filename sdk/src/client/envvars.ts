@@ -2,7 +2,8 @@
  * Environment variables of the key's namespace: its runs get them from their next attempt on. A project's name is anything;
  * the environment is the namespace, or its kind (`prod`, `staging`, `dev`, `preview`).
  */
-import { type RequestOptions, request, segment } from "./request.ts";
+import type { RequestOptions } from "../types.ts";
+import { request, segment } from "./request.ts";
 
 export interface EnvVar {
   name: string;

@@ -1,6 +1,7 @@
 /** Idempotency keys: a task runs once for a key. What the API gets is a key's hash; the key itself goes along for people. */
-import { BadRequestError } from "./apiError.ts";
-import { type RequestOptions, request } from "./request.ts";
+import { InvalidOptionError } from "../errors.ts";
+import type { RequestOptions } from "../types.ts";
+import { request } from "./request.ts";
 
 /** A key as a trigger or a batch sends it. */
 export interface WireKey {
@@ -25,7 +26,7 @@ export async function hashOf(key: string | string[]): Promise<string> {
 /** What stands for a key; a hash, which `create` returns, stands for itself. An empty key is refused. */
 export async function wireKey(key: string | string[]): Promise<WireKey> {
   const text = textOf(key);
-  if (text === "") throw new BadRequestError(400, "idempotencyKey: it is empty");
+  if (text === "") throw new InvalidOptionError("idempotencyKey", "is empty; give some text or leave it out");
   const isHash = /^[0-9a-f]{64}$/.test(text);
   const original = isHash ? originals.get(text) : text;
   return {

@@ -3,8 +3,10 @@
  * undefined …) as superjson, which is loaded for that only. From 128 KiB on it goes to object storage first.
  */
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
+import { InvalidOptionError } from "../errors.ts";
 import { isPlainJson } from "../plainJson.ts";
-import { type RequestOptions, request } from "./request.ts";
+import type { RequestOptions } from "../types.ts";
+import { request } from "./request.ts";
 import { sendToStore } from "./send.ts";
 
 export interface Packet {
@@ -20,9 +22,8 @@ export async function packetOf(payload: unknown, options: RequestOptions = {}): 
   const { text, type } = await serialize(payload);
   const bytes = Buffer.byteLength(text);
   if (bytes > maxPayloadBytes) {
-    throw new RangeError(
-      `The payload has ${bytes} bytes, at most ${maxPayloadBytes} (10 MB) are allowed: put it into storage of your own and pass where it is.`,
-    );
+    const problem = `${bytes} bytes, at most ${maxPayloadBytes} (10 MB) are allowed; put it into storage of your own and pass where it is`;
+    throw new InvalidOptionError("payload", problem);
   }
   if (bytes >= offloadBytes)
     return { payload: await upload(text, type, options), payloadType: "application/store" };

@@ -1,6 +1,8 @@
 /** Queues: look at them, pause them, override their limits. */
+
+import type { RequestOptions } from "../types.ts";
 import { type OffsetPage, offsetPage } from "./offsetPage.ts";
-import { type RequestOptions, request } from "./request.ts";
+import { request } from "./request.ts";
 
 /** Which queue: a custom one by its name, or a task's own by the task's id. */
 export type QueueRef = { type: "task" | "custom"; name: string } | string;

@@ -3,11 +3,11 @@
  * answer was lost triggers nothing twice.
  */
 import { apiVersionHeader, currentApiVersion } from "@fairlead/protocol/status";
-import { BadRequestError, errorOfStatus } from "./apiError.ts";
-import { type Backoff, type Reply, type RequestOptions, send } from "./send.ts";
+import { InvalidOptionError } from "../errors.ts";
+import type { RequestOptions } from "../types.ts";
+import { errorOfStatus } from "./apiError.ts";
+import { type Backoff, type Reply, send } from "./send.ts";
 import { settingsInForce } from "./settings.ts";
-
-export type { RequestOptions };
 
 export interface Call extends RequestOptions {
   method: "GET" | "POST" | "PUT" | "DELETE";
@@ -50,10 +50,10 @@ export async function request<T>(call: Call): Promise<Answer<T>> {
   return { body: parse(reply.text) as T, headers: reply.headers };
 }
 
-/** One part of a path, encoded. What URLs would take for a step up, or for no part at all, is refused. */
+/** One part of a path, encoded. A URL would read `..` as a step up and an empty part as none: both are refused. */
 export function segment(value: string): string {
   if (value === "" || value === "." || value === "..") {
-    throw new BadRequestError(400, `"${value}" is no id: nothing of that name can exist`);
+    throw new InvalidOptionError("id", `"${value}" is not an id; nothing can have that name`);
   }
   return encodeURIComponent(value);
 }

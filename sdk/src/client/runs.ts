@@ -1,11 +1,11 @@
 /** Runs, as the API tells them. */
 
 import type { RunStatus } from "@fairlead/protocol/status";
-import type { AnyTask, OutputOf, PayloadOf, UnknownTask } from "../task.ts";
+import type { AnyTask, OutputOf, PayloadOf, RequestOptions, UnknownTask } from "../types.ts";
 import { ApiError, errorOfStatus } from "./apiError.ts";
 import { restored } from "./packet.ts";
 import { pause } from "./pause.ts";
-import { parse, type RequestOptions, request, segment } from "./request.ts";
+import { parse, request, segment } from "./request.ts";
 import { connect, sendToStore, textOf } from "./send.ts";
 import { settingsInForce } from "./settings.ts";
 

@@ -1,6 +1,8 @@
 /** Schedules that are made from code. */
+
+import type { RequestOptions } from "../types.ts";
 import { type OffsetPage, offsetPage } from "./offsetPage.ts";
-import { type RequestOptions, request, segment } from "./request.ts";
+import { request, segment } from "./request.ts";
 
 /** What a schedule is made of. */
 export interface ScheduleOptions {

@@ -2,16 +2,9 @@
  * A request until it is answered. Tried again: no answer, one that breaks off, 408, 409, 429 (when its limit is over) and 500
  * and above, unless the answer says otherwise (x-should-retry).
  */
+import type { RequestOptions } from "../types.ts";
 import { ApiConnectionError, ApiError } from "./apiError.ts";
 import { pause } from "./pause.ts";
-
-/** What any call may be given. */
-export interface RequestOptions {
-  /** Ends the call, its waiting between tries included. */
-  signal?: AbortSignal;
-  /** Tries in all. Default 5. */
-  maxAttempts?: number;
-}
 
 /** How long to wait between tries. */
 export interface Backoff {

@@ -4,6 +4,7 @@
  * undefined, as the token of a user who has none, is missing: the environment's key does not take its place.
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
+import { MissingSettingError } from "../errors.ts";
 
 /** Settings of the client. */
 export interface ClientSettings {
@@ -13,11 +14,6 @@ export interface ClientSettings {
   secretKey?: string;
   /** A public token, in place of the secret key. */
   accessToken?: string;
-}
-
-/** A setting is missing; the message names it. */
-export class MissingSettingError extends Error {
-  override readonly name = "MissingSettingError";
 }
 
 const keyNames = ["accessToken", "secretKey"] as const;

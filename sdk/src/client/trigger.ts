@@ -1,45 +1,24 @@
 /** Triggering tasks: one run, or up to 1,000 as a batch. */
 import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { BatchStatus } from "@fairlead/protocol/status";
-import type { AnyTask, IdOf, OutputOf, PayloadOf } from "../task.ts";
-import { hashOf, wireKey } from "./idempotencyKeys.ts";
-import { type Packet, packetOf } from "./packet.ts";
-import { type Answer, type RequestOptions, request, segment } from "./request.ts";
+import { InvalidOptionError } from "../errors.ts";
+import type {
+  AnyTask,
+  BatchHandle,
+  BatchItem,
+  BatchOptions,
+  IdOf,
+  OutputOf,
+  PayloadOf,
+  RequestOptions,
+  RunHandle,
+  TriggerOptions,
+} from "../types.ts";
+import { hashOf, type WireKey, wireKey } from "./idempotencyKeys.ts";
+import { packetOf } from "./packet.ts";
+import { type Answer, request, segment } from "./request.ts";
 import { type Run, runs } from "./runs.ts";
-import { type TriggerOptions, wireOptions } from "./triggerOptions.ts";
-
-/** A run that was triggered. */
-export interface RunHandle {
-  /** `run_…`. */
-  id: string;
-  /** It was there already, under the idempotency key. */
-  isCached: boolean;
-  /** Lets a browser read this run. */
-  publicAccessToken?: string;
-}
-
-/** A batch that was triggered. */
-export interface BatchHandle {
-  batchId: string;
-  runCount: number;
-  isCached: boolean;
-  publicAccessToken?: string;
-}
-
-/** Options of a batch as a whole. */
-export interface BatchOptions {
-  /** Makes the batch once for this key: some text, or what idempotencyKeys.create made of it. */
-  idempotencyKey?: string;
-  /** How many runs of it may be unfinished at once; never raises a queue's limit. */
-  maxConcurrency?: number;
-}
-
-/** One item of `batch.trigger`. */
-export interface BatchItem<T extends AnyTask = AnyTask> {
-  id: IdOf<T>;
-  payload: PayloadOf<T>;
-  options?: TriggerOptions;
-}
+import { wireOptions } from "./triggerOptions.ts";
 
 /** What became of a batch. */
 export interface Batch {
@@ -105,28 +84,22 @@ export const batch = {
     requestOptions: RequestOptions = {},
   ): Promise<BatchHandle> {
     if (items.length === 0 || items.length > maxBatchItems) {
-      throw new RangeError(
-        `A batch has 1 to ${maxBatchItems} items, this one ${items.length}: make several.`,
-      );
+      const problem = `a batch of ${items.length} items; it must have 1 to ${maxBatchItems}: make several`;
+      throw new InvalidOptionError("items", problem);
     }
     const batchKey = idempotencyKey === undefined ? undefined : await wireKey(idempotencyKey);
     const lines: string[] = [];
     let bytes = 0;
-    for (const [index, { id, payload, options = {} }] of items.entries()) {
-      // A batch that is made again for its key, later, makes no run again.
-      const key =
-        options.idempotencyKey ?? (batchKey && (await hashOf([batchKey.idempotencyKey, String(index)])));
-      const each = { ...options, idempotencyKey: key };
-      const packet: Packet = await packetOf(payload, requestOptions);
-      const whole = { ...(await wireOptions(each)), payloadType: packet.payloadType };
-      const line = JSON.stringify({ index, task: id, payload: packet.payload, options: whole });
+    for (const [index, item] of items.entries()) {
+      const line = await itemLine(index, item, batchKey, requestOptions).catch((error: unknown) => {
+        throw error instanceof InvalidOptionError ? error.within(`items[${index}]`) : error;
+      });
       bytes += Buffer.byteLength(line);
       lines.push(line);
     }
     if (bytes > maxPayloadBytes * 1.5) {
-      throw new RangeError(
-        `The items have ${bytes} bytes, at most ${maxPayloadBytes} (10 MB) of payloads are allowed: make several batches.`,
-      );
+      const problem = `${bytes} bytes; all payloads of a batch may have ${maxPayloadBytes} (10 MB): make several batches`;
+      throw new InvalidOptionError("items", problem);
     }
     const body = { runCount: items.length, ...batchKey, maxConcurrency };
     const created = await request<{ id: string; isCached: boolean }>({
@@ -145,6 +118,20 @@ export const batch = {
     return (await request<Batch>({ ...options, method: "GET", path: `/api/v2/batches/${segment(id)}` })).body;
   },
 };
+
+async function itemLine(
+  index: number,
+  { id, payload, options = {} }: BatchItem,
+  batchKey: WireKey | undefined,
+  requestOptions: RequestOptions,
+): Promise<string> {
+  // A later batch with the same key must not run the item again.
+  const idempotencyKey =
+    options.idempotencyKey ?? (batchKey && (await hashOf([batchKey.idempotencyKey, String(index)])));
+  const { payload: data, payloadType } = await packetOf(payload, requestOptions);
+  const wire = await wireOptions({ ...options, idempotencyKey });
+  return JSON.stringify({ index, task: id, payload: data, options: { ...wire, payloadType } });
+}
 
 /** All items, again until the API has every one of them. */
 async function stream(id: string, lines: readonly string[], options: RequestOptions): Promise<void> {
