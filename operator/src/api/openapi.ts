@@ -1,17 +1,20 @@
 /**
  * GET /openapi.json: an OpenAPI 3.1 document of the client API, with request bodies from the schemas that check them;
- * GET /docs: the same as a page to read. Neither needs a key.
+ * GET /docs: the same as a page to read. Neither needs a key. A unit test compares the operations with the routes.
  */
 import { Router } from "express";
 import { z } from "zod";
 import { tokenBody } from "./auth/tokens.ts";
 import { batchCreateBody, batchOneShotBody } from "./batches/routes.ts";
 import { envVarBody, envVarImportBody, envVarUpdateBody } from "./envVars.ts";
+import { queueOverrideBody, queuePauseBody, queueResetBody } from "./queues.ts";
+import { keyResetBody } from "./runs/idempotencyKeys.ts";
 import { metadataBody, replayBody, rescheduleBody, tagsBody } from "./runs/routes.ts";
+import { filterFields } from "./runs/wire/runFilter.ts";
 import { triggerBody } from "./runs/wire/triggerBody.ts";
 import { scheduleBody, scheduleCreateBody } from "./schedules.ts";
 
-interface Operation {
+export interface Operation {
   method: "get" | "post" | "put" | "delete";
   path: string;
   summary: string;
@@ -26,36 +29,18 @@ const op = (
   path: string,
   summary: string,
   more: Partial<Operation> = {},
-): Operation => ({
-  method,
-  path,
-  summary,
-  ...more,
-});
+): Operation => ({ method, path, summary, ...more });
 const pages = ["page", "perPage"];
 const runFilters = [
-  ...[
-    "page[size]",
-    "page[after]",
-    "page[before]",
-    "filter[status]",
-    "filter[taskIdentifier]",
-    "filter[version]",
-  ],
-  ...[
-    "filter[tag]",
-    "filter[queue]",
-    "filter[machine]",
-    "filter[schedule]",
-    "filter[batch]",
-    "filter[isTest]",
-  ],
-  ...["filter[createdAt][from]", "filter[createdAt][to]", "filter[createdAt][period]"],
+  "page[size]",
+  "page[after]",
+  "page[before]",
+  ...filterFields.map((field) => `filter[${field}]`),
 ];
 
 export const operations: readonly Operation[] = [
   op("post", "/api/v1/tasks/{task}/trigger", "Trigger a task", { body: triggerBody }),
-  op("post", "/api/v3/batches", "Begin a batch whose items follow", { body: batchCreateBody }),
+  op("post", "/api/v3/batches", "Create a batch whose items follow", { body: batchCreateBody }),
   op("post", "/api/v3/batches/{id}/items", "The items of a batch, one JSON object per line", {
     body: z.string(),
     bodyType: "application/x-ndjson",
@@ -64,7 +49,7 @@ export const operations: readonly Operation[] = [
   op("post", "/api/v1/tasks/batch", "A batch in one request, for older clients", { body: batchOneShotBody }),
   op("get", "/api/v2/batches/{id}", "A batch"),
   op("get", "/api/v1/batches/{id}", "A batch, for older clients"),
-  op("get", "/api/v1/batches/{id}/results", "What became of each item of a finished batch"),
+  op("get", "/api/v1/batches/{id}/results", "The result of each item of a finished batch"),
   op("get", "/api/v3/runs/{id}", "A run"),
   op("get", "/api/v1/runs/{id}/result", "The result of a finished run"),
   op("get", "/api/v1/runs", "Runs, newest first", { query: runFilters }),
@@ -78,16 +63,16 @@ export const operations: readonly Operation[] = [
   op("get", "/api/v1/queues", "Queues", { query: pages }),
   op("get", "/api/v1/queues/{queue}", "A queue", { query: ["type"] }),
   op("post", "/api/v1/queues/{queue}/pause", "Pause or resume a queue", {
-    body: z.object({ type: z.string(), action: z.enum(["pause", "resume"]) }),
+    body: queuePauseBody,
   }),
   op("post", "/api/v1/queues/{queue}/concurrency/override", "Override a queue's limit", {
-    body: z.object({ type: z.string(), concurrencyLimit: z.int().min(1) }),
+    body: queueOverrideBody,
   }),
   op("post", "/api/v1/queues/{queue}/concurrency/reset", "Use the declared limit again", {
-    body: z.object({ type: z.string() }),
+    body: queueResetBody,
   }),
   op("get", "/api/v1/schedules", "Schedules", { query: pages }),
-  op("post", "/api/v1/schedules", "Make a schedule, or change the one with that key", {
+  op("post", "/api/v1/schedules", "Create a schedule, or change the one with that key", {
     body: scheduleCreateBody,
   }),
   op("get", "/api/v1/schedules/{id}", "A schedule"),
@@ -95,7 +80,7 @@ export const operations: readonly Operation[] = [
   op("delete", "/api/v1/schedules/{id}", "Delete a schedule"),
   op("post", "/api/v1/schedules/{id}/activate", "Let a schedule trigger again"),
   op("post", "/api/v1/schedules/{id}/deactivate", "Keep a schedule from triggering"),
-  op("get", "/api/v1/timezones", "Time zones that a schedule may have"),
+  op("get", "/api/v1/timezones", "Time zones that a schedule can have"),
   op("get", "/api/v1/projects/{ref}/envvars/{slug}", "Environment variables"),
   op("post", "/api/v1/projects/{ref}/envvars/{slug}", "Add a variable", { body: envVarBody }),
   op("post", "/api/v1/projects/{ref}/envvars/{slug}/import", "Add several variables", {
@@ -106,10 +91,21 @@ export const operations: readonly Operation[] = [
   op("delete", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Delete a variable"),
   op("put", "/api/v2/packets/{path}", "Where to upload a payload"),
   op("get", "/api/v1/runs/{id}/packets/{field}", "Where to fetch a run's payload or output"),
+  op("put", "/api/v1/packets/{path}", "Where to upload a payload, for older clients"),
   op("get", "/api/v1/packets/{path}", "Where to fetch a payload"),
-  op("post", "/api/v1/idempotencyKeys/{key}/reset", "Let a key run again", {
-    body: z.object({ taskIdentifier: z.string() }),
-  }),
+  op(
+    "post",
+    "/api/v1/idempotencyKeys/{key}/reset",
+    "Free an idempotency key: the next trigger with it creates a run",
+    {
+      body: keyResetBody,
+    },
+  ),
+  op(
+    "post",
+    "/api/v1/auth/jwt/claims",
+    "What a public token of this key must claim, for clients that sign it",
+  ),
   op("post", "/api/v1/auth/public-tokens", "A public token", { body: tokenBody }),
 ];
 
@@ -117,7 +113,10 @@ export function openApiDocument(): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const { method, path, summary, body, bodyType = "application/json", query = [] } of operations) {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-      ...{ name, in: "path", required: true, schema: { type: "string" } },
+      name,
+      in: "path",
+      required: true,
+      schema: { type: "string" },
     }));
     const inQuery = query.map((name) => ({ name, in: "query", schema: { type: "string" } }));
     paths[path] ??= {};

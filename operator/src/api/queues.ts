@@ -27,6 +27,9 @@ export interface QueueDeps {
 }
 
 const kind = z.enum(["id", "task", "custom"]).default("id");
+export const queuePauseBody = z.object({ type: kind, action: z.enum(["pause", "resume"]) });
+export const queueOverrideBody = z.object({ type: kind, concurrencyLimit: z.int().min(1).max(100_000) });
+export const queueResetBody = z.object({ type: kind });
 /** Queues that a list looks at. */
 const listLimit = 10_000;
 
@@ -58,13 +61,13 @@ export function queuesRouter(deps: QueueDeps): Router {
   });
 
   router.post("/api/v1/queues/:queue/pause", secretOnly, async (request, response) => {
-    const body = bodyOf(z.object({ type: kind, action: z.enum(["pause", "resume"]) }), request);
+    const body = bodyOf(queuePauseBody, request);
     const paused = body.action === "pause";
     response.json(queueObject(await override(deps, callerIn(response), request, body.type, { paused })));
   });
 
   router.post("/api/v1/queues/:queue/concurrency/override", secretOnly, async (request, response) => {
-    const body = bodyOf(z.object({ type: kind, concurrencyLimit: z.int().min(1).max(100_000) }), request);
+    const body = bodyOf(queueOverrideBody, request);
     const { concurrencyLimit } = body;
     response.json(
       queueObject(await override(deps, callerIn(response), request, body.type, { concurrencyLimit })),
@@ -72,7 +75,7 @@ export function queuesRouter(deps: QueueDeps): Router {
   });
 
   router.post("/api/v1/queues/:queue/concurrency/reset", secretOnly, async (request, response) => {
-    const { type } = bodyOf(z.object({ type: kind }), request);
+    const { type } = bodyOf(queueResetBody, request);
     const change = { concurrencyLimit: null };
     response.json(queueObject(await override(deps, callerIn(response), request, type, change)));
   });
@@ -84,7 +87,7 @@ export function queuesRouter(deps: QueueDeps): Router {
 function nameOf(request: Request, type: string | undefined): string {
   const text = param(request, "queue").replaceAll(/%2F/gi, "/");
   const known = kind.safeParse(type);
-  if (!known.success) throw new Problem(400, "type: one of id, task, custom is needed");
+  if (!known.success) throw new Problem(400, "type: not valid: use id, task or custom");
   const name =
     known.data === "task" ? defaultQueueOf(text) : known.data === "id" ? nameIn(text, idPrefix.queue) : text;
   if (!isId(name)) {
@@ -116,7 +119,7 @@ async function make({ client }: QueueDeps, namespace: string, name: string): Pro
     return await client.create(TaskQueues, namespace, body);
   } catch (error) {
     if (KubeError.is(error, "AlreadyExists"))
-      throw new Problem(409, `queue ${name}: made in this moment, try again`);
+      throw new Problem(409, `queue: ${name} was created concurrently: retry`);
     throw error;
   }
 }

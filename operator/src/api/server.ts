@@ -23,10 +23,10 @@ import { type RunnerDeps, runnerRouter } from "./runner/routes.ts";
 import { idempotencyKeysRouter } from "./runs/idempotencyKeys.ts";
 import type { RunReader } from "./runs/reader.ts";
 import { runsRouter } from "./runs/routes.ts";
-import { liveRouter } from "./runs/stream.ts";
+import { runStreamRouter } from "./runs/stream.ts";
 import { triggerRouter } from "./runs/trigger.ts";
 import { schedulesRouter, timezonesRouter } from "./schedules.ts";
-import { notOfferedRouter } from "./unsupported.ts";
+import { unsupportedRouter } from "./unsupported.ts";
 
 export interface ApiDeps extends RunnerDeps {
   client: KubeClient;
@@ -48,7 +48,7 @@ export function apiRouter(deps: ApiDeps): Router {
   router.use(requestLog(deps.log));
   router.use("/engine/v1", runnerRouter(deps));
   router.use(["/api", "/realtime", "/objects"], crossOrigin);
-  router.use(objectsRouter(deps), timezonesRouter(), openApiRouter());
+  router.use(openRoutes(deps));
   const { bodyBytes, rate } = deps.limits;
   router.use(
     ["/api", "/realtime"],
@@ -56,22 +56,29 @@ export function apiRouter(deps: ApiDeps): Router {
     rateLimit(rate, deps.clock),
     express.json({ limit: bodyBytes }),
   );
-  router.use(
+  router.use(keyedRoutes(deps));
+  router.use(unsupportedRouter());
+  router.use(errorHandler(deps.log));
+  return router;
+}
+
+/** What needs no key. */
+export const openRoutes = (deps: ApiDeps): Router =>
+  Router().use(objectsRouter(deps), timezonesRouter(), openApiRouter());
+
+export const keyedRoutes = (deps: ApiDeps): Router =>
+  Router().use(
     triggerRouter(deps),
     batchesRouter(deps),
     runsRouter(deps),
+    runStreamRouter(deps),
     queuesRouter(deps),
     schedulesRouter(deps),
     envVarsRouter(deps),
     packetsRouter(deps),
     tokensRouter(deps),
     idempotencyKeysRouter(deps),
-    liveRouter(deps),
   );
-  router.use(notOfferedRouter());
-  router.use(errorHandler(deps.log));
-  return router;
-}
 
 /** Pages of any origin may ask: what they may do, their token says; there are no cookies. */
 const crossOrigin: RequestHandler = (request, response, next) => {

@@ -1,6 +1,6 @@
 /**
- * What Trigger.dev's API has and this one has not: 404, with a sentence that names it and, where there is one, what to use
- * instead. Clients do not try such a call again. Other unknown paths are answered the same way, without the name.
+ * Calls of Trigger.dev's API that Fairlead does not support: 404, with a message that names the feature and, where there
+ * is one, what to use instead. Clients do not retry such a call. Any other unknown path is a plain 404.
  */
 import { Router } from "express";
 import { notFound, Problem } from "./http/problem.ts";
@@ -27,7 +27,7 @@ const calls: readonly [path: string, what: string, instead?: string][] = [
 
 const ofRuns = /^\/api\/v1\/runs\/[^/]+\/(trace|events|spans|input-streams|session-streams)(\/|$)/;
 
-export function notOfferedRouter(): Router {
+export function unsupportedRouter(): Router {
   const router = Router();
   router.use(({ method, path }) => {
     const part = ofRuns.exec(path)?.[1];

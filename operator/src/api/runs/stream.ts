@@ -13,7 +13,7 @@ import { type DataDeps, dataOf } from "./data.ts";
 import type { RunReader } from "./reader.ts";
 import { runObject } from "./wire/runObject.ts";
 
-export interface LiveDeps extends DataDeps {
+export interface RunStreamDeps extends DataDeps {
   reader: RunReader;
 }
 
@@ -22,7 +22,7 @@ const streamLimit = 500;
 const unreadBytes = 4 * 1024 * 1024;
 const heartbeatMs = 15_000;
 
-export function liveRouter(deps: LiveDeps): Router {
+export function runStreamRouter(deps: RunStreamDeps): Router {
   const router = Router();
   /** Streams by namespace. */
   const open = new Map<string, number>();

@@ -8,7 +8,7 @@ import { namesOf, statusOf } from "./status.ts";
 
 type Fits = (run: TaskRun) => boolean;
 
-const known = [
+export const filterFields = [
   "status",
   "taskIdentifier",
   "version",
@@ -28,13 +28,17 @@ export function filterOf(query: Record<string, unknown>): Fits {
   for (const [name, value] of Object.entries(query)) {
     const field = /^filter\[(.+)\]$/.exec(name)?.[1];
     if (field === undefined) continue;
-    if (!known.includes(field as (typeof known)[number])) {
+    if (!filterFields.some((known) => known === field)) {
       throw new Problem(
         400,
-        `filter[${field}]: not supported; there are ${known.map((one) => `filter[${one}]`).join(", ")}`,
+        `filter[${field}]: not supported: use ${filterFields.map((one) => `filter[${one}]`).join(", ")}`,
       );
     }
-    if (typeof value !== "string") throw new Problem(400, `filter[${field}]: given more than once`);
+    if (typeof value !== "string")
+      throw new Problem(
+        400,
+        `filter[${field}]: given more than once: give one value, or several with commas between them`,
+      );
     if (value !== "") given.set(field, value);
   }
   const tests: Fits[] = [];
@@ -67,7 +71,10 @@ export function filterOf(query: Record<string, unknown>): Fits {
   if (period !== undefined) {
     const seconds = parseDuration(period);
     if (seconds === undefined)
-      throw new Problem(400, `filter[createdAt][period]: "${period}" is no duration such as 1d`);
+      throw new Problem(
+        400,
+        `filter[createdAt][period]: "${period}" is not a valid duration (for example 1d)`,
+      );
     tests.push((run) => created(run) >= Date.now() - seconds * 1000);
   }
   return (run) => tests.every((test) => test(run));
@@ -78,6 +85,10 @@ function timeOf(given: ReadonlyMap<string, string>, field: string): number | und
   const text = given.get(field);
   if (text === undefined) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isNaN(ms)) throw new Problem(400, `filter[${field}]: "${text}" is no time`);
+  if (Number.isNaN(ms))
+    throw new Problem(
+      400,
+      `filter[${field}]: "${text}" is not a valid time: give milliseconds since the epoch, or a date`,
+    );
   return ms;
 }
