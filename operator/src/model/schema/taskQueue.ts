@@ -1,9 +1,9 @@
 /**
  * TaskQueue: a named limit on how many runs execute at once. A queue exists as soon as a run or a Task names it; its
- * resource is made then, or applied by somebody, which wins. What the API changes goes to `status.override`.
+ * resource is created then, unless a user has applied one, which wins. What the API changes goes to `status.override`.
  */
 import { z } from "zod";
-import { conditions, queueName, rules, text, time } from "./common.ts";
+import { queueName, rules, text, time } from "./common.ts";
 
 const limit = () => z.int().min(1).max(100_000);
 
@@ -40,7 +40,6 @@ export const taskQueueStatus = z.object({
       concurrencyLimit: limit().optional().describe("Used instead of spec.concurrencyLimit."),
       paused: z.boolean().optional().describe("Used instead of spec.paused."),
       at: time().optional().describe("When it was set."),
-      by: text(128).optional().describe("Who set it."),
     })
     .optional()
     .describe("What the API set; wins over spec until it is reset."),
@@ -49,7 +48,6 @@ export const taskQueueStatus = z.object({
   running: z.int().optional().describe("Runs that hold a slot. At most five seconds old."),
   queued: z.int().optional().describe("Runs that wait in it, those in backoff included."),
   oldestQueuedAt: time().optional().describe("When the run that waits the longest was enqueued."),
-  conditions: conditions().optional(),
 });
 
 export type TaskQueueSpec = z.infer<typeof taskQueueSpec>;

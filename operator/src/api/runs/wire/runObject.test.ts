@@ -99,6 +99,6 @@ describe("a filter", () => {
   it("that is unknown or makes no sense is refused by name", () => {
     expect(() => filterOf({ "filter[foo]": "1" })).toThrow(/filter\[foo\]: not supported/);
     expect(() => filterOf({ "filter[createdAt][period]": "x" })).toThrow(/filter\[createdAt\]\[period\]/);
-    expect(() => filterOf({ "filter[createdAt][from]": "x" })).toThrow(/no time/);
+    expect(() => filterOf({ "filter[createdAt][from]": "x" })).toThrow(/not a valid time/);
   });
 });
