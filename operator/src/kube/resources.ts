@@ -1,4 +1,6 @@
-/** What an object and a kind are to the client, and the kinds of Kubernetes that Fairlead reads and writes. */
+/**
+ * What an object and a kind are to the client, and the kinds of Kubernetes that Fairlead reads and writes.
+ */
 import type {
   CoreV1Event,
   V1ControllerRevision,
@@ -10,8 +12,8 @@ import type {
 } from "@kubernetes/client-node";
 
 /**
- * What every object has. The client library's types fit, with one caution: they call times `Date`, while what the
- * API server sends, and this client returns, are RFC 3339 strings; see `Wire`.
+ * What every object has. The client library's types fit, with one caution: they call times `Date`, while what
+ * the API server sends, and this client returns, are RFC 3339 strings; see `Wire`.
  */
 export interface KubeObject {
   apiVersion?: string;
@@ -92,8 +94,8 @@ export function splitKey(key: string): [namespace: string, name: string] {
 }
 
 /**
- * The path of a collection, or of one object in it. Throws for names that would address something else: an empty
- * one makes a collection of an object's path, dots are folded by URL parsers.
+ * The path of a collection, or of one object in it. Throws for names that would address something else: an
+ * empty one makes a collection of an object's path, dots are folded by URL parsers.
  */
 export function resourcePath(
   resource: Resource<KubeObject>,

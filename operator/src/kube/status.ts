@@ -1,7 +1,7 @@
 /**
- * Writes of the status subresource by compare-and-swap: the resourceVersion goes along, so that a write which is based
- * on an old state is refused (Conflict) instead of undoing a newer one. The spec stays out: the API server ignores it
- * here, and it may be big.
+ * Writes of the status subresource by compare-and-swap: the resourceVersion goes along, so that a write which
+ * is based on an old state is refused (Conflict) instead of undoing a newer one. The spec stays out: the API
+ * server ignores it here, and it may be big.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "./client/client.ts";
@@ -10,7 +10,9 @@ import { apiVersionOf, type KubeObject, type Resource } from "./resources.ts";
 
 type WithStatus = KubeObject & { status?: object };
 
-/** The answer of the API server. Throws Conflict when the object has changed, NotFound when it was deleted. */
+/**
+ * The answer of the API server. Throws Conflict when the object has changed, NotFound when it was deleted.
+ */
 export function swapStatus<T extends WithStatus>(
   client: Pick<KubeClient, "replace">,
   resource: Resource<T>,
@@ -23,8 +25,8 @@ export function swapStatus<T extends WithStatus>(
 }
 
 /**
- * For reconcilers. Returns the object with the status and puts it into the cache. What is there already is not written.
- * Undefined: the object has changed or was deleted, which the watch brings, and with it the key.
+ * For reconcilers. Returns the object with the status and puts it into the cache. What is there already is
+ * not written. Undefined: the object has changed or was deleted, which the watch brings, and with it the key.
  */
 export async function replaceStatus<T extends WithStatus>(
   client: Pick<KubeClient, "replace">,

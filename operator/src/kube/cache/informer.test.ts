@@ -105,8 +105,8 @@ const until = async (condition: () => boolean): Promise<void> => {
   expect(condition()).toBe(true);
 };
 
-describe("the way of an informer", () => {
-  test("lists page by page, then watches from the list's version, then from the newest event or bookmark", async () => {
+describe("an informer", () => {
+  test("an informer lists page by page, then watches from the list's version, then from the newest event or bookmark", async () => {
     const { source, informer, changes, stop } = setup({ namespace: "ns" });
     source.pages.push(
       { items: [pod("a", 1)], version: "10", next: "more" },
@@ -124,7 +124,7 @@ describe("the way of an informer", () => {
     expect(Date.now() - informer.lastActivityAt).toBeLessThan(1_000);
   });
 
-  test("an expired place means a new list, which reports only the differences", async () => {
+  test("an expired version means a new list, which reports only the differences", async () => {
     const { source, informer, changes, logged, stop } = setup();
     source.pages.push(
       { items: [pod("a", 1), pod("b", 2)], version: "10" },
@@ -151,7 +151,7 @@ describe("the way of an informer", () => {
     expect(source.calls.slice(0, 4)).toEqual(["list *", "list * more", "list *", "list * more"]);
   });
 
-  test("a lost connection keeps the place, and there is never more than one watch", async () => {
+  test("a lost connection keeps the version, and there is never more than one watch", async () => {
     const { source, informer, logged, stop } = setup();
     source.pages.push({ items: [], version: "10" });
     for (let i = 0; i < 8; i++)
@@ -193,7 +193,7 @@ describe("the way of an informer", () => {
     expect(source.calls).toEqual(["list *", "watch * 1"]);
   });
 
-  test("start says so when it was stopped before everything was listed", async () => {
+  test("start rejects when it is aborted before everything was listed", async () => {
     const { source, informer, stop } = setup();
     source.pages.push(...Array.from({ length: 50 }, () => ({ items: [], fail: refused })));
     const started = informer.start(stop.signal);

@@ -1,7 +1,8 @@
 /**
- * A live copy of one kind: all namespaces, one, or several, each with a list and watch of its own behind the same
- * object. Readers share the objects and must not change them; they lack managedFields and the last-applied
- * annotation, so they are no base for `replace` of a whole object (status subresources are fine).
+ * A live copy of one kind: all namespaces, one, or several, each with a list and watch of its own behind the
+ * same object. Readers share the objects and must not change them; they lack managedFields and the
+ * last-applied annotation, so they are no base for `replace` of a whole object (status subresources are
+ * fine).
  */
 import type { Logger } from "pino";
 import { type KubeObject, objectKey, type Resource } from "../resources.ts";
@@ -36,7 +37,10 @@ export class Informer<T extends KubeObject> {
     this.#reflectors = scopes.map((scope) => new Reflector(client, resource, scope, this.#cache, options));
   }
 
-  /** Lists and watches until the signal is aborted. Resolves when everything is listed; rejects when aborted before. */
+  /**
+   * Lists and watches until the signal is aborted. Resolves when all is listed; rejects when aborted before
+   * that.
+   */
   start(signal: AbortSignal): Promise<void> {
     this.#started ??= new Promise((resolve, reject) => {
       const onAbort = (): void => reject(signal.reason);
@@ -65,9 +69,9 @@ export class Informer<T extends KubeObject> {
   }
 
   /**
-   * Called for every change with the object's key (`namespace/name`), before and after; either is undefined for a
-   * new or deleted one. Different uids mean that it was replaced. Also called for what is listed at first. Returns
-   * a function that ends it.
+   * Called for every change with the object's key (`namespace/name`), before and after; either is undefined
+   * for a new or deleted one. Different uids mean that it was replaced. Also called for what is listed at
+   * first. Returns a function that ends it.
    */
   on(_event: "change", handler: ChangeHandler<T>): () => void {
     return this.#cache.onChange(handler);
@@ -82,8 +86,8 @@ export class Informer<T extends KubeObject> {
   }
 
   /**
-   * Takes the API server's answer to a write, so that the next look sees it. Ignored when the watch is past it; an
-   * older event does not undo it, a deletion does. Not for answers to dry runs.
+   * Puts the API server's answer to a write into the cache, so that the next read sees it. Ignored when the
+   * watch is past it; an older event does not undo it, a deletion does. Not for answers to dry runs.
    */
   upsertFromWrite(object: T): void {
     this.#cache.upsertFromWrite(object);
@@ -93,7 +97,10 @@ export class Informer<T extends KubeObject> {
     return this.#reflectors.every((reflector) => reflector.synced);
   }
 
-  /** Milliseconds since the epoch: when the quietest of the watches last heard of the API server; 0 before it did. */
+  /**
+   * Milliseconds since the epoch: when the quietest of the watches was last active; 0 before the first
+   * answer.
+   */
   get lastActivityAt(): number {
     return Math.min(...this.#reflectors.map((reflector) => reflector.lastActivityAt));
   }

@@ -1,6 +1,6 @@
 /**
- * Whether labels match a selector, for the forms `key=value`, `key==value`, `key!=value`, `key` and `!key`. Others
- * (`in`, `notin`) match nothing: for the cache that only means to wait for the watch.
+ * Whether labels match a selector, for the forms `key=value`, `key==value`, `key!=value`, `key` and `!key`.
+ * Others (`in`, `notin`) match nothing: then the cache waits for the watch to bring the object.
  */
 export function matchesLabels(selector: string | undefined, labels: Record<string, string> = {}): boolean {
   if (!selector) return true;

@@ -39,7 +39,7 @@ function setup(options: Partial<ObjectCacheOptions<Thing>> = {}) {
 }
 
 describe("lists and events", () => {
-  test("a relist reports what is new, what changed, what is gone, and nothing else", () => {
+  test("a relist reports new, changed and deleted objects, and nothing else", () => {
     const { list, drain, versions } = setup();
     list(10, thing("a", 1), thing("b", 2), thing("c", 3));
     expect(drain()).toEqual(["ns/a ->1", "ns/b ->2", "ns/c ->3"]);
@@ -48,7 +48,7 @@ describe("lists and events", () => {
     expect(versions()).toEqual({ a: "1", b: "12", d: "13" });
   });
 
-  test("a list of one namespace leaves the others alone", () => {
+  test("a list of one namespace leaves the objects of others alone", () => {
     const { cache, list, versions } = setup();
     list(1, thing("a", 1), { ...thing("x", 1), metadata: { ...thing("x", 1).metadata, namespace: "other" } });
     cache.beginList("other").finish("5");
@@ -77,7 +77,7 @@ describe("lists and events", () => {
     expect(full.metadata.annotations).toHaveProperty("mine");
   });
 
-  test("a transform, index or handler that throws is logged and spoils nothing else", () => {
+  test("a transform, index or handler that throws is logged and affects nothing else", () => {
     const { cache, list, versions, errors } = setup({
       transform: (t) => {
         if (t.value === 13) throw new Error("unlucky");
@@ -105,7 +105,7 @@ describe("lists and events", () => {
 });
 
 describe("indexes", () => {
-  test("follow changes and deletions, and can be added late", () => {
+  test("an index follows changes and deletions, and can be added late", () => {
     const { cache, list } = setup();
     list(1, thing("a", 1, "a", { value: 1 }), thing("b", 1, "b", { value: 1 }));
     cache.addIndex("value", (t) => (t.value === undefined ? [] : [String(t.value), "any"]));
@@ -116,16 +116,16 @@ describe("indexes", () => {
     cache.applyEvent("", "DELETED", thing("b", 3, "b", { value: 1 }));
     cache.applyEvent("", "MODIFIED", thing("a", 4, "a"));
     expect([names("1"), names("2"), names("any")]).toEqual([[], [], []]);
-    expect(() => cache.byIndex("other", "1")).toThrow("there is no index other");
+    expect(() => cache.byIndex("other", "1")).toThrow("index other does not exist");
   });
 });
 
 describe("answers to our own writes", () => {
-  test("count at once; older events do not undo them; their own event is no second change", () => {
+  test("an answer to a write counts at once; older events do not undo it, and its own event is no second change", () => {
     const { cache, list, versions, drain } = setup();
     list(10, thing("a", 5));
     cache.upsertFromWrite(thing("a", 15));
-    cache.applyEvent("", "MODIFIED", thing("a", 12)); // somebody else's, before ours
+    cache.applyEvent("", "MODIFIED", thing("a", 12)); // another writer's, before ours
     expect(versions()).toEqual({ a: "15" });
     cache.applyEvent("", "MODIFIED", thing("a", 15));
     expect(drain()).toEqual(["ns/a ->5", "ns/a 5>15"]);
@@ -133,7 +133,7 @@ describe("answers to our own writes", () => {
     expect(versions()).toEqual({ a: "16" });
   });
 
-  test("that come late are ignored: the watch is past them", () => {
+  test("an answer that comes late is ignored: the watch is past it", () => {
     const { cache, list, versions } = setup();
     list(10, thing("a", 5));
     cache.applyEvent("", "MODIFIED", thing("a", 20));
@@ -189,7 +189,7 @@ describe("answers to our own writes", () => {
     expect(versions()).toEqual({});
   });
 
-  test("an object that no longer matched the selector when we wrote is gone", () => {
+  test("an object that had ceased to match the selector when we wrote is removed", () => {
     const { cache, list, versions } = setup({ selects: () => false });
     list(10, thing("a", 5));
     cache.upsertFromWrite(thing("a", 15));
@@ -198,7 +198,7 @@ describe("answers to our own writes", () => {
     expect(versions()).toEqual({});
   });
 
-  test("a bookmark says that the watch is past them", () => {
+  test("a bookmark shows that the watch is past an answer", () => {
     const { cache, list, versions } = setup();
     list(10);
     cache.bookmark("", "30");
@@ -206,7 +206,7 @@ describe("answers to our own writes", () => {
     expect(versions()).toEqual({});
   });
 
-  test("that were confirmed or came before a list give way to it when versions start over", () => {
+  test("an answer that was confirmed, or came before a list, gives way to the list when versions start over", () => {
     const { cache, list, versions } = setup();
     list(10, thing("a", 5));
     cache.upsertFromWrite(thing("a", 100));

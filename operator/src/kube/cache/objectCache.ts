@@ -1,16 +1,17 @@
 /**
- * The objects of one kind as far as they are known, fed by lists, watch events and our own writes.
+ * The known objects of one kind, fed by lists, watch events and our own writes.
  *
  * The API server's order decides, not the order of arrival:
- * - a list is the truth about its moment: what is missing from it is gone;
+ * - a list is the truth about its moment: an object that it lacks was deleted;
  * - watch events come in order and are applied as they come;
- * - the answer to one of our writes is ahead of both until the watch catches up. Until then the entry is `written`:
- *   older events and a list that began before the write leave it alone. Deletion of that object always wins, and a
- *   late answer about an object that the watch has seen deleted is ignored, because the watch is past its version.
+ * - the answer to one of our writes is ahead of both until the watch catches up. Until then the entry is
+ *   `written`: older events and a list that began before the write leave it alone. Deletion of that object
+ *   always wins, and a late answer about an object that the watch has seen deleted is ignored, because the
+ *   watch is past its version.
  *
- * Versions are compared for written objects only. They are ordered within one resource of one API server; where
- * they are not numbers, answers to writes are ignored and the watch alone counts. A relist also heals a cluster that
- * was restored from a backup, where versions start over.
+ * Versions are compared for written objects only. They are ordered within one resource of one API server;
+ * where they are not numbers, answers to writes are ignored and the watch alone counts. A relist also heals a
+ * cluster that was restored from a backup, where versions start over.
  */
 import type { Logger } from "pino";
 import { type KubeObject, keyOf } from "../resources.ts";
@@ -18,16 +19,16 @@ import { type KubeObject, keyOf } from "../resources.ts";
 export type ChangeHandler<T> = (key: string, before: T | undefined, after: T | undefined) => void;
 
 export interface ObjectCacheOptions<T> {
-  /** Applied to all that comes in, more than once to some: must be idempotent. */
+  /** Applied to every object that comes in, to some more than once: must be idempotent. */
   transform?: (object: T) => T;
-  /** Whether a new object of ours belongs into the cache. Everything does unless told. */
+  /** Whether an object that we have created belongs into the cache. Default: every one does. */
   selects?: (object: T) => boolean;
   log: Pick<Logger, "error">;
 }
 
 interface Entry<T> {
   object: T;
-  /** Number of the write that this came from, while no list or event has confirmed it. */
+  /** Number of the write that it comes from, until a list or event has confirmed it. */
   written?: number;
 }
 
@@ -38,7 +39,7 @@ interface Index<T> {
 }
 
 /** One list, from its first page to its last. */
-export interface ListPass<T> {
+interface ListPass<T> {
   add(object: T): void;
   /** Removes what the list did not have. */
   finish(resourceVersion: string): void;
@@ -75,7 +76,7 @@ export class ObjectCache<T extends KubeObject> {
   }
 
   addIndex(name: string, of: (object: T) => readonly string[]): void {
-    if (this.#indexes.has(name)) throw new Error(`there is an index ${name} already`);
+    if (this.#indexes.has(name)) throw new Error(`index ${name} exists already`);
     const index: Index<T> = { of, keysByValue: new Map(), valuesByKey: new Map() };
     this.#indexes.set(name, index);
     for (const [key, entry] of this.#entries) this.#reindex(index, key, entry.object);
@@ -83,7 +84,7 @@ export class ObjectCache<T extends KubeObject> {
 
   byIndex(name: string, value: string): T[] {
     const index = this.#indexes.get(name);
-    if (!index) throw new Error(`there is no index ${name}`);
+    if (!index) throw new Error(`index ${name} does not exist`);
     return [...(index.keysByValue.get(value) ?? [])].map(
       (key) => (this.#entries.get(key) as Entry<T>).object,
     );
@@ -122,7 +123,7 @@ export class ObjectCache<T extends KubeObject> {
       isNewer(entry.object.metadata?.resourceVersion, raw.metadata?.resourceVersion);
     this.#see(scope, raw.metadata?.resourceVersion);
     if (type === "DELETED") {
-      // Old, of the same object: it had ceased to match the selector before we wrote.
+      // An old event of the same object: it had ceased to match the selector before we wrote.
       if (sameObject || !eventIsOld) this.#remove(key);
     } else if (!eventIsOld) this.#put(key, raw);
   }
@@ -131,12 +132,12 @@ export class ObjectCache<T extends KubeObject> {
     this.#see(scope, resourceVersion);
   }
 
-  /** Takes the API server's answer to a create, replace or patch, if it is newer than what is known. */
+  /** Puts the API server's answer to a create, replace or patch into the cache, unless the cache is newer. */
   upsertFromWrite(raw: T): void {
     const key = keyOf(raw);
     const { namespace, resourceVersion } = raw.metadata ?? {};
     const entry = this.#entries.get(key);
-    // Where nothing is known under this name, the watch must not have come this far: it would know.
+    // Without an entry the watch must not be past this version: then the object was deleted since.
     const seen = this.#seen.get("") ?? this.#seen.get(namespace ?? "");
     if (!isNewer(resourceVersion, entry ? entry.object.metadata?.resourceVersion : seen)) return;
     if (!entry && this.#options.selects && !this.#options.selects(raw)) return;
@@ -169,9 +170,9 @@ export class ObjectCache<T extends KubeObject> {
     this.#emit(key, entry.object, undefined);
   }
 
-  /** Undefined when the transform failed: such an object is left out, loudly. */
+  /** Undefined when the transform failed: such an object is left out, and an error is logged. */
   #ingest(key: string, raw: T): T | undefined {
-    const object = withoutBallast(raw);
+    const object = withoutBookkeeping(raw);
     if (!this.#options.transform) return object;
     try {
       return this.#options.transform(object);
@@ -229,8 +230,8 @@ export class ObjectCache<T extends KubeObject> {
   }
 }
 
-/** Bookkeeping of appliers: often bigger than the object. The annotation is a second copy of its whole spec. */
-function withoutBallast<T extends KubeObject>(raw: T): T {
+/** Without managedFields, often bigger than the object, and without kubectl's copy of the whole spec. */
+function withoutBookkeeping<T extends KubeObject>(raw: T): T {
   const { managedFields: _, annotations, ...rest } = raw.metadata as KubeMetadata;
   const metadata: KubeMetadata = rest;
   if (annotations) {

@@ -1,12 +1,13 @@
 /**
  * Keeps an ObjectCache equal to what the API server has, for one namespace or for all. One loop, never two:
  *
- *   list ─► watch ─(time limit, lost connection, silence)─► watch from the same place
- *     ▲       └────(410 Expired and whatever else)──┐
+ *   list ─► watch ─(time limit, lost connection, silence)─► watch from the same resourceVersion
+ *     ▲       └────(410 Expired, any other failure)─┐
  *     └──────────── jittered backoff ◄──────────────┘
  *
- * The place is the newest version that the watch has brought, bookmarks included, so that a quiet watch does not
- * grow old. A watch that is silent for longer than bookmarks ever are is dead and is replaced.
+ * The resourceVersion is the newest one that the watch has brought, bookmarks included, so that it does not
+ * expire while nothing changes. A watch that is silent for longer than the time between bookmarks is dead,
+ * and is replaced.
  */
 import type { Logger } from "pino";
 import { pause } from "../../lib/time.ts";
@@ -15,25 +16,25 @@ import { KubeError } from "../client/client.ts";
 import type { KubeObject, Resource } from "../resources.ts";
 import type { ObjectCache } from "./objectCache.ts";
 
-/** The part of the client that is needed. */
+/** The part of the client that a reflector needs. */
 export type Source = Pick<KubeClient, "list" | "watch">;
 
 export interface ReflectorOptions {
   labelSelector?: string;
   fieldSelector?: string;
-  /** Objects a page of a list. Fewer where objects are big: a page is in memory as a whole. Default 500. */
+  /** Objects a page of a list: fewer where objects are big, since a whole page is in memory. Default 500. */
   pageSize?: number;
   /** How long one watch lasts, ± 20 %. Default 300. */
   watchSeconds?: number;
   /** Default 100,000: bookmarks come about every minute. */
   idleTimeoutMs?: number;
-  /** Before the second try; doubles up to maxBackoffMs. Defaults 500 and 30,000. */
+  /** Pause after the first failure; doubles up to maxBackoffMs. Defaults 500 and 30,000. */
   backoffMs?: number;
   maxBackoffMs?: number;
   log: Logger;
 }
 
-/** A watch that ended sooner than this without an event has achieved nothing: the next one waits. */
+/** A watch that ended sooner than this without an event made no progress: the next one waits. */
 const fruitlessMs = 1_000;
 
 export class Reflector<T extends KubeObject> {
@@ -45,8 +46,8 @@ export class Reflector<T extends KubeObject> {
   #synced = false;
   #lastActivityAt = 0;
   #failures = 0;
-  /** The version to watch from; undefined when a list must come first. */
-  #place: string | undefined;
+  /** To watch from; undefined: list first. */
+  #resourceVersion: string | undefined;
 
   /** `scope`: a namespace, "" for all. */
   constructor(
@@ -68,7 +69,7 @@ export class Reflector<T extends KubeObject> {
     return this.#synced;
   }
 
-  /** Milliseconds since the epoch: when the API server was last heard of. */
+  /** Milliseconds since the epoch: when the API server last answered or sent anything. */
   get lastActivityAt(): number {
     return this.#lastActivityAt;
   }
@@ -77,14 +78,14 @@ export class Reflector<T extends KubeObject> {
   async run(signal: AbortSignal, onSynced: () => void): Promise<void> {
     while (!signal.aborted) {
       try {
-        if (this.#place === undefined) {
-          this.#place = await this.#list(signal);
+        if (this.#resourceVersion === undefined) {
+          this.#resourceVersion = await this.#list(signal);
           if (!this.#synced) {
             this.#synced = true;
             onSynced();
           }
         }
-        if (await this.#watch(this.#place, signal)) continue;
+        if (await this.#watch(this.#resourceVersion, signal)) continue;
         this.#failures += 1;
       } catch (error) {
         if (signal.aborted) return;
@@ -107,52 +108,55 @@ export class Reflector<T extends KubeObject> {
         continue: next,
         signal,
       });
-      this.#heard();
+      this.#markActivity();
       for (const item of page.items) pass.add(item);
       next = page.metadata.continue || undefined;
       if (next) continue;
-      const place = page.metadata.resourceVersion;
-      if (!place) throw new Error(`the list of ${this.#resource.plural} has no resourceVersion`);
-      pass.finish(place);
-      return place;
+      const { resourceVersion } = page.metadata;
+      if (!resourceVersion) throw new Error(`the list of ${this.#resource.plural} has no resourceVersion`);
+      pass.finish(resourceVersion);
+      return resourceVersion;
     }
   }
 
-  /** Whether the watch was of use. */
-  async #watch(place: string, signal: AbortSignal): Promise<boolean> {
+  /** Whether the watch made progress. */
+  async #watch(resourceVersion: string, signal: AbortSignal): Promise<boolean> {
     const { labelSelector, fieldSelector, watchSeconds = 300, idleTimeoutMs = 100_000 } = this.#options;
     const begun = performance.now();
-    let useful = false;
+    let progressed = false;
     try {
       const events = this.#source.watch(this.#resource, this.#scope || undefined, {
-        resourceVersion: place,
+        resourceVersion,
         labelSelector,
         fieldSelector,
         timeoutSeconds: Math.ceil(watchSeconds * (0.8 + 0.4 * Math.random())),
         idleTimeoutMs,
-        onOpen: () => this.#heard(),
+        onOpen: () => this.#markActivity(),
         signal,
       });
       for await (const { type, object } of events) {
-        this.#heard();
-        useful = true;
+        this.#markActivity();
+        progressed = true;
         this.#failures = 0;
         if (type === "BOOKMARK") this.#cache.bookmark(this.#scope, object.metadata?.resourceVersion);
         else this.#cache.applyEvent(this.#scope, type, object);
-        this.#place = object.metadata?.resourceVersion ?? this.#place;
+        this.#resourceVersion = object.metadata?.resourceVersion ?? this.#resourceVersion;
       }
     } catch (error) {
       if (!KubeError.is(error, "RequestTimeout")) throw error;
-      this.#options.log.debug({ resource: this.#resource.plural }, "a watch was silent and is replaced");
+      this.#options.log.debug(
+        { resource: this.#resource.plural },
+        "a watch was silent for too long and is replaced",
+      );
     }
-    if (performance.now() - begun < fruitlessMs) return useful;
+    if (performance.now() - begun < fruitlessMs) return progressed;
     this.#failures = 0;
     return true;
   }
 
   #onFailure(error: unknown): void {
     this.#failures += 1;
-    if (this.#place !== undefined && !keepsPlace(error)) this.#place = undefined;
+    if (this.#resourceVersion !== undefined && !keepsVersion(error)) this.#resourceVersion = undefined;
     const context = {
       err: error,
       resource: this.#resource.plural,
@@ -169,12 +173,12 @@ export class Reflector<T extends KubeObject> {
     return full * (0.5 + Math.random() / 2);
   }
 
-  #heard(): void {
+  #markActivity(): void {
     this.#lastActivityAt = Date.now();
   }
 }
 
-/** Failures of the way to the API server, or of it as a whole: watching goes on where it was. */
-function keepsPlace(error: unknown): boolean {
+/** The connection or the API server as a whole failed: the watch continues where it was. */
+function keepsVersion(error: unknown): boolean {
   return error instanceof KubeError && [0, 401, 429, 500, 502, 503].includes(error.status);
 }

@@ -136,7 +136,7 @@ describe("requests", () => {
   });
 
   test.each(["", "..", ".", "a/b", "a?b", "a#b", "%2e%2e", "x".repeat(254)])(
-    "%j is no name",
+    "the name %j is refused",
     async (name) => {
       await expect(client.get(Pods, "ns", name)).rejects.toThrow("cannot be the name of a Pod");
       await expect(client.delete(Pods, name, "p")).rejects.toThrow("cannot be the namespace");
@@ -169,7 +169,7 @@ describe("requests", () => {
 });
 
 describe("failures", () => {
-  test("name the request, and carry the API server's words", async () => {
+  test("a failure names the request, and carries the API server's reason and message", async () => {
     answers.push(status(409, "AlreadyExists", 'jobs "j" already exists'));
     const error = await failureOf(client.create(Jobs, "ns", { metadata: { name: "j" } }));
     expect(error).toMatchObject({ status: 409, reason: "AlreadyExists" });
@@ -180,7 +180,7 @@ describe("failures", () => {
     expect(writes).toEqual(["before create Job ns/j"]);
   });
 
-  test("an object that is not there is no failure, a kind that is not served is one", async () => {
+  test("a missing object is no failure, a kind that is not served is one", async () => {
     answers.push(status(404, "NotFound", "no such pod"), status(404, "NotFound", "no such pod"));
     expect(await client.get(Pods, "ns", "p")).toBeUndefined();
     expect(await client.delete(Pods, "ns", "p")).toBe(false);
@@ -189,7 +189,7 @@ describe("failures", () => {
     expect(error.message).toContain("taskruns/r: 404 NotServed: 404 page not found");
   });
 
-  test("429 with Retry-After is repeated, also for writes; without it, or for too long, it is not", async () => {
+  test("an answer 429 with Retry-After is retried, also for writes; without it, or with too long a time, it is not", async () => {
     const busy = { "retry-after": "0" };
     answers.push(status(429, "TooManyRequests", "busy", busy), status(429, "TooManyRequests", "busy", busy));
     await client.patch(Pods, "ns", "p", {}, { type: "merge" });
@@ -204,7 +204,7 @@ describe("failures", () => {
     expect(seen).toHaveLength(3 + 1 + 4);
   });
 
-  test("a read is repeated after a lost connection, a write never", async () => {
+  test("a read is retried after a lost connection, a write never", async () => {
     answers.push(hangUp, hangUp, json(200, { metadata: { name: "p" } }));
     expect((await client.get(Pods, "ns", "p"))?.metadata?.name).toBe("p");
     expect(seen).toHaveLength(3);
@@ -214,7 +214,7 @@ describe("failures", () => {
     expect(seen).toHaveLength(4);
   });
 
-  test("no answer within the time limit", async () => {
+  test("a request without an answer ends within the time limit", async () => {
     answers.push(
       () => {},
       () => {},
@@ -273,7 +273,7 @@ describe("watch", () => {
   const event = (type: string, name: string): string =>
     `${JSON.stringify({ type, object: { metadata: { name } } })}\n`;
 
-  test("events, however the bytes are cut; a last line without an end is dropped", async () => {
+  test("events are read however the bytes are cut, and a last line without an end is dropped", async () => {
     const bytes = Buffer.from(event("ADDED", "a") + event("MODIFIED", "ä€") + event("BOOKMARK", "b"));
     answers.push(stream(bytes.subarray(0, 10), bytes.subarray(10, 95), bytes.subarray(95), '{"type":"ADD'));
     expect(await collect()).toEqual(["ADDED a", "MODIFIED ä€", "BOOKMARK b"]);
@@ -312,7 +312,7 @@ describe("watch", () => {
   });
 });
 
-test("a pod's log as it comes", async () => {
+test("a pod's log is a stream", async () => {
   answers.push((_request, response) => response.end("line 1\nline 2\n"));
   const stream = await client.podLog("ns", "p", { container: "main", limitBytes: 100 });
   let text = "";

@@ -1,9 +1,9 @@
 /**
  * Requests to the Kubernetes API server.
  *
- * A failure is a KubeError that names method and path; 404 is no failure where "not there" is an answer. Everything
- * but a stream ends within the request timeout. Repeated by itself is only what cannot do harm: an answer 429 with
- * Retry-After (nothing was done), and a read whose connection failed.
+ * A failure is a KubeError that names method and path; a 404 is an answer (undefined, false) where an object
+ * may be missing. Everything but a stream ends within the request timeout. Only what is safe is repeated: a
+ * request that was answered 429 with Retry-After, which did nothing, and a read whose connection failed.
  */
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
@@ -29,7 +29,7 @@ export type { CallOptions } from "./transport.ts";
 export interface ClientOptions {
   /** Called around every create, replace, patch and delete. */
   onWrite?: WriteHook;
-  /** Upper bound of connections for requests; each watch and log stream has one more. Default 64. */
+  /** At most so many connections for requests; each watch and log stream has its own besides. Default 64. */
   connections?: number;
   /** Default 30 s. */
   requestTimeoutMs?: number;
@@ -45,15 +45,18 @@ export interface ListOptions extends CallOptions {
 }
 
 export interface WatchOptions {
-  /** Events after this one. */
+  /** The watch begins after this version. */
   resourceVersion: string;
   labelSelector?: string;
   fieldSelector?: string;
   /** The API server ends the watch after this time. */
   timeoutSeconds: number;
-  /** Fails when nothing, not even a bookmark, came for so long. The API server sends one about every minute. */
+  /**
+   * Fails when nothing came for so long, not even a bookmark, of which the API server sends one about every
+   * minute.
+   */
   idleTimeoutMs?: number;
-  /** The API server accepted the watch; events may take any time to come. */
+  /** Called when the API server has accepted the watch, before any event. */
   onOpen?: () => void;
   signal: AbortSignal;
 }
@@ -62,7 +65,7 @@ export type WatchEvent<T> = { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK
 
 export interface DeleteOptions extends CallOptions {
   propagationPolicy?: "Background" | "Foreground" | "Orphan";
-  /** Preconditions: another object, or another state of it, is a Conflict. */
+  /** Preconditions: otherwise a Conflict. */
   uid?: string;
   resourceVersion?: string;
   gracePeriodSeconds?: number;
@@ -86,7 +89,7 @@ export interface LogOptions {
 }
 
 const pageSize = 500;
-/** Longest line of a watch: beyond what etcd can hold in one object. */
+/** Longest line of a watch: more than etcd can hold in one object. */
 const maxEventBytes = 32 * 1024 * 1024;
 const json = "application/json";
 const patchTypes = {
@@ -113,7 +116,7 @@ export class KubeClient {
     return new KubeClient(configFromEnvironment(), options);
   }
 
-  /** Undefined when there is no such object. That the whole kind is unknown (its CRD is missing) is an error. */
+  /** Undefined when there is no such object. An unknown kind (its CRD is missing) is an error. */
   async get<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string | undefined,
@@ -124,7 +127,7 @@ export class KubeClient {
     return unlessNotFound(this.#transport.json<T>({ method: "GET", path }, options));
   }
 
-  /** One page. Objects always have apiVersion and kind, which the API server leaves out for its own kinds. */
+  /** One page. Fills in apiVersion and kind, which the API server omits for its own kinds. */
   async list<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string | undefined,
@@ -145,8 +148,8 @@ export class KubeClient {
   }
 
   /**
-   * All objects as they were at one moment, page by page. Throws `Expired` when the reader is so slow (minutes) that
-   * the moment is forgotten: begin again.
+   * All objects as they were at one moment, page by page. Throws `Expired` when the reader is so slow
+   * (minutes) that the API server has forgotten that moment: begin again.
    */
   async *listAll<T extends KubeObject>(
     resource: Resource<T>,
@@ -181,7 +184,9 @@ export class KubeClient {
     );
   }
 
-  /** With a resourceVersion in the object this is compare-and-swap: a Conflict when the state was another. */
+  /**
+   * With a resourceVersion in the object this is compare-and-swap: a Conflict when the object has changed.
+   */
   async replace<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string | undefined,
@@ -225,7 +230,9 @@ export class KubeClient {
     );
   }
 
-  /** False when there was none. True means accepted: finalizers or a grace period may keep the object for a while. */
+  /**
+   * False when there is no such object. True: accepted; finalizers or a grace period may keep it for a while.
+   */
   async delete<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string | undefined,
@@ -254,8 +261,8 @@ export class KubeClient {
   }
 
   /**
-   * Changes as they come, bookmarks included, until the API server ends the watch. Throws the KubeError of an ERROR
-   * event (`Expired`: list again), and the signal's reason when it is aborted.
+   * Changes as they come, bookmarks included, until the API server ends the watch. Throws the KubeError of an
+   * ERROR event (`Expired`: list again), and the signal's reason when it is aborted.
    */
   async *watch<T extends KubeObject>(
     resource: Resource<T>,
@@ -294,7 +301,7 @@ export class KubeClient {
     return Readable.toWeb(body) as ReadableStream<Uint8Array>;
   }
 
-  /** Ends everything under way, and closes the connections. */
+  /** Aborts all requests and streams, and closes the connections. */
   async close(): Promise<void> {
     await this.#connection.close();
   }

@@ -44,7 +44,7 @@ test("dispatchers stay while headers are refreshed, and are replaced with the TL
   await connection.close();
 });
 
-test("callers that come at once share one refresh", async () => {
+test("concurrent callers share one refresh", async () => {
   const config = configured();
   const ask = vi.spyOn(config, "applyToHTTPSOptions");
   const connection = new Connection(config, 4);
@@ -54,7 +54,7 @@ test("callers that come at once share one refresh", async () => {
   await connection.close();
 });
 
-test("an unusable configuration says why", async () => {
+test("an unusable configuration is refused with the reason", async () => {
   const empty = new KubeConfig();
   empty.loadFromString("{clusters: [], contexts: [], users: []}");
   expect(() => new Connection(empty, 4)).toThrow("the kubeconfig has no current context");

@@ -1,20 +1,20 @@
 /**
- * The way to the API server: address, credentials, connections that are kept.
+ * The connection to the API server: address, credentials, pooled sockets.
  *
- * Kubeconfig, in-cluster files, exec plugins and token refresh are the client library's. Its connections are not
- * used: for every request it makes a dispatcher of its own, hence a TLS handshake and a socket that lingers. Here
- * one dispatcher serves all requests, over a bounded number of connections, and another one the streams (watches,
- * logs), which would starve requests otherwise. Both are replaced when the TLS material changes (CA rotation,
- * client certificates of an exec plugin).
+ * The client library reads the kubeconfig and in-cluster files, runs exec plugins and refreshes tokens. Its
+ * connections are not used: it makes a dispatcher for every request, which costs a TLS handshake and leaves a
+ * socket behind. Here one dispatcher serves all requests over a bounded number of connections, and another
+ * one the streams (watches, logs), so that streams do not starve requests. Both are replaced when the TLS
+ * material changes (CA rotation, client certificates of an exec plugin).
  */
 import { createHash } from "node:crypto";
 import type { AgentOptions, RequestOptions } from "node:https";
 import { KubeConfig } from "@kubernetes/client-node";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 
-/** How long headers and TLS material are used before the library is asked again. It re-reads files once a minute. */
+/** Headers and TLS material are read again after this time. The library re-reads its files once a minute. */
 const accessLifetimeMs = 10_000;
-/** Idle connections live this long: below the 90 s of the API server, so that it is not the one to close them. */
+/** Idle connections are closed after this time, before the API server would close them (90 s). */
 const keepAliveMs = 60_000;
 const connectTimeoutMs = 10_000;
 
@@ -26,7 +26,7 @@ export interface Access {
 
 export class Connection {
   readonly origin: string;
-  /** Path of the API server behind its host, without a slash at the end; empty as a rule. */
+  /** Path prefix of the API server, without a slash at the end; usually empty. */
   readonly prefix: string;
   readonly #config: KubeConfig;
   readonly #connections: number;
@@ -80,7 +80,7 @@ export class Connection {
         streams: this.#dispatcher(options),
       };
       this.#tlsDigest = digest;
-      // What is under way ends by itself, watches within their time limit.
+      // Requests and watches that are open end by themselves, within their time limits.
       before?.requests.close().catch(() => undefined);
       before?.streams.close().catch(() => undefined);
     }
@@ -89,26 +89,26 @@ export class Connection {
   }
 
   #dispatcher(options: RequestOptions, connections?: number): Dispatcher {
-    const made = this.#config.createDispatcherOptions(
+    const wanted = this.#config.createDispatcherOptions(
       this.#config.getCurrentCluster(),
       options as AgentOptions,
     );
-    // HTTP/1.1: one request or watch a connection, none waits behind another one's packets.
+    // HTTP/1.1: one request or watch a connection, so that none waits for another one's packets.
     const shared = {
       allowH2: false,
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: keepAliveMs,
       connections,
     };
-    switch (made.type) {
+    switch (wanted.type) {
       case "agent":
-        return new Agent({ ...shared, connect: { ...made.connect, timeout: connectTimeoutMs } });
+        return new Agent({ ...shared, connect: { ...wanted.connect, timeout: connectTimeoutMs } });
       case "proxy":
         return new ProxyAgent({
           ...shared,
-          uri: made.uri,
-          requestTls: made.requestTls,
-          connect: made.connect,
+          uri: wanted.uri,
+          requestTls: wanted.requestTls,
+          connect: wanted.connect,
         });
       case "none":
         return new Agent({ ...shared, connect: { timeout: connectTimeoutMs } });

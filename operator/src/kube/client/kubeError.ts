@@ -6,8 +6,8 @@ export interface KubeErrorDetails {
   /** HTTP status; 0 when no answer came. */
   status: number;
   /**
-   * The API server's word (`NotFound`, `NotServed` for a kind that it does not know, `AlreadyExists`, `Conflict`,
-   * `Expired` …) or one of ours for status 0.
+   * The API server's reason (`NotFound`, `NotServed` for a kind that it does not know, `AlreadyExists`,
+   * `Conflict`, `Expired` …) or one of ours for status 0.
    */
   reason: string;
   message: string;
@@ -16,8 +16,8 @@ export interface KubeErrorDetails {
 }
 
 /**
- * A request that failed. Without an answer (status 0) the reason is `ConnectionFailed` or `RequestTimeout`; then, and
- * after a status of 500 or more, a write may or may not have happened: read before you repeat it.
+ * A request that failed. Without an answer (status 0) the reason is `ConnectionFailed` or `RequestTimeout`;
+ * then, and after a status of 500 or more, a write may or may not have happened: read before you repeat it.
  */
 export class KubeError extends Error {
   override name = "KubeError";
@@ -39,7 +39,7 @@ export class KubeError extends Error {
     return error instanceof KubeError && error.reason === reason;
   }
 
-  /** The place in a list or watch is too old: list again from the start. */
+  /** The version of a list or watch is too old: list again from the start. */
   static isExpired(error: unknown): error is KubeError {
     return error instanceof KubeError && (error.status === 410 || ["Expired", "Gone"].includes(error.reason));
   }
@@ -95,8 +95,8 @@ function parseStatus(body: string): StatusObject | undefined {
 }
 
 /**
- * Words for answers without a Status. They come from proxies, and from the API server for what it does not serve:
- * such a 404 does not say that an object is gone.
+ * Reasons for answers without a Status. They come from proxies, and from the API server for what it does not
+ * serve: such a 404 does not mean that an object is missing.
  */
 const reasons: Record<number, string> = {
   400: "BadRequest",

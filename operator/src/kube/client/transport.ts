@@ -1,6 +1,6 @@
 /**
- * One request and its answer: time limit, repetition where it is safe, errors as KubeError.
- * Repeated are an answer 429 with Retry-After (nothing was done) and a GET whose connection failed.
+ * One request and its answer: time limit, retries where they are safe, errors as KubeError.
+ * Retried are an answer 429 with Retry-After (nothing was done) and a GET whose connection failed.
  */
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
@@ -56,7 +56,7 @@ export class Transport {
     }
   }
 
-  /** The answer's body as it comes. Errors while it is read are the reader's: see failureOf. */
+  /** The answer's body as it comes. The reader handles errors while it is read: see failureOf. */
   async stream(request: Request, signal: AbortSignal | undefined, idleTimeoutMs: number): Promise<Readable> {
     try {
       const { origin, prefix } = this.#connection;
@@ -96,7 +96,7 @@ export class Transport {
   }
 }
 
-/** What the caller sees: its own abort as it is, everything else as KubeError. */
+/** The error that the caller gets: the reason of its own abort, else a KubeError. */
 export function failureOf(error: unknown, request: Request, caller: AbortSignal | undefined): unknown {
   if (caller?.aborted) return caller.reason;
   if (error instanceof KubeError) return error;
@@ -105,7 +105,7 @@ export function failureOf(error: unknown, request: Request, caller: AbortSignal 
   return new KubeError({ method, path, status: 0, reason, message: messageOf(error), cause: error });
 }
 
-/** One timer and at most one listener, both gone after the request. */
+/** One timer and at most one listener, both removed after the request. */
 class Deadline {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
@@ -137,7 +137,7 @@ class Deadline {
   }
 }
 
-/** Undefined: not to be repeated. */
+/** Undefined: do not retry. */
 function waitBeforeRetry(request: Request, failure: unknown, attempt: number): number | undefined {
   if (!(failure instanceof KubeError)) return undefined;
   const jitter = 1 + Math.random() / 2;
@@ -169,7 +169,7 @@ function isTimeout(error: unknown): boolean {
   );
 }
 
-/** Node reports several addresses tried as an AggregateError without a message. */
+/** When several addresses were tried, Node throws an AggregateError without a message. */
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
   return error instanceof Error ? error.message : String(error);

@@ -63,7 +63,7 @@ class FakeStore implements LeaseStore {
 
 function candidate(server: FakeServer, identity: string, more: Partial<LeaderElectionOptions> = {}) {
   const store = new FakeStore(server);
-  const story: string[] = [];
+  const events: string[] = [];
   /** Added to both clocks: a stopped process finds them ahead of its timers. */
   const skew = { monotonic: 0, wall: 0 };
   let finish = (): void => {};
@@ -72,17 +72,17 @@ function candidate(server: FakeServer, identity: string, more: Partial<LeaderEle
     store,
     identity,
     onStarted: async (signal, term) => {
-      story.push(`started ${term}`);
+      events.push(`started ${term}`);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-      story.push("told to end");
+      events.push("aborted");
       if (slow.work) {
         await new Promise<void>((resolve) => {
           finish = resolve;
         });
       }
-      story.push("ended");
+      events.push("ended");
     },
-    onLost: (reason) => story.push(`lost: ${reason}`),
+    onLost: (reason) => events.push(`lost: ${reason}`),
     log: { debug() {}, info() {}, warn() {}, error() {} } as never,
     monotonicMs: () => performance.now() + skew.monotonic,
     wallMs: () => Date.now() + skew.wall,
@@ -91,19 +91,19 @@ function candidate(server: FakeServer, identity: string, more: Partial<LeaderEle
   const stop = new AbortController();
   const ended = election.run(stop.signal);
   ended.catch(() => undefined);
-  return { store, story, election, stop, ended, skew, slow, finish: () => finish() };
+  return { store, events, election, stop, ended, skew, slow, finish: () => finish() };
 }
 
 const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
 describe("one leader", () => {
-  test("the first one leads and renews, the second one waits", async () => {
+  test("the first candidate leads and renews, the second one waits", async () => {
     const server = new FakeServer();
     const a = candidate(server, "a");
     const b = candidate(server, "b");
     await pass(120_000);
-    expect(a.story).toEqual([`started ${a.election.term}`]);
-    expect(b.story).toEqual([]);
+    expect(a.events).toEqual([`started ${a.election.term}`]);
+    expect(b.events).toEqual([]);
     expect([a.election.isLeader(), b.election.isLeader()]).toEqual([true, false]);
     expect(() => a.election.assertLeader()).not.toThrow();
     expect(() => b.election.assertLeader()).toThrow(NotLeaderError);
@@ -117,10 +117,10 @@ describe("one leader", () => {
     await pass(14_900);
     expect(b.election.isLeader()).toBe(false);
     await pass(2_600);
-    expect(b.story).toEqual(["started 8"]);
+    expect(b.events).toEqual(["started 8"]);
   });
 
-  test("a stop releases when the work has ended, not sooner, and keeps renewing until then", async () => {
+  test("a stop releases the lease when the work has ended, not sooner, and keeps renewing until then", async () => {
     const server = new FakeServer();
     const a = candidate(server, "a");
     await pass(5_000);
@@ -128,14 +128,14 @@ describe("one leader", () => {
     a.slow.work = true;
     a.stop.abort();
     await pass(12_000);
-    expect(a.story.slice(1)).toEqual(["told to end"]);
+    expect(a.events.slice(1)).toEqual(["aborted"]);
     expect([a.election.isLeader(), b.election.isLeader()]).toEqual([true, false]);
     a.finish();
     await pass(2_600);
     await a.ended;
     expect([a.election.isLeader(), b.election.isLeader()]).toEqual([false, true]);
-    expect(a.story.slice(1)).toEqual(["told to end", "ended"]);
-    expect(b.election.term).toBeGreaterThan(Number(a.story[0]?.slice(8)));
+    expect(a.events.slice(1)).toEqual(["aborted", "ended"]);
+    expect(b.election.term).toBeGreaterThan(Number(a.events[0]?.slice(8)));
   });
 
   test("work that does not end leaves the lease to expire", async () => {
@@ -149,7 +149,7 @@ describe("one leader", () => {
     expect(server.record?.holder).toBe("a");
   });
 
-  test("work that fails gives the lease back and fails the run", async () => {
+  test("work that fails releases the lease and fails the run", async () => {
     const server = new FakeServer();
     const a = candidate(server, "a", { onStarted: () => Promise.reject(new Error("no Redis")) });
     await pass(100);
@@ -157,22 +157,22 @@ describe("one leader", () => {
     expect(server.record?.holder).toBe("");
   });
 
-  test("a deleted record is made anew with a higher term; whoever led before starts over", async () => {
+  test("a deleted record is created again with a higher term, and the leader before it starts over", async () => {
     const server = new FakeServer();
     const a = candidate(server, "a");
     await pass(60_000);
     const before = a.election.term as number;
     server.record = undefined;
     await pass(10_000);
-    expect(a.story.slice(1, 4)).toEqual(["lost: the lease is gone", "told to end", "ended"]);
+    expect(a.events.slice(1, 4)).toEqual(["lost: the lease was deleted", "aborted", "ended"]);
     expect(a.election.term).toBeGreaterThan(before);
     expect(a.election.term).toBeLessThan(2 ** 31);
   });
 });
 
-describe("losing touch", () => {
+describe("without the API server", () => {
   test.each(["down", "hangs"] as const)(
-    "API server %s: stops acting at the renew deadline, before others may lead",
+    "a leader without an answer (API server %s) stops acting at the renew deadline, before others may lead",
     async (mode) => {
       const server = new FakeServer();
       const a = candidate(server, "a");
@@ -185,7 +185,7 @@ describe("losing touch", () => {
       for (let i = 0; i < 300 && bStarted === 0; i++) {
         await pass(100);
         expect(a.election.isLeader() && b.election.isLeader()).toBe(false);
-        if (!aEnded && a.story.includes("ended")) aEnded = Date.now();
+        if (!aEnded && a.events.includes("ended")) aEnded = Date.now();
         if (b.election.isLeader()) bStarted = Date.now();
       }
       expect(aEnded - lastRenewal).toBeLessThanOrEqual(10_100);
@@ -207,7 +207,7 @@ describe("losing touch", () => {
       a.store.mode = "up";
       await pass(6_000);
     }
-    expect(a.story).toHaveLength(1);
+    expect(a.events).toHaveLength(1);
     expect(a.election.isLeader()).toBe(true);
   });
 
@@ -223,7 +223,7 @@ describe("losing touch", () => {
   });
 
   test.each(["monotonic", "wall"] as const)(
-    "a process that was stopped (%s clock ahead) is deposed by the first look, before any timer runs",
+    "a process that was stopped (%s clock ahead) finds out at its first look at the clock, before any timer runs",
     async (clock) => {
       const server = new FakeServer();
       const a = candidate(server, "a");
@@ -231,9 +231,9 @@ describe("losing touch", () => {
       expect(a.election.isLeader()).toBe(true);
       a.skew[clock] += 60_000;
       expect(() => a.election.assertLeader()).toThrow(NotLeaderError);
-      expect(a.story[1]).toBe("lost: the lease could not be renewed in time");
+      expect(a.events[1]).toBe("lost: the lease could not be renewed in time");
       await pass(10);
-      expect(a.story).toContain("ended");
+      expect(a.events).toContain("ended");
     },
   );
 
@@ -250,18 +250,18 @@ describe("losing touch", () => {
     };
     const first = a.election.term as number;
     await pass(2_000);
-    expect(a.story.slice(1)).toContain("lost: the lease could not be renewed in time");
+    expect(a.events.slice(1)).toContain("lost: the lease could not be renewed in time");
     await pass(20_000);
     expect(a.election.term).toBeGreaterThan(first);
   });
 
-  test("somebody else holds the lease: lost at once", async () => {
+  test("leadership is lost at once when another process holds the lease", async () => {
     const server = new FakeServer();
     const a = candidate(server, "a");
     await pass(6_000);
     server.put({ holder: "thief", transitions: 99 });
     await pass(2_100);
-    expect(a.story[1]).toBe("lost: the lease is held by thief");
+    expect(a.events[1]).toBe("lost: the lease is held by thief");
   });
 });
 

@@ -7,12 +7,12 @@
  *                                                               ▼
  *                                              (its work has ended) ─► released: the next one need not wait
  *
- * - Whether we lead is a matter of time, not of a flag: a renewal counts from before it was sent, and holds for
- *   renewDeadlineMs, which is well below the leaseMs that others wait. A process that was stopped for longer finds
- *   itself deposed by the first look at the clock: call `assertLeader` before every write.
- * - The clocks of other machines do not matter: a candidate times how long the record stays the same.
- * - `term` rises with every acquisition. A record that was deleted is made anew with a term above all earlier
- *   ones (seconds since 2026), so that those who refuse older terms do not refuse the new leader.
+ * - Whether we lead depends on the clock, not on a flag: a renewal counts from before it was sent, and is
+ *   valid for renewDeadlineMs, which is well below the leaseMs that candidates wait. A process that was
+ *   suspended for longer finds out at its first look at the clock: call `assertLeader` before every write.
+ * - The clocks of other machines do not matter: a candidate measures how long the record stays the same.
+ * - `term` rises with every acquisition. A record that was deleted is created again with a term above all
+ *   earlier ones (seconds since 2026), so that a reader which refuses older terms accepts the new leader.
  */
 import type { Logger } from "pino";
 import { pause } from "../../lib/time.ts";
@@ -23,11 +23,12 @@ export interface LeaderElectionOptions {
   /** Unique to this process, e.g. `<pod name>_<random>`. */
   identity: string;
   /**
-   * The work of the leader. The signal is aborted when it must end. The promise must not settle before the work has
-   * ended: the lease is released and another term begun only after that. If it rejects, so does `run`.
+   * The work of the leader. The signal is aborted when it must end. The promise must not settle before the
+   * work has ended: the lease is released and another term begun only after that. If it rejects, so does
+   * `run`.
    */
   onStarted: (signal: AbortSignal, term: number) => Promise<void>;
-  /** Leadership was lost (not: given back by a stop); at this moment the signal is aborted already. */
+  /** Leadership was lost, not released by a stop. The signal is aborted already. */
   onLost?: (reason: string) => void;
   log: Logger;
   /** Default 15,000. */
@@ -38,9 +39,9 @@ export interface LeaderElectionOptions {
   retryMs?: number;
   /** How long a stop waits for the work to end; after that the lease is left to expire. Default 20,000. */
   stopTimeoutMs?: number;
-  /** A clock that nobody sets. Default performance.now. */
+  /** A clock that cannot be set. Default performance.now. */
   monotonicMs?: () => number;
-  /** Default Date.now. Only to notice that the machine slept, which the other clock does not. */
+  /** Default Date.now. Only to notice that the machine slept, which the monotonic clock does not count. */
   wallMs?: () => number;
 }
 
@@ -59,7 +60,7 @@ interface Leadership {
   renewed: Moment;
   /** Aborted when the work must end. */
   controller: AbortController;
-  /** Set when leadership ended against our will. */
+  /** Set when leadership was lost. */
   lostBecause?: string;
 }
 
@@ -71,10 +72,10 @@ export class LeaderElection {
   readonly #leaseMs: number;
   readonly #renewDeadlineMs: number;
   readonly #retryMs: number;
-  /** For one read or write: a request that hangs must leave time for another one. */
+  /** Time limit of one read or write: a request that hangs must leave time for another one. */
   readonly #attemptMs: number;
   #leadership: Leadership | undefined;
-  /** The record as a candidate knows it, and since when it has been the same. */
+  /** The record as a candidate last read it, and since when it has been the same. */
   #observed: { version: string; since: number } | undefined;
 
   constructor(options: LeaderElectionOptions) {
@@ -135,12 +136,12 @@ export class LeaderElection {
     if (this.#observed?.version !== record.version) {
       this.#observed = { version: record.version, since: this.#now().monotonic };
     }
-    // Our own: an earlier term of this process, which has ended, or a claim whose answer was lost.
+    // Our own record: of an earlier term, which has ended, or of a claim whose answer was lost.
     if (record.holder === "" || record.holder === this.#options.identity) return false;
     return this.#unchangedMs() < this.#leaseMs;
   }
 
-  /** A try every retryMs, and one as soon as the record is old enough. */
+  /** Until the next try: one every retryMs, and one as soon as the record has expired. */
   #candidatePauseMs(): number {
     const regular = this.#retryMs * (1 + Math.random() / 5);
     const expiresIn = this.#leaseMs - this.#unchangedMs();
@@ -162,7 +163,7 @@ export class LeaderElection {
     const work = Promise.resolve()
       .then(() => onStarted(controller.signal, term))
       .catch((error: unknown) => {
-        // How work that was told to end does so is its own affair.
+        // After the signal the work may end with an error.
         if (!controller.signal.aborted) failure = { error };
       })
       .finally(() => {
@@ -191,7 +192,7 @@ export class LeaderElection {
         if (this.#now().monotonic >= stopBy) return;
       }
       const stopsIn = stopBy - this.#now().monotonic;
-      // A short sleep at the end, so that the deadline is noticed when it comes.
+      // No longer than the time that is left, so that a deadline is noticed when it comes.
       await pause(
         Math.min(this.#retryMs, stopsIn, this.#remainingMs(leadership)),
         stop.aborted ? ended : wake,
@@ -223,14 +224,15 @@ export class LeaderElection {
     }
   }
 
-  /** Somebody else wrote the record; or we did, and the answer was lost. */
+  /** Another process wrote the record; or we did, and the answer was lost. */
   async #renewChanged(leadership: Leadership, signal: AbortSignal): Promise<LeaseRecord | undefined> {
     const { store, identity } = this.#options;
     const found = await store.read(signal);
     if (found?.holder === identity && found.transitions === leadership.term) {
       return store.write(this.#claim(leadership.term, false), found, signal);
     }
-    this.#lose(leadership, found ? `the lease is held by ${found.holder || "nobody"}` : "the lease is gone");
+    const holder = found?.holder ? `is held by ${found.holder}` : "was released";
+    this.#lose(leadership, found ? `the lease ${holder}` : "the lease was deleted");
     return undefined;
   }
 
@@ -240,7 +242,7 @@ export class LeaderElection {
     try {
       const record = { holder: "", transitions: leadership.term, durationSeconds: 1, acquired: false };
       const done = await store.write(record, leadership.record, AbortSignal.timeout(this.#retryMs));
-      if (done) log.info({ term: leadership.term }, "leadership given back");
+      if (done) log.info({ term: leadership.term }, "leadership released");
       else log.warn({ term: leadership.term }, "the lease was not released: it changed meanwhile");
     } catch (error) {
       log.warn({ err: error }, "the lease was not released and will expire");
@@ -260,7 +262,7 @@ export class LeaderElection {
     return { holder: identity, transitions, durationSeconds: Math.ceil(this.#leaseMs / 1000), acquired };
   }
 
-  /** Until we must stop to act as leader. */
+  /** Until we must stop acting as leader. */
   #remainingMs({ renewed }: Leadership): number {
     const now = this.#now();
     const elapsed = Math.max(now.monotonic - renewed.monotonic, now.wall - renewed.wall);

@@ -1,7 +1,7 @@
 /**
- * The record that candidates compete for, as a Lease of the API server. Every write is compare-and-swap.
- * Give it a client of its own: renewals must not queue behind other requests, nor pass a write hook that asks
- * whether we lead.
+ * The record that candidates compete for, as a Lease of the API server. Every write is compare-and-swap. It
+ * needs a client of its own: renewals must neither wait for other requests nor pass a write hook that checks
+ * leadership.
  */
 import type { V1Lease } from "@kubernetes/client-node";
 import type { KubeClient } from "../client/client.ts";
@@ -9,9 +9,9 @@ import { KubeError } from "../client/client.ts";
 import { Leases, type Wire } from "../resources.ts";
 
 export interface LeaseRecord {
-  /** Empty: nobody. */
+  /** Empty: the lease is free. */
   holder: string;
-  /** How often the holder changed. */
+  /** How often the holder has changed. */
   transitions: number;
   /** Changes with every write. */
   version: string;
@@ -21,14 +21,14 @@ export interface LeaseClaim {
   holder: string;
   transitions: number;
   durationSeconds: number;
-  /** The holder is a new one. */
+  /** The holder changes with this write. */
   acquired: boolean;
 }
 
 export interface LeaseStore {
   /** Undefined when there is no record. */
   read(signal: AbortSignal): Promise<LeaseRecord | undefined>;
-  /** Writes if the record still is `before` (undefined: if there is none); undefined when it is not. */
+  /** Writes if the record is still `before` (undefined: if there is none); returns undefined if it is not. */
   write(
     claim: LeaseClaim,
     before: LeaseRecord | undefined,

@@ -1,9 +1,10 @@
 /**
  * Kubernetes Events: what `kubectl describe` shows of an object's life.
  *
- * `record` returns at once and never throws; what cannot be sent is dropped and counted. A repeated Event raises the
- * count of the one that is there. Bounded are the Events that wait to be sent, those that are remembered for their
- * counts, and the Events of one object (a burst, then one a minute), so that a loop fills neither memory nor etcd.
+ * `record` returns at once and never throws; what cannot be sent is dropped and counted. A repeated Event
+ * raises the count of the one that is there. Bounded are the Events that wait to be sent, those that are
+ * remembered for their counts, and the Events of one object (a burst, then one a minute), so that a loop
+ * fills neither memory nor etcd.
  */
 import { randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";

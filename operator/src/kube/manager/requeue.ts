@@ -1,6 +1,7 @@
 /**
- * When a reconciler wants to see its object again: its return value, so that a test can compare it. A change of what
- * the controller watches brings the key back earlier; a thrown error brings it back after the work queue's backoff.
+ * When a reconciler wants to see its object again: its return value, so that a test can compare it. A change
+ * of what the controller watches brings the key back earlier; a thrown error brings it back after the work
+ * queue's backoff.
  */
 export interface Requeue {
   /** Milliseconds since the epoch; Infinity: only a change brings the key back. */

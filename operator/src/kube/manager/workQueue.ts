@@ -5,8 +5,8 @@
  *            ▲           │ handler returned a time, or threw: after a backoff
  *   addAt ─► timer ◄─────┘
  *
- * - A key is never handled twice at once, and an add is never lost: after it, a handler begins that sees what was
- *   there when `add` was called.
+ * - A key is never handled twice at once, and an add is never lost: after it, a handler begins that sees what
+ *   was there when `add` was called.
  * - A key has at most one timer, the earliest one; a success forgets its failures.
  * - Memory is bounded by the number of keys.
  */
@@ -69,7 +69,9 @@ export class WorkQueue {
     this.#wake();
   }
 
-  /** Adds the key at that time (milliseconds since the epoch), or earlier if it has an earlier time already. */
+  /**
+   * Adds the key at that time (milliseconds since the epoch), or earlier if it has an earlier time already.
+   */
   addAt(key: string, at: number): void {
     if (!Number.isFinite(at)) throw new TypeError(`addAt(${key}): ${at} is not a time`);
     if (at <= this.#now()) {
