@@ -1,6 +1,6 @@
 /**
  * The settings of both servers, from environment variables that the chart sets.
- * A missing or bad one ends the process with a message that names it.
+ * A missing or invalid one ends the process with a message that names it.
  */
 import { z } from "zod";
 import type { BucketSettings } from "./storage/objectStore.ts";
@@ -18,7 +18,7 @@ const list = z
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const count = (least: number, fallback: number) => z.coerce.number().int().min(least).default(fallback);
 
-/** Secrets that the controller makes when they are absent. */
+/** Secrets that the controller creates when they are missing. */
 const secretRoles = ["redis", "objectstore", "signing", "api-key"] as const;
 export type SecretRole = (typeof secretRoles)[number];
 
@@ -60,11 +60,11 @@ export interface Config {
   fullname: string;
   /** Empty: all namespaces. */
   watchNamespaces: string[];
-  /** Of this API, as pods reach it. */
+  /** Where pods reach the API. */
   apiUrl: string;
   s3: BucketSettings;
   redisUrl: string;
-  /** Names of Secrets in `namespace`; an empty one for Redis: no password. */
+  /** Names of Secrets in `namespace`; an empty name for Redis: no password. */
   secrets: Record<SecretRole, string>;
   createSecrets: SecretRole[];
   logLevel: string;
@@ -74,11 +74,11 @@ export interface Config {
   jobRetentionSeconds: number;
   /** Runs of one namespace that may execute at once, unless the namespace says otherwise; 0: no limit. */
   namespaceConcurrencyLimit: number;
-  /** How long a finished run that was made by API, batch or schedule stays a resource. */
+  /** How long a finished run that was created by API, batch or schedule stays a resource. */
   retentionSeconds: number;
   /** How long history, payloads, outputs and logs stay in the bucket. */
   historySeconds: number;
-  /** What the API takes of one key; see api/http/rateLimit.ts. */
+  /** What the API accepts of one key; see api/http/rateLimit.ts. */
   limits: { bodyBytes: number; rate: { perSecond: number; burst: number } };
   leaseName: string;
   podName: string;
@@ -93,7 +93,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
   const parsed = environment.safeParse(variables);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-    throw new ConfigError(`the environment does not fit:\n  ${problems.join("\n  ")}`);
+    throw new ConfigError(`the environment variables are not valid:\n  ${problems.join("\n  ")}`);
   }
   const env = parsed.data;
   return {

@@ -1,8 +1,8 @@
 /**
  * At most `atOnce` tasks at a time, over a source that is read no faster than they are done.
  *
- * Ends with the source, with the first failure, or when `mayStart`, asked once before each task, says no. A failure
- * is thrown when every task that had begun has ended: nothing runs on behind the caller's back.
+ * Ends with the source, with the first failure, or when `mayStart`, asked once before each task, says no. A
+ * failure is thrown when every task that had begun has ended: nothing runs on behind the caller's back.
  */
 export async function inParallel<T>(
   source: AsyncIterator<T> | Iterator<T>,

@@ -3,7 +3,8 @@
  *
  * - A run never overlaps the one before: the pause begins when the work has ended.
  * - A run that fails is logged, and the next one comes as if it had not.
- * - The first pause is shortened by up to half of it, at random: processes that start together spread their work.
+ * - The first pause is shortened by up to half of it, at random: processes that start together spread their
+ *   work.
  */
 import type { Logger } from "pino";
 import { pause as realPause } from "./time.ts";

@@ -1,4 +1,4 @@
-/** The lines of a byte stream, each bounded. A last line without its end is cut off and dropped. */
+/** The lines of a byte stream, each bounded. A last line without a line end was cut off, and is dropped. */
 export async function* splitLines(
   stream: AsyncIterable<Uint8Array>,
   maxBytes: number,

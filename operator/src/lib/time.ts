@@ -1,4 +1,7 @@
-/** Resolves after so many milliseconds, or when the signal is aborted. On the global timer, which tests can fake. */
+/**
+ * Resolves after so many milliseconds, or when the signal is aborted. On the global timer, which tests can
+ * fake.
+ */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();

@@ -1,6 +1,7 @@
 /**
- * Token buckets, one for each key: a bucket holds at most `burst` tokens and gains `perSecond` new ones. Only the
- * buckets that were used last are kept: one that is forgotten is full again, and so it would be after a while anyway.
+ * Token buckets, one for each key: a bucket holds at most `burst` tokens and gains `perSecond` new ones. Only
+ * the buckets that were used last are kept: one that is forgotten is full again, and so it would be after a
+ * while anyway.
  */
 import { LRUCache } from "lru-cache";
 

@@ -1,6 +1,7 @@
 /**
- * What a client of the API server or of the bucket calls before every write, and again after it succeeded; `what` is
- * like `create Job default/hello-1`. What it throws goes to the caller of the write: before, then nothing was sent.
+ * What a client of the API server or of the bucket calls before every write, and again after it succeeded;
+ * `what` is like `create Job default/hello-1`. What it throws goes to the caller of the write: before, then
+ * nothing was sent.
  */
 export type WriteHook = (moment: "before" | "after", what: string) => void;
 

@@ -18,13 +18,13 @@ function writesUntilCrash(setting: string): string[] {
   return log;
 }
 
-test("crashes before or after the n-th write, and else not at all", () => {
+test("the hook crashes before or after the n-th write, and without a setting never", () => {
   expect(writesUntilCrash("2:before")).toEqual(["write 1", "dead"]);
   expect(writesUntilCrash("2:after")).toEqual(["write 1", "write 2", "dead"]);
   expect(writesUntilCrash("9:after")).toHaveLength(5);
   expect(crashHook(undefined)).toBeUndefined();
 });
 
-test.each(["0:after", "2", "2:during", "x"])("refuses the setting %s", (setting) => {
+test.each(["0:after", "2", "2:during", "x"])("the setting %s is refused", (setting) => {
   expect(() => crashHook(setting)).toThrow("FAIRLEAD_CRASH_AT_WRITE");
 });

@@ -1,6 +1,7 @@
 /**
- * For the test that kills the controller between any two of its writes: with FAIRLEAD_CRASH_AT_WRITE=`7:before` or
- * `7:after` the process kills itself (SIGKILL, nothing is cleaned up) around its seventh write. Without it: nothing.
+ * For the test that kills the controller between any two of its writes: with
+ * FAIRLEAD_CRASH_AT_WRITE=`7:before` or `7:after` the process kills itself (SIGKILL, nothing is cleaned up)
+ * around its seventh write. Without it: nothing.
  */
 import type { WriteHook } from "../lib/writeHook.ts";
 
@@ -8,7 +9,7 @@ export function crashHook(setting: string | undefined, crash: () => void = killS
   if (!setting) return undefined;
   const [, number, phase] = /^([1-9]\d*):(before|after)$/.exec(setting) ?? [];
   if (number === undefined)
-    throw new Error(`FAIRLEAD_CRASH_AT_WRITE is ${setting}, it must be like 7:before`);
+    throw new Error(`FAIRLEAD_CRASH_AT_WRITE: ${setting} is not valid (for example 7:before)`);
   const counts = { before: 0, after: 0 };
   return (moment, what) => {
     counts[moment] += 1;
@@ -20,6 +21,6 @@ export function crashHook(setting: string | undefined, crash: () => void = killS
 
 function killSelf(): void {
   process.kill(process.pid, "SIGKILL");
-  // The signal is delivered when the system likes; not one more line may run.
+  // The signal may be delivered later, but no further line may run.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }

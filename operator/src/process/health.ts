@@ -1,12 +1,11 @@
 /**
- * /livez: the process answers, and what must not stand still does not. /readyz: it can do its work.
- * /metrics: Prometheus text.
+ * /livez: the process answers and is not stuck. /readyz: it can do its work. /metrics: Prometheus text.
  */
 import { type Express, type Request, type Response, Router } from "express";
 import type { Registry } from "prom-client";
 
 export interface Health {
-  /** Undefined when well, else what is wrong. */
+  /** Each returns what is wrong, or undefined. */
   alive: () => string | undefined;
   ready: () => string | undefined;
   metrics: Registry;
@@ -14,8 +13,8 @@ export interface Health {
 
 export function healthRouter({ alive, ready, metrics }: Health): Router {
   const router = Router();
-  const answer = (look: () => string | undefined) => (_request: Request, response: Response) => {
-    const problem = look();
+  const answer = (check: () => string | undefined) => (_request: Request, response: Response) => {
+    const problem = check();
     response
       .status(problem === undefined ? 200 : 503)
       .type("text/plain")
@@ -29,7 +28,7 @@ export function healthRouter({ alive, ready, metrics }: Health): Router {
   return router;
 }
 
-/** Listens; resolves with the port and what closes it. Idle connections do not hold up the end. */
+/** Listens; resolves with the port and a function that closes it, which idle connections do not delay. */
 export function listen(app: Express, port: number): Promise<{ port: number; close: () => Promise<void> }> {
   return new Promise((resolve, reject) => {
     const server = app.listen(port);

@@ -1,8 +1,9 @@
 /**
  * Credentials that live in Secrets of the release's namespace.
  *
- * The controller makes those that are absent, once: create is the arbiter between replicas, an existing Secret is
- * never changed. Helm renders none of them, so nothing rotates under `helm template` or a GitOps tool.
+ * The controller creates those that are missing, once: of several replicas the first create wins, and an
+ * existing Secret is never changed. Helm renders none of them, so that `helm template` and GitOps tools
+ * rotate nothing.
  */
 
 import { randomBytes } from "node:crypto";
@@ -18,8 +19,8 @@ import { pause } from "../lib/time.ts";
 const retryMs = 1_000;
 const longestRetryMs = 5_000;
 
-/** Letters and digits only: it goes into URLs, config files and shells. */
-export function randomText(length: number): string {
+/** Letters and digits only: safe in URLs, config files and shells. */
+function randomText(length: number): string {
   let text = "";
   while (text.length < length)
     text += randomBytes(length * 2)
@@ -35,7 +36,7 @@ const contents: Record<SecretRole, (config: Config) => Record<string, string>> =
   "api-key": ({ namespace }) => ({ key: `tr_prod_${randomText(24)}`, namespace }),
 };
 
-/** Makes the Secrets that the chart leaves to us. Repeats until it worked or the signal is aborted. */
+/** Creates the Secrets that the chart leaves to us. Retries until it succeeds or the signal is aborted. */
 export async function ensureSecrets(
   client: KubeClient,
   config: Config,
@@ -43,7 +44,7 @@ export async function ensureSecrets(
   signal: AbortSignal,
 ): Promise<void> {
   for (const role of config.createSecrets) {
-    await retrying(`make Secret ${config.secrets[role]}`, log, signal, () =>
+    await retrying(`create Secret ${config.secrets[role]}`, log, signal, () =>
       ensure(client, config, role, log),
     );
   }
@@ -69,13 +70,13 @@ async function ensure(client: KubeClient, config: Config, role: SecretRole, log:
   };
   try {
     await client.create(Secrets, config.namespace, secret);
-    log.info({ secret: name }, "made a Secret");
+    log.info({ secret: name }, "created a Secret");
   } catch (error) {
     if (!KubeError.is(error, "AlreadyExists")) throw error;
   }
 }
 
-/** The Secret's values; waits until it is there and has every key. */
+/** The Secret's values; waits until it exists and has every key. */
 export async function readSecret<K extends string>(
   client: KubeClient,
   namespace: string,
@@ -86,7 +87,7 @@ export async function readSecret<K extends string>(
 ): Promise<Record<K, string>> {
   return retrying(`read Secret ${name}`, log, signal, async () => {
     const secret = await client.get(Secrets, namespace, name, { signal });
-    if (!secret) throw new Error(`there is no Secret ${name} in namespace ${namespace}`);
+    if (!secret) throw new Error(`Secret ${namespace}/${name} does not exist`);
     const missing = keys.filter((key) => !secret.data?.[key]);
     if (missing.length > 0) throw new Error(`Secret ${namespace}/${name} lacks ${missing.join(", ")}`);
     const decode = (key: K) => Buffer.from(secret.data?.[key] ?? "", "base64").toString("utf8");
@@ -94,7 +95,7 @@ export async function readSecret<K extends string>(
   });
 }
 
-/** Until it works or the signal is aborted; the readiness probe tells that it has not. */
+/** Retries until it succeeds or the signal is aborted; until then the readiness probe fails. */
 export async function retrying<T>(
   what: string,
   log: Logger,

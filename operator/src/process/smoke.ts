@@ -1,6 +1,6 @@
 /**
- * What `helm test` runs: one TaskRun with a container, from here to its end, with its output compared.
- * Reads FAIRLEAD_NAMESPACE, FAIRLEAD_FULLNAME and FAIRLEAD_TEST_IMAGE; 0 when all went well.
+ * What `helm test` runs: creates a TaskRun with a container, follows it to its end and compares its output.
+ * Reads FAIRLEAD_NAMESPACE, FAIRLEAD_FULLNAME and FAIRLEAD_TEST_IMAGE; returns the exit code.
  */
 import { randomBytes } from "node:crypto";
 import { KubeClient } from "../kube/client/client.ts";
@@ -15,7 +15,7 @@ const echo = "require('fs').writeFileSync('/dev/termination-log', process.env.FA
 export async function smoke(env: Record<string, string | undefined>): Promise<number> {
   const { FAIRLEAD_NAMESPACE: namespace, FAIRLEAD_FULLNAME: fullname, FAIRLEAD_TEST_IMAGE: image } = env;
   if (!namespace || !fullname || !image) {
-    console.error("FAIRLEAD_NAMESPACE, FAIRLEAD_FULLNAME and FAIRLEAD_TEST_IMAGE are needed");
+    console.error("FAIRLEAD_NAMESPACE, FAIRLEAD_FULLNAME and FAIRLEAD_TEST_IMAGE must be set");
     return 2;
   }
   const client = KubeClient.fromEnvironment();
@@ -36,7 +36,7 @@ export async function smoke(env: Record<string, string | undefined>): Promise<nu
   });
   console.log(`created TaskRun ${namespace}/${name}`);
   try {
-    const run = await finished(client, namespace, name);
+    const run = await untilFinished(client, namespace, name);
     const { phase, message, output, outputRef } = run.status ?? {};
     console.log(`${phase}: ${message} Output ${JSON.stringify(output)} at ${outputRef?.key}`);
     const good = phase === "Completed" && JSON.stringify(output) === '{"greeting":"hello"}' && outputRef;
@@ -46,12 +46,12 @@ export async function smoke(env: Record<string, string | undefined>): Promise<nu
   }
 }
 
-async function finished(client: KubeClient, namespace: string, name: string): Promise<TaskRun> {
+async function untilFinished(client: KubeClient, namespace: string, name: string): Promise<TaskRun> {
   const deadline = Date.now() + limitMs + 30_000;
   let phase: string | undefined;
   for (;;) {
     const run = await client.get(TaskRuns, namespace, name);
-    if (!run) throw new Error(`TaskRun ${namespace}/${name} is gone`);
+    if (!run) throw new Error(`TaskRun ${namespace}/${name} was deleted`);
     if (run.status?.phase !== phase) {
       phase = run.status?.phase;
       console.log(`${phase}: ${run.status?.message}`);

@@ -50,7 +50,7 @@ async function indexes(store: Objects, of: TaskBatch, wanted?: Set<number>): Pro
   return found;
 }
 
-test("a chunk is staged once, whoever comes second", async () => {
+test("a chunk is staged once, and a second request does not change it", async () => {
   const store = new Objects();
   expect(await stageChunk(store, meta, 3, items(2))).toBe("stored");
   expect(await stageChunk(store, meta, 3, items(1))).toBe("there");
@@ -86,18 +86,18 @@ test("inline items need no bucket", async () => {
   expect(store.read).toEqual([]);
 });
 
-test("a line that is no JSON is told of, the others are read", async () => {
+test("a line that is not valid JSON is reported, and the others are read", async () => {
   const store = new Objects();
   await copyToChunks(store, meta, ['{"task":', '{"task":"t1"}']);
   const read = [];
   for await (const one of readItems(store, batch({ itemsRef: { key: "k" } }))) read.push(one);
   expect(read).toMatchObject([
-    { index: 0, problem: expect.stringContaining("not JSON") },
+    { index: 0, problem: expect.stringContaining("not valid JSON") },
     { index: 1, item: { task: "t1" } },
   ]);
 });
 
-test("what was settled and the results come back as they were written", async () => {
+test("outcomes and results are read as they were written", async () => {
   const store = new Objects();
   expect((await readSettled(store, meta)).size).toBe(0);
   await writeSettled(store, meta, [{ index: 4, kind: "rejected", message: "no" }]);
@@ -131,7 +131,7 @@ test("outputs are read where the results lack them, within limits", async () => 
   ]);
 });
 
-test("outputs that are too long together are told of; a few are read at once", async () => {
+test("outputs that are too long together are reported, and only a few are read at once", async () => {
   let [reading, most] = [0, 0];
   const get = async () => {
     most = Math.max(most, ++reading);

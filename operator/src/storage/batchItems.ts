@@ -5,11 +5,12 @@
  *   ns/<namespace>/batches/<name>.<uid>/payloads/<index>          a payload that is too long for a TaskRun
  *   ns/<namespace>/batches/<name>.<uid>/payloads/<index>.<id>     one that the client had uploaded
  *   ns/<namespace>/batches/<name>.<uid>/settled                   items that get no run of the batch, and why
- *   ns/<namespace>/batches/<name>.<uid>/results.ndjson            what became of each item
+ *   ns/<namespace>/batches/<name>.<uid>/results.ndjson            the result of each item
  *
- * Chunk c holds the items from 50c on, in order; only the last one may be shorter. Who receives items stages a chunk
- * once: it is never overwritten. The object of `spec.itemsRef` is copied into chunks when the batch is taken up, so
- * that what is read later is a chunk at a time and cannot change any more.
+ * Chunk c holds the items from 50c on, in order; only the last one may be shorter. The API stages each chunk
+ * that it receives once: it is never overwritten. The controller copies the object of `spec.itemsRef` into
+ * chunks when it starts processing the batch, so that later reads are a chunk at a time, of what cannot
+ * change any more.
  */
 import { maxBatchItems, maxInlineDataBytes } from "@fairlead/protocol/limits";
 import { inParallel } from "../lib/parallel.ts";
@@ -20,7 +21,7 @@ import { isSuperJson } from "../model/superJson.ts";
 import { batchFolder } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
-export type BatchMeta = Pick<ObjectMeta, "namespace" | "name" | "uid">;
+type BatchMeta = Pick<ObjectMeta, "namespace" | "name" | "uid">;
 
 export const chunkSize = 50;
 /** Of all items as text: payloads (10 MB at most) and what is around them. */
@@ -32,19 +33,19 @@ export const chunkKey = (meta: BatchMeta, chunk: number): string =>
   `${batchFolder(meta)}items/${String(chunk).padStart(4, "0")}`;
 export const batchPayloadKey = (meta: BatchMeta, index: number | "defaults"): string =>
   `${batchFolder(meta)}payloads/${index}`;
-/** Under a key of its own each time: whoever is too late must not put its payload in place of the item's. */
+/** A new key for each call: a request that comes too late must not replace the item's payload. */
 export const receivedPayloadKey = (meta: BatchMeta, index: number): string =>
   `${batchPayloadKey(meta, index)}.${newName()}`;
-export const settledKey = (meta: BatchMeta): string => `${batchFolder(meta)}settled`;
-export const resultsKey = (meta: BatchMeta): string => `${batchFolder(meta)}results.ndjson`;
+const settledKey = (meta: BatchMeta): string => `${batchFolder(meta)}settled`;
+const resultsKey = (meta: BatchMeta): string => `${batchFolder(meta)}results.ndjson`;
 
-/** An item, or why its line is none. */
+/** An item, or why its line is not valid. */
 export type IndexedItem = { index: number } & (
   | { item: BatchItem; problem?: undefined }
   | { problem: string; item?: undefined }
 );
 
-/** There already: whoever staged it first wins. */
+/** `there`: an earlier request has staged the chunk, which stays as it is. */
 export async function stageChunk(
   store: Pick<ObjectStore, "putNew">,
   meta: BatchMeta,
@@ -66,8 +67,8 @@ export async function stagedChunks(store: Pick<ObjectStore, "head">, meta: Batch
 }
 
 /**
- * The items in order, a chunk at a time; only those in `wanted`, when it is given. `batch` is as the API server has
- * it. What lies in the bucket is there from the moment that the batch is Processing.
+ * The items in order, a chunk at a time; only those in `wanted`, when it is given. `batch` is as the API
+ * server has it. Items in the bucket can be read as soon as the batch is Processing.
  */
 export async function* readItems(
   store: Pick<ObjectStore, "get">,
@@ -101,7 +102,7 @@ export async function readChunk(
   return got && linesIn(got.body);
 }
 
-/** Copies what `spec.itemsRef` names; the batch's chunks are what the object is now. */
+/** Copies the object of `spec.itemsRef`, as it is now, into the batch's chunks. */
 export async function copyToChunks(
   store: Pick<ObjectStore, "put">,
   meta: BatchMeta,
@@ -117,7 +118,7 @@ export function parseItem(index: number, line: string): IndexedItem {
   try {
     return { index, item: JSON.parse(line) as BatchItem };
   } catch (error) {
-    return { index, problem: `the line is not JSON: ${(error as Error).message}` };
+    return { index, problem: `the line is not valid JSON: ${(error as Error).message}` };
   }
 }
 
@@ -157,7 +158,7 @@ export async function writeResults(
   return { key, size: body.length };
 }
 
-/** Of a finished batch, by its `status.resultsRef`; undefined when they are not kept any more. */
+/** Of a finished batch, by its `status.resultsRef`; undefined after the time that they are kept. */
 export async function readResults(
   store: Pick<ObjectStore, "get">,
   { key, size }: { key: string; size: number },
@@ -170,10 +171,10 @@ export async function readResults(
 const maxOutputsBytes = 16 * 1024 * 1024;
 const outputsAtOnce = 8;
 
-/** As it was stored; `elsewhere` when it is too long to be read along with the others. */
+/** The output as it was stored; `elsewhere` when it is too long to be read with the others. */
 export type ItemOutput = { text: string; type: string } | "elsewhere";
 
-/** The outputs that the results lack, or whose copy in the results has lost its types, by the indexes of their items. */
+/** Outputs that the results lack, or whose copy there has lost its types, by the index of their item. */
 export async function readOutputs(
   store: Pick<ObjectStore, "get">,
   results: readonly BatchResult[],

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import type { ObjectStore } from "./objectStore.ts";
 
-/** Compressed: above what the API server lets one resource have. */
+/** Compressed size: more than the API server allows one resource. */
 const maxBytes = 4 * 1024 * 1024;
 const [compress, decompress] = [promisify(gzip), promisify(gunzip)];
 

@@ -1,4 +1,4 @@
-/** What is remembered of a key, or of an applied run's name, after its run was retired. */
+/** The record of an idempotency key, or of an applied run's name, that stays when its run is retired. */
 import { z } from "zod";
 import { phases } from "../model/schema/taskRun.ts";
 import { keyRecordKey } from "./layout.ts";
@@ -8,7 +8,7 @@ const keyRecord = z.object({
   generation: z.int().min(0),
   run: z.object({ name: z.string(), uid: z.string() }),
   phase: z.enum(phases),
-  /** RFC 3339; afterwards the record counts as absent, and is swept. */
+  /** RFC 3339. After it the record counts as absent, and is swept. */
   expiresAt: z.iso.datetime(),
   /** The key was reset: the next generation may run. */
   freed: z.boolean().optional(),

@@ -1,20 +1,20 @@
 /**
- * Where things are in the bucket.
+ * The layout of the bucket.
  *
  *   ns/<namespace>/runs/<name>.<uid>/payload
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.<pod uid>/output     and `log` beside it
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.container/output     of an inline container
  *   ns/<namespace>/payloads/<name>.<id>                                of a run that the API made
- *   ns/<namespace>/packets/<path>                                      what a client uploaded, to be a payload
+ *   ns/<namespace>/packets/<path>                                      what a client uploaded as a payload
  *   ns/<namespace>/history/runs/<name>.json.gz                         a retired run
  *   ns/<namespace>/history/index/<inverted time>.<name>                its summary; newest first by creation
- *   ns/<namespace>/keys/<hash>                                         what is remembered of a used key or name
+ *   ns/<namespace>/keys/<hash>                                         the record of a used key or name
  *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch, and
- *                                                                      `batch.json.gz` once it is no resource any more
+ *                                                                      `batch.json.gz` when it is retired
  *
- * The uid keeps a run apart from an earlier one of the same name, the pod's uid an attempt from a pod that should
- * not have been. An inline container is given its URL before it has a pod. No key is the beginning of another one
- * followed by a slash: file systems behind a bucket cannot hold both.
+ * The uid distinguishes a run from an earlier one of the same name; the pod's uid distinguishes the attempt's
+ * pod from one that should not exist. An inline container gets its URL before it has a pod, hence
+ * `container`. No key is another key's folder: a bucket on a file system cannot hold both.
  */
 import type { ObjectMeta } from "../model/resources.ts";
 
@@ -59,13 +59,13 @@ export const batchFolder = ({ namespace, name, uid }: RunMeta): string =>
   `${batchesPrefix(namespace)}${name}.${uid}/`;
 export const batchRecordKey = (batch: RunMeta): string => `${batchFolder(batch)}batch.json.gz`;
 
-/** Payload of a run that the API made: written before the run has a uid, or is known to be made at all. */
+/** Payload of a run that the API creates: written before the run has a uid, or exists. */
 export const payloadsPrefix = (namespace: string): string => `ns/${namespace}/payloads/`;
 export const triggerPayloadKey = (namespace: string, name: string, id: string): string =>
   `${payloadsPrefix(namespace)}${name}.${id}`;
-/** Of a key in that folder: names that the API makes have no dot. */
+/** The run's name in a key of that folder: names that the API makes have no dot. */
 export const runOfPayload = (namespace: string, key: string): string =>
   key.slice(payloadsPrefix(namespace).length).split(".", 1)[0] ?? "";
 
-/** What a client put into the bucket before it triggered. */
+/** What a client uploaded before it triggered. */
 export const packetsPrefix = (namespace: string): string => `ns/${namespace}/packets/`;

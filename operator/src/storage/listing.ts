@@ -1,4 +1,4 @@
-/** All that is below a prefix, in the order of keys, a page of 1,000 at a time. */
+/** Walks all objects or folders below a prefix, in the order of keys, a page of 1,000 at a time. */
 import type { ObjectPage, ObjectStore } from "./objectStore.ts";
 
 const limit = 1000;
@@ -16,7 +16,7 @@ export async function* objectsBelow(
   }
 }
 
-/** Whole keys up to the next slash, with it. */
+/** Full keys up to the next slash, including it. */
 export async function* foldersBelow(
   store: Pick<ObjectStore, "list">,
   prefix: string,
@@ -26,7 +26,7 @@ export async function* foldersBelow(
     yield* page.folders;
     const last = page.folders.at(-1);
     if (!page.more || !last) return;
-    // Behind everything in the last folder.
+    // Sorts after everything in the last folder.
     after = `${last}\uffff`;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The bucket. Any S3 server will do: put, get, head, presigned URLs, create-bucket.
- * Presigned URLs are made for the host that their user will call: pods the in-cluster endpoint, others the public
- * one. Signing needs no request.
+ * The bucket. Any S3 server will do: put, get, head, presigned URLs, create-bucket. Presigned URLs are for
+ * the host that their user will call: the in-cluster endpoint for pods, the public one for others. Signing
+ * needs no request.
  */
 import type { Readable } from "node:stream";
 import {
@@ -23,7 +23,7 @@ import { type WriteHook, withHook } from "../lib/writeHook.ts";
 /** Where the bucket is. */
 export interface BucketSettings {
   endpoint: string;
-  /** Of the same bucket, as clients outside of the cluster reach it; undefined where they cannot. */
+  /** The same bucket for clients outside of the cluster; undefined where they cannot reach it. */
   publicEndpoint?: string;
   bucket: string;
   region: string;
@@ -37,7 +37,7 @@ interface ObjectStoreOptions {
   onWrite?: WriteHook;
 }
 
-/** Who will use a URL. `public`: a client outside of the cluster. */
+/** Who will use a URL; `public`: a client outside of the cluster. */
 type Audience = "cluster" | "public";
 
 interface StoredObject {
@@ -46,7 +46,7 @@ interface StoredObject {
 }
 
 export interface ListOptions {
-  /** Only keys behind this one. */
+  /** Only keys after this one. */
   startAfter?: string;
   /** At most 1,000. */
   limit: number;
@@ -87,7 +87,7 @@ export class ObjectStore {
     this.#onWrite = onWrite;
   }
 
-  /** Makes the bucket if it is not there. */
+  /** Creates the bucket if there is none. */
   async ensureBucket(): Promise<void> {
     const Bucket = this.#bucket;
     try {
@@ -142,8 +142,8 @@ export class ObjectStore {
   }
 
   /**
-   * Creates the object unless there is one of that key: then it stays, and the answer is false. Throws when other writes
-   * of the key are in the way again and again: then it is not known whether there is one.
+   * Creates the object; false when there is one of that key, which stays. Throws when other writes of the key
+   * interfere again and again: then it is not known whether there is one.
    */
   async putNew(key: string, body: string | Uint8Array, options: { type: string }): Promise<boolean> {
     this.#onWrite?.("before", `put object ${key}`);
@@ -155,7 +155,7 @@ export class ObjectStore {
       } catch (error) {
         const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
         if (status === 412) return false;
-        // 409: another write of this key at the same moment, which may fail yet.
+        // 409: another write of this key at the same moment, which may still fail.
         if (status !== 409 || tries === conflictTries) throw error;
         await pause(conflictPauseMs * 2 ** tries);
       }
@@ -193,7 +193,7 @@ export class ObjectStore {
     };
   }
 
-  /** Deletes the object; one that is not there is as good. */
+  /** Deletes the object, if there is one. */
   async delete(key: string): Promise<void> {
     const object = { Bucket: this.#bucket, Key: key };
     await this.#write(`delete object ${key}`, () => this.#send(new DeleteObjectCommand(object)));
@@ -230,7 +230,7 @@ export class ObjectStore {
     await withHook(this.#onWrite, what, send);
   }
 
-  // The client's own overloads are many; this keeps the time limit in one place.
+  // A getter with the client's type, since its overloads are many; the time limit is in one place.
   get #send(): S3Client["send"] {
     const { cluster } = this.#clients;
     const send = (command: Parameters<S3Client["send"]>[0]) =>

@@ -1,8 +1,7 @@
 /**
- * Every output is in the bucket. A runner uploads its own; a small one that it could not upload comes inside the
- * report, and whoever receives the report stores it, under the key that the upload would have had.
+ * Every output is in the bucket. A runner uploads its own; a small one that it could not upload comes inside
+ * the report, and the receiver of the report stores it under the key that the upload would have had.
  */
-
 import type { Report } from "@fairlead/protocol/report";
 import type { ObjectMeta } from "../model/resources.ts";
 import { outputKey } from "./layout.ts";

@@ -1,7 +1,7 @@
 /**
- * History: a retired run is one compressed object, found by its name, and a small summary whose key sorts by creation,
- * newest first, so that a page of the list is one listing. Nothing but the bucket is needed to find and read it.
- * Both are written again without harm.
+ * History: a retired run is one compressed object, found by its name, and a small summary whose key sorts by
+ * creation, newest first, so that a page of the list is one listing. Nothing but the bucket is needed to find
+ * and read it. Both writes may be repeated.
  */
 import type { TaskRun } from "../model/resources.ts";
 import { type SummaryField, summarySpec } from "../model/run/triggerFields.ts";
@@ -9,7 +9,7 @@ import { getJson, putJson } from "./gzipJson.ts";
 import { historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
-/** What a list shows of a run, and filters by. */
+/** The fields of a run that a list shows and filters by. */
 export interface RunSummary {
   name: string;
   uid: string;
@@ -30,7 +30,7 @@ export interface RunSummary {
   >;
 }
 
-export interface HistoryPage {
+interface HistoryPage {
   runs: RunSummary[];
   /** Cursor of the next, older page; absent on the last one. */
   next?: string;
@@ -41,7 +41,7 @@ const maxSummaryBytes = 64 * 1024;
 export async function writeHistory(store: Pick<ObjectStore, "put">, run: TaskRun): Promise<void> {
   const { namespace, name } = run.metadata;
   await putJson(store, historyKey(namespace, name), run);
-  // Last: what is listed can be read.
+  // The summary comes last, so that a run that is listed can be read.
   await store.put(historyIndexKey(run.metadata), JSON.stringify(summaryOf(run)), {
     type: "application/json",
   });
@@ -53,7 +53,7 @@ export const readHistory = (
   name: string,
 ): Promise<TaskRun | undefined> => getJson(store, historyKey(namespace, name));
 
-/** The next `limit` retired runs, newest first by creation, behind the cursor. */
+/** The next `limit` retired runs after the cursor, newest first by creation. */
 export async function listHistory(
   store: Pick<ObjectStore, "get" | "list">,
   namespace: string,
@@ -63,7 +63,7 @@ export async function listHistory(
   const startAfter = options.after === undefined ? undefined : prefix + options.after;
   const { objects, more } = await store.list(prefix, { startAfter, limit: options.limit });
   const read = await Promise.all(objects.map(({ key }) => store.get(key, { maxBytes: maxSummaryBytes })));
-  // One may have been swept between the listing and the reading.
+  // A summary may have been swept since the listing.
   const runs = read.flatMap((object) =>
     object ? [JSON.parse(new TextDecoder().decode(object.body)) as RunSummary] : [],
   );

@@ -1,4 +1,7 @@
-/** What both servers tell Prometheus about themselves; the reconcilers' own numbers are added where they are made. */
+/**
+ * What both servers tell Prometheus about themselves; the reconcilers' own numbers are added where they are
+ * made.
+ */
 import { collectDefaultMetrics, Registry } from "prom-client";
 
 export function newMetrics(component: "controller" | "api"): Registry {

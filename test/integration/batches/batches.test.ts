@@ -147,7 +147,7 @@ describe("items in the bucket", () => {
     const batch = await world.finished("ref");
     expect(batch.status?.counts).toMatchObject({ total: 62, completed: 60, failed: 2 });
     expect(batch.status?.errors).toMatchObject([
-      { index: 60, message: expect.stringContaining("not JSON") },
+      { index: 60, message: expect.stringContaining("not valid JSON") },
       { index: 61, message: expect.stringContaining("colour") },
     ]);
   });

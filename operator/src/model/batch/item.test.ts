@@ -15,19 +15,19 @@ describe("withDefaults", () => {
       ...{ task: "a", priority: 2, tags: ["x"] },
     });
   });
-  test("a payload of its own leaves nothing of the default one", () => {
+  test("an item's payload replaces the default one as a whole", () => {
     expect(withDefaults({ payloadData: "x" }, { task: "t", payload: { a: 1 }, payloadType: "b" })).toEqual({
       ...{ task: "t", payloadData: "x" },
     });
   });
-  test("a container replaces the default task, and the other way round", () => {
+  test("an item's container replaces the default task, and its task the default container", () => {
     expect(withDefaults({ container: { image: "i" } }, { task: "t" })).toEqual({ container: { image: "i" } });
     expect(withDefaults({ task: "t" }, { container: { image: "i" } })).toEqual({ task: "t" });
   });
 });
 
 test.each([
-  ["no object", 7, /an item is a JSON object/],
+  ["no object", 7, /an item must be a JSON object/],
   ["an unknown field", { task: "t", colour: "red" }, /colour/],
   ["what the batch decides", { task: "t", cancelRequested: true }, /cancelRequested/],
   ["a wrong type", { task: "t", priority: "high" }, /priority: .*number/],
@@ -40,7 +40,7 @@ test("an item may have a payload that is too long for a TaskRun", () => {
   expect(itemProblem({ task: "t", payloadData: "x".repeat(100_000) })).toBeUndefined();
 });
 
-test("payloads are counted in bytes, wherever they are", () => {
+test("a payload is measured in bytes, wherever it is", () => {
   expect(payloadBytes({ task: "t", payload: "ü" })).toBe(4);
   expect(payloadBytes({ task: "t", payloadData: "ab" })).toBe(2);
   expect(payloadBytes({ task: "t", payloadRef: { key: "k", size: 9 } })).toBe(9);
@@ -48,7 +48,7 @@ test("payloads are counted in bytes, wherever they are", () => {
   expect(inlinePayload({ task: "t", payload: null })).toBe("null");
 });
 
-test("a run is the batch's own, and knows its item", () => {
+test("a run of a batch is owned by the batch, and names its item", () => {
   const run = batchRun(batch, 7, { task: "t" }, "nightly-7");
   expect(run.metadata).toEqual({
     name: "nightly-7",
@@ -63,7 +63,7 @@ test("a run is the batch's own, and knows its item", () => {
   });
 });
 
-test("a result without an error of its own says why the run ended", () => {
+test("a result of a run without an error says why the run ended", () => {
   const run = {
     metadata: { name: "nightly-7", namespace: "default", uid: "r7" },
     spec: { task: "t" },

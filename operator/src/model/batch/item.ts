@@ -21,7 +21,7 @@ export interface BatchResult {
   /** Of the run; Failed or Canceled for an item without one. */
   phase: Phase;
   task?: string;
-  /** The run was there already, under the item's idempotency key. */
+  /** The run existed already, under the item's idempotency key. */
   isCached?: boolean;
   output?: unknown;
   outputRef?: OutputRef;
@@ -39,10 +39,11 @@ export type CachedOutcome = Extract<ItemOutcome, { kind: "cached" }>;
 const strictItem = batchItem.strict();
 const payloadFields = ["payload", "payloadData", "payloadType", "payloadRef"] as const;
 
-/** Why the item is none, naming the field; what only the API server checks is left to it. */
+/** Why the item is not valid, naming the field; checks that only the API server has are left to it. */
 export function itemProblem(item: unknown): string | undefined {
-  if (typeof item !== "object" || item === null || Array.isArray(item)) return "an item is a JSON object";
-  // Long ones go to the bucket before a TaskRun is made of them.
+  if (typeof item !== "object" || item === null || Array.isArray(item))
+    return "an item must be a JSON object";
+  // A long payload goes to the bucket before the TaskRun is created.
   const { payloadData: _long, ...rest } = item as BatchItem;
   const parsed = strictItem.safeParse(rest);
   if (parsed.success) return undefined;
@@ -51,7 +52,10 @@ export function itemProblem(item: unknown): string | undefined {
     .join("; ");
 }
 
-/** The item over the defaults. A payload replaces the default one whole, task and container exclude each other. */
+/**
+ * The item over the defaults. A payload replaces the default one as a whole; task and container exclude each
+ * other.
+ */
 export function withDefaults(item: BatchItem, defaults: BatchItem = {}): BatchItem {
   const base = { ...defaults };
   if (hasPayload(item)) for (const field of payloadFields) delete base[field];
@@ -63,7 +67,7 @@ export function withDefaults(item: BatchItem, defaults: BatchItem = {}): BatchIt
 export const hasPayload = (item: BatchItem): boolean =>
   item.payload !== undefined || item.payloadData !== undefined || item.payloadRef !== undefined;
 
-/** The payload as text; undefined when it has none or it is in the bucket. */
+/** The payload as text; undefined when there is none or it is in the bucket. */
 export function inlinePayload(item: BatchItem): string | undefined {
   if (item.payloadData !== undefined) return item.payloadData;
   return item.payload === undefined ? undefined : JSON.stringify(item.payload);
@@ -105,12 +109,12 @@ export function resultOf(index: number, run: TaskRun, isCached?: boolean): Batch
     ...(isCached ? { isCached } : {}),
     output: status?.output,
     outputRef: status?.outputRef,
-    error: status?.error ?? errorFrom(run),
+    error: status?.error ?? errorFor(run),
   };
 }
 
-/** An end that is no success says why, even where no code threw. */
-function errorFrom({ status }: TaskRun): RunError | undefined {
+/** A run that did not complete has an error, even where no code threw. */
+function errorFor({ status }: TaskRun): RunError | undefined {
   if (!status || status.phase === "Completed") return undefined;
   return { name: status.reason ?? status.phase ?? "Unknown", message: status.message ?? "" };
 }

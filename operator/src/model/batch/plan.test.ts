@@ -15,13 +15,13 @@ import {
 const states = (...list: ItemState[]): ItemState[] => list;
 
 describe("planBatch", () => {
-  test("creates all at once without maxConcurrency", () => {
+  test("all runs are created at once without maxConcurrency", () => {
     const plan = planBatch({ states: states("missing", "open", "missing") });
     expect(plan).toMatchObject({ create: [0, 2], room: 2, createdThrough: 0, finished: false });
     expect(plan.counts).toEqual({ total: 3, created: 1, running: 1, completed: 0, failed: 0, canceled: 0 });
   });
 
-  test("leaves no room while maxConcurrency runs are open, or more", () => {
+  test("there is no room while maxConcurrency runs or more are open", () => {
     const all = states("open", "completed", "open", "missing", "missing");
     expect(planBatch({ states: all, maxConcurrency: 3 })).toMatchObject({ room: 1, createdThrough: 3 });
     expect(planBatch({ states: all, maxConcurrency: 2 }).room).toBe(0);

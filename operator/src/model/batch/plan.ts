@@ -101,7 +101,10 @@ export const isBatchFinished = ({ status }: Pick<TaskBatch, "status">): boolean 
 /** Reason of a batch that was applied again after it went: it has what it had, and runs nothing. */
 export const duplicate = "Duplicate";
 
-/** The conditions that follow from the phase: `kubectl wait --for=condition=Finished` returns however it ended. */
+/**
+ * The conditions that follow from the phase: `kubectl wait --for=condition=Finished` returns however it
+ * ended.
+ */
 export function withBatchConditions(status: TaskBatchStatus, now: string): TaskBatchStatus {
   const { phase, reason = "Unknown", message = "" } = status;
   const finished = isBatchFinished({ status });

@@ -61,10 +61,10 @@ describe("the queue of a run", () => {
 });
 
 describe("the settings of a queue", () => {
-  it("are none without a resource", () =>
+  it("a queue without a TaskQueue has no limit and is not paused", () =>
     expect(settingsOf(undefined)).toEqual({ limit: undefined, paused: false }));
 
-  it("come from the override before the spec, field by field", () => {
+  it("each setting comes from the override before the spec", () => {
     const spec = { name: "q", concurrencyLimit: 3, paused: true };
     const set = (override: object) => settingsOf(queue("a", "1", undefined, { spec, status: { override } }));
     expect(set({})).toEqual({ limit: 3, paused: true });
@@ -72,7 +72,7 @@ describe("the settings of a queue", () => {
     expect(set({ paused: false })).toEqual({ limit: 3, paused: false });
   });
 
-  it("come from the declared resource, then from the oldest", () => {
+  it("a declared TaskQueue governs, then the oldest", () => {
     const made = queue("made", "2026-01-01T00:00:00Z", "trigger");
     const late = queue("late", "2026-03-01T00:00:00Z");
     const early = queue("early", "2026-02-01T00:00:00Z");

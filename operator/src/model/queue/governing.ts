@@ -1,17 +1,17 @@
 /**
- * Which queue a run is in, and what limits it. A queue's settings come from its TaskQueue: what the API set
- * (`status.override`) before what is declared. A declared TaskQueue wins over one that was made for a Task or for a
+ * Which queue a run is in, and which TaskQueue governs it. Its settings are the override that the API wrote
+ * (`status.override`), then the spec. A declared TaskQueue wins over one that was created for a Task or for a
  * limit given at trigger time; of those of one kind the oldest wins.
  */
 import { originLabel } from "@fairlead/protocol/labels";
 import { idOfTask, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
 
-/** Queue of inline containers that name none. */
-export const containerQueue = "container";
+/** The queue of an inline container that names none. */
+const containerQueue = "container";
 
 export const defaultQueueOf = (taskId: string): string => `task/${taskId}`;
 
-/** `task` may be absent: then the run is parked, or its queue is fixed already. */
+/** `task` is undefined when it is unknown: then the run is inadmissible, or its queue is fixed already. */
 export function queueNameOf(run: TaskRun, task: Task | undefined): string {
   const { spec, status } = run;
   const chosen = status?.queue ?? spec.queue?.name;
@@ -22,7 +22,7 @@ export function queueNameOf(run: TaskRun, task: Task | undefined): string {
 
 export const queueOfTask = (task: Task): string => task.spec.queue?.name ?? defaultQueueOf(idOfTask(task));
 
-export interface QueueSettings {
+interface QueueSettings {
   /** Undefined: none. */
   limit?: number;
   paused: boolean;
@@ -36,7 +36,7 @@ export function settingsOf(queue: TaskQueue | undefined): QueueSettings {
   };
 }
 
-/** The TaskQueue that counts, of all with one name. */
+/** The TaskQueue that governs, of all with one name. */
 export function governing(queues: readonly TaskQueue[]): TaskQueue | undefined {
   const rank = ({ metadata }: TaskQueue): string =>
     `${isDeclared(metadata) ? 0 : 1} ${metadata.creationTimestamp} ${metadata.name}`;
@@ -46,5 +46,5 @@ export function governing(queues: readonly TaskQueue[]): TaskQueue | undefined {
   );
 }
 
-/** Somebody applied it; we did not make it. */
+/** A user applied it; Fairlead did not create it. */
 export const isDeclared = ({ labels }: TaskQueue["metadata"]): boolean => labels?.[originLabel] === undefined;

@@ -17,13 +17,13 @@ describe("the next ticks", () => {
     // Either day will do when both are named.
     ["0 0 13 * 5", "UTC", "2026-03-07T12:00:00Z", ["2026-03-13T00:00Z", "2026-03-20T00:00Z"]],
   ];
-  it.each(cases)("of %s in %s after %s", (expression, zone, from, expected) => {
+  it.each(cases)("%s in %s has the ticks that follow %s", (expression, zone, from, expected) => {
     expect(after(expression, zone, from, expected.length)).toEqual(expected);
   });
 });
 
 describe("when clocks go forward", () => {
-  it("a time that the day does not have comes after the gap, once", () => {
+  it("a time that the day does not have comes once, after the gap", () => {
     expect(after("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", 2)).toEqual([
       "2026-03-29T01:00Z",
       "2026-03-30T00:30Z",
@@ -34,7 +34,7 @@ describe("when clocks go forward", () => {
     ]);
   });
 
-  it("half hours go on without a hole and without a double", () => {
+  it("half hours continue without a gap and without a repetition", () => {
     expect(after("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:15:00Z", 4)).toEqual([
       "2026-03-29T00:30Z",
       "2026-03-29T01:00Z",
@@ -43,7 +43,7 @@ describe("when clocks go forward", () => {
     ]);
   });
 
-  it("by half an hour, too", () => {
+  it("a shift of half an hour is followed, too", () => {
     expect(after("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", 2)).toEqual([
       "2026-10-03T15:30Z",
       "2026-10-04T15:15Z",
@@ -63,7 +63,7 @@ describe("when clocks go back", () => {
     ]);
   });
 
-  it("hours follow the real time", () => {
+  it("an hourly schedule follows the elapsed time", () => {
     expect(after("0 * * * *", "Europe/Berlin", "2026-10-24T23:30:00Z", 4)).toEqual([
       "2026-10-25T00:00Z",
       "2026-10-25T01:00Z",
@@ -73,13 +73,13 @@ describe("when clocks go back", () => {
   });
 });
 
-describe("nonsense is refused, and the field is named", () => {
+describe("an invalid expression is refused, and the field is named", () => {
   const bad: [string, string | undefined, string, RegExp][] = [
-    ["* * * * * *", undefined, "InvalidCron", /spec\.cron.*6 fields, five are needed/],
+    ["* * * * * *", undefined, "InvalidCron", /spec\.cron.*6 fields; give five/],
     ["soon", undefined, "InvalidCron", /spec\.cron.*1 field/],
     ["61 * * * *", undefined, "InvalidCron", /spec\.cron.*minute: 61/],
     ["* * * * MOON", undefined, "InvalidCron", /spec\.cron/],
-    ["0 0 30 2 *", undefined, "InvalidCron", /spec\.cron.*never comes/],
+    ["0 0 30 2 *", undefined, "InvalidCron", /spec\.cron.*never matches/],
     ["* * * * *", "Mars/Base", "UnknownTimezone", /spec\.timezone: "Mars\/Base"/],
   ];
   it.each(bad)("%s in %s", (expression, zone, reason, message) => {

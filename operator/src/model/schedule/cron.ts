@@ -1,9 +1,9 @@
 /**
  * Cron expressions: five fields (or @hourly and the like) in an IANA time zone. Daylight saving, by croner:
  *
- *   - a time that a day does not have (clocks go forward) comes at the first moment after the gap;
- *   - a time that a day has twice (clocks go back) comes once, the first time, when its hour is a fixed one; an expression
- *     that goes on from hour to hour (every hour, every ten minutes) follows the real time through both.
+ *   - a time that a day does not have (clocks go forward) is moved to the first moment after the gap;
+ *   - a time that a day has twice (clocks go back) counts once, the first time, if its hour is fixed; an
+ *     expression that repeats every hour or every few minutes follows the elapsed time through both.
  */
 import { Cron } from "croner";
 
@@ -28,17 +28,23 @@ export class CronExpression {
     if (fields !== 5 && !shorthands.test(expression.trim())) {
       throw new CronProblem(
         "InvalidCron",
-        `spec.cron: "${expression}" has ${fields} ${fields === 1 ? "field" : "fields"}, five are needed: minute, hour, day of month, month, day of week`,
+        `spec.cron: "${expression}" has ${fields} ${fields === 1 ? "field" : "fields"}; give five: minute, hour, day of month, month, day of week`,
       );
     }
     try {
       this.#cron = new Cron(expression.trim(), { timezone, paused: true, mode: "5-part" });
     } catch (error) {
       const why = error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error);
-      throw new CronProblem("InvalidCron", `spec.cron: "${expression}" is no cron expression: ${why}`);
+      throw new CronProblem(
+        "InvalidCron",
+        `spec.cron: "${expression}" is not a valid cron expression: ${why}`,
+      );
     }
     if (!this.#cron.nextRun(new Date(0))) {
-      throw new CronProblem("InvalidCron", `spec.cron: "${expression}" names a time that never comes`);
+      throw new CronProblem(
+        "InvalidCron",
+        `spec.cron: "${expression}" never matches: give a date that exists`,
+      );
     }
   }
 
@@ -64,7 +70,7 @@ function checkTimezone(timezone: string): void {
   } catch {
     throw new CronProblem(
       "UnknownTimezone",
-      `spec.timezone: "${timezone}" is no IANA time zone, such as Europe/Berlin or UTC`,
+      `spec.timezone: "${timezone}" is not a valid IANA time zone (for example Europe/Berlin or UTC)`,
     );
   }
 }

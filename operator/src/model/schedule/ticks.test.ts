@@ -11,14 +11,14 @@ const at = (n: number): number => start + n * minute;
 const plan = (from: number, to: number, policy: Pick<TaskScheduleSpec, "catchUp" | "catchUpLimit"> = {}) =>
   planTicks(every, from, to, policy);
 
-describe("ticks that are due", () => {
-  it("are those since the last look, on time or at most two minutes late", () => {
+describe("planTicks", () => {
+  it("ticks since the last plan are due, on time or at most two minutes late", () => {
     expect(plan(at(0), at(1))).toMatchObject({ due: [at(1)], missed: 0 });
     expect(plan(at(0), at(2) + 59_000)).toMatchObject({ due: [at(1), at(2)], missed: 0 });
     expect(plan(at(0), at(0) + 59_000)).toMatchObject({ due: [], missed: 0 });
   });
 
-  it("that came too late are skipped, or caught up with as the policy says", () => {
+  it("ticks that are too late are skipped or caught up, as the policy says", () => {
     expect(plan(at(0), at(10))).toMatchObject({ due: [at(8), at(9), at(10)], missed: 7 });
     expect(plan(at(0), at(10), { catchUp: "last" })).toMatchObject({
       due: [at(8), at(9), at(10)],
@@ -37,14 +37,14 @@ describe("ticks that are due", () => {
     });
   });
 
-  it("of a very long time are gone through in parts", () => {
+  it("ticks of a very long time are planned in parts", () => {
     const first = plan(at(0), at(tickLimit + 50), { catchUp: "all" });
     expect(first).toMatchObject({ due: [], missed: tickLimit, settledMs: at(tickLimit), more: true });
     expect(plan(first.settledMs, at(tickLimit + 50), { catchUp: "all" }).due).toHaveLength(50);
   });
 });
 
-it("each tick is due or missed exactly once, however the looks fall", () => {
+it("each tick is due or missed exactly once, whenever planTicks is called", () => {
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 1_000, max: 20 * minute }), { minLength: 1, maxLength: 20 }),

@@ -1,27 +1,27 @@
 /**
  * Which ticks of a schedule are to be triggered now. Pure.
  *
- * A tick is settled when it was triggered or skipped for good; all up to `settledMs` are. A tick that is at most two
- * minutes late is on time: a controller that took over, or was slow, loses none. What to do with later ones is the
- * schedule's catch-up policy.
+ * A tick is settled when it was triggered or skipped for good; all ticks up to `settledMs` are. A tick that
+ * is at most two minutes late is on time, so that a change of leader or a slow controller loses none. Later
+ * ticks follow the schedule's catch-up policy.
  */
 
 import type { TaskScheduleSpec } from "../resources.ts";
 import type { CronExpression } from "./cron.ts";
 
 export const onTimeMs = 120_000;
-/** Ticks looked at in one go: a schedule of every minute that nobody looked after for a week. */
+/** Ticks of one call: about a week of a schedule that is due every minute. */
 export const tickLimit = 10_000;
 const defaultCatchUpLimit = 100;
 
-export interface TickPlan {
+interface TickPlan {
   /** To be triggered, in their order, in milliseconds since the epoch. */
   due: number[];
   /** How many are skipped for good. */
   missed: number;
-  /** Ticks up to here are settled, once those due are triggered. */
+  /** Ticks up to here are settled once the due ones are triggered. */
   settledMs: number;
-  /** There are more, later ones: plan again from there. */
+  /** There are later ones: plan again from `settledMs`. */
   more: boolean;
 }
 
@@ -36,7 +36,7 @@ export function planTicks(
 ): TickPlan {
   const ticks = cron.between(settledMs, nowMs, tickLimit + 1);
   if (ticks.length > tickLimit) {
-    // So far behind that no policy triggers these: it is the latest ones that count.
+    // So far behind that no policy triggers these: only the latest ones count.
     const skipped = ticks.slice(0, tickLimit);
     return { due: [], missed: skipped.length, settledMs: skipped.at(-1) ?? settledMs, more: true };
   }
