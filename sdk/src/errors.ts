@@ -17,17 +17,10 @@ export class InvalidOptionError extends TypeError {
   override readonly name = "InvalidOptionError";
   /** Which one: `ttl`, `items[3].payload`. */
   readonly option: string;
-  readonly #problem: string;
 
   constructor(option: string, problem: string) {
     super(`${option}: ${problem}`);
     this.option = option;
-    this.#problem = problem;
-  }
-
-  /** The same of an argument that is a part of another. */
-  within(outer: string): InvalidOptionError {
-    return new InvalidOptionError(`${outer}.${this.option}`, this.#problem);
   }
 }
 

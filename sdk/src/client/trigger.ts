@@ -92,7 +92,7 @@ export const batch = {
     let bytes = 0;
     for (const [index, item] of items.entries()) {
       const line = await itemLine(index, item, batchKey, requestOptions).catch((error: unknown) => {
-        throw error instanceof InvalidOptionError ? error.within(`items[${index}]`) : error;
+        throw error instanceof InvalidOptionError ? ofItem(index, error) : error;
       });
       bytes += Buffer.byteLength(line);
       lines.push(line);
@@ -118,6 +118,10 @@ export const batch = {
     return (await request<Batch>({ ...options, method: "GET", path: `/api/v2/batches/${segment(id)}` })).body;
   },
 };
+
+/** The same error, with the item's index in the name of the argument. */
+const ofItem = (index: number, { option, message }: InvalidOptionError): InvalidOptionError =>
+  new InvalidOptionError(`items[${index}].${option}`, message.slice(`${option}: `.length));
 
 async function itemLine(
   index: number,
