@@ -51,9 +51,9 @@ describe("a task without a report", () => {
     expect(message).not.toContain("podUid");
   });
 
-  test("that had been told to stop says so", () => {
+  test("says that it had been asked to stop", () => {
     const stopped = end({ exitCode: 1, reason: "Error", terminationMessage: mark("stopping") });
-    expect(endOfContainer(task, stopped).message).toContain("told to stop");
+    expect(endOfContainer(task, stopped).message).toContain("asked to stop");
   });
 });
 

@@ -1,11 +1,10 @@
 /**
  * How an attempt ended, from what its container left behind. Pure.
  *
- * A task's runner leaves a report in the termination message, which says all. Without one (killed, crashed,
- * exited) the exit code, the pod's reason and a disruption tell. An inline container's exit code decides, its
- * output is the object at FAIRLEAD_OUTPUT_URL, else the termination message.
+ * A task's runner leaves a report in the termination message, which is the whole result. Without one (killed,
+ * crashed, exited) the exit code, the pod's reason and a disruption decide. Of an inline container the exit
+ * code decides; its output is the object at FAIRLEAD_OUTPUT_URL, else the termination message.
  */
-
 import { terminationMessageBytes } from "@fairlead/protocol/limits";
 import type { Report } from "@fairlead/protocol/report";
 import type { OutputRef, RunError } from "../model/resources.ts";
@@ -37,7 +36,10 @@ export function reportOf(end: ContainerEnd, attempt: number, podUid: string | un
   return report && report.attempt === attempt && (!podUid || report.podUid === podUid) ? report : undefined;
 }
 
-/** The end of a container that left no report: an inline container, or a task's that was killed or exited early. */
+/**
+ * The end of a container that left no report: an inline container, or a task's that was killed or exited
+ * early.
+ */
 export function endOfContainer(
   program: Pick<Program, "kind">,
   end: ContainerEnd,
@@ -45,7 +47,7 @@ export function endOfContainer(
 ): AttemptEnd {
   const times = { startedAt: end.startedAt, finishedAt: end.finishedAt, exitCode: end.exitCode };
   const mark = program.kind === "task" ? parseMark(end.terminationMessage) : undefined;
-  const said = mark ? marked(mark) : tail(end.terminationMessage);
+  const detail = mark ? explainMark(mark) : quoteMessage(end.terminationMessage);
   if (end.disruption) {
     const { reason, message } = end.disruption;
     const text = `The cluster took the pod away: ${message || reason}`;
@@ -71,15 +73,15 @@ export function endOfContainer(
   }
   const signal = signals[end.signal ?? end.exitCode - 128];
   if (signal && end.exitCode > 128) {
-    const message = `The container was killed by ${signal} (exit code ${end.exitCode}).${said}`;
+    const message = `The container was killed by ${signal} (exit code ${end.exitCode}).${detail}`;
     return { ...failure("Crashed", "Killed", message, true), ...times };
   }
   if (end.exitCode !== 0) {
-    const message = `The container exited with code ${end.exitCode}.${said}`;
+    const message = `The container exited with code ${end.exitCode}.${detail}`;
     return { ...failure("Failed", "ExitCode", message, true), ...times };
   }
   if (program.kind === "task") {
-    const message = `The container exited with code 0 without a report of the task's result.${said}`;
+    const message = `The container exited with code 0 without a report of the task's result.${detail}`;
     return { ...failure("Failed", "NoReport", message, true), ...times };
   }
   if (!output && Buffer.byteLength(end.terminationMessage) >= terminationMessageBytes) {
@@ -107,14 +109,14 @@ function failure(
 }
 
 /** What the runner's last mark means for an attempt that ended without a report. */
-function marked({ outcome }: ReadMark): string {
+function explainMark({ outcome }: ReadMark): string {
   return outcome === "stopping"
-    ? " It had been told to stop."
+    ? " It had been asked to stop."
     : " Its event loop did not react before that: the task's code blocked it, or it was killed at once.";
 }
 
-/** What the container said of its failure, in its termination message. */
-const tail = (message: string): string =>
+/** What the container wrote about its failure. */
+const quoteMessage = (message: string): string =>
   message.trim() === "" ? "" : ` It said: ${message.trim().slice(0, 800)}`;
 
 /** Media type of an inline container's termination message. */

@@ -9,7 +9,7 @@ import type { V1EnvVar } from "@kubernetes/client-node";
 import { type EnvironmentType, triggerEnvironments } from "../model/environment.ts";
 import { queueNameOf } from "../model/queue/governing.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
-import type { Program } from "./program.ts";
+import type { Program, TaskProgram } from "./program.ts";
 
 export interface AttemptAccess {
   apiUrl: string;
@@ -40,10 +40,10 @@ export function attemptEnv(
     [env.outputUrl]: access.outputUrl,
     [env.gracePeriodSeconds]: String(program.gracePeriodSeconds),
   };
-  if (program.taskId !== undefined) {
+  if (program.kind === "task") {
     values[env.taskId] = program.taskId;
     values[env.entry] = program.entry;
-    values[env.context] = JSON.stringify(context(run, attempt, program, program.taskId, access.environment));
+    values[env.context] = JSON.stringify(context(run, attempt, program, access.environment));
   }
   const list: V1EnvVar[] = [{ name: env.podUid, valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } }];
   for (const [name, value] of Object.entries(values)) {
@@ -59,13 +59,12 @@ const escaped = (value: string): string => value.replaceAll("$", "$$$$");
 function context(
   run: TaskRun,
   attempt: Attempt,
-  program: Program,
-  taskId: string,
+  program: TaskProgram,
   environment: EnvironmentType,
 ): TaskContext<string> {
   const { spec, metadata } = run;
   return {
-    task: { id: taskId },
+    task: { id: program.taskId },
     attempt: { number: attempt.number, startedAt: attempt.admittedAt },
     run: {
       id: runId(metadata.name),

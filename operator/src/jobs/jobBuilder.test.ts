@@ -8,9 +8,7 @@ const defaults = { maxDurationSeconds: 3600, startTimeoutSeconds: 300 };
 
 function jobOf(spec: object, task?: PinnedTask) {
   const run = { metadata: { name: "hello", namespace: "prod", uid: "u1" }, spec } as TaskRun;
-  return buildJob(run, attempt, resolveProgram(run, task, defaults), {
-    env: [{ name: "FAIRLEAD_X", value: "1" }],
-  });
+  return buildJob(run, attempt, resolveProgram(run, task, defaults), [{ name: "FAIRLEAD_X", value: "1" }]);
 }
 
 test("one pod, one try, owned by the run, findable by its labels", () => {

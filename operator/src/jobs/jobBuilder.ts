@@ -6,33 +6,29 @@
  *  - One pod, one container start: backoffLimit 0, restartPolicy Never, podReplacementPolicy Failed.
  *  - The pod passes Pod Security `restricted`, unless its template asks for less.
  *  - No service account token, unless the template names a service account.
- *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, for when no controller runs.
+ *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, while no controller runs.
  */
 import { attemptLabel, managedByLabel, managerName, runLabel, taskLabel } from "@fairlead/protocol/labels";
 import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
 import { machineResources } from "./machine.ts";
-import type { Program } from "./program.ts";
+import type { ContainerProgram, Program } from "./program.ts";
 
-/** What the pod is given to reach its payload, its output and the API. */
-export interface AttemptInput {
-  env: V1EnvVar[];
-}
-
-/** A day past any capture: the controller removes Jobs itself, this is for when it is gone for good. */
+/** For a Job that no controller is left to remove: long after the log of every other one was captured. */
 const leftoverSeconds = 7 * 24 * 3600;
 const backstopMarginSeconds = 60;
 const nodeLossTolerationSeconds = 30;
 
 export const containerName = "main";
 
-export function buildJob(run: TaskRun, attempt: Attempt, program: Program, input: AttemptInput): V1Job {
+/** `env`: what the container needs to reach its payload, its output and the API (attemptEnv.ts). */
+export function buildJob(run: TaskRun, attempt: Attempt, program: Program, env: V1EnvVar[]): V1Job {
   const labels: Record<string, string> = {
     [managedByLabel]: managerName,
     [runLabel]: run.metadata.name,
     [attemptLabel]: String(attempt.number),
-    ...(program.taskName ? { [taskLabel]: program.taskName } : {}),
+    ...(program.kind === "task" ? { [taskLabel]: program.taskName } : {}),
   };
   const template = program.podTemplate;
   return {
@@ -70,13 +66,13 @@ export function buildJob(run: TaskRun, attempt: Attempt, program: Program, input
           labels: { ...template.labels, ...labels },
           annotations: template.annotations,
         },
-        spec: podSpec(program, input),
+        spec: podSpec(program, env),
       },
     },
   };
 }
 
-function podSpec(program: Program, input: AttemptInput): V1PodSpec {
+function podSpec(program: Program, env: V1EnvVar[]): V1PodSpec {
   const template = program.podTemplate;
   return {
     restartPolicy: "Never",
@@ -106,28 +102,29 @@ function podSpec(program: Program, input: AttemptInput): V1PodSpec {
       ...((template.tolerations ?? []) as NonNullable<V1PodSpec["tolerations"]>),
     ],
     volumes: template.volumes as unknown as V1PodSpec["volumes"],
-    containers: [mainContainer(program, template, input)],
+    containers: [mainContainer(program, template, env)],
   };
 }
 
-function mainContainer(program: Program, template: PodTemplate, input: AttemptInput): V1Container {
+function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[]): V1Container {
+  const own: Partial<ContainerProgram> = program.kind === "container" ? program : {};
   return {
     name: containerName,
     image: program.image,
-    imagePullPolicy: program.imagePullPolicy ?? "IfNotPresent",
-    command: program.command,
-    args: program.args,
-    workingDir: program.workingDir,
+    imagePullPolicy: own.imagePullPolicy ?? "IfNotPresent",
+    command: own.command,
+    args: own.args,
+    workingDir: own.workingDir,
     // Ours last: a later entry wins, and a user's variable must not hide the attempt's identity.
-    env: [...((template.env ?? []) as V1EnvVar[]), ...program.env, ...input.env],
+    env: [...((template.env ?? []) as V1EnvVar[]), ...(own.env ?? []), ...env],
     // The namespace's variables first: what the Task or the run sets itself wins.
     envFrom: [
       { secretRef: { name: envSecretName, optional: true } },
       ...(template.envFrom ?? []),
-      ...program.envFrom,
+      ...(own.envFrom ?? []),
     ] as V1Container["envFrom"],
     resources:
-      (program.resources as V1Container["resources"]) ??
+      (own.resources as V1Container["resources"]) ??
       (template.resources as V1Container["resources"]) ??
       machineResources(program.machine),
     volumeMounts: template.volumeMounts as unknown as V1Container["volumeMounts"],

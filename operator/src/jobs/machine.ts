@@ -1,6 +1,6 @@
 /**
- * Machine presets as container resources. Memory is a hard limit; CPU is only requested: a CPU limit would throttle
- * start-up on an otherwise idle node and gains nothing that the scheduler's request does not give.
+ * Machine presets as container resources. Memory is a hard limit; CPU is only requested: a CPU limit would
+ * throttle start-up on an otherwise idle node and gains nothing that the scheduler's request does not give.
  */
 import type { V1ResourceRequirements } from "@kubernetes/client-node";
 import type { machineNames } from "../model/schema/common.ts";

@@ -40,7 +40,7 @@ describe("observePod", () => {
     expect(seen).toEqual({ state: "pending", blocked: undefined, waiting: "ContainerCreating" });
   });
 
-  test("an unschedulable pod tells why", () => {
+  test("an unschedulable pod has its reason", () => {
     const conditions = [
       { type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/1 nodes" },
     ];
@@ -119,7 +119,7 @@ describe("observePod", () => {
     else expect(seen.end.disruption).toBeUndefined();
   });
 
-  test("a pod that somebody deletes still runs until its container is gone", () => {
+  test("a pod that is being deleted still runs until its container is gone", () => {
     const seen = observePod(
       pod({ phase: "Running", ...main({ running: { startedAt: at } }) }, { deletionTimestamp: at }),
     );

@@ -2,18 +2,18 @@
  * What a pod says about its attempt. Pure: pod in, observation out.
  * State is read from pods, which are seconds ahead of their Job's conditions.
  *
- *   pending ─► running ─► ended        disrupted: the cluster took the pod away (node loss, eviction, preemption)
+ *   pending ─► running ─► ended       lost: its node does not answer
  */
 import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 import { containerName } from "./jobBuilder.ts";
 
 export type Observation =
-  /** Not running yet. `blocked`: will not start without help (image pull, unschedulable, bad config). `waiting`: where it is. */
+  /** Not running yet. `blocked`: why it does not start without help. `waiting`: the step that it is in. */
   | { state: "pending"; blocked?: { reason: string; message: string }; waiting: string }
   | { state: "running"; startedAt: string }
   /** The container is gone for good. */
   | { state: "ended"; end: ContainerEnd }
-  /** The node does not answer: the pod is marked for deletion and nobody confirms its end. */
+  /** The node does not answer: the pod is marked for deletion, and no kubelet confirms its end. */
   | { state: "lost"; since: string };
 
 export interface ContainerEnd {
@@ -30,7 +30,7 @@ export interface ContainerEnd {
   disruption?: { reason: string; message: string };
 }
 
-/** Waiting reasons that do not pass by themselves as a rule. */
+/** Waiting reasons that rarely pass by themselves. */
 const blocking = new Set([
   "ErrImagePull",
   "ImagePullBackOff",
@@ -82,7 +82,7 @@ function endOf(
   };
 }
 
-/** Somebody deleted the pod before its container ended: what it ended with is not its own result. */
+/** The pod was deleted before its container ended: what it ended with is not its own result. */
 function deletionOf(pod: V1Pod, finishedAt: Date | string | undefined): ContainerEnd["disruption"] {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata ?? {};
   if (!deletionTimestamp) return undefined;

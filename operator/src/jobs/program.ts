@@ -29,12 +29,30 @@ export interface Defaults {
   startTimeoutSeconds: number;
 }
 
-export interface Program {
-  kind: "task" | "container";
-  taskName?: string;
-  taskId?: string;
+export type Program = TaskProgram | ContainerProgram;
+
+interface CommonProgram {
   image: string;
-  entry?: string;
+  machine?: MachineName;
+  podTemplate: PodTemplate;
+  maxDurationSeconds: number;
+  startTimeoutSeconds: number;
+  gracePeriodSeconds: number;
+  retry: RetryPolicy;
+}
+
+/** A task in its image, started by the runner. */
+export interface TaskProgram extends CommonProgram {
+  kind: "task";
+  taskName: string;
+  taskId: string;
+  /** File with the compiled tasks, in the image. */
+  entry: string;
+}
+
+/** An inline container, as the run describes it. */
+export interface ContainerProgram extends CommonProgram {
+  kind: "container";
   command?: string[];
   args?: string[];
   workingDir?: string;
@@ -42,12 +60,6 @@ export interface Program {
   env: V1EnvVar[];
   envFrom: Record<string, unknown>[];
   resources?: Record<string, unknown>;
-  machine?: MachineName;
-  podTemplate: PodTemplate;
-  maxDurationSeconds: number;
-  startTimeoutSeconds: number;
-  gracePeriodSeconds: number;
-  retry: RetryPolicy;
 }
 
 const defaultGraceSeconds = 30;
@@ -95,8 +107,6 @@ export function resolveProgram(
     taskId: task.id,
     image: task.spec.image,
     entry: task.spec.entry ?? "/app/tasks.mjs",
-    env: [],
-    envFrom: [],
   };
 }
 

@@ -6,7 +6,11 @@ import { idOfTask, type Task } from "../../model/resources.ts";
 export const taskIndex = (task: Task): string[] => [`${task.metadata.namespace}/${idOfTask(task)}`];
 
 /** The Task with this id; of several the oldest, as the status of the others says. */
-export function taskOf(deps: { tasks: Informer<Task> }, namespace: string, id: string): Task | undefined {
+export function taskOf(
+  deps: { tasks: Pick<Informer<Task>, "byIndex"> },
+  namespace: string,
+  id: string,
+): Task | undefined {
   const age = ({ metadata }: Task) => `${metadata.creationTimestamp} ${metadata.name}`;
   return deps.tasks
     .byIndex("id", `${namespace}/${id}`)

@@ -1,8 +1,11 @@
 /**
  * Queued → Starting. What is known is gathered, the first check that applies decides, and one thing is done.
  *
- * The order of writes makes a crash between any two harmless: slot in Redis → Starting written → slot confirmed →
- * Job created (attempt/createJob.ts). A Starting run whose slot is not confirmed and that has no Job goes back to Queued.
+ * The order of writes makes a crash between any two harmless:
+ *
+ *   slot in Redis ─► Starting written ─► slot confirmed ─► Job created (attempt/createJob.ts)
+ *
+ * A Starting run whose slot is not confirmed and that has no Job goes back to Queued.
  */
 import { at, done, earliest, type Requeue } from "../../kube/manager/requeue.ts";
 import { type EnvironmentType, ttlSecondsOf } from "../../model/environment.ts";

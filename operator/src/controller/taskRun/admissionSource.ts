@@ -1,6 +1,6 @@
 /**
- * What a rebuild of the semaphore reads, live from the API server: the namespace's limit, its TaskQueues, and in one
- * list its runs: those that hold a slot, and those that wait for one now.
+ * What a rebuild of the semaphore reads, live from the API server: the namespace's limit, its TaskQueues, and
+ * in one list its runs: those that hold a slot, and those that wait for one now.
  */
 
 import { managedSelector } from "@fairlead/protocol/labels";

@@ -1,6 +1,7 @@
 /**
- * The one door through which the controller changes a run's status. Starts from the cached run, whose resourceVersion
- * makes the write fail when the cache is behind; then the run is read, and the event applied to it as it is.
+ * The one door through which the controller changes a run's status. Starts from the cached run, whose
+ * resourceVersion makes the write fail when the cache is behind; then the run is read, and the event applied
+ * to it as it is.
  */
 import { KubeError } from "../../kube/client/client.ts";
 import type { TaskRun } from "../../model/resources.ts";
@@ -13,8 +14,8 @@ import { type CachedRun, withoutPayload } from "./cache.ts";
 export type EventDeps = Pick<Deps, "client" | "runs" | "clock" | "log">;
 
 /**
- * The changed run; undefined when the event was refused or the run was deleted. `ofThisVersion`: the event is about the
- * run as it is in the cache; it is not applied to a later one, whose change brings the key back.
+ * The changed run; undefined when the event was refused or the run was deleted. `ofThisVersion`: the event is
+ * about the run as it is in the cache; it is not applied to a later one, whose change brings the key back.
  */
 export async function applyRunEvent(
   deps: EventDeps,

@@ -1,6 +1,6 @@
 /**
- * TaskRuns as the controller's cache holds them: without their payloads, which would fill its memory. What is kept of a
- * payload is its size and its SHA-256, so that a payload that was edited later is noticed.
+ * TaskRuns as the controller's cache holds them: without their payloads, which would fill its memory. What is
+ * kept of a payload is its size and its SHA-256, so that a payload that was edited later is noticed.
  */
 import { createHash } from "node:crypto";
 import type { TaskRun, TaskRunSpec } from "../../model/resources.ts";

@@ -7,7 +7,7 @@ import type { Deps } from "../deps.ts";
 import { taskIndex } from "../task/lookup.ts";
 import type { CachedRun } from "./cache.ts";
 import { reconcileTaskRun } from "./reconciler.ts";
-import { storyOf } from "./runEvents.ts";
+import { eventsBetween } from "./runEvents.ts";
 
 export const taskRuns = controllerOf<Deps, CachedRun>({
   name: "taskRun",
@@ -25,6 +25,6 @@ export const taskRuns = controllerOf<Deps, CachedRun>({
       (batch, { runs }) => (isBatchFinished(batch) ? runs.byIndex("batch", keyOf(batch)).map(keyOf) : []),
     ),
   ],
-  events: storyOf,
+  events: eventsBetween,
   reconcile: reconcileTaskRun,
 });

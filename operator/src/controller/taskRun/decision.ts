@@ -1,12 +1,15 @@
 /**
- * What a look at a run leads to. A decision is a value: checks make it from a view of the world, without I/O, and
- * tests compare it; only then is it carried out.
+ * What a look at a run leads to. A decision is a value: checks make it from a view of the world, without I/O,
+ * and tests compare it; only then is it carried out.
  */
 import { done, type Requeue } from "../../kube/manager/requeue.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import type { CachedRun } from "./cache.ts";
 
-/** One event for the state machine, one action, or nothing but a time. `requeue`: when to look again at the latest. */
+/**
+ * One event for the state machine, one action, or nothing but a time. `requeue`: when to look again at the
+ * latest.
+ */
 export type Decision<Action extends string> =
   | { event: RunEvent; requeue?: Requeue }
   | { do: Action; requeue?: Requeue }

@@ -1,13 +1,14 @@
 /**
  * Before a run's first admission: was its key, or its name, used already?
  *
- * - A keyed run must have the name that is derived from its key. Its live predecessors are ruled out by the names; the
- *   retired ones by the record in the bucket: a generation that was used is not used again.
- * - An applied run that goes away by itself (`ttlSecondsAfterFinished`) has its name as its key: applied again, it
- *   takes the result that it had.
- * While the bucket is down such a run waits: the error makes the work queue try again. All others cost no request.
+ * - A keyed run must have the name that is derived from its key. Its live predecessors are ruled out by the
+ *   names; the retired ones by the record in the bucket: a generation that was used is not used again.
+ * - An applied run with `ttlSecondsAfterFinished` has its name as its key: applied again after it was retired,
+ *   it takes the result that it had.
+ *
+ * While the bucket is down such a run waits: the error makes the work queue try again. Any other costs no
+ * request.
  */
-
 import { keyResetAnnotation, originLabel } from "@fairlead/protocol/labels";
 import { appliedHash, keyExpiresAt, keyedRunName, keyHash } from "../../model/keys/idempotency.ts";
 import type { TaskRun } from "../../model/resources.ts";
@@ -42,7 +43,7 @@ export async function duplicateOf(
   };
 }
 
-/** What is to be remembered of a run that is retired; undefined for a run without a key. */
+/** The record of a retired run's key; undefined for a run without a key. */
 export function recordOf(
   run: TaskRun,
   historySeconds: number,

@@ -1,8 +1,9 @@
 /**
- * The payload's way from spec to the attempt.
+ * The payload, from spec.payload to the attempt.
  *
- * The cache keeps a summary only (size and SHA-256); the Job builder reads the payload live and compares it with
- * what was accepted, so that a payload edited after creation fails the run instead of running something else.
+ * The cache keeps a summary only (size and SHA-256); the Job builder reads the payload live and compares it
+ * with what was accepted, so that a payload edited after creation fails the run instead of running something
+ * else.
  */
 import { maxPayloadBytes, maxPayloadEnvBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
 import type { Program } from "../../jobs/program.ts";

@@ -1,6 +1,7 @@
 /**
- * One TaskRun, one step closer to its end. Level-triggered: looks at the run, its Job and its pod, applies at most
- * a few events through transition.ts, and returns when to look again. Doing a step twice does nothing new.
+ * One TaskRun, one step closer to its end. Level-triggered: looks at the run, its Job and its pod, applies at
+ * most a few events through transition.ts, and returns when to look again. Doing a step twice does nothing
+ * new.
  *
  *   (new)      accept, or reject what cannot run
  *   Delayed    wait for delayUntil
@@ -123,6 +124,8 @@ async function checkDelay(deps: Deps, run: CachedRun): Promise<Outcome> {
   };
 }
 
-/** An event that records the payload. The API may still change a debounced run's: it must be this version's. */
+/**
+ * An event that records the payload. The API may still change a debounced run's: it must be this version's.
+ */
 const applyPayloadEvent = (deps: Deps, run: TaskRun, event: RunEvent): Promise<CachedRun | undefined> =>
   applyRunEvent(deps, run, event, { ofThisVersion: run.spec.debounce !== undefined });

@@ -1,9 +1,10 @@
 /**
- * A finished run is retired: its object and its summary are written to the bucket, then the record of its key, and only
- * then is its resource deleted. What was interrupted is done again from the start; nothing is lost, nothing runs twice.
+ * A finished run is retired: its object and its summary are written to the bucket, then the record of its
+ * key, and only then is its resource deleted. What was interrupted is done again from the start; nothing is
+ * lost, nothing runs twice.
  *
- * Due once its logs are captured: a run that the API, a batch or a schedule made, `retentionSeconds` after its end; an
- * applied one only with `ttlSecondsAfterFinished`.
+ * Due once its logs are captured: a run that the API, a batch or a schedule made, `retentionSeconds` after
+ * its end; an applied one only with `ttlSecondsAfterFinished`.
  */
 import { originLabel } from "@fairlead/protocol/labels";
 import type { Config } from "../../config.ts";
@@ -34,9 +35,9 @@ export async function retire(deps: RetentionDeps, run: CachedRun): Promise<Reque
   // A duplicate has nothing of its own: its original is in history under the same key or name.
   if (!live.status?.duplicateOf) {
     await writeHistory(deps.store, live);
-    const remembered = recordOf(live, deps.config.historySeconds);
-    if (remembered) await writeKeyRecord(deps.store, namespace, remembered.hash, remembered.record);
-    await rememberGeneration(deps, live);
+    const keyed = recordOf(live, deps.config.historySeconds);
+    if (keyed) await writeKeyRecord(deps.store, namespace, keyed.hash, keyed.record);
+    await recordGeneration(deps, live);
   }
   try {
     const { resourceVersion } = live.metadata;
@@ -53,8 +54,11 @@ export async function retire(deps: RetentionDeps, run: CachedRun): Promise<Reque
   return done;
 }
 
-/** The name of a debounced run is not used again: the record of its key has the generation of the last retired one. */
-async function rememberGeneration({ store, config }: RetentionDeps, run: TaskRun): Promise<void> {
+/**
+ * The name of a debounced run is not used again: the record of its key has the generation of the last retired
+ * one.
+ */
+async function recordGeneration({ store, config }: RetentionDeps, run: TaskRun): Promise<void> {
   const { debounce, task } = run.spec;
   const { phase, finishedAt } = run.status ?? {};
   if (!debounce || !phase || task === undefined) return;

@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import type { TaskRun, TaskRunStatus } from "../../model/resources.ts";
-import { storyOf } from "./runEvents.ts";
+import { eventsBetween } from "./runEvents.ts";
 
 const at = "2026-01-01T00:00:00Z";
 const attempt = { number: 1, job: "r-1", slot: 1, admittedAt: at };
 
-function told(before: TaskRunStatus | undefined, after: TaskRunStatus): string[] {
+function eventsOf(before: TaskRunStatus | undefined, after: TaskRunStatus): string[] {
   const run = (status: TaskRunStatus | undefined) =>
     ({ metadata: { name: "r" }, spec: {}, status }) as TaskRun;
-  return storyOf(before && run(before), run(after)).map(({ type, reason }) => `${type} ${reason}`);
+  return eventsBetween(before && run(before), run(after)).map(({ type, reason }) => `${type} ${reason}`);
 }
 
 const queued: TaskRunStatus = { revision: 1, phase: "Queued", reason: "Queued", queuedAt: at };
@@ -20,7 +20,7 @@ const executing: TaskRunStatus = {
   attempts: [{ ...attempt, startedAt: at }],
 };
 
-test("a whole life seen in one step is told in its order", () => {
+test("a whole life that is seen in one step has its Events in order", () => {
   const attempts = [{ ...attempt, startedAt: at, outcome: "Completed" as const }];
   const status: TaskRunStatus = {
     ...executing,
@@ -29,28 +29,28 @@ test("a whole life seen in one step is told in its order", () => {
     reason: "Completed",
     attempts,
   };
-  expect(told(undefined, status)).toEqual([
+  expect(eventsOf(undefined, status)).toEqual([
     "Normal Queued",
     "Normal Starting",
     "Normal Started",
     "Normal Completed",
   ]);
-  expect(told(executing, status)).toEqual(["Normal Completed"]);
+  expect(eventsOf(executing, status)).toEqual(["Normal Completed"]);
 });
 
-test("the same state is told once", () => {
-  expect(told(executing, executing)).toEqual([]);
+test("a state that did not change has no Events", () => {
+  expect(eventsOf(executing, executing)).toEqual([]);
 });
 
-test("a failed attempt warns, then tells of the backoff", () => {
+test("a failed attempt is a warning, its backoff is none", () => {
   const attempts = [{ ...attempt, startedAt: at, outcome: "Failed" as const, exitCode: 3 }];
   const status: TaskRunStatus = { ...queued, revision: 4, reason: "Backoff", message: "later", attempts };
-  expect(told(executing, status)).toEqual(["Warning AttemptFailed", "Normal Backoff"]);
+  expect(eventsOf(executing, status)).toEqual(["Warning AttemptFailed", "Normal Backoff"]);
 });
 
-test("what keeps a run waiting warns", () => {
-  const parked: TaskRunStatus = { ...queued, revision: 2, reason: "TaskNotFound", message: "no Task" };
-  expect(told(queued, parked)).toEqual(["Warning TaskNotFound"]);
+test("what keeps a run from starting is a warning", () => {
+  const inadmissible: TaskRunStatus = { ...queued, revision: 2, reason: "TaskNotFound", message: "no Task" };
+  expect(eventsOf(queued, inadmissible)).toEqual(["Warning TaskNotFound"]);
   const blocked: TaskRunStatus = {
     ...executing,
     phase: "Starting",
@@ -58,14 +58,14 @@ test("what keeps a run waiting warns", () => {
     message: "no image",
     attempts: [attempt],
   };
-  expect(told({ ...blocked, revision: 2, reason: "Admitted" }, blocked)).toEqual([
+  expect(eventsOf({ ...blocked, revision: 2, reason: "Admitted" }, blocked)).toEqual([
     "Warning ImagePullBackOff",
   ]);
 });
 
 test("a canceled run is no warning, a timed-out one is", () => {
   const stopping: TaskRunStatus = { ...executing, revision: 4, phase: "Stopping", reason: "CancelRequested" };
-  expect(told(executing, stopping)).toEqual(["Normal Stopping"]);
-  expect(told(stopping, { ...stopping, revision: 5, phase: "Canceled" })).toEqual(["Normal Canceled"]);
-  expect(told(stopping, { ...stopping, revision: 5, phase: "TimedOut" })).toEqual(["Warning TimedOut"]);
+  expect(eventsOf(executing, stopping)).toEqual(["Normal Stopping"]);
+  expect(eventsOf(stopping, { ...stopping, revision: 5, phase: "Canceled" })).toEqual(["Normal Canceled"]);
+  expect(eventsOf(stopping, { ...stopping, revision: 5, phase: "TimedOut" })).toEqual(["Warning TimedOut"]);
 });

@@ -1,59 +1,68 @@
 /**
- * The Events of a run: what changed between two of its states, in the words of its status.
- * Pure: told from the difference, so that a state that came in one step or in three tells the same.
+ * The Kubernetes Events of a run: what changed between two of its states, in the words of its status. Pure.
+ * Made from the difference, so that a state which was reached in one step has the same Events as one reached
+ * in three.
  */
-
-import type { Attempt, TaskRun } from "../../model/resources.ts";
+import type { Attempt, TaskRun, TaskRunStatus } from "../../model/resources.ts";
 import { isTerminal } from "../../model/run/phase.ts";
 
-export interface StoryEvent {
+/** What kubectl describe shows; not an event of the state machine (model/run/event.ts). */
+export interface KubernetesEvent {
   type: "Normal" | "Warning";
   reason: string;
   message: string;
 }
 
-export function storyOf(before: TaskRun | undefined, after: TaskRun): StoryEvent[] {
-  const was = before?.status;
-  const is = after.status;
-  if (!is?.phase || was?.revision === is.revision) return [];
-  const events: StoryEvent[] = [];
-  const say = (type: StoryEvent["type"], reason: string, message: string) =>
-    events.push({ type, reason, message });
-
-  if (!was?.phase && is.queuedAt) say("Normal", "Queued", "Waits to be admitted.");
-  for (const attempt of is.attempts ?? []) {
-    tellAttempt(
-      was?.attempts?.find((a) => a.number === attempt.number),
+export function eventsBetween(before: TaskRun | undefined, after: TaskRun): KubernetesEvent[] {
+  const old = before?.status;
+  const { status } = after;
+  if (!status?.phase || old?.revision === status.revision) return [];
+  const queued = !old?.phase && status.queuedAt ? [normal("Queued", "Waits to be admitted.")] : [];
+  const attempts = (status.attempts ?? []).flatMap((attempt) =>
+    eventsOfAttempt(
+      old?.attempts?.find(({ number }) => number === attempt.number),
       attempt,
-      say,
+    ),
+  );
+  const isNew =
+    old?.phase !== status.phase || old?.reason !== status.reason || old?.message !== status.message;
+  const phase = isNew ? eventOfPhase(status) : undefined;
+  return [...queued, ...attempts, ...(phase ? [phase] : [])];
+}
+
+function eventOfPhase({ phase, reason = phase, message = "" }: TaskRunStatus): KubernetesEvent | undefined {
+  if (phase === undefined || reason === undefined) return undefined;
+  if (isTerminal(phase)) {
+    const isWanted = phase === "Completed" || phase === "Canceled";
+    return isWanted ? normal(phase, message) : warning(phase, message);
+  }
+  switch (phase) {
+    case "Stopping":
+    case "Delayed":
+      return normal(phase, message);
+    case "Queued":
+      if (reason === "Backoff") return normal(reason, message);
+      return reason === "Queued" ? undefined : warning(reason, message);
+    case "Starting":
+      return reason === "Admitted" ? undefined : warning(reason, message);
+    default:
+      return undefined;
+  }
+}
+
+function eventsOfAttempt(before: Attempt | undefined, after: Attempt): KubernetesEvent[] {
+  const { number, job, startedAt, outcome, exitCode, error } = after;
+  const events: KubernetesEvent[] = [];
+  if (!before) events.push(normal("Starting", `Attempt ${number} starts as Job ${job}.`));
+  if (!before?.startedAt && startedAt) events.push(normal("Started", `Attempt ${number} runs.`));
+  if (!before?.outcome && outcome && outcome !== "Completed") {
+    const exit = exitCode === undefined ? "" : ` (exit code ${exitCode})`;
+    events.push(
+      warning("AttemptFailed", `Attempt ${number}: ${outcome}${exit}. ${error?.message ?? ""}`.trim()),
     );
   }
-  const isNews = was?.phase !== is.phase || was?.reason !== is.reason || was?.message !== is.message;
-  if (!isNews) return events;
-  const { reason = is.phase, message = "" } = is;
-  if (isTerminal(is.phase))
-    say(is.phase === "Completed" || is.phase === "Canceled" ? "Normal" : "Warning", is.phase, message);
-  else if (is.phase === "Stopping") say("Normal", "Stopping", message);
-  else if (is.phase === "Delayed") say("Normal", "Delayed", message);
-  else if (reason === "Backoff") say("Normal", "Backoff", message);
-  else if (is.phase === "Queued" && reason !== "Queued") say("Warning", reason, message);
-  else if (is.phase === "Starting" && reason !== "Admitted") say("Warning", reason, message);
   return events;
 }
 
-function tellAttempt(
-  was: Attempt | undefined,
-  is: Attempt,
-  say: (type: StoryEvent["type"], reason: string, message: string) => void,
-): void {
-  if (!was) say("Normal", "Starting", `Attempt ${is.number} starts as Job ${is.job}.`);
-  if (!was?.startedAt && is.startedAt) say("Normal", "Started", `Attempt ${is.number} runs.`);
-  if (!was?.outcome && is.outcome && is.outcome !== "Completed") {
-    const exit = is.exitCode === undefined ? "" : ` (exit code ${is.exitCode})`;
-    say(
-      "Warning",
-      "AttemptFailed",
-      `Attempt ${is.number}: ${is.outcome}${exit}. ${is.error?.message ?? ""}`.trim(),
-    );
-  }
-}
+const normal = (reason: string, message: string): KubernetesEvent => ({ type: "Normal", reason, message });
+const warning = (reason: string, message: string): KubernetesEvent => ({ type: "Warning", reason, message });

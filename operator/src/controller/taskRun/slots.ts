@@ -1,11 +1,12 @@
 /**
- * What this leader knows of its runs' slots: which runs wait for one in Redis, which grants arrived and are not in the
- * run's status yet, and which slots are to be released when their run no longer needs them.
+ * What this leader knows of its runs' slots: which runs wait for one in Redis, which grants arrived and are
+ * not in the run's status yet, and which slots are to be released when their run no longer needs them.
  *
- *   request ─► pending ─(onGrant)─► granted ─(hold: in the status)─► held ─(releaseUnneeded)─► released
- *                                      └─(giveBack: not in the status)──────────────────────────►─┘
+ *   request ─► pending ─(onGrant)─► granted ─(hold)─► held ─(releaseUnneeded)─► released
+ *                                      └─(giveBack: the status could not be written)─►┘
  *
- * Lost with the term. What is missing here is recovered from the runs' statuses, by the rebuild or by the sweeper.
+ * Lost with the term. What is missing here is recovered from the runs' statuses, by the rebuild or by the
+ * sweeper.
  */
 
 import type { TaskRun } from "../../model/resources.ts";
@@ -76,7 +77,10 @@ export class Slots {
     return this.#admission.confirm(state.held);
   }
 
-  /** Releases what the run, in its phase, no longer needs: the slot; unless it is Queued, the wait for one, too. */
+  /**
+   * Releases what the run, in its phase, no longer needs: the slot; unless it is Queued, the wait for one,
+   * too.
+   */
   async releaseUnneeded(run: TaskRun): Promise<void> {
     const key = keyOf(run.metadata);
     const state = this.#states.get(key);

@@ -11,7 +11,10 @@ export function currentAttempt(status: TaskRunStatus | undefined): Attempt | und
   return last && last.outcome === undefined ? last : undefined;
 }
 
-/** The list with one more; an attempt whose log is still to be captured stays, since its Job is found through it. */
+/**
+ * The list with one more; an attempt whose log is still to be captured stays, since its Job is found through
+ * it.
+ */
 export function addAttempt(status: TaskRunStatus, attempt: Attempt): Attempt[] {
   const attempts = [...(status.attempts ?? []), attempt];
   const excess = attempts.length - attemptsKept;

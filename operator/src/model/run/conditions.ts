@@ -1,4 +1,7 @@
-/** The conditions that follow from a run's phase. `kubectl wait --for=condition=Finished` returns however it ended. */
+/**
+ * The conditions that follow from a run's phase. `kubectl wait --for=condition=Finished` returns however it
+ * ended.
+ */
 
 import { setCondition, type WantedCondition } from "../conditions.ts";
 import type { TaskRunStatus } from "../resources.ts";

@@ -1,10 +1,12 @@
 /**
- * Changes of a run's metadata, as Trigger.dev's clients send them. A key is a name, or a path `$.a.b` into nested
- * objects. Pure: the metadata that come in stay as they are.
+ * Changes of a run's metadata, as Trigger.dev's clients send them. A key is a name, or a path `$.a.b` into
+ * nested objects. Pure: the metadata that come in stay as they are.
  *
- *   set, update   the value replaces what is there      append     to the list at the key, which is made if absent
- *   delete        the key goes                           remove     every equal element of the list goes
- *   increment     the number at the key, 0 if absent
+ *   set, update   replaces the value
+ *   delete        removes the key
+ *   increment     adds to the number at the key, to 0 when it is absent
+ *   append        adds to the list at the key, to an empty one when it is absent
+ *   remove        removes every equal element from the list at the key
  */
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";

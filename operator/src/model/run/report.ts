@@ -51,7 +51,9 @@ const mark = z.object({
   outcome: z.enum(["started", "stopping"]),
 }) satisfies z.ZodType<ReadMark>;
 
-/** The report in a termination message; undefined when the text is something else (a container's own output). */
+/**
+ * The report in a termination message; undefined when the text is something else (a container's own output).
+ */
 export const parseReport = (text: string): Report | undefined => parseAs(report, text);
 
 export const parseMark = (text: string): ReadMark | undefined => parseAs(mark, text);

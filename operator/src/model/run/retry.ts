@@ -1,6 +1,6 @@
 /**
- * When a failed attempt is followed by another.
- * The formula is Trigger.dev's: delay(n) = round(min(max, r * min * factor^(n-1))), r in [1, 2) when randomized.
+ * When a failed attempt is followed by another. The formula is Trigger.dev's: delay(n) = round(min(max, r *
+ * min * factor^(n-1))), r in [1, 2) when randomized.
  */
 import type { Retry, TaskRun, TaskRunStatus } from "../resources.ts";
 
@@ -25,7 +25,9 @@ const defaults: RetryPolicy = {
   randomize: true,
 };
 
-/** The run's policy: its own settings over the Task's over the defaults; an inline container has one attempt. */
+/**
+ * The run's policy: its own settings over the Task's over the defaults; an inline container has one attempt.
+ */
 export function retryPolicy(run: TaskRun, task: Retry | undefined): RetryPolicy {
   const own = { ...task, ...run.spec.retry };
   const fallback = run.spec.container ? 1 : defaults.maxAttempts;

@@ -1,5 +1,6 @@
 /**
- * How an attempt ends, and what its run does then: it finishes, or goes back to its queue for another attempt.
+ * How an attempt ends, and what its run does then: it finishes, or goes back to its queue for another
+ * attempt.
  *
  *   Completed          ─► Completed
  *   TimedOut           ─► TimedOut
@@ -62,7 +63,9 @@ export function settle(
   }
 }
 
-/** Ends an attempt that was stopped, as the stop intended: whatever its container did while it was stopped. */
+/**
+ * Ends an attempt that was stopped, as the stop intended: whatever its container did while it was stopped.
+ */
 export function settleStopped(
   status: TaskRunStatus,
   stop: NonNullable<TaskRunStatus["stop"]>,

@@ -1,18 +1,19 @@
 /**
  * The life of a run: the only place where a phase changes.
  *
- *   created ─► Delayed ─► Queued ─► Starting ─► Executing ─► Completed | Failed | Crashed | TimedOut | SystemFailure
- *                 │        │ ▲         │            │
- *                 │        │ └─backoff─┴────────────┤  (slot freed)
- *                 ▼        ▼                        ▼
- *              Canceled  Canceled | Expired      Stopping ─(container gone)─► Canceled | TimedOut | Failed
+ *   New ─► Delayed ─► Queued ─► Starting ─► Executing ─► Completed | Failed | Crashed | TimedOut
+ *             │        │ ▲         │            │           | SystemFailure
+ *             │        │ └─backoff─┴────────────┤  (slot freed)
+ *             ▼        ▼                        ▼
+ *          Canceled  Canceled | Expired      Stopping ─(container gone)─► Canceled | TimedOut | Failed
  *
- * `appliesIn` says which event applies in which phase, `apply` what it does there, settle.ts how an attempt ends.
+ * `appliesIn` says which event applies in which phase, `apply` what it does there, settle.ts how an attempt
+ * ends.
  *
  * Invariants (transition.property.test.ts proves them for random sequences of events):
  *  1. A terminal run stays as it is; only Captured may still add to it.
  *  2. An event about an attempt that is not the current one is refused, so a run settles once.
- *  3. The run holds a slot exactly in Starting, Executing and Stopping; each admission has a higher slot number.
+ *  3. The run holds a slot in Starting, Executing and Stopping only; each admission has a higher slot number.
  *  4. A report accepted before Stopping wins, afterwards the intended outcome does.
  *
  * Pure: no clock, no randomness; both come in with the call.

@@ -1,6 +1,6 @@
 /**
- * After an attempt: its log goes to object storage, then its Job is removed. Nothing is deleted before it was captured;
- * while the bucket is down everything waits.
+ * After an attempt: its log goes to object storage, then its Job is removed. Nothing is deleted before it was
+ * captured; while the bucket is down everything waits.
  */
 import { at, done } from "../../../kube/manager/requeue.ts";
 import type { PodRef } from "../../../model/run/event.ts";

@@ -1,4 +1,4 @@
-/** Copies a container's log to the bucket before its pod goes away. */
+/** Copies a container's log to the bucket before its pod is deleted. */
 import type { V1Pod } from "@kubernetes/client-node";
 import { containerName } from "../../../jobs/jobBuilder.ts";
 import type { KubeClient } from "../../../kube/client/client.ts";
@@ -11,8 +11,8 @@ import type { ObjectStore } from "../../../storage/objectStore.ts";
 const logLimit = 10 * 1024 * 1024;
 
 /**
- * The key of the copy; undefined when there is no log to copy and never will be. Throws when the bucket or the API server
- * does not answer: then it is tried again.
+ * The key of the copy; undefined when there is no log to copy and never will be. Throws when the bucket or
+ * the API server does not answer: then it is tried again.
  */
 export async function captureLog(
   client: Pick<KubeClient, "podLog">,

@@ -1,6 +1,6 @@
 /**
- * The attempt's Job: created once its slot is confirmed, with everything that its pod needs to reach its payload, its
- * output and the API. What a refusal means for the attempt:
+ * The attempt's Job: created once its slot is confirmed, with everything that its pod needs to reach its
+ * payload, its output and the API. What a refusal means for the attempt:
  *
  *   the slot is lost                      ─► back to the queue
  *   the queues are closed (a rebuild)     ─► again in a while
@@ -38,7 +38,7 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
     const isHeld = await deps.slots.confirm(run);
     if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
     const env = await environment(deps, view, program);
-    const job = buildJob(run, attempt, program, { env });
+    const job = buildJob(run, attempt, program, env);
     deps.jobs.upsertFromWrite(await deps.client.create(Jobs, run.metadata.namespace, job));
     return done;
   } catch (error) {
@@ -65,7 +65,10 @@ async function environment(deps: JobDeps, { run, attempt }: AttemptView, program
   });
 }
 
-/** A Job of this name is there: an earlier create succeeded without our knowing, or it belongs to something else. */
+/**
+ * A Job of this name is there: an earlier create succeeded without our knowing, or it belongs to something
+ * else.
+ */
 async function adoptJob(deps: JobDeps, view: AttemptView): Promise<AttemptDecision> {
   const { run, attempt } = view;
   const job = await deps.client.get(Jobs, run.metadata.namespace, attempt.job);

@@ -28,7 +28,10 @@ const end = (outcome: string, reason: string) => ({
   event: { type: "AttemptEnded", attempt: 1, end: { outcome, reason } },
 });
 
-/** A row for each check and its bounds: start timeout after 30 s, maxDuration after 60 s, a lost node after 60 s. */
+/**
+ * A row for each check and its bounds: start timeout after 30 s, maxDuration after 60 s, a lost node after 60
+ * s.
+ */
 const rows: [title: string, run: TaskRun, seconds: number, known: Partial<AttemptView>, expected: object][] =
   [
     ["fails when its Task was deleted", starting, 1, { program: undefined }, end("Failed", "TaskNotFound")],

@@ -1,8 +1,9 @@
 /**
  * Starting and Executing: the attempt gets its Job, and what its pod shows becomes events.
  *
- * A pod counts as missing only when it was seen (its uid is in status) and a live read confirms that it is gone.
- * A missing Job of an attempt that never ran is created again: its name is the same, so there is still only one.
+ * A pod counts as missing only when it was seen (its uid is in status) and a live read confirms that it is
+ * gone. A missing Job of an attempt that never ran is created again: its name is the same, so there is still
+ * only one.
  */
 
 import type { Program } from "../../../jobs/program.ts";

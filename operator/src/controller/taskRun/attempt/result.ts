@@ -1,8 +1,8 @@
 /**
  * How an attempt ended whose container did: a task's report, an inline container's output, or the exit code.
  *
- * Every output is moved to where outputs are. An inline container's is the object that it PUT to FAIRLEAD_OUTPUT_URL,
- * else its termination message, which is written to the same key.
+ * Every output is moved to where outputs are. An inline container's is the object that it PUT to
+ * FAIRLEAD_OUTPUT_URL, else its termination message, which is written to the same key.
  */
 import { maxOutputCopyBytes, terminationMessageBytes } from "@fairlead/protocol/limits";
 import { type ContainerOutput, endOfContainer, reportOf, typeOfText } from "../../../jobs/attemptEnd.ts";

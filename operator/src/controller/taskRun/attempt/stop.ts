@@ -1,7 +1,7 @@
 /**
  * Stopping: the container gets SIGTERM, its grace period, then SIGKILL, by the kubelet, through the pod's
- * activeDeadlineSeconds: the pod stays, with its log. Deleting the Job is for pods that no kubelet has, and the last
- * resort. The run leaves Stopping when no container of the attempt can run any more.
+ * activeDeadlineSeconds: the pod stays, with its log. Deleting the Job is for pods that no kubelet has, and
+ * the last resort. The run leaves Stopping when no container of the attempt can run any more.
  */
 import { at, done } from "../../../kube/manager/requeue.ts";
 import type { PodRef } from "../../../model/run/event.ts";

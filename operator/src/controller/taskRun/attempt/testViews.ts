@@ -1,4 +1,7 @@
-/** For tests only: what is known of an attempt, in each of its situations. Times are seconds after the admission. */
+/**
+ * For tests only: what is known of an attempt, in each of its situations. Times are seconds after the
+ * admission.
+ */
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
 import type { ContainerEnd, Observation } from "../../../jobs/podObserver.ts";
 import { resolveProgram } from "../../../jobs/program.ts";
@@ -23,7 +26,9 @@ const program = resolveProgram(
   { maxDurationSeconds: 60, startTimeoutSeconds: 30 },
 );
 
-/** The run's last attempt, `afterSeconds` after it was admitted; whatever else is known comes with `known`. */
+/**
+ * The run's last attempt, `afterSeconds` after it was admitted; whatever else is known comes with `known`.
+ */
 export function viewOf(run: TaskRun, afterSeconds: number, known: Partial<AttemptView> = {}): AttemptView {
   const attempt = run.status?.attempts?.at(-1) as Attempt;
   return {

@@ -1,17 +1,20 @@
 /**
- * Everything that is known of an attempt, read once: the only reads that decisions about it are made from. They come
- * from the caches; the API server is asked only where a cache is not enough to decide, since it may be behind:
+ * What is known of an attempt, read once; decisions are made from it alone. It comes from the caches. A cache
+ * may be behind, so the API server is asked where a decision could do harm otherwise:
  *
- *   a pod that was seen is missing, a Stopping attempt has no pod on a node,
- *   an ended one has no pod to capture                                       → `live`
- *   a Job has had no pod for some seconds                                    → `podProblem`, from its Events
+ *   a pod that was seen is missing                   → `live`
+ *   an attempt to be stopped has no pod on a node    → `live`
+ *   an ended attempt has no pod to take a log from   → `live`
+ *   a Job has had no pod for some seconds            → `podProblem`, from its Events
  */
 import { attemptSelector } from "@fairlead/protocol/labels";
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
 import { type Observation, observePod } from "../../../jobs/podObserver.ts";
 import { type Program, resolveProgram } from "../../../jobs/program.ts";
+import type { Informer } from "../../../kube/cache/informer.ts";
+import type { KubeClient } from "../../../kube/client/client.ts";
 import { Events, Jobs, Pods } from "../../../kube/resources.ts";
-import type { Attempt, TaskRun } from "../../../model/resources.ts";
+import type { Attempt, Task, TaskRun } from "../../../model/resources.ts";
 import type { PodRef } from "../../../model/run/event.ts";
 import type { Deps } from "../../deps.ts";
 import { taskOf } from "../../task/lookup.ts";
@@ -25,7 +28,7 @@ export interface AttemptView {
   now: number;
   /** In [0, 1), for the backoff after the attempt. */
   random: number;
-  config: Pick<Deps["config"], "nodeLostAfterSeconds" | "jobRetentionSeconds">;
+  config: Pick<ViewDeps["config"], "nodeLostAfterSeconds" | "jobRetentionSeconds">;
   /** What the attempt executes; absent when its Task is gone, and for an ended attempt. */
   program?: Program;
   /** From the caches. */
@@ -61,12 +64,19 @@ export type AttemptAction =
 
 export type AttemptDecision = Decision<AttemptAction>;
 
-export type ViewDeps = Pick<
-  Deps,
-  "client" | "pods" | "jobs" | "tasks" | "versions" | "config" | "clock" | "random"
->;
+export interface ViewDeps extends Pick<Deps, "clock" | "random"> {
+  client: Pick<KubeClient, "get" | "list">;
+  pods: Pick<Informer<V1Pod>, "byIndex">;
+  jobs: Pick<Informer<V1Job>, "get">;
+  tasks: Pick<Informer<Task>, "byIndex">;
+  versions: Pick<Deps["versions"], "get">;
+  config: Pick<Deps["config"], "defaults" | "nodeLostAfterSeconds" | "jobRetentionSeconds">;
+}
 
-/** How long a Job may be without a pod before its Events are asked for the reason; and how often they are asked. */
+/**
+ * How long a Job may be without a pod before its Events are asked for the reason; and how often they are
+ * asked.
+ */
 export const recheckMs = 5_000;
 
 export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attempt): Promise<AttemptView> {
@@ -124,11 +134,7 @@ function needsLiveRead({ run, attempt, pod }: AttemptView): boolean {
 }
 
 /** The Job first: without it no pod can come after the list was made. */
-async function readLive(
-  { client }: Pick<Deps, "client">,
-  run: TaskRun,
-  attempt: Attempt,
-): Promise<AttemptView["live"]> {
+async function readLive({ client }: ViewDeps, run: TaskRun, attempt: Attempt): Promise<AttemptView["live"]> {
   const { namespace, name } = run.metadata;
   const job = await client.get(Jobs, namespace, attempt.job);
   const labelSelector = attemptSelector(name, attempt.number);
@@ -147,7 +153,7 @@ export const podDue = (attempt: Attempt): number => Date.parse(attempt.admittedA
 
 /** Why the Job controller creates no pod: a quota, pod security. */
 async function readPodProblem(
-  { client }: Pick<Deps, "client">,
+  { client }: ViewDeps,
   namespace: string,
   attempt: Attempt,
 ): Promise<Problem | undefined> {
