@@ -23,7 +23,7 @@ import { smoke } from "./process/smoke.ts";
 import { connectRedis } from "./queue/redisClient.ts";
 import { RunTokens } from "./runs/runToken.ts";
 import { ObjectStore } from "./storage/objectStore.ts";
-import { newMetrics } from "./telemetry/metrics.ts";
+import { newRegistry } from "./telemetry/metrics.ts";
 
 const modes = { controller: runController, api: runApi };
 const defaultPorts = { controller: 8081, api: 8080 };
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
 
 async function runController(config: Config, log: Logger, signal: AbortSignal, port: number): Promise<void> {
   const crash = crashHook(process.env.FAIRLEAD_CRASH_AT_WRITE);
-  const metrics = newMetrics("controller");
+  const metrics = newRegistry("controller");
   let problem: () => string | undefined = () => undefined;
   let unready: () => string | undefined = () => "starting";
   const server = await listen(newApp({ alive: () => problem(), ready: () => unready(), metrics }), port);
@@ -105,7 +105,7 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
 async function runApi(config: Config, log: Logger, signal: AbortSignal, port: number): Promise<void> {
   const client = KubeClient.fromEnvironment();
   let unready: () => string | undefined = () => "starting";
-  const app = newApp({ alive: () => undefined, ready: () => unready(), metrics: newMetrics("api") });
+  const app = newApp({ alive: () => undefined, ready: () => unready(), metrics: newRegistry("api") });
   const server = await listen(app, port);
   const { store, tokens, signingKey } = await connect(client, config, log, signal);
   const keys = new ApiKeys(client, config.namespace, log);

@@ -14,8 +14,8 @@ import type { Grant } from "../queue/admission.ts";
 import { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
+import { observeController } from "../telemetry/controllerMetrics.ts";
 import { cacheDeclarations, type OwnKind } from "./caches.ts";
-import { measureController } from "./controllerMetrics.ts";
 import type { Deps } from "./deps.ts";
 import { bucketSweeper } from "./maintenance/bucketSweeper.ts";
 import { queueStatus } from "./maintenance/queueStatus.ts";
@@ -97,7 +97,7 @@ export class Controller {
     };
     this.#manager.add(this.#deps, namespaces, ...Object.values(controllers));
     this.#manager.addPeriodic(this.#deps, slotSweeper, bucketSweeper, queueStatus);
-    measureController(metrics, this.#deps, this.#manager);
+    observeController(metrics, { runs: caches.runs, manager: this.#manager, admission });
   }
 
   /** Fills the caches and keeps them fresh; resolves when they are filled. */
