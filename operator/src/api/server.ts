@@ -21,7 +21,9 @@ import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
 import { queuesRouter } from "./queues.ts";
 import { type RunnerDeps, runnerRouter } from "./runner/routes.ts";
 import { idempotencyKeysRouter } from "./runs/idempotencyKeys.ts";
+import { runMetadataRouter } from "./runs/metadata.ts";
 import type { RunReader } from "./runs/reader.ts";
+import { replayRouter } from "./runs/replay.ts";
 import { runsRouter } from "./runs/routes.ts";
 import { runStreamRouter } from "./runs/stream.ts";
 import { triggerRouter } from "./runs/trigger.ts";
@@ -71,6 +73,8 @@ export const keyedRoutes = (deps: ApiDeps): Router =>
     triggerRouter(deps),
     batchesRouter(deps),
     runsRouter(deps),
+    replayRouter(deps),
+    runMetadataRouter(deps),
     runStreamRouter(deps),
     queuesRouter(deps),
     schedulesRouter(deps),

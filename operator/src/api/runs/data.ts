@@ -12,27 +12,30 @@ export interface DataDeps {
   links: Links;
 }
 
-export async function dataOf(deps: DataDeps, request: Request, run: TaskRun): Promise<RunData> {
-  const [payload, output] = await Promise.all([payloadOf(deps, request, run), outputOf(deps, request, run)]);
+export async function loadRunData(deps: DataDeps, request: Request, run: TaskRun): Promise<RunData> {
+  const [payload, output] = await Promise.all([
+    loadPayload(deps, request, run),
+    loadOutput(deps, request, run),
+  ]);
   return { ...payload, ...output };
 }
 
-async function payloadOf(deps: DataDeps, request: Request, { spec }: TaskRun): Promise<RunData> {
+async function loadPayload(deps: DataDeps, request: Request, { spec }: TaskRun): Promise<RunData> {
   const { payload, payloadData, payloadType, payloadRef } = spec;
   if (payload !== undefined) return { payload };
   let read: Value | undefined;
   if (payloadData !== undefined) read = parse(payloadData, payloadType);
   else if (!payloadRef) return {};
-  else if ((payloadRef.size ?? (await sizeOf(deps, payloadRef.key))) > maxInlineDataBytes) {
+  else if ((payloadRef.size ?? (await loadSize(deps, payloadRef.key))) > maxInlineDataBytes) {
     return { payloadPresignedUrl: await deps.links.url(request, "GET", payloadRef.key) };
   } else read = parseText(await readText(deps, payloadRef.key, payloadType));
   return { payload: read?.value, payloadMeta: read?.meta };
 }
 
-const sizeOf = async ({ store }: DataDeps, key: string): Promise<number> =>
+const loadSize = async ({ store }: DataDeps, key: string): Promise<number> =>
   (await store.head(key))?.size ?? 0;
 
-async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): Promise<RunData> {
+async function loadOutput(deps: DataDeps, request: Request, { status }: TaskRun): Promise<RunData> {
   const { output, outputRef } = status ?? {};
   // The copy in the status has lost its types.
   if (!outputRef || (output !== undefined && !isSuperJson(outputRef.type))) return { output };
@@ -44,7 +47,7 @@ async function outputOf(deps: DataDeps, request: Request, { status }: TaskRun): 
 }
 
 /** An output as the text that it was stored as; undefined: none. */
-export async function outputText(
+export async function loadOutputText(
   deps: { store: Pick<ObjectStore, "get"> },
   { output, outputRef }: NonNullable<TaskRun["status"]>,
 ): Promise<Text | undefined> {

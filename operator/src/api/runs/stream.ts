@@ -9,7 +9,7 @@ import { isFinished } from "../../model/run/phase.ts";
 import { allow } from "../auth/auth.ts";
 import { nameIn, param } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
-import { type DataDeps, dataOf } from "./data.ts";
+import { type DataDeps, loadRunData } from "./data.ts";
 import type { RunReader } from "./reader.ts";
 import { runObject } from "./wire/runObject.ts";
 
@@ -49,7 +49,7 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
         isStale = false;
         const run = await deps.reader.get(namespace, name);
         if (!run) break;
-        const text = JSON.stringify(runObject(run, currentApiVersion, await dataOf(deps, request, run)));
+        const text = JSON.stringify(runObject(run, currentApiVersion, await loadRunData(deps, request, run)));
         if (text !== sent) response.write(`data: ${text}\n\n`);
         // A client that does not read: it may come again.
         if (response.writableLength > unreadBytes) response.destroy();

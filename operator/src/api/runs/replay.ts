@@ -1,0 +1,76 @@
+/** POST /api/v1/runs/<id>/replay: a new run with the payload and the options of an earlier one, or with new ones. */
+import { runId } from "@fairlead/protocol/ids";
+import { maxPayloadBytes } from "@fairlead/protocol/limits";
+import { Router } from "express";
+import { z } from "zod";
+import type { TaskRun } from "../../model/resources.ts";
+import { replayOptions } from "../../model/run/triggerFields.ts";
+import type { ObjectStore } from "../../storage/objectStore.ts";
+import { publicToken } from "../auth/auth.ts";
+import { callerIn } from "../http/caller.ts";
+import { bodyOf, requestKeyOf } from "../http/input.ts";
+import { Problem } from "../http/problem.ts";
+import { findRun, type RunAccessDeps } from "./access.ts";
+import { type CreateDeps, createRun } from "./createRun.ts";
+import { triggerOptions } from "./wire/triggerBody.ts";
+
+export type ReplayDeps = RunAccessDeps & CreateDeps;
+
+export const replayBody = triggerOptions.extend({
+  payload: z.unknown().optional(),
+  version: z.string().min(1).max(64).optional(),
+});
+
+export function replayRouter(deps: ReplayDeps): Router {
+  const router = Router();
+  router.post("/api/v1/runs/:id/replay", async (request, response) => {
+    const run = await findRun(deps, request, response, "write");
+    const { namespace } = run.metadata;
+    const { payload, payloadType, version, ...options } = bodyOf(replayBody, request);
+    if (run.spec.task === undefined)
+      throw new Problem(422, "A run of an inline container cannot be replayed: apply its TaskRun again");
+    const given = payload === undefined ? await loadPayload(deps, run) : { payload, payloadType };
+    const { name } = await createRun(deps, {
+      namespace,
+      task: run.spec.task,
+      payload: given.payload,
+      options: {
+        ...replayOptions(run.spec),
+        ...options,
+        ...(version === undefined ? {} : { lockToVersion: version }),
+        payloadType: given.payloadType,
+      },
+      requestKey: requestKeyOf(request),
+      replayOf: run.metadata.name,
+    });
+    response.set("x-trigger-jwt", await publicToken(callerIn(response), [`read:runs:${runId(name)}`]));
+    response.json({ id: runId(name) });
+  });
+  return router;
+}
+
+/** The run's own payload, as a client would send it. */
+async function loadPayload(
+  { store }: { store: Pick<ObjectStore, "get"> },
+  run: TaskRun,
+): Promise<{ payload?: unknown; payloadType?: string }> {
+  const { payload, payloadData, payloadType = "application/json", payloadRef } = run.spec;
+  if (payload !== undefined) return { payload };
+  if (payloadRef) {
+    const object = await store.get(payloadRef.key, { maxBytes: maxPayloadBytes });
+    if (!object) throw new Problem(422, "payload: the run's own was deleted: send one");
+    const text = new TextDecoder().decode(object.body);
+    return { payload: asSent(text, payloadType), payloadType };
+  }
+  if (payloadData === undefined) return {};
+  return { payload: asSent(payloadData, payloadType), payloadType };
+}
+
+function asSent(text: string, type: string): unknown {
+  if (type !== "application/json") return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Problem(422, "payload: the run's own is not valid JSON, which its type promises: send one");
+  }
+}
