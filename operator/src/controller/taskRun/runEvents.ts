@@ -3,17 +3,11 @@
  * Made from the difference, so that a state which was reached in one step has the same Events as one reached
  * in three.
  */
+import type { ObjectEvent } from "../../kube/manager/controller.ts";
 import type { Attempt, TaskRun, TaskRunStatus } from "../../model/resources.ts";
 import { isTerminal } from "../../model/run/phase.ts";
 
-/** What kubectl describe shows; not an event of the state machine (model/run/event.ts). */
-export interface KubernetesEvent {
-  type: "Normal" | "Warning";
-  reason: string;
-  message: string;
-}
-
-export function eventsBetween(before: TaskRun | undefined, after: TaskRun): KubernetesEvent[] {
+export function eventsBetween(before: TaskRun | undefined, after: TaskRun): ObjectEvent[] {
   const old = before?.status;
   const { status } = after;
   if (!status?.phase || old?.revision === status.revision) return [];
@@ -30,7 +24,7 @@ export function eventsBetween(before: TaskRun | undefined, after: TaskRun): Kube
   return [...queued, ...attempts, ...(phase ? [phase] : [])];
 }
 
-function eventOfPhase({ phase, reason = phase, message = "" }: TaskRunStatus): KubernetesEvent | undefined {
+function eventOfPhase({ phase, reason = phase, message = "" }: TaskRunStatus): ObjectEvent | undefined {
   if (phase === undefined || reason === undefined) return undefined;
   if (isTerminal(phase)) {
     const isWanted = phase === "Completed" || phase === "Canceled";
@@ -50,9 +44,9 @@ function eventOfPhase({ phase, reason = phase, message = "" }: TaskRunStatus): K
   }
 }
 
-function eventsOfAttempt(before: Attempt | undefined, after: Attempt): KubernetesEvent[] {
+function eventsOfAttempt(before: Attempt | undefined, after: Attempt): ObjectEvent[] {
   const { number, job, startedAt, outcome, exitCode, error } = after;
-  const events: KubernetesEvent[] = [];
+  const events: ObjectEvent[] = [];
   if (!before) events.push(normal("Starting", `Attempt ${number} starts as Job ${job}.`));
   if (!before?.startedAt && startedAt) events.push(normal("Started", `Attempt ${number} runs.`));
   if (!before?.outcome && outcome && outcome !== "Completed") {
@@ -64,5 +58,5 @@ function eventsOfAttempt(before: Attempt | undefined, after: Attempt): Kubernete
   return events;
 }
 
-const normal = (reason: string, message: string): KubernetesEvent => ({ type: "Normal", reason, message });
-const warning = (reason: string, message: string): KubernetesEvent => ({ type: "Warning", reason, message });
+const normal = (reason: string, message: string): ObjectEvent => ({ type: "Normal", reason, message });
+const warning = (reason: string, message: string): ObjectEvent => ({ type: "Warning", reason, message });

@@ -62,7 +62,8 @@ async function endPod(
 }
 
 async function deleteJob({ client }: Pick<ActDeps, "client">, view: AttemptView): Promise<void> {
-  const { run, attempt, live, job = live?.job } = view;
+  const { run, attempt } = view;
+  const job = view.live?.job ?? view.job;
   await client.delete(Jobs, run.metadata.namespace, attempt.job, {
     propagationPolicy: "Background",
     uid: job?.metadata?.uid,
