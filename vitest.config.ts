@@ -1,7 +1,7 @@
 /**
- * The suites. `unit` needs nothing but Node; `chart` also helm; `integration` Redis, the object store or an API
- * server; `e2e` a whole cluster with Fairlead installed; `disruption` the same, alone: it stops parts of the release, kills
- * them and takes their data away. `npm test` runs them in this order.
+ * The suites. `unit` needs nothing but Node; `chart` also helm; `integration` Redis, the object store or an
+ * API server; `e2e` a whole cluster with Fairlead installed; `disruption` the same, alone: it stops parts of
+ * the release, kills them and takes their data away. `npm test` runs them in this order.
  */
 import { defineConfig } from "vitest/config";
 

@@ -137,7 +137,9 @@ async function make(bundle: Bundle, stampFile: string, key: string): Promise<voi
   writeFileSync(stampFile, JSON.stringify(stamp, null, 1));
 }
 
-/** Fails when the bundle would need a package in the image, or grew beyond what a container start should read. */
+/**
+ * Fails when the bundle would need a package in the image, or grew beyond what a container start should read.
+ */
 export function checkSelfContained(
   outfile: string,
   maxBytes: number,

@@ -1,5 +1,5 @@
 /**
- * `npm run generate`: writes the files that are made from sources: the CRDs from the schemas, for kubectl and for the
+ * `npm run generate`: writes the files that are generated: the CRDs from the schemas, for kubectl and for the
  * chart, and the report of the SDK's public surface.
  * `--check` writes nothing and exits 1 when a file is stale.
  */

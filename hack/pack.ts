@@ -4,9 +4,10 @@
  *   .fairlead/pack/fairlead-sdk-<version>.tgz   what `npm install ./fairlead-sdk-….tgz` takes
  *   .fairlead/pack/stage/                       the same, as a folder; made anew each time
  *
- * It has ES modules, CommonJS and the types of both, for Node 20 and later, Bun and Deno, and no dependencies: superjson
- * is in it as a file of its own, loaded by the first value that needs it. Fails when a bundle would need a package, or
- * when importing it would load superjson. Inside the repository `@fairlead/sdk` stays its sources.
+ * It has ES modules, CommonJS and the types of both, for Node 20 and later, Bun and Deno, and no
+ * dependencies: superjson is in it as a file of its own, loaded by the first value that needs it. Fails when
+ * a bundle would need a package, or when importing it would load superjson. Inside the repository
+ * `@fairlead/sdk` stays its sources.
  */
 import {
   cpSync,
@@ -96,7 +97,8 @@ async function bundle(format: Format): Promise<Metafile> {
     format,
     platform: "node",
     target: "node20",
-    // ES modules: the client apart from `task()`, so that a bundle of tasks evaluates it when it triggers something.
+    // ES modules: the client apart from `task()`, so that a bundle of tasks evaluates it when it triggers
+    // something.
     splitting: format === "esm",
     chunkNames: "[name]-[hash]",
     // CommonJS: import() as require(), which also works where there are no ES modules (Jest).
@@ -146,7 +148,8 @@ function licensesOf(bundles: readonly Metafile[]): string {
 }
 
 async function archive(name: string): Promise<Packed> {
-  // npm writes it beside the stage and it is moved from there: whoever installs it meanwhile reads a whole one.
+  // npm writes it beside the stage and it is moved from there: whoever installs it meanwhile reads a whole
+  // one.
   const unfinished = join(out, "unfinished");
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished);

@@ -1,7 +1,7 @@
 /**
- * `node hack/run.mjs SCRIPT.ts args…`: what every npm script goes through, on whatever Node (20 or later) the
- * machine has. Installs the dependencies when they are missing or older than package-lock.json, then runs the
- * script with the Node that is one of them, which runs TypeScript directly. Plain JavaScript, built-in modules.
+ * `node hack/run.mjs SCRIPT.ts args…`: runs every npm script, with any Node from 20 on that the machine has.
+ * Installs the dependencies when they are missing or older than package-lock.json, then runs the script with
+ * the Node that is one of them, which runs TypeScript directly. Plain JavaScript, built-in modules.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

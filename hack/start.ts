@@ -1,7 +1,7 @@
 /**
- * `npm start`: a cluster, the images, the chart, one run of examples/hello-world from `kubectl apply` to its output,
- * and what to try next. Every step finds what is there already; it may be ended and begun again at any time.
- * Writes .fairlead/env for a shell to source.
+ * `npm start`: a cluster, the images, the chart, one run of examples/hello-world from `kubectl apply` to its
+ * output, and what to try next. Every step reuses what exists; it can be interrupted and repeated at any
+ * time. Writes .fairlead/env for a shell to source.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   await step("Tasks of examples/hello-world", () => applyTasks(images["hello-world"].ref), {
     quietBelowMs: 500,
   });
-  // A TaskRun is one run: to run again is to create another one.
+  // A TaskRun is one run: another run needs another TaskRun.
   await kubectl("delete", "--ignore-not-found", "-f", join(example, "taskrun.yaml"));
   say("\n$ kubectl apply -f examples/hello-world/taskrun.yaml");
   await kubectl("apply", "-f", join(example, "taskrun.yaml"));
@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   say(epilogue(env, access.directNetwork));
 }
 
-/** kubectl and helm of the cluster's own version first on PATH, for this process and its children. */
+/** Puts kubectl and helm of the cluster's version first on PATH, for this process and its children. */
 function useCluster({ kubeconfig, path }: ClusterAccess): void {
   process.env.KUBECONFIG = kubeconfig;
   process.env.PATH = [...path, process.env.PATH ?? ""].join(delimiter);
@@ -56,7 +56,7 @@ function useCluster({ kubeconfig, path }: ClusterAccess): void {
 
 const kubectl = (...args: string[]) => run("kubectl", ["--namespace", namespace, ...args]);
 
-/** The file as it is, with the image's present name in it. */
+/** Applies task.yaml with the name of the image that was built now. */
 async function applyTasks(image: string): Promise<void> {
   const text = readFileSync(join(example, "task.yaml"), "utf8");
   const placeholder = "fairlead.local/hello-world:dev";
@@ -70,7 +70,7 @@ async function writeEnv({ kubeconfig, path, directNetwork }: ClusterAccess): Pro
   const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [`export KUBECONFIG=${quote(kubeconfig)}`];
   if (path.length > 0) lines.push(`export PATH=${path.map(quote).join(":")}:"$PATH"`);
-  // Elsewhere it takes the port-forward that the epilogue names.
+  // Other clusters need the port-forward that the epilogue names.
   const url = directNetwork ? await apiAddress() : forwardedUrl;
   lines.push(`export TRIGGER_API_URL=${quote(url)}`);
   lines.push(`export TRIGGER_SECRET_KEY=${quote(await ensureApiKey(namespace))}`);
@@ -94,7 +94,7 @@ Done in ${seconds(performance.now() - started)}. What to try next:
   helm test fairlead --namespace ${releaseNamespace}              # the installation's own check
   npm test                                              # all tests, on this cluster
 
-Your first own task: README.md. The cluster stays; \`npm run cluster -- down\` removes it with everything in it.`;
+Your own first task: README.md. The cluster stays; \`npm run cluster -- down\` removes it with everything in it.`;
 }
 
 main().catch((error: unknown) => {

@@ -1,8 +1,9 @@
 /**
- * `npm test [SUITE…]`: every suite, one after the other: unit, then the cluster (its programs are what the other
- * suites run), chart, integration, the images, e2e and disruption. A suite that fails does not stop the next; a cluster or
- * an image that cannot be had counts as one failure, and the last two are then left out. Reports go to .fairlead/reports/,
- * and the last line on stdout is the count: `N passed, N failed`.
+ * `npm test [SUITE…]`: every suite in turn: unit, then the cluster (the other suites use its programs),
+ * chart, integration, the images, e2e and disruption. A suite that fails does not stop the next. A cluster or
+ * image that cannot be provided counts as one failure, and e2e and disruption are then left out. Reports go
+ * to .fairlead/reports/, the failures are listed at the end, and the last line on stdout is the count: `N
+ * passed, N failed`.
  */
 import { rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -64,7 +65,7 @@ function chosenSuites(names: string[]): readonly Suite[] {
 async function suite(name: Suite): Promise<void> {
   const report = join(reportFolder, `${name}.json`);
   const args = ["run", "--project", name, "--passWithNoTests", "--reporter=default", "--reporter=json"];
-  // These wait more than they compute: three at once even where there are two cores.
+  // These wait more than they compute: three at once, even on two cores.
   if (name === "integration" || name === "e2e") args.push("--maxWorkers=3");
   const begun = announce(`${name} tests`);
   const vitest = join(repoRoot, "node_modules", ".bin", "vitest");
@@ -80,7 +81,7 @@ async function suite(name: Suite): Promise<void> {
   results.push({ name, milliseconds: performance.now() - begun, count });
 }
 
-/** Runs a script that a later phase needs; says whether it worked. */
+/** Runs a script that a later phase needs; returns whether it succeeded. */
 async function prepare(name: string, args: readonly string[]): Promise<boolean> {
   const begun = announce(name);
   const code = await runInherited(process.execPath, args, { cwd: repoRoot });
@@ -89,7 +90,7 @@ async function prepare(name: string, args: readonly string[]): Promise<boolean> 
   return code === 0;
 }
 
-/** KUBECONFIG and a PATH with kubectl and helm, for the tests. */
+/** KUBECONFIG, and a PATH with kubectl and helm, for the tests. */
 async function useCluster(): Promise<void> {
   const { kubeconfig, path } = await (await chooseProvider()).access();
   process.env.KUBECONFIG = kubeconfig;

@@ -1,7 +1,7 @@
 /**
- * The count of a test run, from the JSON reports that the suites leave in .fairlead/reports. Run by itself
- * (`testReport.ts [EXIT_CODE]`, that of the whole run) it prints `N passed, N failed` and exits 1 when anything failed.
- * A test file that could not even be loaded counts as one failed test.
+ * The count of a test run, from the suites' JSON reports in .fairlead/reports. Run by itself (`testReport.ts
+ * [EXIT_CODE]`, that of the whole run) it prints `N passed, N failed` and exits 1 when anything failed. A
+ * test file that could not be loaded counts as one failed test.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -43,7 +43,7 @@ export function countReports(folder: string = reportFolder): Count {
     total.passed += count.passed;
     total.failed += count.failed;
   }
-  // No report: nothing ran, which is a failure like any other.
+  // Without a report nothing ran, which is a failure too.
   return names.length === 0 ? { passed: 0, failed: 1 } : total;
 }
 
@@ -56,7 +56,7 @@ export function countFile(path: string): Count {
   }
 }
 
-/** Leaves a report of one failure that no test could report: a step or a suite's process that failed. */
+/** Writes a report of one failure that no test reports: of a step, or of a suite's process. */
 export function reportFailure(name: string, message: string, folder: string = reportFolder): void {
   const report: Report = {
     numPassedTests: 0,
@@ -67,7 +67,7 @@ export function reportFailure(name: string, message: string, folder: string = re
   writeFileSync(join(folder, `${name}.json`), JSON.stringify(report));
 }
 
-/** What failed and why, for the end of the output: that is what is read, or kept, of a long one. */
+/** What failed and why, for the end of the output, which is the part of a long one that is read or kept. */
 export function listFailures(folder: string = reportFolder): string[] {
   const failures = reportNames(folder).flatMap((name) => failuresIn(join(folder, name)));
   const more = failures.length - mostFailures;
@@ -108,7 +108,7 @@ export function formatCount(count: Count): string {
 
 if (import.meta.main) {
   const count = countReports();
-  // A run that broke off failed, whatever its reports say.
+  // An interrupted run failed, whatever its reports say.
   if (process.argv[2] !== undefined && process.argv[2] !== "0" && count.failed === 0) count.failed = 1;
   console.log(formatCount(count));
   process.exitCode = count.failed > 0 ? 1 : 0;

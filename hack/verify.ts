@@ -1,6 +1,6 @@
 /**
- * `npm run verify`: the quick checks, one line each with its time, stopping at the first that fails. Needs nothing
- * but the installed packages. `npm run format` repairs what the first step finds.
+ * `npm run verify`: the quick checks, one line each with its time; stops at the first that fails. Needs only
+ * the installed packages. `npm run format` repairs what the first check finds.
  */
 import { join } from "node:path";
 import { ExecError, run } from "./lib/exec.ts";
@@ -8,7 +8,7 @@ import { repoRoot } from "./lib/paths.ts";
 import { seconds } from "./lib/progress.ts";
 import { checkSources } from "./sourceRules.ts";
 
-/** One check; resolves to what it looked at, throws with what is wrong. */
+/** One check; resolves to what it checked, throws with what is wrong. */
 interface Check {
   name: string;
   run(): Promise<string>;
@@ -50,7 +50,7 @@ const checks: Check[] = [
     name: "unit tests",
     run: async () => {
       const args = [bin("vitest"), "run", "--project", "unit", "--reporter", "dot"];
-      // Colours off: the summary is read here.
+      // Without colours, because the summary is parsed.
       const { stdout } = await run(process.execPath, args, { cwd: repoRoot, env: { NO_COLOR: "1" } });
       return /Tests +(.*)/.exec(stdout)?.[1] ?? "";
     },

@@ -1,4 +1,4 @@
-/** What an image archive says that it holds. */
+/** The images that an archive contains. */
 import { tryRun } from "../lib/exec.ts";
 import { ClusterError, type ImageArchive } from "./provider.ts";
 

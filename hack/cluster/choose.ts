@@ -1,4 +1,7 @@
-/** Which way to a cluster. `decide` is pure; `chooseProvider` asks the machine and says what it chose, and why. */
+/**
+ * Chooses the cluster provider. `decide` is pure; `chooseProvider` looks at the machine and prints choice and
+ * reason.
+ */
 import { existsSync } from "node:fs";
 import { tryRun, which } from "../lib/exec.ts";
 import { BuiltInCluster } from "./builtin/builtin.ts";
@@ -8,11 +11,11 @@ import { KindCluster } from "./kind.ts";
 import { ClusterError, type ClusterProvider, type ProviderName } from "./provider.ts";
 
 export interface Facts {
-  /** The variable CLUSTER, which wins over everything. */
+  /** The variable CLUSTER, which overrides everything else. */
   wanted: string | undefined;
   kubeconfig: string | undefined;
   ownKubeconfig: string;
-  /** A built-in cluster was made here before. */
+  /** A built-in cluster exists on this machine. */
   builtInExists: boolean;
   dockerAnswers: boolean;
   platform: string;
@@ -43,11 +46,11 @@ export function decide(facts: Facts): Decision {
   const decision = decideFreely(facts, builtInWorks);
   if (!decision) {
     throw new ClusterError(
-      `no way to a cluster: no Docker daemon answers (needed for kind), and ${why}. ` +
+      `no cluster is possible here: no Docker daemon answers (needed for kind), and ${why}. ` +
         `Start Docker, become root on Linux, or set CLUSTER=current to use the cluster that KUBECONFIG points at.`,
     );
   }
-  // Nothing is ever installed into a user's cluster because a variable happened to be set.
+  // A cluster is never used only because KUBECONFIG happens to be set.
   const foreign = facts.kubeconfig && facts.kubeconfig !== facts.ownKubeconfig;
   const hint = foreign ? "; KUBECONFIG is set, but its cluster is only used with CLUSTER=current" : "";
   return { ...decision, reason: decision.reason + hint };
@@ -55,14 +58,14 @@ export function decide(facts: Facts): Decision {
 
 function decideFreely(facts: Facts, builtInWorks: boolean): Decision | undefined {
   if (facts.builtInExists && builtInWorks) {
-    return { provider: "built-in", reason: "it was made here before" };
+    return { provider: "built-in", reason: "it exists already" };
   }
   if (facts.dockerAnswers) return { provider: "kind", reason: "a Docker daemon answers" };
   if (builtInWorks) return { provider: "built-in", reason: "Linux with root, and no Docker daemon answers" };
   return undefined;
 }
 
-/** `say` gets one line with the choice and its reason. */
+/** Calls `say` with one line: the choice and its reason. */
 export async function chooseProvider(say: (line: string) => void = () => {}): Promise<ClusterProvider> {
   const { provider, reason } = decide(await gatherFacts());
   say(`Cluster: ${provider} (${reason})`);
@@ -85,7 +88,7 @@ async function gatherFacts(): Promise<Facts> {
     kubeconfig: process.env.KUBECONFIG || undefined,
     ownKubeconfig: paths.kubeconfig,
     builtInExists,
-    // The question takes a while where the daemon hangs; asked only if the answer matters.
+    // Slow where the daemon hangs, so only when the answer matters.
     dockerAnswers: !wanted && !builtInExists && (await dockerAnswers()),
     platform: process.platform,
     root: process.getuid?.() === 0,
@@ -95,7 +98,7 @@ async function gatherFacts(): Promise<Facts> {
 export async function dockerAnswers(): Promise<boolean> {
   if (!which("docker")) return false;
   if (process.platform === "linux" && !process.env.DOCKER_HOST && !existsSync("/var/run/docker.sock")) {
-    // Rootless and remote daemons are known to docker's contexts only.
+    // Rootless and remote daemons appear only in docker's contexts.
     const { stdout } = await tryRun("docker", ["context", "show"], { timeoutMs: 5000 }).catch(() => ({
       stdout: "default",
     }));

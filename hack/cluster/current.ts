@@ -1,6 +1,6 @@
 /**
- * The cluster that the user has: the one KUBECONFIG (else ~/.kube/config) points at. It is looked at and used, not
- * made, changed or removed here; images reach it through a registry.
+ * The user's own cluster: the one that KUBECONFIG (else ~/.kube/config) points at. It is read and used, never
+ * created, changed or removed here; images reach it through a registry.
  */
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ export class CurrentCluster implements ClusterProvider {
 
   async up({ nodes }: { nodes?: number }): Promise<ClusterAccess> {
     if (nodes !== undefined)
-      throw new ClusterError("--nodes: the nodes of an existing cluster are its owner's affair");
+      throw new ClusterError("--nodes: cannot be set for an existing cluster; omit it");
     const access = { ...(await this.access()), path: await toolFolders({ compile: true }) };
     const { code, stderr } = await kubectl(access, "get", "--raw", "/readyz");
     if (code !== 0) {
@@ -35,7 +35,7 @@ export class CurrentCluster implements ClusterProvider {
   }
 
   async down(): Promise<void> {
-    say("CLUSTER=current: this cluster was not made here, so it is left as it is");
+    say("CLUSTER=current: this cluster was not created here, so it is kept");
   }
 
   async status(): Promise<ClusterStatus> {
@@ -54,7 +54,7 @@ export class CurrentCluster implements ClusterProvider {
 
   loadImages(_archives: readonly ImageArchive[]): Promise<LoadedImage[]> {
     throw new ClusterError(
-      "images cannot be copied to the nodes of a cluster that was not made here: " +
+      "images cannot be copied to the nodes of a cluster that was not created here: " +
         "push them with `npm run images -- --push REGISTRY` and install with the values file that it writes",
     );
   }
@@ -66,14 +66,14 @@ export class CurrentCluster implements ClusterProvider {
   }
 }
 
-/** kubectl against a cluster, with our own kubectl where there is none on PATH. */
+/** Runs kubectl against a cluster, with our own kubectl when there is none on PATH. */
 export function kubectl(access: ClusterAccess, ...args: string[]) {
   const path = [...access.path, process.env.PATH ?? ""].join(":");
   const env = { KUBECONFIG: access.kubeconfig, PATH: path };
   return tryRun("kubectl", ["--request-timeout=10s", ...args], { env, timeoutMs: 30_000 });
 }
 
-/** Nodes and versions as any API server tells them. */
+/** Nodes and version, read from the API server. */
 export async function describeNodes(
   access: ClusterAccess,
 ): Promise<Pick<ClusterStatus, "nodes" | "versions">> {

@@ -1,6 +1,7 @@
 /**
- * A cluster of Docker containers, by kind (https://kind.sigs.k8s.io). The `kind` command is the one on PATH, else
- * it is compiled from its Go module into the cache. Node images come from Docker Hub: the machine needs to reach it.
+ * A cluster of Docker containers, by kind (https://kind.sigs.k8s.io). The `kind` command is the one on PATH,
+ * else it is compiled from its Go module into the cache. Node images come from Docker Hub: the machine needs
+ * to reach it.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -122,11 +123,14 @@ export class KindCluster implements ClusterProvider {
 
   async #nodes(kind: string): Promise<string[]> {
     const { code, stdout } = await tryRun(kind, this.#args("get", "nodes"));
-    // Where there is none, kind says so in words, on stderr.
+    // kind reports on stderr that there is none.
     return code === 0 ? stdout.split(/\s+/).filter((name) => name.startsWith(this.#cluster)) : [];
   }
 
-  /** Containers that were stopped (a reboot) are started again; the kubeconfig is written anew: ports may differ. */
+  /**
+   * Starts containers that were stopped (by a reboot), and rewrites the kubeconfig, whose ports may have
+   * changed.
+   */
   async #mend(kind: string, nodes: readonly string[]): Promise<void> {
     await step("Starting the kind cluster's nodes", () => run("docker", ["start", ...nodes]), {
       quietBelowMs: 3000,
@@ -151,7 +155,7 @@ export class KindCluster implements ClusterProvider {
   }
 }
 
-/** The first node is the control plane, which takes pods, too, as long as it is alone. */
+/** The first node is the control plane, which also runs pods when it is the only node. */
 export function kindConfig(nodes: number): string {
   const roles = ["control-plane", ...Array.from({ length: nodes - 1 }, () => "worker")];
   return JSON.stringify({

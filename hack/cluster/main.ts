@@ -13,7 +13,7 @@ async function main(command: Command): Promise<number> {
     console.log(usage);
     return 0;
   }
-  // `env` is read by a shell: nothing but its lines.
+  // A shell evaluates the output of `env`, so nothing else is printed.
   const cluster = await chooseProvider(command.name === "env" ? undefined : say);
   switch (command.name) {
     case "up": {

@@ -1,15 +1,15 @@
 /**
- * A way to a Kubernetes cluster. Three of them: `current` (one that the user has), `kind` (where Docker runs) and
- * `built-in` (a Linux machine with root and nothing else). Everything else in hack/ sees only this interface.
+ * A source of a Kubernetes cluster. There are three: `current` (the user's own), `kind` (needs Docker) and
+ * `built-in` (needs only Linux and root). Everything else in hack/ uses only this interface.
  */
 
 export type ProviderName = "current" | "kind" | "built-in";
 
-/** How to talk to a cluster that is up. */
+/** How to reach a running cluster. */
 export interface ClusterAccess {
   provider: ProviderName;
   kubeconfig: string;
-  /** Folders with kubectl and helm, to be put first on PATH; empty when those on PATH serve. */
+  /** Folders with kubectl and helm to put first on PATH; empty when those on PATH are used. */
   path: string[];
   /** Whether this machine reaches pod and Service addresses directly, without a port-forward. */
   directNetwork: boolean;
@@ -24,7 +24,7 @@ export interface ImageArchive {
 
 export interface LoadedImage {
   ref: string;
-  /** Nodes that did not have it yet. */
+  /** Nodes that did not have the image before. */
   nodes: string[];
 }
 
@@ -41,24 +41,27 @@ export interface ClusterStatus {
   nodes: { name: string; ready: boolean; detail: string }[];
   components: ComponentStatus[];
   versions: Record<string, string>;
-  /** Further lines for people. */
+  /** Further lines for the user. */
   notes: string[];
 }
 
 export interface ClusterProvider {
   readonly name: ProviderName;
-  /** Makes the cluster, or mends it; returns when every node is Ready. Without `nodes`: as many as there are, or 1. */
+  /**
+   * Creates or repairs the cluster; returns when every node is Ready. Without `nodes`: as many as exist, or
+   * 1.
+   */
   up(options: { nodes?: number }): Promise<ClusterAccess>;
-  /** Removes the cluster with everything in it; nothing happens when there is none. */
+  /** Removes the cluster with everything in it; does nothing when there is none. */
   down(): Promise<void>;
   status(): Promise<ClusterStatus>;
-  /** Brings images to every node that lacks them. */
+  /** Loads images onto every node that lacks them. */
   loadImages(archives: readonly ImageArchive[]): Promise<LoadedImage[]>;
-  /** Does not look whether the cluster is up. */
+  /** Does not check whether the cluster is up. */
   access(): Promise<ClusterAccess>;
 }
 
-/** An error whose message is all that the user needs; no stack is printed. */
+/** An error whose message tells the user what to do; printed without a stack. */
 export class ClusterError extends Error {
   override readonly name = "ClusterError";
 }

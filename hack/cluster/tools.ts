@@ -1,4 +1,4 @@
-/** kubectl and helm: those on PATH when both are there, else those of the built-in cluster's binary. */
+/** kubectl and helm: those on PATH when both exist, else those of the built-in cluster's binary. */
 import { which } from "../lib/exec.ts";
 import { clusterBinaries } from "./builtin/binary.ts";
 

@@ -3,8 +3,8 @@ import GithubSlugger from "github-slugger";
 import { marked, type Token } from "marked";
 
 /**
- * A fenced block. The first word after the fence is its language; readers see the block coloured by it and see nothing
- * of the other words, which say what the tests do with it (snippets.ts).
+ * A fenced block. The first word after the fence is its language; readers see the block coloured by it and
+ * see nothing of the other words, which say what the tests do with it (snippets.ts).
  */
 export interface Snippet {
   lang: string;

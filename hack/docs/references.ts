@@ -1,7 +1,7 @@
 /**
- * Where a page and the repository disagree: a relative link whose file or anchor does not exist, a snippet that is no longer a
- * part of the file that it was taken from, and a page that a comment in the sources names by a path that is not there.
- * Links to the web are not followed.
+ * Where a page and the repository disagree: a relative link whose file or anchor does not exist, a snippet
+ * that is no longer a part of the file that it was taken from, and a page that a comment in the sources names
+ * by a path that is not there. Links to the web are not followed.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

@@ -1,5 +1,6 @@
 /**
- * What the tests do with the snippets of a page. The words after the language of a fence say it; readers do not see them:
+ * What the tests do with the snippets of a page. The words after the language of a fence say it; readers do
+ * not see them:
  *
  *   sh run        typed into one shell, in the order of the page; every command has to succeed
  *   yaml apply    the same: `kubectl apply -f -` with this text

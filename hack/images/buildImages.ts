@@ -1,10 +1,10 @@
 /**
- * Builds images, each only when something that goes into it changed.
+ * Builds images, each only when something that goes into it has changed.
  *
  * An image's tag is the hash of its Dockerfile, of what it copies and of its base; its archive is kept in the
- * cache as images/<name>-<hash>.tar. An archive that is there is the image: nothing is built then. Three archives of
- * each name are kept. Bases are public images where Docker builds (it can pull) and made here from the machine's own
- * files where buildah does; FAIRLEAD_IMAGE_BASE=local|public says otherwise.
+ * cache as images/<name>-<hash>.tar. When that archive exists, nothing is built. Three archives of
+ * each name are kept. Bases are public images when Docker builds (it can pull them) and made from this
+ * machine's own files when buildah does; FAIRLEAD_IMAGE_BASE=local|public overrides that.
  */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,10 +30,10 @@ import { requireBaseFiles, requireEngine } from "./tools.ts";
 
 interface Plan {
   engine: Engine;
-  /** Whether bases are made here. */
+  /** Whether bases are made on this machine. */
   local: boolean;
   done: Map<ImageName, BuiltImage>;
-  /** The Node base that was made here. */
+  /** The Node base that was made on this machine. */
   base?: string;
   built: boolean;
 }
@@ -91,9 +91,9 @@ async function ensureImage(plan: Plan, name: ImageName): Promise<BuiltImage> {
 }
 
 interface Base {
-  /** What of the base decides about the image on it. */
+  /** What of the base goes into the hash of an image on it. */
   key: string;
-  /** Sees to it that the engine has the base; gives the build arguments that name it. */
+  /** Makes the base available to the engine; returns the build arguments that name it. */
   prepare(): Promise<BuildArgs>;
 }
 
@@ -132,7 +132,7 @@ function filesKey(source: ImageSource): string {
   return hashTexts(...files.map((file) => hashTree(join(repoRoot, file))));
 }
 
-/** Builds from the image's own folder, or where a root folder goes into it from a copy with that. */
+/** Builds from the image's own folder, or from a copy of it with the root folder added. */
 async function buildOne(
   plan: Plan,
   source: { folder: string; dockerfile?: string; rootfs?: RootfsName },

@@ -1,21 +1,23 @@
-/** Every image of this project: where its Dockerfile is, what goes into it, what it stands on. */
+/** Every image of this project: its Dockerfile, what goes into it, and its base. */
 import type { BundleName } from "../build.ts";
 import type { RootfsName } from "./rootfs.ts";
 
 export type ProductImage = "operator" | "runtime" | "hello-world" | "redis" | "versitygw" | "shell";
-/** `e2e-tasks`: tasks that end in every way, for the end-to-end tests. */
+/** `e2e-tasks`: tasks for the end-to-end tests, which end in every possible way. */
 export type ImageName = ProductImage | "e2e-tasks";
 
 export interface ImageSource {
-  /** What is built from: the folder with the Dockerfile, and for bundled images with the dist/ that it copies. */
+  /**
+   * The build context: the folder with the Dockerfile, and for bundled images with the dist/ that it copies.
+   */
   folder: string;
-  /** The folder of the Dockerfile where that is another one. */
+  /** The folder of the Dockerfile when it is not the context. */
   dockerfile?: string;
-  /** Made before the image. */
+  /** Built before the image. */
   bundle?: BundleName;
   /**
-   * `node`: the Node base, a public image or made here. An image's name: that image. Neither: the Dockerfile's own
-   * public base, or `scratch` with a root folder made here.
+   * `node`: the Node base, public or made on this machine. An image's name: that image. Neither: the
+   * Dockerfile's own public base, or `scratch` with a root folder made on this machine.
    */
   base?: "node" | "runtime";
   rootfs?: RootfsName;

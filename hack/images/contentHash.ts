@@ -1,9 +1,9 @@
-/** Hashes of files and folders by content, mode and name: what bundles and images are cached by. */
+/** Hashes of files and folders by content, mode and name, by which bundles and images are cached. */
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 
-/** Hash of one file's content; a missing file hashes to "absent", which equals no real hash. */
+/** Hash of one file's content; a missing file hashes to "absent", which no real hash equals. */
 export function hashFile(path: string): string {
   try {
     return createHash("sha256").update(readFileSync(path)).digest("hex");
@@ -13,7 +13,9 @@ export function hashFile(path: string): string {
   }
 }
 
-/** Hash of a file or of everything under a folder: names, kinds, permission bits, link targets and contents. */
+/**
+ * Hash of a file or of everything under a folder: names, kinds, permission bits, link targets and contents.
+ */
 export function hashTree(path: string): string {
   const hash = createHash("sha256");
   for (const line of describe(path, ".")) hash.update(line);
@@ -34,7 +36,7 @@ function* describe(path: string, name: string): Generator<string> {
   }
 }
 
-/** Hash over a list of texts, each marked off from the next. */
+/** Hash of a list of texts; their borders count. */
 export function hashTexts(...texts: string[]): string {
   const hash = createHash("sha256");
   for (const text of texts) hash.update(`${text.length}:${text}`);

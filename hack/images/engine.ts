@@ -1,5 +1,5 @@
 /**
- * The program that builds images: Docker where its daemon answers, else buildah as root (no daemon, chroot
+ * The program that builds images: Docker when its daemon answers, else buildah as root (no daemon, chroot
  * isolation). Buildah keeps its storage in the cache, apart from the machine's own. Refs are fully qualified.
  */
 import { createHash } from "node:crypto";
@@ -26,7 +26,7 @@ export interface Engine {
 
 export const localRegistry = "fairlead.local";
 
-/** The engine that this machine has now. */
+/** The engine that this machine has, if any. */
 export async function findEngine(): Promise<Engine | undefined> {
   if (await dockerAnswers()) return docker;
   if (which("buildah") && process.getuid?.() === 0) return buildah;
@@ -103,7 +103,7 @@ const buildah: Engine = {
   },
 };
 
-/** Images under the cache; mounts and locks under /run, which a reboot empties, as buildah wants it. */
+/** Images in the cache; mounts and locks in /run, which a reboot empties, as buildah requires. */
 function storage(): string[] {
   const folder = cacheDir("images", "storage");
   const id = createHash("sha256").update(folder).digest("hex").slice(0, 12);

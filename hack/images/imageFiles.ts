@@ -1,5 +1,5 @@
 /**
- * What `npm run images` leaves for others under .fairlead/: images.json ({name: {ref, archive}}, for scripts and
+ * What `npm run images` writes to .fairlead/: images.json ({name: {ref, archive}}, for scripts and
  * tests) and images-values.yaml (for `helm install --values`).
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -20,7 +20,7 @@ export function writeImageFiles(images: Images): void {
   writeFileSync(valuesFile, note + stringify(imageValues(images), style));
 }
 
-/** What was written last, or nothing. */
+/** The images of the last run; empty when there was none. */
 export function readImagesFile(): Partial<Record<ImageName, BuiltImage>> {
   try {
     return JSON.parse(readFileSync(imagesFile, "utf8")) as Partial<Record<ImageName, BuiltImage>>;
@@ -38,7 +38,7 @@ export function imageValues(images: Record<"operator" | "redis" | "versitygw", {
   };
 }
 
-/** A tag follows the last colon, if no slash does (a colon before one belongs to a port). */
+/** A tag follows the last colon, unless a slash comes after it: then the colon belongs to a port. */
 export function splitRef(ref: string): { repository: string; tag: string } {
   const colon = ref.lastIndexOf(":");
   if (colon < 0 || ref.indexOf("/", colon) >= 0) throw new Error(`${ref}: an image's name needs a tag`);

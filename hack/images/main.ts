@@ -1,10 +1,10 @@
 /**
- * `npm run images [-- [--tests] [--push REGISTRY | --load]]`: builds every image that is not there yet, writes
+ * `npm run images [-- [--tests] [--push REGISTRY | --load]]`: builds every image that is missing, writes
  * .fairlead/images.json and .fairlead/images-values.yaml, and prints the images' names.
  *
- *   --push REGISTRY   also pushes them to HOST[:PORT][/PATH]; the files and names are those there. Docker's or
- *                     buildah's own login is used; plain HTTP only for a registry on loopback.
- *   --load            also brings them to every node of the cluster (see `npm run cluster`).
+ *   --push REGISTRY   also pushes them to HOST[:PORT][/PATH]; files and output then name the pushed images.
+ *                     Uses the login of Docker or buildah; plain HTTP only for a registry on loopback.
+ *   --load            also loads them onto every node of the cluster (see `npm run cluster`).
  *   --tests           with the image that the end-to-end tests run.
  */
 import { parseArgs } from "node:util";

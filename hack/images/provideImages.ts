@@ -1,6 +1,6 @@
 /**
- * Images where a cluster finds them: on its nodes, or for a cluster that the user has, where images can only come
- * from a registry, those that `npm run images -- --push REGISTRY` pushed, if they are of the present sources.
+ * Makes images available to a cluster: on its nodes, or, for the user's own cluster, in a registry. There it
+ * uses what `npm run images -- --push REGISTRY` pushed, if that was built from the present sources.
  */
 import type { ClusterProvider } from "../cluster/provider.ts";
 import { step } from "../lib/progress.ts";
@@ -9,7 +9,10 @@ import { type BuiltImage, type ImageName, type Images, type ProductImage, produc
 import { localRegistry } from "./engine.ts";
 import { readImagesFile, splitRef, writeImageFiles } from "./imageFiles.ts";
 
-/** Builds what is missing, brings it to the cluster, writes the files under .fairlead/; the refs work there. */
+/**
+ * Builds what is missing, loads it, and writes the files in .fairlead/; returns refs that the cluster can
+ * use.
+ */
 export async function provideImages<N extends ImageName = ProductImage>(
   cluster: ClusterProvider,
   extra: readonly N[] = [],

@@ -1,4 +1,7 @@
-/** Keeps the last three of each image: archives in the cache (the last used ones), images in the engine's storage. */
+/**
+ * Keeps the last three of each image: archives in the cache (the last used ones), images in the engine's
+ * storage.
+ */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { cacheDir } from "../lib/paths.ts";
@@ -13,7 +16,7 @@ export interface Archive {
   usedAt: number;
 }
 
-/** The archives that are too many, given all. */
+/** Of all archives, those to delete. */
 export function surplus(archives: readonly Archive[]): Archive[] {
   const newestFirst = [...archives].sort((a, b) => b.usedAt - a.usedAt);
   const seen = new Map<string, number>();
@@ -24,7 +27,7 @@ export function surplus(archives: readonly Archive[]): Archive[] {
   });
 }
 
-/** `base` is the one in use now, if that is known; any other can be made again. */
+/** `base` is the one in use, if known; any other can be rebuilt. */
 export async function prune(engine: Engine, base: string | undefined): Promise<void> {
   const folder = cacheDir("images");
   const archives = readdirSync(folder).flatMap((file): Archive[] => {

@@ -6,7 +6,7 @@ import type { Engine } from "./engine.ts";
 import { writeImageFiles } from "./imageFiles.ts";
 import { requireEngine } from "./tools.ts";
 
-/** `registry` as `parseRegistry` gives it. The result, and the files that are written, name the images there. */
+/** `registry` is a result of `parseRegistry`. The result, and the written files, name the pushed images. */
 export async function pushImages<N extends ImageName>(
   images: Images<N | ProductImage>,
   registry: string,

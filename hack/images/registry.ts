@@ -1,4 +1,4 @@
-/** Names of registries: what `--push` takes, and which of them are on this machine. */
+/** Names of registries: what `--push` accepts, and which of them are on this machine. */
 
 const hostPattern = /^(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::\d{1,5})?$/;
 const pathPattern = /^[a-z0-9]+(?:(?:[._-]|__)[a-z0-9]+)*$/;

@@ -1,8 +1,10 @@
-/** What image builds need of the machine: an engine, files for the bases, the object store's binary. */
+/** What image builds need on this machine: an engine, files for the bases, the object store's binary. */
 import { ensurePackages } from "../cluster/builtin/packages.ts";
 import { type Engine, findEngine } from "./engine.ts";
 
-/** The engine of this machine; installs buildah where there is root and apt-get, and Docker does not answer. */
+/**
+ * The engine of this machine; installs buildah when Docker does not answer and there are root and apt-get.
+ */
 export async function requireEngine(): Promise<Engine> {
   const engine = await findEngine();
   if (engine) return engine;
@@ -17,13 +19,13 @@ export async function requireEngine(): Promise<Engine> {
   );
 }
 
-/** Sees to it that the machine has the files that root folders are made of. */
+/** Installs the packages whose files go into root folders. */
 export async function requireBaseFiles(): Promise<void> {
   await ensurePackages([
     { command: "/bin/busybox", package: "busybox-static" },
     { command: "/etc/ssl/certs/ca-certificates.crt", package: "ca-certificates" },
     { command: "/usr/share/zoneinfo/tzdata.zi", package: "tzdata" },
-    // Not redis-server, which would start one.
+    // Not the package redis-server, which would start a server.
     { command: "/usr/bin/redis-check-rdb", package: "redis-tools" },
   ]);
 }

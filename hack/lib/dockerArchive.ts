@@ -1,6 +1,6 @@
 /**
- * A docker-archive (what `docker save` writes) with one image of one layer, for images that are a few files.
- * The result depends on nothing but its arguments: same files, same bytes.
+ * A docker-archive (what `docker save` writes) with one image of one layer, for images of a few files.
+ * It is deterministic: the same files make the same bytes.
  */
 import { createHash } from "node:crypto";
 
@@ -8,7 +8,7 @@ export interface ImageFile {
   /** Relative to the root, e.g. `pause` or `etc/passwd`. */
   path: string;
   content: Uint8Array | string;
-  /** 0644 unless told. */
+  /** 0644 by default. */
   mode?: number;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Child processes. `run` fails when the command fails, with the end of what it said in the message; `tryRun`
- * never fails for an exit code. Neither goes through a shell. Captured output is bounded: its end is kept.
+ * Child processes. `run` fails when the command fails, with the end of its output in the message; `tryRun`
+ * never fails because of an exit code. Neither goes through a shell. Captured output is bounded; its end is
+ * kept.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, createWriteStream, statSync } from "node:fs";
@@ -24,7 +25,7 @@ export interface ExecOptions {
 }
 
 export interface ExecResult {
-  /** Exit code; 128 + signal number is not known here, so a command ended by a signal has -1. */
+  /** Exit code; -1 for a command that a signal ended. */
   code: number;
   stdout: string;
   stderr: string;
@@ -91,7 +92,7 @@ export function tryRun(
   });
 }
 
-/** Runs with this process's terminal; resolves to the exit code. */
+/** Runs the command on this process's terminal; resolves to the exit code. */
 export function runInherited(
   command: string,
   args: readonly string[],

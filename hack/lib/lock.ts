@@ -1,7 +1,7 @@
 /**
- * One process at a time, on this machine. A lock is a listening socket with a name in the kernel's abstract name
- * space: it is gone with its holder, however that ended, so there is no stale lock to detect. Whoever connects is
- * told who holds it. (Linux; elsewhere there are no such sockets, and no lock is taken.)
+ * A lock between processes of this machine. It is a listening socket in the kernel's abstract namespace: the
+ * kernel removes it with its holder, so a lock is never stale. Connecting to it returns a description of the
+ * holder. Linux only; elsewhere no lock is taken.
  */
 import { connect, createServer, type Server } from "node:net";
 import { basename } from "node:path";
@@ -12,7 +12,7 @@ export async function withLock<T>(name: string, work: () => Promise<T>, timeoutM
   if (process.platform !== "linux") return work();
   const path = `\0fairlead/${name}`;
   const deadline = performance.now() + timeoutMs;
-  let told = false;
+  let reported = false;
   for (;;) {
     const server = await listen(path);
     if (server) {
@@ -22,9 +22,9 @@ export async function withLock<T>(name: string, work: () => Promise<T>, timeoutM
         server.close();
       }
     }
-    if (performance.now() > deadline) throw new Error(`still locked: ${await holder(path)}`);
-    if (!told) say(`  waiting for ${await holder(path)} to end …`);
-    told = true;
+    if (performance.now() > deadline) throw new Error(`still locked by ${await describeHolder(path)}`);
+    if (!reported) say(`  waiting for ${await describeHolder(path)} to end …`);
+    reported = true;
     await sleep(250);
   }
 }
@@ -51,7 +51,7 @@ function listen(path: string): Promise<Server | undefined> {
   });
 }
 
-function holder(path: string): Promise<string> {
+function describeHolder(path: string): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
     const socket = connect(path);

@@ -1,19 +1,19 @@
 /**
- * What a script tells the person who waits. `step` runs one piece of work and shows its name with the elapsed
- * time: on a terminal on one line that is drawn anew each second, elsewhere (a log) as a line at the start, every
- * 30 seconds and at the end. Steps may overlap; then only whole lines are written. Everything goes to stderr, so
- * that stdout stays free for what a command prints as its result.
+ * Progress of scripts. `step` runs one piece of work and shows its name with the elapsed time: on a terminal
+ * in one line that is redrawn every second, elsewhere (a log) as a line at the start, every 30 seconds and at
+ * the end. Steps may overlap; then only whole lines are written. Everything goes to stderr: stdout is for a
+ * command's result.
  */
 
 export interface Step {
-  /** What is being done right now, shown beside the name. */
+  /** The current activity, shown beside the name. */
   update(detail: string): void;
 }
 
 export interface StepOptions {
   /** Written after the name at once, e.g. "first build takes about 7 minutes". */
   note?: string;
-  /** A step shorter than this says nothing when it ends well. */
+  /** A step that succeeds in less time prints nothing. */
   quietBelowMs?: number;
 }
 

@@ -1,5 +1,4 @@
-/** The key that a backend on this machine triggers with: a Secret like any other key, made once. */
-
+/** The secret key that a backend on this machine uses: a Secret like that of any other key, created once. */
 import { randomBytes } from "node:crypto";
 import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { run } from "../lib/exec.ts";
@@ -7,13 +6,12 @@ import { releaseName, releaseNamespace } from "./release.ts";
 
 const inRelease = ["--namespace", releaseNamespace];
 
-/** Returns the key that opens this namespace. */
+/** Returns the secret key of this namespace; creates it when it does not exist. */
 export async function ensureApiKey(namespace: string): Promise<string> {
   const name = `${releaseName}-key-${namespace}`;
   const read = async (): Promise<string> => {
-    const { stdout } = await run("kubectl", [
-      ...["get", "secret", name, ...inRelease, "--ignore-not-found", "-o", "jsonpath={.data.key}"],
-    ]);
+    const flags = ["--ignore-not-found", "-o", "jsonpath={.data.key}"];
+    const { stdout } = await run("kubectl", ["get", "secret", name, ...inRelease, ...flags]);
     return Buffer.from(stdout, "base64").toString("utf8");
   };
   const known = await read();
@@ -32,10 +30,9 @@ export async function ensureApiKey(namespace: string): Promise<string> {
   return read();
 }
 
-/** Where the API is: its Service's address, where this machine reaches it. */
+/** The API's address: its Service's cluster IP, which this machine reaches with the built-in cluster. */
 export async function apiAddress(): Promise<string> {
-  const { stdout } = await run("kubectl", [
-    ...["get", "service", `${releaseName}-api`, ...inRelease, "-o", "jsonpath={.spec.clusterIP}"],
-  ]);
+  const service = ["service", `${releaseName}-api`, ...inRelease];
+  const { stdout } = await run("kubectl", ["get", ...service, "-o", "jsonpath={.spec.clusterIP}"]);
   return `http://${stdout}`;
 }

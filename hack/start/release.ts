@@ -1,4 +1,4 @@
-/** The chart as a release of the cluster in KUBECONFIG: installed, or upgraded to what the work tree has. */
+/** Installs the chart of this work tree into the cluster in KUBECONFIG, or upgrades its release. */
 import { join } from "node:path";
 import { valuesFile } from "../images/imageFiles.ts";
 import { ExecError, run, tryRun } from "../lib/exec.ts";
@@ -14,35 +14,33 @@ export async function installRelease(set: readonly string[] = []): Promise<void>
   const persistence = (await hasDefaultStorageClass()) ? [] : ["persistence.enabled=false"];
   if (persistence.length > 0) {
     say(
-      "The cluster has no default StorageClass: Redis and the object store forget everything with their pods.",
+      "The cluster has no default StorageClass: Redis and the object store lose their data with their pods.",
     );
   }
   const values = [...persistence, ...set].flatMap((value) => ["--set", value]);
-  const command = [
-    ...["upgrade", "--install", releaseName, join(repoRoot, "charts", "fairlead")],
-    ...["--namespace", releaseNamespace, "--create-namespace", "--values", valuesFile],
-    // CRDs outlive a release; one that was uninstalled elsewhere may have left its mark on them.
-    ...["--take-ownership", "--wait", "--timeout", timeout, ...values],
-  ];
+  const namespace = ["--namespace", releaseNamespace, "--create-namespace"];
+  // CRDs outlive a release, and may still name an earlier release as their owner.
+  const flags = ["--take-ownership", "--wait", "--timeout", timeout, "--values", valuesFile, ...values];
+  const chart = join(repoRoot, "charts", "fairlead");
+  const command = ["upgrade", "--install", releaseName, chart, ...namespace, ...flags];
   await step(`helm upgrade --install ${releaseName} charts/fairlead`, async () => {
     await unlock();
     const first = await tryRun("helm", command);
     if (first.code === 0) return;
     if (!/StatefulSet\.apps .* is invalid: spec: Forbidden/.test(first.stderr))
       throw new ExecError("helm upgrade", first);
-    // A release of an earlier work tree whose volumes were declared otherwise: its pods and volumes stay.
+    // An earlier work tree declared the volumes differently: its pods and volumes are kept.
     const sets = ["--selector", `app.kubernetes.io/instance=${releaseName}`, "--cascade=orphan"];
     await run("kubectl", ["delete", "statefulset", "--namespace", releaseNamespace, ...sets]);
     await run("helm", command);
   });
 }
 
-/** A helm that was killed leaves its release `pending-…`, and every later one refuses: that record goes. */
+/** A killed helm leaves its release `pending-…`, which every later upgrade refuses: delete that record. */
 async function unlock(): Promise<void> {
   const selector = `owner=helm,name=${releaseName},status in (pending-install,pending-upgrade,pending-rollback)`;
-  await run("kubectl", [
-    ...["delete", "secret", "--namespace", releaseNamespace, "--ignore-not-found", "--selector", selector],
-  ]);
+  const flags = ["--namespace", releaseNamespace, "--ignore-not-found", "--selector", selector];
+  await run("kubectl", ["delete", "secret", ...flags]);
 }
 
 async function hasDefaultStorageClass(): Promise<boolean> {

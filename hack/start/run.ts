@@ -1,4 +1,4 @@
-/** One TaskRun as it is watched, and its output as it is fetched. */
+/** Follows one TaskRun, and reads its output from the release's object store. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -15,7 +15,7 @@ import { releaseName, releaseNamespace } from "./release.ts";
 const limitMs = 180_000;
 const outputBytes = 1024 * 1024;
 
-/** Prints every phase with its time since the run was created; resolves when the run has ended. */
+/** Prints every phase with the time since the start; resolves when the run has finished. */
 export async function followRun(
   kubeconfig: string,
   namespace: string,
@@ -33,22 +33,22 @@ export async function followRun(
       timeoutSeconds: limitMs / 1000,
       signal: AbortSignal.timeout(limitMs),
     });
-    let told: string | undefined;
-    const tell = ({ status }: TaskRun): TaskRunStatus | undefined => {
+    let printed: string | undefined;
+    const printStatus = ({ status }: TaskRun): TaskRunStatus | undefined => {
       const line = `${(status?.phase ?? "").padEnd(10)} ${status?.message ?? ""}`;
-      if (status?.phase && line !== told)
+      if (status?.phase && line !== printed)
         print(`  ${seconds(performance.now() - began).padStart(8)}  ${line}`);
-      told = line;
+      printed = line;
       return isTerminal(status?.phase) ? status : undefined;
     };
-    const done = tell(first);
+    const done = printStatus(first);
     if (done) return done;
     for await (const { type, object } of watch) {
       if (type === "DELETED") throw new Error(`TaskRun ${namespace}/${name} was deleted`);
-      const ended = type === "BOOKMARK" ? undefined : tell(object);
+      const ended = type === "BOOKMARK" ? undefined : printStatus(object);
       if (ended) return ended;
     }
-    throw new Error(`TaskRun ${namespace}/${name} has not ended after ${limitMs / 1000} s: ${told}`);
+    throw new Error(`TaskRun ${namespace}/${name} has not finished after ${limitMs / 1000} s: ${printed}`);
   } finally {
     await client.close();
   }
@@ -75,14 +75,18 @@ export async function readOutput(kubeconfig: string, ref: OutputRef | undefined)
   }
 }
 
-/** Work with a Service of the release at an address of this machine, for as long as it takes. */
+/** Forwards a port of this machine to a Service of the release while `work` runs. */
 export async function withForward<T>(
   component: string,
   port: number,
   work: (url: string) => Promise<T>,
 ): Promise<T> {
   const forward = spawn("kubectl", [
-    ...["port-forward", "--namespace", releaseNamespace, `service/${releaseName}-${component}`, `:${port}`],
+    "port-forward",
+    "--namespace",
+    releaseNamespace,
+    `service/${releaseName}-${component}`,
+    `:${port}`,
   ]);
   try {
     return await work(`http://127.0.0.1:${await forwardedPort(forward)}`);
@@ -93,19 +97,19 @@ export async function withForward<T>(
 
 async function forwardedPort(forward: ReturnType<typeof spawn>): Promise<string> {
   if (!forward.stdout || !forward.stderr) throw new Error("no output of kubectl port-forward");
-  let said = "";
+  let errors = "";
   forward.stderr.on("data", (data: Buffer) => {
-    said += data.toString();
+    errors += data.toString();
   });
-  const ended = once(forward, "exit").then(() => {
-    throw new Error(`kubectl port-forward ended: ${said.trim()}`);
+  const exited = once(forward, "exit").then(() => {
+    throw new Error(`kubectl port-forward ended: ${errors.trim()}`);
   });
   const line = once(createInterface({ input: forward.stdout }), "line").then(([text]) => String(text));
-  const text = await Promise.race([line, ended]);
-  // The loser is awaited by nobody: it will end when we kill the process.
-  ended.catch(() => undefined);
+  const text = await Promise.race([line, exited]);
+  // Nothing else awaits it: the process exits when it is killed.
+  exited.catch(() => undefined);
   const port = /127\.0\.0\.1:(\d+)/.exec(text)?.[1];
-  if (!port) throw new Error(`kubectl port-forward said: ${text}`);
+  if (!port) throw new Error(`kubectl port-forward printed no port: ${text}`);
   return port;
 }
 

@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- api`: triggers a second through one replica of the API, beside TaskRuns created at the API server by a
- * client that keeps its connections, in turns; then batches of 1,000, until all their TaskRuns exist. All runs are
- * delayed by an hour: what is measured is how they come to be, with the controller at work that accepts them.
+ * `npm run bench -- api`: triggers a second through one replica of the API, beside TaskRuns created at the
+ * API server by a client that keeps its connections, in turns; then batches of 1,000, until all their
+ * TaskRuns exist. All runs are delayed by an hour: creation is measured, while the controller accepts them.
  */
 
 import { randomBytes } from "node:crypto";
@@ -29,7 +29,7 @@ interface Round {
   latencies: number[];
 }
 
-interface World {
+interface Target {
   client: KubeClient;
   api: Pool;
   key: string;
@@ -49,10 +49,10 @@ export async function apiBench(): Promise<void> {
   });
   const replicas = await scaleApi(1);
   try {
-    const world = { client, api, key, namespace };
-    await untilKeyWorks(world);
-    await singles(world);
-    await batches(world);
+    const target = { client, api, key, namespace };
+    await untilKeyWorks(target);
+    await singles(target);
+    await batches(target);
   } finally {
     await scaleApi(replicas);
     await client.delete(Secrets, releaseNamespace, namespace);
@@ -62,13 +62,13 @@ export async function apiBench(): Promise<void> {
   }
 }
 
-async function singles(world: World): Promise<void> {
+async function singles(target: Target): Promise<void> {
   const raw: Round[] = [];
   const triggered: Round[] = [];
   for (let round = -1; round < rounds; round++) {
     const both = [
-      async () => [raw, await measured(requests, (n) => rawRun(world, `raw-${round + 1}-${n}`))] as const,
-      async () => [triggered, await measured(requests, () => trigger(world))] as const,
+      async () => [raw, await measured(requests, (n) => rawRun(target, `raw-${round + 1}-${n}`))] as const,
+      async () => [triggered, await measured(requests, () => trigger(target))] as const,
     ];
     for (const one of round % 2 === 0 ? both : both.reverse()) {
       const [list, result] = await one();
@@ -88,18 +88,18 @@ async function singles(world: World): Promise<void> {
   console.log(`ratio of medians     ${(rate(triggered) / rate(raw)).toFixed(2)}\n`);
 }
 
-async function batches(world: World): Promise<void> {
+async function batches(target: Target): Promise<void> {
   const raw: number[] = [];
   const accepted: number[] = [];
   const existing: number[] = [];
   for (let round = -1; round < batchRounds; round++) {
     const both = [
       async () => {
-        const { perSecond } = await measured(batchSize, (n) => rawRun(world, `rawb-${round + 1}-${n}`));
+        const { perSecond } = await measured(batchSize, (n) => rawRun(target, `rawb-${round + 1}-${n}`));
         if (round >= 0) raw.push(perSecond);
       },
       async () => {
-        const times = await batch(world);
+        const times = await batch(target);
         if (round < 0) return;
         accepted.push(times.acceptedMs);
         existing.push((batchSize / times.existMs) * 1000);
@@ -138,7 +138,7 @@ async function measured(count: number, work: (n: number) => Promise<unknown>): P
 
 const anHour = () => new Date(Date.now() + 3_600_000).toISOString();
 
-function rawRun({ client, namespace }: World, name: string): Promise<TaskRun> {
+function rawRun({ client, namespace }: Target, name: string): Promise<TaskRun> {
   const spec = {
     task: "bench",
     delayUntil: anHour(),
@@ -149,21 +149,21 @@ function rawRun({ client, namespace }: World, name: string): Promise<TaskRun> {
   return client.create(TaskRuns, namespace, body as unknown as TaskRun);
 }
 
-const trigger = (world: World): Promise<unknown> =>
-  ask(world, "/api/v1/tasks/bench/trigger", JSON.stringify({ payload, options: { delay: "1h" } }));
+const trigger = (target: Target): Promise<unknown> =>
+  ask(target, "/api/v1/tasks/bench/trigger", JSON.stringify({ payload, options: { delay: "1h" } }));
 
 /** Milliseconds until the batch is accepted, and until all of its runs exist. */
-async function batch(world: World): Promise<{ acceptedMs: number; existMs: number }> {
-  const { client, namespace } = world;
+async function batch(target: Target): Promise<{ acceptedMs: number; existMs: number }> {
+  const { client, namespace } = target;
   const line = (index: number) => JSON.stringify({ index, task: "bench", payload, options: { delay: "1h" } });
   const lines = Array.from({ length: batchSize }, (_, index) => `${line(index)}\n`).join("");
   const begun = performance.now();
   const create = JSON.stringify({ runCount: batchSize });
-  const { id } = (await ask(world, "/api/v3/batches", create)) as { id: string };
+  const { id } = (await ask(target, "/api/v3/batches", create)) as { id: string };
   const name = id.replace(/^batch_/, "");
   const stop = new AbortController();
   const seen = countOf(client, namespace, name, AbortSignal.any([stop.signal, AbortSignal.timeout(limitMs)]));
-  await ask(world, `/api/v3/batches/${id}/items`, lines, "application/x-ndjson");
+  await ask(target, `/api/v3/batches/${id}/items`, lines, "application/x-ndjson");
   const acceptedMs = performance.now() - begun;
   await seen;
   stop.abort();
@@ -195,7 +195,7 @@ async function countOf(
 }
 
 async function ask(
-  { api, key }: World,
+  { api, key }: Target,
   path: string,
   body: string,
   type = "application/json",
@@ -216,15 +216,17 @@ async function scaleApi(replicas: number): Promise<number> {
   return Number(stdout);
 }
 
-/** The key is seen by a watch; the address may still lead to a replica that goes. */
-async function untilKeyWorks(world: World): Promise<void> {
+/**
+ * The API learns of the key by a watch, and the address may still lead to a replica that is shutting down.
+ */
+async function untilKeyWorks(target: Target): Promise<void> {
   const until = Date.now() + 30_000;
-  for (let good = 0; good < 20; ) {
+  for (let accepted = 0; accepted < 20; ) {
     try {
-      await trigger(world);
-      good++;
+      await trigger(target);
+      accepted++;
     } catch (error) {
-      good = 0;
+      accepted = 0;
       if (Date.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

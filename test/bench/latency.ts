@@ -1,7 +1,7 @@
 /**
- * A bare Job and a TaskRun of the same image, in turns: the time from the request that creates it to the first line
- * of user code, and to its known completion (for the TaskRun: with its output readable in status). Both are created
- * by the same client, seen by watches, and have the same resources and security settings.
+ * A bare Job and a TaskRun of the same image, in turns: the time from the request that creates it to the
+ * first line of user code, and to its known completion (for the TaskRun: with its output readable in status).
+ * Both are created by the same client, seen by watches, and have the same resources and security settings.
  */
 import type { V1Job } from "@kubernetes/client-node";
 import { containerName } from "../../operator/src/jobs/jobBuilder.ts";
@@ -36,7 +36,7 @@ export async function latency({ pairs, image }: { pairs: number; image: string }
         async () => [jobs, await bareJob(client, namespace, `job-${name}`, image)] as const,
         async () => [runs, await taskRun(client, namespace, `run-${name}`)] as const,
       ];
-      // Each one goes first in every second pair.
+      // They take turns in being first.
       for (const one of pair % 2 === 0 ? measure : measure.reverse()) {
         const [list, times] = await one();
         if (pair >= 0) list.push(times);
@@ -52,7 +52,7 @@ export async function latency({ pairs, image }: { pairs: number; image: string }
 async function bareJob(client: KubeClient, namespace: string, name: string, image: string): Promise<Times> {
   const started = Date.now();
   const job = await client.create(Jobs, namespace, jobManifest(name, image));
-  const done = await until(client, Jobs, namespace, name, job.metadata?.resourceVersion, isOver);
+  const done = await waitUntil(client, Jobs, namespace, name, job.metadata?.resourceVersion, isOver);
   const completionMs = Date.now() - started;
   if (!done.status?.succeeded) throw new Error(`Job ${name} failed`);
   const pods = await client.list(Pods, namespace, { labelSelector: `job-name=${name}` });
@@ -68,12 +68,12 @@ async function taskRun(client: KubeClient, namespace: string, name: string): Pro
   const started = Date.now();
   const manifest = { apiVersion, kind: "TaskRun", metadata: { name }, spec: { task: "now" } };
   const run = await client.create(TaskRuns, namespace, manifest as TaskRun);
-  const done = await until(client, TaskRuns, namespace, name, run.metadata.resourceVersion, isFinished);
+  const done = await waitUntil(client, TaskRuns, namespace, name, run.metadata.resourceVersion, isFinished);
   const completionMs = Date.now() - started;
   const output = done.status?.output as { at?: number } | undefined;
   if (!output?.at) throw new Error(`TaskRun ${name}: ${done.status?.phase} ${done.status?.message}`);
-  // Its log is stored and its Job stays; both go before the next measurement begins.
-  await until(client, TaskRuns, namespace, name, done.metadata.resourceVersion, (later) =>
+  // Wait until its log is stored, so that this does not disturb the next measurement.
+  await waitUntil(client, TaskRuns, namespace, name, done.metadata.resourceVersion, (later) =>
     (later.status?.attempts ?? []).every((attempt) => attempt.captured),
   );
   await client.delete(TaskRuns, namespace, name, { propagationPolicy: "Background" });
@@ -85,7 +85,7 @@ const isOver = (job: V1Job): boolean =>
     (c) => (c.type === "Complete" || c.type === "Failed") && c.status === "True",
   ) ?? false;
 
-async function until<T extends KubeObject>(
+async function waitUntil<T extends KubeObject>(
   client: KubeClient,
   resource: Resource<T>,
   namespace: string,

@@ -1,6 +1,6 @@
 /**
  * `npm run bench -- latency [--pairs N]`, `queue`, `api` or `sdk`: one benchmark, its figures on stdout.
- * docs/benchmarks.md keeps them.
+ * The results are recorded in docs/benchmarks.md.
  */
 import { delimiter } from "node:path";
 import { parseArgs } from "node:util";

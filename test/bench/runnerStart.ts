@@ -1,6 +1,7 @@
 /**
- * What the runner adds to a bare `node file.mjs`: milliseconds from the start of the process to the first line of
- * user code, to the accepted report, and to the exit. Bare and runner take turns, so that both see the same machine.
+ * What the runner costs compared to a bare `node file.mjs`: milliseconds from the start of the process to the
+ * first line of user code, to the accepted report, and to the exit. Bare and runner take turns, so that both
+ * see the same machine.
  *
  *   node test/bench/runnerStart.ts [pairs, default 40]
  */

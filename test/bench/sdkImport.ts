@@ -1,6 +1,7 @@
 /**
- * What an import of the packed SDK costs: whole processes of the repository's Node that import nothing, `@fairlead/sdk`
- * or `@trigger.dev/sdk`, taking turns, so that all three see the same machine. Medians, and what is installed for them.
+ * What an import of the packed SDK costs: whole processes of the repository's Node that import nothing,
+ * `@fairlead/sdk` or `@trigger.dev/sdk`, taking turns, so that all three see the same machine. Medians, and
+ * what is installed for them.
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";

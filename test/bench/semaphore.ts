@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- queue`: what admission costs by how much is pending, and how long a freed slot stays free.
- * On a redis-server of its own. docs/benchmarks.md keeps the figures.
+ * `npm run bench -- queue`: the cost of admission by the number of pending runs, and how long a freed slot
+ * stays free; on its own redis-server. The results are recorded in docs/benchmarks.md.
  */
 import type { Redis } from "ioredis";
 import type { PendingRun } from "../../operator/src/queue/admission.ts";
@@ -44,7 +44,9 @@ export async function semaphoreBench(): Promise<void> {
   }
 }
 
-/** Admits, releases and puts the same runs back, in batches of at most 100; the number pending stays what it is. */
+/**
+ * Admits, releases and enqueues the same runs again, at most 100 at once, so that the number pending stays.
+ */
 async function throughput(redis: Redis, { pending, keys, inadmissible }: Case) {
   await redis.flushall();
   const semaphore = new NamespaceSemaphore(new Scripts(redis), namespace, 1);
@@ -94,7 +96,9 @@ async function throughput(redis: Redis, { pending, keys, inadmissible }: Case) {
   };
 }
 
-/** From release() to the next onGrant, through RedisAdmission, one slot in a queue with 1,000 runs behind it. */
+/**
+ * From release() to the next onGrant, through RedisAdmission, one slot in a queue with 1,000 runs behind it.
+ */
 async function reaction(redis: Redis) {
   await redis.flushall();
   const runs = Array.from({ length: 1_001 }, (_, i) => run(i, "one", 1));

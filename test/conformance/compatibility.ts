@@ -1,4 +1,4 @@
-/** docs/use/compatibility.md, from what the conformance tests saw. */
+/** docs/use/compatibility.md, from the outcomes of the conformance tests. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { repoRoot } from "../../hack/lib/paths.ts";
@@ -6,7 +6,7 @@ import { repoRoot } from "../../hack/lib/paths.ts";
 export type Outcome =
   | "works"
   | "not offered, and says so"
-  /** Its client swallows the answer. */
+  /** The client does not show the answer. */
   | "not offered; waits for ever"
   | "fails";
 
@@ -21,7 +21,7 @@ export class Compatibility {
     this.#rows.set(call, row);
   }
 
-  /** Writes the page if it says something else. */
+  /** Writes the page if its content has changed. */
   write(clients: readonly string[]): void {
     const cells = (values: readonly string[]): string => `| ${values.join(" | ")} |`;
     const lines = [
@@ -42,7 +42,7 @@ export class Compatibility {
     try {
       before = readFileSync(file, "utf8");
     } catch {
-      // the first time
+      // it does not exist yet
     }
     if (before !== text) writeFileSync(file, text);
   }

@@ -1,4 +1,7 @@
-/** The options of a trigger, as Trigger.dev's page on triggering describes them: one test a sentence, real runs behind each. */
+/**
+ * The options of a trigger, as Trigger.dev's page on triggering describes them: one test for each sentence,
+ * with real runs.
+ */
 import { runLabel } from "@fairlead/protocol/labels";
 import { batch, configure, idempotencyKeys, queues, type Run, runs, type Task, tasks } from "@fairlead/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -51,7 +54,7 @@ const runsOf = (batchId: string): Promise<string[]> =>
     waiting,
   );
 
-/** A queue that lets nothing through until it is resumed. */
+/** A queue that admits nothing until it is resumed. */
 async function closedQueue(name: string): Promise<{ type: "custom"; name: string }> {
   const queue = { type: "custom", name } as const;
   await queues.pause(queue);
@@ -59,13 +62,13 @@ async function closedQueue(name: string): Promise<{ type: "custom"; name: string
   return queue;
 }
 
-// At once: most of them wait for time to pass.
+// Concurrent, because most of them wait for time to pass.
 describe.concurrent("delay", () => {
   test("a run with a delay as a duration is Delayed and does not start before", async () => {
     const { id } = await tasks.trigger<Echo>("echo", {}, { delay: "10s" });
     const { status, createdAt, delayedUntil, startedAt } = await runs.retrieve(id);
     expect({ status, startedAt }).toEqual({ status: "DELAYED", startedAt: undefined });
-    // Kubernetes tells when it was created to the second.
+    // creationTimestamp has a resolution of a second.
     expect(Number(delayedUntil) - Number(createdAt)).toBeGreaterThan(9_000);
     const run = await runs.poll(id, quick);
     expect(run.status).toBe("COMPLETED");

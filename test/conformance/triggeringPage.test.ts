@@ -1,6 +1,6 @@
 /**
- * What Trigger.dev's page on triggering says of triggering from outside a task, its functions and its limits: one test a sentence.
- * Its options are in triggeringOptions.test.ts; that schedules tick is in test/e2e/schedules.test.ts.
+ * Trigger.dev's page on triggering, about triggering from outside a task, its functions and its limits: one
+ * test for each sentence. Options are in triggeringOptions.test.ts, schedules in test/e2e/schedules.test.ts.
  */
 import {
   auth,
@@ -28,7 +28,7 @@ type Sleep = Task<"sleep", { ms: number }, { sleptMs: number }>;
 const quick = { pollIntervalMs: 200 };
 const MiB = 1024 * 1024;
 
-/** Tasks of this process: what they are triggered with runs on the cluster. */
+/** Tasks defined in this process; their runs execute on the cluster. */
 let ranHere = 0;
 const echo = task({ id: "echo", run: (payload: { n: number }) => ({ ...payload, here: ++ranHere }) });
 const sleep = task({ id: "sleep", run: (_payload: { ms: number }) => ++ranHere });
@@ -337,7 +337,7 @@ describe("a batch", () => {
     await expect(tasks.batchTrigger<Echo>("echo", items(6, 2_000_000))).rejects.toMatchObject(refused);
   });
 
-  // The last one: an answer that breaks off ends kubectl's port-forward.
+  // Comes last: an answer that is cut off ends kubectl's port-forward.
   test("a batch with inline payloads has at most 10 MB in all", async () => {
     await expect(tasks.batchTrigger<Echo>("echo", items(110, 100_000))).rejects.toMatchObject(refused);
   });

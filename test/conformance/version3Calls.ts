@@ -98,7 +98,7 @@ export function version3Calls(call: Call, cluster: Cluster): void {
     expect(names.filter((name) => name.startsWith("OLDER"))).toEqual([]);
   });
 
-  // Its secret key would win over the token.
+  // A configured secret key would win over the token.
   call("auth.createPublicToken, auth.withAuth", async () => {
     const { id } = await v3.tasks.trigger("echo", {});
     const accessToken = await v3.auth.createPublicToken({ scopes: { read: { runs: [id] } } });

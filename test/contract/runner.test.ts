@@ -1,6 +1,7 @@
 /**
- * What one process writes, the other one reads: the runner's termination message and the operator's schema of reports;
- * the operator's variables and the runner's reading of them.
+ * The contract between operator and runner: each reads what the other writes. The runner's termination
+ * message against the operator's schema of reports; the operator's variables against the runner's reading of
+ * them.
  */
 import type { Report } from "@fairlead/protocol/report";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-/** New pods of the API in place of the old ones, while clients send: nobody notices, not even who never tries again. */
+/** A rollout of the API while clients send requests: none of them fails, even without retries. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { apiAddress } from "../../hack/start/apiKey.ts";
@@ -13,7 +13,8 @@ let url: string;
 beforeAll(async () => {
   ns = await TestNamespace.create("rollout");
   api = await ApiAccess.open(ns.name);
-  // Not through a port-forward, which is one pod's. The built-in cluster's Services can be reached from here.
+  // Not through a port-forward, which is bound to one pod. Needs the built-in cluster, whose Services are
+  // reachable.
   url = await apiAddress();
 });
 afterAll(async () => {
@@ -75,7 +76,7 @@ test("a rollout of the API answers every trigger, and a batch in the middle of i
   };
   const clients = Array.from({ length: 4 }, client);
   await rollOut();
-  // The pod that has the stream has been told to stop; it finishes what it has taken.
+  // The pod with the stream is terminating; it finishes the requests that it has accepted.
   done.resolve();
   expect(await (await streamed).json()).toMatchObject({ sealed: true, itemsAccepted: 2 });
   isOver = true;

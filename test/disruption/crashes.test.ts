@@ -1,8 +1,10 @@
 /**
- * kill -9 of the controller between any two of its writes: whatever was begun is ended once, by the next one.
+ * kill -9 of the controller between any two of its writes: the next controller finishes every run exactly
+ * once.
  *
- * Each round applies a fresh set of runs, starts a controller that kills itself around its n-th write, and when it is
- * dead starts one that lives. n rises until a controller lives through all of it: then every write had its turn.
+ * Each round applies new runs and starts a controller that kills itself after its n-th write, then another
+ * one that does not. n rises until a controller survives the whole round: then a crash was tried after every
+ * write.
  */
 import type { V1Job } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -23,7 +25,7 @@ import {
 import { type Manifest, shell, taskRun, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
-/** A namespace with a controller of its own; several share the machine's time. */
+/** A namespace with its own controller; several work at the same time. */
 interface Lane {
   ns: TestNamespace;
   env: Record<string, string>;
@@ -37,7 +39,7 @@ beforeAll(async () => {
   for (let number = 1; number <= laneCount; number++) {
     const ns = await TestNamespace.create("crash");
     await ns.apply(testTask("echo"));
-    // Jobs go as soon as their logs are stored, so that their deletion is among the writes.
+    // Jobs are deleted as soon as their logs are stored, so that the deletion is among the writes.
     const env = { ...(await prepareController(ns.name)), FAIRLEAD_JOB_RETENTION_SECONDS: "0" };
     lanes.push({ ns, env });
   }
@@ -49,15 +51,15 @@ afterAll(async () => {
   for (const { ns } of lanes) await ns.remove();
 });
 
-/** Becomes history as soon as it has ended. */
-const gone = (round: string) =>
-  taskRun(`gone-${round}`, {
+/** A run that is retired as soon as it has finished. */
+const retires = (round: string) =>
+  taskRun(`retires-${round}`, {
     payload: { round },
     ttlSecondsAfterFinished: 0,
     ...shell('printf "%s" "$FAIRLEAD_PAYLOAD" > /dev/termination-log'),
   });
 
-/** One run of every way through the state machine that is quick. */
+/** One run for every quick path through the state machine. */
 const scenario = (round: string) => [
   taskRun(`task-${round}`, { task: "echo", payload: { round } }),
   taskRun(`again-${round}`, {
@@ -65,7 +67,7 @@ const scenario = (round: string) => [
     retry: { minTimeoutInMs: 100, randomize: false },
     ...shell('test "$FAIRLEAD_ATTEMPT" = 2'),
   }),
-  gone(round),
+  retires(round),
   taskRun(`stops-${round}`, {
     ...shell("sleep 300"),
     cancelRequested: true,
@@ -78,9 +80,9 @@ const expected = {
   again: "Completed",
   stops: "Canceled",
 };
-/** Rounds whose `gone` run was retired. */
+/** Rounds whose `retires` run was retired. */
 const retired: { ns: TestNamespace; round: string }[] = [];
-/** More writes than the scenario can need: reached only when it never ends. */
+/** More writes than the scenario needs; reached only if it never ends. */
 const roundLimit = 200;
 
 test("every run ends exactly once when the controller is killed after any of its writes", {
@@ -93,38 +95,39 @@ test("every run ends exactly once when the controller is killed after any of its
     while (!survived) {
       const n = next++;
       expect(n, "the controller writes without end").toBeLessThan(roundLimit);
-      // After a write is before the next one.
+      // After one write is also before the next one.
       if (await round(lane, String(n), `${n}:after`)) survived = true;
       else crashes++;
     }
   };
   await Promise.all(lanes.map(work));
   console.log(`${crashes} crashes, one after each write`);
-  // Wherever retirement was cut off, history has the run: applied again, it has its result and does not run.
+  // History has the run, wherever its retirement was interrupted: applied again, it has its result and does
+  // not run.
   const controllers = lanes.map(({ ns, env }) =>
     startController({ ...env, FAIRLEAD_LEASE_NAME: `crash-${ns.name}-history` }),
   );
   for (const { ns } of lanes) {
     const rounds = retired.filter((one) => one.ns === ns).map(({ round }) => round);
-    // With a longer stay, so that it can be looked at.
-    await ns.apply(...rounds.map((round) => stays(gone(round))));
+    // Kept for longer, so that it can be read.
+    await ns.apply(...rounds.map((round) => keptLonger(retires(round))));
     for (const round of rounds) {
-      const again = await ns.untilFinished(`gone-${round}`);
+      const again = await ns.untilFinished(`retires-${round}`);
       expect(again).toMatchObject({ phase: "Completed", reason: "Duplicate", output: { round } });
       expect(again.attempts ?? []).toEqual([]);
     }
   }
   await Promise.all(controllers.map((controller) => controller.stop()));
-  // Four runs, each accepted, admitted, given a Job, settled and captured at the least.
+  // Four runs, each at least accepted, admitted, given a Job, settled and captured.
   expect(crashes).toBeGreaterThan(25);
 });
 
-function stays(manifest: Manifest): Manifest {
+function keptLonger(manifest: Manifest): Manifest {
   const { spec } = manifest as Manifest & { spec: object };
   return { ...manifest, spec: { ...spec, ttlSecondsAfterFinished: 3600 } } as Manifest;
 }
 
-/** Whether the controller lived through it. */
+/** Returns whether the controller survived. */
 async function round({ ns, env }: Lane, name: string, crash: string): Promise<boolean> {
   await ns.apply(...scenario(name));
   const doomed = startController({
@@ -139,7 +142,7 @@ async function round({ ns, env }: Lane, name: string, crash: string): Promise<bo
   if (survived) await doomed.stop();
   else {
     expect(await doomed.ended, doomed.output()).toBe("SIGKILL");
-    // A lease of its own: the dead one's would be free only after 15 s.
+    // Its own Lease: the dead controller's expires only after 15 s.
     const next = startController({ ...env, FAIRLEAD_LEASE_NAME: `crash-${ns.name}-${name}-next` });
     try {
       await settled(ns, name, next);
@@ -153,20 +156,20 @@ async function round({ ns, env }: Lane, name: string, crash: string): Promise<bo
   return survived;
 }
 
-/** Until every run of the round has ended and nothing of it is left to do. */
+/** Waits until every run of the round has finished and nothing is left to do. */
 async function settled(ns: TestNamespace, name: string, controller: LocalController): Promise<void> {
-  let over = false;
+  let exited = false;
   controller.ended.then(() => {
-    over = true;
+    exited = true;
   });
   let last: string[] = [];
   await waitFor(
     `the runs of round ${name} settle`,
     async () => {
-      if (over) return true;
+      if (exited) return true;
       const runs = (await runsOf(ns, name)).map(({ metadata, status }) => {
-        const stays = !metadata.name.startsWith("gone-");
-        const done = stays && isTerminal(status?.phase) && (status?.attempts ?? []).every((a) => a.captured);
+        const isKept = !metadata.name.startsWith("retires-");
+        const done = isKept && isTerminal(status?.phase) && (status?.attempts ?? []).every((a) => a.captured);
         return { done, text: `${metadata.name}: ${status?.phase} ${status?.reason} ${status?.message}` };
       });
       last = runs.filter(({ done }) => !done).map(({ text }) => text);

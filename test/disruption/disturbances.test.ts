@@ -1,4 +1,4 @@
-/** What the cluster, its users and its other parts do to a run behind our back. */
+/** Faults that the cluster, its users and other components cause to a run. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../hack/lib/exec.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
@@ -91,15 +91,15 @@ describe("a run that cannot start fails with the pod's own reason", () => {
 
 describe("an attempt that the infrastructure lost", () => {
   const retried = (status: TaskRunStatus) => status.attempts?.length === 2 && status.phase === "Completed";
-  // The first attempt would run for a minute, the second one knows that it is the second.
+  // Only the first attempt runs for a minute.
   const script = 'test "$FAIRLEAD_ATTEMPT" = 2 || sleep 60';
   const spec = { ...shell(script), podTemplate: { terminationGracePeriodSeconds: 1 } };
 
   test("a run whose pod was deleted is retried without spending an attempt", async () => {
-    await ns.startRun("pod-gone", spec);
-    await ns.untilPhase("pod-gone", "Executing");
-    await ns.kubectl("delete", "pod", await podOf("pod-gone"), "--wait=false");
-    const status = await ns.until("pod-gone", "has completed its second attempt", retried);
+    await ns.startRun("pod-deleted", spec);
+    await ns.untilPhase("pod-deleted", "Executing");
+    await ns.kubectl("delete", "pod", await podOf("pod-deleted"), "--wait=false");
+    const status = await ns.until("pod-deleted", "has completed its second attempt", retried);
     expect(status).toMatchObject({ infrastructureRetries: 1, attempts: [{ outcome: "Infrastructure" }, {}] });
   });
 
@@ -112,10 +112,10 @@ describe("an attempt that the infrastructure lost", () => {
   });
 
   test("a run whose Job was deleted is retried without spending an attempt", async () => {
-    await ns.startRun("job-gone", spec);
-    await ns.untilPhase("job-gone", "Executing");
-    await ns.kubectl("delete", "job", "job-gone-1", "--wait=false");
-    const status = await ns.until("job-gone", "has completed its second attempt", retried);
+    await ns.startRun("job-deleted", spec);
+    await ns.untilPhase("job-deleted", "Executing");
+    await ns.kubectl("delete", "job", "job-deleted-1", "--wait=false");
+    const status = await ns.until("job-deleted", "has completed its second attempt", retried);
     expect(status.infrastructureRetries).toBe(1);
   });
 

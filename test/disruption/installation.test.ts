@@ -1,4 +1,7 @@
-/** The release itself: its own check, Roles instead of a ClusterRole, and that it goes away without a trace that hangs. */
+/**
+ * The release itself: its own check, upgrades, an installation with Roles instead of ClusterRoles, and an
+ * uninstall that does not hang.
+ */
 import { afterAll, expect, test } from "vitest";
 import { valuesFile } from "../../hack/images/imageFiles.ts";
 import { run, tryRun } from "../../hack/lib/exec.ts";
@@ -80,7 +83,7 @@ test("an uninstall with runs under way does not hang, and keeps the CRDs and the
 });
 
 test("a release limited to one namespace and without persistence runs what is in that namespace only", async () => {
-  // Two that see the same namespace would both run what is in it.
+  // Two releases that watch the same namespace would both run what is in it.
   const { stdout } = await run("helm", ["list", "--all-namespaces", "--short"]);
   if (stdout.split("\n").includes(releaseName)) {
     await run("helm", [

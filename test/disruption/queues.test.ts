@@ -1,5 +1,5 @@
 /**
- * Limits that hold whatever breaks. What is judged is what the runs' own logs say: when their code began and ended.
+ * Concurrency limits hold during faults. They are checked by the start and end marks in the runs' own logs.
  */
 import { concurrencyLimitAnnotation } from "@fairlead/protocol/labels";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => ns?.remove());
 
-/** `count` runs of one round, over so many keys; each executes for `ms`. */
+/** `count` runs with `keys` different concurrency keys; each executes for `ms`. */
 function round(name: string, count: number, keys: number, ms: number, spec: object): object[] {
   return Array.from({ length: count }, (_, i) => {
     const key = `key-${i % keys}`;
@@ -64,8 +64,8 @@ async function expectLimit(name: string, perKey: number, least: number): Promise
   expect(maxOverlap(spans), "all keys at once").toBeGreaterThan(least);
 }
 
-/** Those that the kubelet has ended meanwhile, because they did not answer, cannot. */
-function goOn(pids: readonly number[]): void {
+/** Continues paused processes; the kubelet may have killed some because they did not answer. */
+function resumeProcesses(pids: readonly number[]): void {
   for (const pid of pids) {
     try {
       process.kill(pid, "SIGCONT");
@@ -106,7 +106,7 @@ test("the limit holds while Redis is flushed and killed and the leader is killed
   const paused = await signalLeader("SIGSTOP");
   await untilOtherLeads(paused.pod);
   await executing(40);
-  goOn(paused.pids);
+  resumeProcesses(paused.pids);
   await allCompleted("stormy", 60);
   await expectLimit("stormy", 3, 3);
   const runs = await runsOf("stormy");
@@ -156,28 +156,14 @@ describe("a queue's own resource", () => {
 describe("waiting", () => {
   test("delayUntil can be changed while the run is Delayed, and not afterwards", async () => {
     const later = new Date(Date.now() + 3_600_000).toISOString();
+    const now = new Date(Date.now() + 500).toISOString();
+    const delayUntil = (time: string): string => JSON.stringify({ spec: { delayUntil: time } });
+    const patch = ["patch", "taskrun", "delayed", "--type=merge", "-p"];
     await ns.startRun("delayed", { task: "echo", payload: {}, delayUntil: later });
     await ns.untilPhase("delayed", "Delayed");
-    const now = new Date(Date.now() + 500).toISOString();
-    await ns.kubectl(
-      "patch",
-      "taskrun",
-      "delayed",
-      "--type=merge",
-      "-p",
-      JSON.stringify({ spec: { delayUntil: now } }),
-    );
+    await ns.kubectl(...patch, delayUntil(now));
     expect((await ns.untilFinished("delayed")).phase).toBe("Completed");
-    const again = await ns.tryKubectl(
-      ...[
-        "patch",
-        "taskrun",
-        "delayed",
-        "--type=merge",
-        "-p",
-        JSON.stringify({ spec: { delayUntil: later } }),
-      ],
-    );
+    const again = await ns.tryKubectl(...patch, delayUntil(later));
     expect(again.stderr).toMatch(/delayUntil can change only while the run is Delayed/);
   });
 

@@ -1,4 +1,4 @@
-/** examples/backend as its users have it: a process, a browser's forms and links, curl. */
+/** examples/backend as its users use it: a process, a browser's forms and links, curl. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -16,7 +16,7 @@ const waiting = { timeoutMs: 60_000, intervalMs: 200 };
 /** `node src/server.ts`, at the address that it prints. */
 class Backend {
   readonly url: string;
-  /** What it says of problems. */
+  /** Its standard error. */
   readonly log: () => string;
   readonly #child: ChildProcess;
 
@@ -52,13 +52,13 @@ class Backend {
     return this.#child.exitCode;
   }
 
-  /** As a browser: HTML is wanted, redirects are followed. */
+  /** As a browser: asks for HTML and follows redirects. */
   async page(path: string): Promise<{ status: number; html: string }> {
     const response = await fetch(this.url + path, { headers: { accept: "text/html" } });
     return { status: response.status, html: await response.text() };
   }
 
-  /** A form that is sent; where the browser is told to go next is not followed. */
+  /** Submits a form; does not follow the redirect. */
   post(path: string, fields: Record<string, string>): Promise<Response> {
     return fetch(this.url + path, { method: "POST", body: new URLSearchParams(fields), redirect: "manual" });
   }
@@ -140,7 +140,7 @@ test("several names make a batch, whose page links to each run", async () => {
 });
 
 test("a run that failed shows its error", async () => {
-  // What no form sends: the task cannot read a name of null.
+  // No form sends this: the task cannot read a name of null.
   const body = JSON.stringify({ payload: null, options: { maxAttempts: 1 } });
   const triggered = await api.fetch("/api/v1/tasks/hello-world/trigger", { method: "POST", body });
   const { id } = (await triggered.json()) as { id: string };

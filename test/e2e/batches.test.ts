@@ -45,7 +45,7 @@ test("all items of a batch run, never more than maxConcurrency at once, and thei
   expect(results.map(({ index, output }) => [index, output])).toEqual(items.map((_, n) => [n, { n }]));
   const spans = (await runsOf("six")).map(({ metadata, status: run }) => [
     Date.parse(metadata.creationTimestamp ?? ""),
-    // Times of creation are whole seconds.
+    // creationTimestamp has a resolution of a second.
     Math.floor(Date.parse(run?.finishedAt ?? "") / 1000) * 1000,
   ]);
   for (const [at = 0] of spans) {
@@ -62,7 +62,8 @@ test("an invalid item and a failed run do not affect the other items", async () 
   await apply("mixed", { items, defaults: quick });
   const status = await finished("mixed");
   expect(status).toMatchObject({
-    ...{ phase: "PartiallyFailed", reason: "ItemsFailed" },
+    phase: "PartiallyFailed",
+    reason: "ItemsFailed",
     counts: { total: 3, completed: 1, failed: 2 },
     errors: [{ index: 1, message: expect.stringMatching(/exactly one of spec\.task/) }],
   });
@@ -78,40 +79,31 @@ test("cancelRequested ends the existing runs of a batch and creates no more", as
     async () => (await runsOf("stop")).filter(({ status }) => status?.phase === "Executing").length === 2,
     { timeoutMs: 60_000, intervalMs: 500 },
   );
-  await ns.kubectl(
-    ...["patch", "taskbatch", "stop", "--type=merge", "-p", '{"spec":{"cancelRequested":true}}'],
-  );
+  await ns.kubectl("patch", "taskbatch", "stop", "--type=merge", "-p", '{"spec":{"cancelRequested":true}}');
   expect(await finished("stop")).toMatchObject({
-    ...{ phase: "PartiallyFailed", reason: "Canceled" },
+    phase: "PartiallyFailed",
+    reason: "Canceled",
     counts: { total: 5, canceled: 5, completed: 0, running: 0 },
   });
   expect((await runsOf("stop")).map(({ status }) => status?.phase)).toEqual(["Canceled", "Canceled"]);
 });
 
 test("deleting a batch deletes its runs, their Jobs and pods", async () => {
-  await apply("gone", { items: [shell("sleep 300"), shell("sleep 300")], defaults: quick });
+  await apply("deleted", { items: [shell("sleep 300"), shell("sleep 300")], defaults: quick });
   await waitFor(
     "both runs execute",
-    async () => (await runsOf("gone")).filter(({ status }) => status?.phase === "Executing").length === 2,
+    async () => (await runsOf("deleted")).filter(({ status }) => status?.phase === "Executing").length === 2,
     { timeoutMs: 60_000, intervalMs: 500 },
   );
-  const names = (await runsOf("gone")).map(({ metadata }) => metadata.name);
-  await ns.kubectl("delete", "taskbatch", "gone", "--wait=false");
+  const names = (await runsOf("deleted")).map(({ metadata }) => metadata.name);
+  await ns.kubectl("delete", "taskbatch", "deleted", "--wait=false");
   let left = "";
   await waitFor(
     "nothing of it is left",
     async () => {
-      left = await ns.kubectl(
-        ...[
-          "get",
-          "taskruns,jobs,pods",
-          "--selector",
-          `fairlead.dev/run in (${names.join(",")})`,
-          "-o",
-          "name",
-        ],
-      );
-      return left.trim() === "" && (await runsOf("gone")).length === 0;
+      const selector = `fairlead.dev/run in (${names.join(",")})`;
+      left = await ns.kubectl("get", "taskruns,jobs,pods", "--selector", selector, "-o", "name");
+      return left.trim() === "" && (await runsOf("deleted")).length === 0;
     },
     { timeoutMs: 90_000, intervalMs: 500, describe: () => left },
   );
@@ -120,7 +112,7 @@ test("deleting a batch deletes its runs, their Jobs and pods", async () => {
 test("a finished batch is deleted with its runs after ttlSecondsAfterFinished", async () => {
   await apply("brief", { items: [shell("exit 0")], ttlSecondsAfterFinished: 2, defaults: quick });
   await waitFor(
-    "batch and run are gone",
+    "batch and run do not exist any more",
     async () =>
       (await ns.get(TaskBatches, "brief")) === undefined && (await ns.get(TaskRuns, "brief-0")) === undefined,
     { timeoutMs: 90_000, intervalMs: 500 },

@@ -1,7 +1,7 @@
 /**
- * README and docs/ as a reader types them: the marked snippets of each page (hack/docs/snippets.ts) in one shell, in a
- * namespace and a folder of their own that look as `npm start` leaves them. Every other manifest of ours is offered to the API
- * server, and TypeScript is compiled.
+ * README and docs/ as a reader types them: the marked snippets of each page (hack/docs/snippets.ts) in one
+ * shell, in a namespace and a folder of their own that look as `npm start` leaves them. Every other manifest
+ * of ours is offered to the API server, and TypeScript is compiled.
  */
 import {
   globSync,
@@ -64,8 +64,13 @@ class Reader {
     const { stdout } = await run("kubectl", ["config", "view", "--flatten", "--raw"]);
     writeFileSync(kubeconfig, stdout, { mode: 0o600 });
     await run("kubectl", [
-      ...["config", "set-context", "--current", "--kubeconfig", kubeconfig],
-      ...["--namespace", namespace.name],
+      "config",
+      "set-context",
+      "--current",
+      "--kubeconfig",
+      kubeconfig,
+      "--namespace",
+      namespace.name,
     ]);
     const env = { KUBECONFIG: kubeconfig, TRIGGER_API_URL: api.url, TRIGGER_SECRET_KEY: api.key };
     const lines = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);

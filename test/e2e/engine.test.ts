@@ -54,12 +54,12 @@ describe("invalid requests of a runner", () => {
   });
 
   test.each<[string, string, () => unknown, number, string]>([
-    ["text that is no JSON", "/attempt/report", () => "{", 400, "JSON"],
+    ["a text that is not JSON", "/attempt/report", () => "{", 400, "JSON"],
     ["a report without an outcome", "/attempt/report", () => report({ outcome: undefined }), 400, "outcome"],
     ["a report on another attempt", "/attempt/report", () => report({ attempt: 2 }), 400, "attempt"],
     ["another pod's report", "/attempt/report", () => report({ podUid: "other" }), 409, "not under way"],
     [
-      "somebody else's object as output",
+      "another namespace's object as output",
       "/attempt/report",
       () => report({ output: { type: "text/plain", size: 1, key: "ns/other/secret" } }),
       400,
@@ -109,6 +109,6 @@ test("a report settles the run once, and its output is in the bucket", async () 
   expect(late.status).toBe(409);
   expect((await ns.loadRun("held")).status?.output).toEqual({ n: 1 });
   expect(await loadObject(status.outputRef?.key)).toBe('{"n": 1}');
-  // It sleeps on after its report: it is stopped, and its log captured.
+  // It sleeps after its report, is stopped, and its log is captured.
   await ns.untilCaptured("held", 90_000);
 });

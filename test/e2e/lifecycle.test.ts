@@ -1,4 +1,4 @@
-/** A run from kubectl apply to its output, of both kinds, well and badly ended. */
+/** Runs of tasks and containers from kubectl apply to their output or error. */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadObject } from "../support/release/bucket.ts";
@@ -120,7 +120,7 @@ describe("a container", () => {
   });
 
   test("a container downloads its payload from a URL and answers with a presigned PUT", async () => {
-    // busybox wget can send a body only as POST; nc speaks for itself.
+    // busybox wget sends a body only with POST, so the PUT goes through nc.
     const script = [
       'wget -q -O /tmp/in "$FAIRLEAD_PAYLOAD_URL"',
       "host=${FAIRLEAD_OUTPUT_URL#http://}; path=/${host#*/}; host=${host%%/*}",
@@ -143,7 +143,7 @@ describe("a container", () => {
   });
 
   test("a container that dies of a signal ends as Crashed", async () => {
-    // Kubernetes makes one dollar of two in commands.
+    // Kubernetes turns $$ in commands into $.
     await ns.startRun("segv", shell("sh -c 'kill -SEGV $$$$'; exit $?"));
     const status = await ns.untilFinished("segv");
     expect(status).toMatchObject({ phase: "Crashed" });
@@ -188,9 +188,9 @@ describe("what a user sees", () => {
   });
 
   test("kubectl describe shows the run's events in their order", async () => {
-    await ns.startRun("story", { task: "throws" });
-    await ns.untilFinished("story");
-    const story = [
+    await ns.startRun("described", { task: "throws" });
+    await ns.untilFinished("described");
+    const expected = [
       "Queued",
       "Starting",
       "Started",
@@ -204,13 +204,13 @@ describe("what a user sees", () => {
     await expect
       .poll(
         async () => {
-          const text = await ns.kubectl("describe", "taskrun", "story");
+          const text = await ns.kubectl("describe", "taskrun", "described");
           const rows = text.slice(text.indexOf("\nEvents:")).split("\n").slice(4);
           return rows.map((row) => row.trim().split(/\s+/)[1]).filter(Boolean);
         },
         { timeout: 20_000, interval: 500 },
       )
-      .toEqual(story);
+      .toEqual(expected);
   });
 
   test("kubectl explain describes every field", async () => {

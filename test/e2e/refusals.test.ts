@@ -1,4 +1,4 @@
-/** What the API server refuses at once, with a sentence, and what the controller refuses with a reason. */
+/** What the API server refuses with a message, and what the controller refuses with a reason. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, tryRun } from "../../hack/lib/exec.ts";
 import { Jobs } from "../../operator/src/kube/resources.ts";
@@ -46,7 +46,7 @@ const refused: [string, Manifest, RegExp][] = [
   ["a date that is none", taskRun("x", { container, delayUntil: "tomorrow" }), /spec\.delayUntil.*date-time/],
   ["an unknown machine", taskRun("x", { container, machine: "huge" }), /spec\.machine.*supported values/],
   [
-    "what is still to come",
+    "a field of a later version",
     taskRun("x", { container, parent: { name: "y" } }),
     /parent is not supported in this version/,
   ],
@@ -63,7 +63,7 @@ describe("kubectl apply", () => {
     "kubectl apply --server-side with strict validation refuses %s",
     async (_what, manifest, message) => {
       const text = await ns.applyRefused(manifest, "--server-side", "--validate=strict");
-      // The field manager's schema speaks of the field alone: `.spec.maxDurationSecond: field not declared in schema`.
+      // Server-side apply names only the field: `.spec.maxDurationSecond: field not declared in schema`.
       const field = /unknown field "(.+?)"/.exec(message.source.replaceAll("\\", ""))?.[1];
       expect(text).toMatch(
         field
@@ -114,10 +114,10 @@ describe("the controller", () => {
     await ns.until("waits", "waits for its Task", (status) => status.reason === "TaskNotFound");
     expect(await ns.kubectl("describe", "taskrun", "waits")).toContain("late");
 
-    // GitOps applies in any order: the Task comes last.
+    // GitOps applies in any order: here the Task comes last.
     await ns.apply(testTask("echo", { id: "late" }));
     expect(await ns.untilFinished("edited")).toMatchObject({ phase: "Failed", reason: "PayloadChanged" });
-    // The image's task is called `echo`; what matters here is that the run went on.
+    // The image's task is called `echo`, so the run fails; here it only matters that it was started.
     expect(await ns.untilFinished("waits")).toMatchObject({ error: { code: "TASK_NOT_FOUND" } });
   });
 

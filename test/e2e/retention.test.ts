@@ -1,4 +1,4 @@
-/** Finished runs that go away, and what is known of them afterwards. */
+/** Finished runs that are retired, and what history keeps of them. */
 import { originLabel } from "@fairlead/protocol/labels";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
@@ -18,7 +18,7 @@ afterAll(() => ns?.remove());
 const once = shell('printf \'{"at": %s}\' "$(date +%s)" > /dev/termination-log');
 
 const isGone = (name: string) =>
-  waitFor(`TaskRun ${name} is gone`, async () => (await ns.get(TaskRuns, name)) === undefined, {
+  waitFor(`TaskRun ${name} is retired`, async () => (await ns.get(TaskRuns, name)) === undefined, {
     timeoutMs: 60_000,
   });
 

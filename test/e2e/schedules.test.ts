@@ -1,4 +1,4 @@
-/** Schedules as a user has them: applied with kubectl, on the minute of the real clock. */
+/** Schedules as a user applies them with kubectl, on the minute of the real clock. */
 import { scheduleLabel } from "@fairlead/protocol/labels";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
@@ -67,7 +67,7 @@ describe("every minute", () => {
   test("a Task's own schedule is deleted when the Task no longer declares it", async () => {
     await ns.apply(testTask("sleep"));
     await waitFor(
-      "the Task's schedule is gone",
+      "the Task's schedule is deleted",
       async () => (await ns.get(TaskSchedules, "sleep-schedule")) === undefined,
       { timeoutMs: 20_000 },
     );

@@ -1,4 +1,4 @@
-/** The kill path, with nothing left behind. */
+/** Stopping runs: by maxDuration, cancelRequested and deletion. No process of a run is left behind. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { Jobs, Pods } from "../../operator/src/kube/resources.ts";
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => ns?.remove());
 
-/** Executing, with at least one process: what "none is left" later is worth something. */
+/** Waits until the run executes and has a process, so that "no process is left" means something later. */
 async function executing(name: string): Promise<void> {
   await ns.untilPhase(name, "Executing");
   await waitFor(`a process of ${name}`, () => findRunProcesses(name, ns.name).length > 0, {
@@ -104,7 +104,7 @@ describe("cancelRequested", () => {
   });
 
   test("cancelRequested ends a queued run at once", async () => {
-    await ns.startRun("waits", { task: "nobody" });
+    await ns.startRun("waits", { task: "unknown" });
     await ns.until("waits", "waits", (status) => status.reason === "TaskNotFound");
     await cancel("waits");
     expect(await ns.untilFinished("waits")).toMatchObject({ phase: "Canceled", attempt: 0 });
@@ -151,7 +151,7 @@ describe("deletion", () => {
     await executing("deleted");
     await ns.kubectl("delete", "taskrun", "deleted", "--timeout=30s");
     await waitFor(
-      "Job and pod are gone",
+      "Job and pod do not exist any more",
       async () =>
         (await ns.list(Jobs, "fairlead.dev/run=deleted")).length === 0 &&
         (await ns.list(Pods, "fairlead.dev/run=deleted")).length === 0,

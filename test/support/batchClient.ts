@@ -1,4 +1,7 @@
-/** A client of the API's batch endpoints, which also writes what the controller would write into a batch's status. */
+/**
+ * A client of the API's batch endpoints, which also writes what the controller would write into a batch's
+ * status.
+ */
 import { expect } from "vitest";
 import { publicToken } from "../../operator/src/api/auth/auth.ts";
 import { TaskBatches } from "../../operator/src/model/kinds.ts";

@@ -1,6 +1,6 @@
 /**
- * A project outside of the repository that has the packed SDK installed: a temporary folder with a package.json of its
- * own, filled without the network, removed by `remove`.
+ * A project outside of the repository that has the packed SDK installed: a temporary folder with a
+ * package.json of its own, filled without the network, removed by `remove`.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { cp, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
@@ -10,7 +10,9 @@ import { type ExecResult, run, tryRun } from "../../hack/lib/exec.ts";
 import { repoRoot } from "../../hack/lib/paths.ts";
 import { packSdk } from "../../hack/pack.ts";
 
-/** A program of the repository's node_modules. One that is not there is an error: no test is left out for it. */
+/**
+ * The path of a file in the repository's node_modules; throws when it is missing, so that no test is skipped.
+ */
 export function installed(path: string): string {
   const file = join(repoRoot, "node_modules", path);
   if (!existsSync(file)) throw new Error(`node_modules/${path} is missing: npm ci installs it`);
@@ -52,7 +54,7 @@ export class ConsumerProject {
     return run(command, args, { cwd: this.folder, env, timeoutMs: 60_000 });
   }
 
-  /** The compiler on one of the project's folders. */
+  /** Runs the compiler on one of the project's folders. */
   compile(folder: string): Promise<ExecResult> {
     const args = ["--project", folder, "--pretty", "false"];
     return tryRun(installed(".bin/tsc"), args, { cwd: this.folder, timeoutMs: 60_000 });

@@ -1,4 +1,6 @@
-/** Starts the bundled runner as the kubelet does: a process, variables, pipes for its output, signals. */
+/**
+ * Starts the bundled runner as the kubelet does: a process with variables, pipes for its output, and signals.
+ */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +19,7 @@ export interface Ended {
   signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
-  /** The termination message as it is. */
+  /** The raw termination message. */
   message: string;
 }
 
@@ -52,7 +54,7 @@ export class RunnerImage {
     return image;
   }
 
-  /** Kills what a failed test left behind, too. */
+  /** Also kills processes that a failed test left behind. */
   async remove(): Promise<void> {
     for (const child of this.#running) {
       child.kill("SIGKILL");
@@ -130,11 +132,11 @@ export class RunnerImage {
 export interface RunOptions {
   payload?: unknown;
   attempt?: number;
-  /** Laid over `ctx.run`. */
+  /** Merged into `ctx.run`. */
   ctx?: object;
   env?: NodeJS.ProcessEnv;
   args?: string[];
-  /** Lets the pipe fill up first. */
+  /** Reads nothing before, so that the pipe fills up. */
   readOutputAfterMs?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A namespace of the cluster in FAIRLEAD_KUBECONFIG or KUBECONFIG for tests of kube/, which need an API server but
- * nothing of Fairlead; ConfigMaps are the objects that they watch and write.
+ * A namespace of the cluster in FAIRLEAD_KUBECONFIG or KUBECONFIG for tests of kube/, which need an API
+ * server but nothing of Fairlead; ConfigMaps are the objects that they watch and write.
  */
 import { randomBytes } from "node:crypto";
 import { KubeConfig, type V1ConfigMap } from "@kubernetes/client-node";

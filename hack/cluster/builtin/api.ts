@@ -1,4 +1,4 @@
-/** The few requests that the cluster's own scripts make, with the administrator's certificate. */
+/** Requests of these scripts to the API server and other components, with the administrator's certificate. */
 import { readFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
@@ -40,9 +40,8 @@ export class Api {
   /** Server-side apply. */
   async apply(path: string, object: object): Promise<void> {
     const query = "?fieldManager=fairlead-cluster&force=true";
-    const { status, text } = await this.request(
-      ...(["PATCH", path + query, JSON.stringify(object), "application/apply-patch+yaml"] as const),
-    );
+    const body = JSON.stringify(object);
+    const { status, text } = await this.request("PATCH", path + query, body, "application/apply-patch+yaml");
     if (status >= 300) throw new Error(`apply ${path}: ${status} ${text.slice(0, 300)}`);
   }
 

@@ -1,7 +1,7 @@
 /**
- * The programs of the built-in cluster, compiled from Go modules and kept in the cache under a hash of all that
- * they are made from. `<cache>/bin/kube-<key>/` holds the multi-call binary, one link to it per program, `pause`,
- * and `tools/` with nothing but kubectl and helm, for PATH.
+ * The programs of the built-in cluster, compiled from Go modules and kept in the cache under a hash of their
+ * sources. `<cache>/bin/kube-<hash>/` holds the multi-call binary, one link to it per program, `pause`, and
+ * `tools/` with only kubectl and helm, for PATH.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -19,8 +19,14 @@ const sources = join(import.meta.dirname, "..", "go");
 const sourceFiles = ["go.mod", "go.sum", "main.go", "localVolumes.go", "pause/main.go"];
 /** Links to the multi-call binary. */
 const programs = [
-  ...["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"],
-  ...["coredns", "local-volumes"],
+  "etcd",
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kubelet",
+  "kube-proxy",
+  "coredns",
+  "local-volumes",
 ];
 const tools = ["kubectl", "helm"];
 
@@ -32,7 +38,7 @@ export interface Binaries {
   pause: string;
 }
 
-/** Where the cluster's programs are; compiles them unless the cache has them (or `compile` is false). */
+/** The cluster's programs; compiles them unless they are in the cache or `compile` is false. */
 export async function clusterBinaries({ compile = true } = {}): Promise<Binaries> {
   const go = await goToolchain();
   const flags = buildFlags(linkerSettings());
@@ -56,13 +62,13 @@ export async function clusterBinaries({ compile = true } = {}): Promise<Binaries
   return { program: (name) => join(dir, name), tools: join(dir, "tools"), pause: join(dir, "pause") };
 }
 
-/** The object store's server, a static binary; returns its path. */
+/** Compiles the object store's server, a static binary, unless it is in the cache; returns its path. */
 export function versitygwBinary(): Promise<string> {
   const settings = [`-X main.Version=${versitygwVersion}`];
   return goInstall("versitygw", "github.com/versity/versitygw/cmd/versitygw", versitygwVersion, settings);
 }
 
-/** A program straight from its module, kept in the cache; returns its path. */
+/** Compiles a program from its module into the cache; returns its path. */
 export async function goInstall(
   name: string,
   module: string,
@@ -80,7 +86,7 @@ export async function goInstall(
   return join(dir, name);
 }
 
-/** Makes a folder of the cache as a whole or not at all, by one process at a time. */
+/** Creates a folder of the cache atomically, in one process at a time. */
 async function cached(
   dir: string,
   title: string,
@@ -97,7 +103,7 @@ async function cached(
       title,
       (current) =>
         make(work, (line) => {
-          // With -v the compiler names each package that it has done.
+          // With -v the compiler prints each package that it has compiled.
           if (/^[\w./-]+$/.test(line) || line.startsWith("go: downloading"))
             current.update(line.slice(0, 60));
         }),
@@ -122,7 +128,7 @@ function buildFlags(settings: string[]): string[] {
   return ["-trimpath", "-ldflags", ["-s", "-w", ...settings].join(" ")];
 }
 
-/** Without them every program says that it is version 0.0.0. */
+/** Sets the versions; without them every program reports 0.0.0. */
 function linkerSettings(): string[] {
   const [major, minor] = versions.kubernetes.slice(1).split(".");
   const kubernetes = "k8s.io/component-base/version";
@@ -132,7 +138,7 @@ function linkerSettings(): string[] {
     `-X ${kubernetes}.gitMinor=${minor}`,
     `-X ${kubernetes}.gitTreeState=clean`,
     `-X helm.sh/helm/v4/internal/version.version=${versions.helm}`,
-    // What `helm template` and `helm lint` take the cluster for when they do not ask one.
+    // The cluster version that `helm template` and `helm lint` assume without a cluster.
     ...["common.k8sVersion", "v2/lint/rules.k8sVersion"].flatMap((name) => [
       `-X helm.sh/helm/v4/pkg/chart/${name}Major=${major}`,
       `-X helm.sh/helm/v4/pkg/chart/${name}Minor=${minor}`,

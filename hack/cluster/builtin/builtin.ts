@@ -1,7 +1,8 @@
 /**
  * The built-in cluster: real Kubernetes components as processes of this machine, nodes as network namespaces.
- * `up` brings it from any state to the wanted one: it keeps what runs, starts what does not, and begins anew only
- * when what is there cannot be used (a reboot, files of an older version, the wires gone), saying so.
+ * `up` is level-triggered: it keeps what runs and starts what does not. It recreates the cluster, and says
+ * so, only when what exists cannot be used: after a reboot, with files of an older version, without its
+ * network namespace.
  */
 import { existsSync } from "node:fs";
 import { withLock } from "../../lib/lock.ts";
@@ -74,7 +75,7 @@ export class BuiltInCluster implements ClusterProvider {
 
   down(): Promise<void> {
     return this.#locked(async () => {
-      await this.#takeOver();
+      await this.#removeDeadOwner();
       const { plan, paths } = this.#cluster;
       const remains = existsSync(paths.dir) || existsSync(paths.runtime) || netnsExists(plan.netns);
       if (!remains) return say("There is no built-in cluster; nothing to do");
@@ -116,15 +117,15 @@ export class BuiltInCluster implements ClusterProvider {
     return withLock(`cluster ${this.#cluster.paths.dir}`, work);
   }
 
-  /** The state to continue from; what cannot be used is removed first. */
+  /** The state to continue from; removes what cannot be used first. */
   async #usableState(wantedNodes: number | undefined): Promise<ClusterState> {
     const { paths } = this.#cluster;
-    await this.#takeOver();
+    await this.#removeDeadOwner();
     const old = readState(paths);
     const reason = await this.#whyUnusable(old);
     if (reason) {
-      say(`Starting anew, without what was in the cluster: ${reason}`);
-      await step("Removing what is left of it", () => removeCluster(this.#cluster));
+      say(`Recreating the cluster, without its contents: ${reason}`);
+      await step("Removing the remains", () => removeCluster(this.#cluster));
     }
     const known = reason ? undefined : old;
     const before = known?.nodes ?? 0;
@@ -144,35 +145,38 @@ export class BuiltInCluster implements ClusterProvider {
     return state;
   }
 
-  /** The names and addresses of this cluster may be those of another one, with another cache or name. */
-  async #takeOver(): Promise<void> {
+  /**
+   * Removes a dead cluster of another cache that has the same names and addresses; refuses while it is
+   * running.
+   */
+  async #removeDeadOwner(): Promise<void> {
     const { plan, paths } = this.#cluster;
     const owner = await linkOwner(plan);
     if (owner === undefined || owner === paths.dir) return;
-    // Without a name on it, it was cut off before it got one.
+    // No owner is recorded when an earlier start was interrupted.
     if (owner === "" && readState(paths)) return;
-    const dead = owner === "" ? this.#cluster : clusterIn(owner);
-    const netns = [dead.plan.netns, ...planNodes(dead.plan, maxNodes).map((node) => node.netns)];
+    const other = owner === "" ? this.#cluster : clusterIn(owner);
+    const netns = [other.plan.netns, ...planNodes(other.plan, maxNodes).map((node) => node.netns)];
     const pids = (await Promise.all(netns.map(netnsPids))).flat();
     if (pids.length > 0) {
       throw new ClusterError(
-        `the interface ${plan.hostLink} belongs to a cluster that is running, the one in ${dead.paths.dir}: use that one, or ` +
+        `the interface ${plan.hostLink} belongs to a cluster that is running, the one in ${other.paths.dir}: use that one, or ` +
           "end it with `npm run cluster -- down` and the FAIRLEAD_CACHE and FAIRLEAD_CLUSTER that it was started with",
       );
     }
-    await step(`Removing what is left of a cluster whose processes have ended (${dead.paths.dir})`, () =>
-      removeRemains(dead),
+    await step(`Removing the remains of a cluster whose processes have ended (${other.paths.dir})`, () =>
+      removeRemains(other),
     );
   }
 
   async #whyUnusable(state: ClusterState | undefined): Promise<string | undefined> {
     const { plan, paths } = this.#cluster;
-    if (!state) return existsSync(paths.dir) ? "an earlier start did not get far" : undefined;
-    if (state.bootId !== currentBootId()) return "the machine was started again since";
+    if (!state) return existsSync(paths.dir) ? "an earlier start was interrupted" : undefined;
+    if (state.bootId !== currentBootId()) return "the machine was rebooted since";
     if (state.layout !== layoutVersion) return "it was made by another version of these scripts";
-    // Processes are held to it by their records; without it nothing of them can be reached.
+    // The processes run in this namespace; without it they cannot be reached.
     if (existsSync(paths.etcd) && readRecord(paths, "etcd") && !netnsExists(plan.netns)) {
-      return `its network namespace ${plan.netns} is gone`;
+      return `its network namespace ${plan.netns} does not exist any more`;
     }
     return undefined;
   }
@@ -183,7 +187,7 @@ export class BuiltInCluster implements ClusterProvider {
     const quiet = { quietBelowMs: 3000 };
     for (const node of nodes) {
       if (!readRecord(paths, processName(node, "containerd")) || netnsExists(node.netns)) continue;
-      say(`The network namespace of ${node.name} is gone: the node is made anew`);
+      say(`The network namespace of ${node.name} does not exist any more: the node is recreated`);
       await removeNode(this.#cluster, node);
     }
     await ensureControlPlaneNetwork(plan, paths.dir);

@@ -1,6 +1,6 @@
 /**
- * A cgroup of its own for each node, in which the kubelet keeps the pods: version 1 (one hierarchy for each
- * controller) and version 2 (one for all). Written for the `cgroupfs` driver: there need be no systemd.
+ * One cgroup for each node, in which its kubelet puts the pods: version 1 (a hierarchy for each controller)
+ * and version 2 (one for all). For the `cgroupfs` driver, so that systemd is not needed.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ export function ensureCgroup(name: string): void {
   else ensureHierarchies(name);
 }
 
-/** Kills every process in the cgroup and removes it; true when nothing of it is left. */
+/** Kills every process in the cgroup and removes it. */
 export async function removeCgroup(name: string): Promise<void> {
   const roots = hierarchies()
     .map((dir) => join(dir, name))
@@ -36,14 +36,14 @@ function tryRemove(root: string): boolean {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
-      // ended meanwhile
+      // has ended
     }
   }
   for (const dir of [...foldersBelow(root)].reverse()) {
     try {
       rmdirSync(dir);
     } catch {
-      return false; // a killed process is still on its way out
+      return false; // a killed process has not ended yet
     }
   }
   return true;
@@ -66,7 +66,7 @@ function foldersBelow(root: string): string[] {
   return found;
 }
 
-/** Version 1: the folder of every mounted controller (`cpu,cpuacct` is one mounted twice by links: harmless). */
+/** The folder of every mounted hierarchy; one in version 2. */
 function hierarchies(): string[] {
   if (cgroupVersion() === 2) return [mountPoint];
   return readFileSync("/proc/self/mountinfo", "utf8")
@@ -79,11 +79,11 @@ function hierarchies(): string[] {
 function ensureHierarchies(name: string): void {
   const dirs = hierarchies();
   if (dirs.length === 0) {
-    throw new ClusterError(`no cgroups below ${mountPoint}: this machine or container does not offer them`);
+    throw new ClusterError(`no cgroups below ${mountPoint}: this machine or container does not provide them`);
   }
   for (const dir of dirs) {
     mkdirSync(join(dir, name), { recursive: true });
-    // A new cpuset is empty, and no process may enter one that is.
+    // A new cpuset is empty, and no process can enter an empty one.
     for (const file of ["cpuset.cpus", "cpuset.mems"]) {
       if (!existsSync(join(dir, file)) || readOr(join(dir, name, file), "").trim()) continue;
       writeFileSync(join(dir, name, file), readFileSync(join(dir, file)));
@@ -99,7 +99,8 @@ function ensureUnified(name: string): void {
       enable(controller);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
-      // In a container: a cgroup that holds processes cannot hand controllers down. They move into one below.
+      // In a container: a cgroup with processes cannot enable controllers for its children, so move them into
+      // a child.
       emptyRoot();
       enable(controller);
     }
@@ -117,7 +118,7 @@ function emptyRoot(): void {
     try {
       writeFileSync(join(leaf, "cgroup.procs"), pid);
     } catch {
-      // ended meanwhile, or a kernel thread
+      // has ended, or is a kernel thread
     }
   }
 }

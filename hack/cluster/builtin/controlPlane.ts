@@ -1,6 +1,6 @@
 /**
- * The control plane: processes in the cluster's own network namespace, in the order in which they need each
- * other. Each is level-triggered by `ensureProcess`; what is waited for is the health endpoint.
+ * The control plane: processes in the cluster's own network namespace, started in the order of their
+ * dependencies. `ensureProcess` is level-triggered; readiness is read from the health endpoints.
  */
 import { join } from "node:path";
 import { waitFor } from "../../lib/wait.ts";
@@ -14,14 +14,19 @@ export const storageClassName = "local-volumes";
 const provisioner = "fairlead.dev/local-volumes";
 
 /**
- * The Job controller's defaults (20 requests a second, 5 workers) hold Jobs back to a few a second. Benchmarks
- * state these values, and give bare Jobs the same.
+ * The Job controller's defaults (20 requests a second, 5 workers) allow only a few Jobs a second. Benchmarks
+ * state these values; bare Jobs and TaskRuns have the same.
  */
 export const controllerLimits = { qps: 300, burst: 600, concurrentJobSyncs: 20 };
 
 export const controlPlaneProcesses = [
-  ...["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"],
-  ...["coredns", "local-volumes", "kube-proxy"],
+  "etcd",
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "coredns",
+  "local-volumes",
+  "kube-proxy",
 ] as const;
 export type ControlPlaneProcess = (typeof controlPlaneProcesses)[number];
 
@@ -56,7 +61,7 @@ export async function ensureControlPlane(
 
 export async function waitControlPlane(cluster: Cluster, api: Api): Promise<void> {
   await Promise.all(controlPlaneProcesses.map((name) => waitHealthy(cluster, api, name, 60_000)));
-  // Without it the first pod of a new cluster is refused.
+  // The first pod of a new cluster is refused without it.
   await waitFor(
     "default service account",
     async () =>
@@ -65,7 +70,9 @@ export async function waitControlPlane(cluster: Cluster, api: Api): Promise<void
   );
 }
 
-/** etcd is seen through the API server's own check, the provisioner by being alive. */
+/**
+ * etcd is checked through the API server; the provisioner has no health endpoint and only has to be running.
+ */
 export async function isHealthy(cluster: Cluster, api: Api, name: ControlPlaneProcess): Promise<boolean> {
   const { server, controlPlaneAddress: address } = cluster.plan;
   switch (name) {
@@ -122,7 +129,7 @@ function controlPlaneSpecs(cluster: Cluster, binaries: Binaries): Record<Control
       "--listen-peer-urls=http://127.0.0.1:2380",
       "--log-level=warn",
       "--quota-backend-bytes=8589934592",
-      // What a power failure would take with it is not needed: after a reboot the cluster is made anew.
+      // Durability is not needed: the cluster is recreated after a reboot.
       "--unsafe-no-fsync",
     ]),
     "kube-apiserver": spec("kube-apiserver", [
@@ -166,19 +173,19 @@ function controlPlaneSpecs(cluster: Cluster, binaries: Binaries): Record<Control
       `-root=${paths.volumes}`,
       `-provisioner=${provisioner}`,
     ]),
-    // Here too: Services then answer to the API server (webhooks) and to this machine, which routes to here.
+    // Also here, so that the API server (webhooks) and this machine, which routes to here, reach Services.
     "kube-proxy": spec("kube-proxy", kubeProxyArgs(cluster, "node1")),
   };
 }
 
-/** The node's name only says which endpoints are "local"; its addresses are not used. */
+/** The node's name only decides which endpoints are "local"; its addresses are not used. */
 export function kubeProxyArgs({ plan, paths }: Cluster, node: string): string[] {
   return [
     `--kubeconfig=${kubeconfigPath(paths, "kube-proxy")}`,
     `--hostname-override=${node}`,
     "--proxy-mode=iptables",
     `--cluster-cidr=${plan.podRange}`,
-    // Kernel settings that may not be written from here.
+    // Kernel settings that cannot be written in a network namespace.
     "--conntrack-max-per-core=0",
     "--conntrack-tcp-timeout-established=0s",
     "--conntrack-tcp-timeout-close-wait=0s",
@@ -199,7 +206,7 @@ function corednsSpec(
     pods insecure
     ttl 5
   }
-  # There is no world outside: every other name is unknown, at once.
+  # There is no network outside: every other name is unknown, at once.
   template ANY ANY . {
     rcode NXDOMAIN
   }

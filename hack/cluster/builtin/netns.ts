@@ -6,7 +6,7 @@ export function netnsPath(name: string): string {
   return `/run/netns/${name}`;
 }
 
-/** A file without a mount on it is what a crash between the two leaves. */
+/** A crash between creating the file and mounting the namespace on it leaves only the file. */
 export function netnsExists(name: string): boolean {
   const path = netnsPath(name);
   return existsSync(path) && statSync(path).dev !== statSync("/run/netns").dev;
@@ -24,7 +24,7 @@ export async function removeNetns(name: string): Promise<void> {
   await tryRun("ip", ["netns", "delete", name]);
 }
 
-/** `ip` in a namespace, or on the host. */
+/** Runs `ip` in a namespace, or on the host. */
 export async function ip(netns: string | undefined, ...args: string[]): Promise<string> {
   const { stdout } = await run("ip", netns ? ["-n", netns, ...args] : args);
   return stdout;

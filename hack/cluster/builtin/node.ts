@@ -1,6 +1,6 @@
 /**
- * One node: a network namespace with a containerd, a kubelet and a kube-proxy of its own. Level-triggered, like
- * the control plane; a node whose namespace is gone was cut off from its pods and is made anew by teardown first.
+ * One node: a network namespace with its own containerd, kubelet and kube-proxy. Level-triggered, like the
+ * control plane. A node that lost its namespace has lost its pods' network: `up` removes and recreates it.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -48,7 +48,7 @@ export async function ensureNode(
     args: kubeProxyArgs(cluster, node.name),
     netns: node.netns,
   });
-  // A kubelet that came back reports "Ready" as of before; ask itself.
+  // After a restart the Node object still says Ready from before, so ask the kubelet.
   await waitFor(`${node.name}: kubelet healthy`, () => isNodeProcessHealthy(cluster, api, node, "kubelet"), {
     timeoutMs: 60_000,
     failed: endedEarly(paths, processName(node, "kubelet")),
@@ -62,7 +62,7 @@ export interface NodeObject {
   status: { conditions?: { type: string; status: string; message?: string; lastHeartbeatTime?: string }[] };
 }
 
-/** A new node is tainted, freed and, by a controller that looked at an old copy, tainted and freed once more. */
+/** A new node's taint is removed, and may come back for a moment, from a controller with a stale cache. */
 export async function waitNodeReady(
   cluster: Cluster,
   api: Api,
@@ -90,7 +90,7 @@ export async function waitNodeReady(
 
 export function readiness(object: NodeObject): { ready: boolean; detail: string } {
   const condition = object.status.conditions?.find(({ type }) => type === "Ready");
-  // A taint stays for a moment after the node became Ready, and still keeps pods away.
+  // The taint outlives the node's becoming Ready by a moment, and still keeps pods away.
   const taints = (object.spec.taints ?? [])
     .map(({ key }) => key)
     .filter((key) => /not-ready|unreachable/.test(key));

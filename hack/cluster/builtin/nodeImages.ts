@@ -11,7 +11,7 @@ import { type Cluster, type ClusterState, writeFileAtomic } from "./state.ts";
 
 const overlayfs = 0x794c7630;
 
-/** The first process of every pod; a node needs it before its first pod. */
+/** The image of the first process of every pod; a node needs it before its first pod. */
 export function pauseImage({ paths }: Cluster, binaries: Binaries): ImageArchive {
   const content = readFileSync(binaries.pause);
   const tag = hash(content.toString("latin1"));
@@ -29,7 +29,7 @@ export function pauseImage({ paths }: Cluster, binaries: Binaries): ImageArchive
   return archive;
 }
 
-/** Imports those that the node lacks; returns their names. */
+/** Imports the images that the node lacks; returns their names. */
 export async function importMissing(
   cluster: Cluster,
   node: NodePlan,
@@ -48,7 +48,7 @@ export async function importMissing(
   return missing.map(({ ref }) => ref);
 }
 
-/** What a node that is added later gets: of every repository the archive that was loaded last. */
+/** Records the last loaded archive of every repository, for nodes that are added later. */
 export function rememberImages(state: ClusterState, archives: readonly ImageArchive[]): ClusterState {
   const images = { ...state.images };
   for (const { ref, path } of archives) {
@@ -69,7 +69,7 @@ export function containerdSocket({ paths }: Cluster, node: NodePlan): string {
   return join(paths.nodeRuntime(node.name), "containerd.sock");
 }
 
-/** Overlayfs does not work on top of itself, as where the cache is a folder of a container. */
+/** Overlayfs does not work on overlayfs, which a container's root file system is. */
 export function snapshotter({ paths }: Cluster, node: NodePlan): "native" | "overlayfs" {
   return statfsSync(paths.node(node.name)).type === overlayfs ? "native" : "overlayfs";
 }

@@ -1,4 +1,4 @@
-/** Debian packages, installed when the command that they bring is missing. */
+/** Debian packages, installed when a command of theirs is missing. */
 import { existsSync } from "node:fs";
 import { run, tryRun, which } from "../../lib/exec.ts";
 import { step } from "../../lib/progress.ts";
@@ -28,11 +28,11 @@ export async function ensurePackages(wanted: readonly PackagedCommand[]): Promis
   if (!which("apt-get")) {
     throw new ClusterError(
       `missing: ${missing.map((item) => item.command).join(", ")}; there is no apt-get to install ` +
-        `${names.join(", ")} with, install what brings them by hand`,
+        `${names.join(", ")} with: install the packages yourself`,
     );
   }
   await step("Reading the package lists (apt-get update)", () =>
-    // A list that cannot be had is no reason to stop: the package may be in another one.
+    // One unreachable list is not fatal: the package may be in another one.
     tryRun("apt-get", ["update", ...aptOptions], { env: aptEnvironment }),
   );
   for (const name of names) {

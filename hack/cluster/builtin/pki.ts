@@ -1,6 +1,6 @@
 /**
- * The cluster's own certificate authority, and the kubeconfig files. Made by openssl, once; each file that is
- * there is kept, so a cut-short call is continued by the next one.
+ * The cluster's certificate authority, certificates and kubeconfig files, made with openssl. Existing files
+ * are kept, so the next call continues an interrupted one.
  */
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { type ClusterPaths, writeFileAtomic } from "./state.ts";
 const days = "3650";
 const ecKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
-/** Who connects to the API server, and as whom. */
+/** The API server's clients, by the name of their certificate and its subject. */
 const clients = {
   admin: "/O=system:masters/CN=fairlead-admin",
   "kube-controller-manager": "/CN=system:kube-controller-manager",
@@ -62,16 +62,20 @@ function caArgs(key: string, crt: string): string[] {
 
 async function certificate(pki: string, name: string, subject: string, names: string[]): Promise<void> {
   if (existsSync(join(pki, `${name}.crt`))) return;
-  await make(pki, name, (key, crt) => [
-    ...["req", "-x509", ...ecKey, "-keyout", key, "-out", crt, "-days", days, "-subj", subject],
-    ...["-CA", join(pki, "ca.crt"), "-CAkey", join(pki, "ca.key")],
-    ...["-addext", `subjectAltName=${names.join(",")}`],
-    ...["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "keyUsage=critical,digitalSignature"],
-    ...["-addext", "extendedKeyUsage=serverAuth,clientAuth"],
-  ]);
+  const issuer = ["-CA", join(pki, "ca.crt"), "-CAkey", join(pki, "ca.key")];
+  const extensions = [
+    `subjectAltName=${names.join(",")}`,
+    "basicConstraints=critical,CA:FALSE",
+    "keyUsage=critical,digitalSignature",
+    "extendedKeyUsage=serverAuth,clientAuth",
+  ].flatMap((extension) => ["-addext", extension]);
+  await make(pki, name, (key, crt) => {
+    const files = ["-keyout", key, "-out", crt, "-days", days, "-subj", subject];
+    return ["req", "-x509", ...ecKey, ...files, ...issuer, ...extensions];
+  });
 }
 
-/** The certificate comes last: where it is, its key is, too. */
+/** The certificate is renamed last: when it exists, so does its key. */
 async function make(pki: string, name: string, args: (key: string, crt: string) => string[]): Promise<void> {
   const [key, crt] = [join(pki, `${name}.key`), join(pki, `${name}.crt`)];
   await run("openssl", args(key, `${crt}.new`));
@@ -86,7 +90,7 @@ function address(ip: string): string {
   return `IP:${ip}`;
 }
 
-/** With everything in it, so that it may be copied elsewhere. */
+/** Certificates are embedded, so that the file can be copied elsewhere. */
 function writeKubeconfig(plan: ClusterPlan, paths: ClusterPaths, client: string, path: string): void {
   if (existsSync(path)) return;
   const base64 = (file: string) => readFileSync(join(paths.pki, file)).toString("base64");

@@ -14,7 +14,7 @@ const inside = (inner: string, outer: string): boolean => {
   return from >= first && to <= last;
 };
 
-test("every address is in the range for tests, and no two ranges meet", () => {
+test("every address is in the test range, and no two ranges overlap", () => {
   const ranges = ["default", "other"].flatMap((name) => {
     const plan = planCluster(name);
     const nodes = planNodes(plan, maxNodes);
@@ -46,7 +46,7 @@ test("a cluster has one to four nodes", () => {
   expect(() => planNode(planCluster("default"), 0)).toThrow("1 to 4");
 });
 
-test("a cluster's name fits an interface's", () => {
+test("a cluster's name must fit into the name of an interface", () => {
   expect(clusterName({})).toBe("default");
   expect(clusterName({ FAIRLEAD_CLUSTER: "test" })).toBe("test");
   for (const name of ["Test", "node1", "a-b", "x".repeat(17)]) {

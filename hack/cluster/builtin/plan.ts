@@ -1,8 +1,9 @@
 /**
  * Names and addresses of one built-in cluster, all computed from its name. Pure.
  *
- * Every address is in 198.18.0.0/15, the range set aside for tests, which is nobody's real network. The cluster
- * named `default` has 198.18.0.0/16, one with another name (FAIRLEAD_CLUSTER) 198.19.0.0/16, so that two may run:
+ * Every address is in 198.18.0.0/15, the range reserved for benchmarks, which no real network uses. The
+ * cluster named `default` has 198.18.0.0/16, one with another name (FAIRLEAD_CLUSTER) has 198.19.0.0/16, so
+ * that two can run:
  *
  *   .0.0/24    nodes: .0.1 the control plane, .0.11 node1, .0.12 node2, …
  *   .1.0/30    the link to the host: .1.1 this machine, .1.2 the control plane's namespace
@@ -42,7 +43,7 @@ export interface ClusterPlan {
 
 export const defaultClusterName = "default";
 
-/** The cluster meant by FAIRLEAD_CLUSTER. */
+/** The cluster's name, from FAIRLEAD_CLUSTER. */
 export function clusterName(env: NodeJS.ProcessEnv = process.env): string {
   const name = env.FAIRLEAD_CLUSTER || defaultClusterName;
   if (!/^[a-z][a-z0-9]{0,15}$/.test(name) || /^node\d*$/.test(name)) {

@@ -1,7 +1,8 @@
 /**
- * The long-running processes of the built-in cluster. Each has a record on disk: pid, start time (a pid alone may
- * by now belong to a stranger), and a hash of how it was started. `ensureProcess` is level-triggered: a process
- * that lives, was started in the same way and is still in its network namespace stays; else it is started anew.
+ * The long-running processes of the built-in cluster. Each has a record on disk: pid, start time (a pid alone
+ * may have been reused), and a hash of its command line and inputs. `ensureProcess` is level-triggered: it
+ * keeps a process that is alive, has the same hash and is in its network namespace; otherwise it starts the
+ * process again.
  */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
@@ -17,10 +18,10 @@ export interface ProcessSpec {
   name: string;
   command: string;
   args: readonly string[];
-  /** Network namespace to run in. Only that: mounts stay shared, so kubelet and containerd see the same ones. */
+  /** Network namespace to run in. Mounts stay shared, so that kubelet and containerd see the same ones. */
   netns: string;
   cwd?: string;
-  /** Contents that the process reads once at its start: when they change it is started again. */
+  /** Contents that the process reads only at its start: it is restarted when they change. */
   inputs?: readonly string[];
 }
 
@@ -47,14 +48,14 @@ function start(paths: ClusterPaths, spec: ProcessSpec, key: string): void {
   const logFile = logPath(paths, spec.name);
   if (existsSync(logFile) && statSync(logFile).size > maxLogBytes) renameSync(logFile, `${logFile}.1`);
   const log = openSync(logFile, "a");
-  // nsenter and not `ip netns exec`: that one mounts a new /sys, without the cgroups.
+  // Not `ip netns exec`, which mounts a new /sys without the cgroups.
   const child = spawn("nsenter", [`--net=${netnsPath(spec.netns)}`, "--", spec.command, ...spec.args], {
     cwd: spec.cwd ?? paths.dir,
     stdio: ["ignore", log, log],
     detached: true,
   });
   closeSync(log);
-  child.on("error", () => {}); // seen as a process that is not alive
+  child.on("error", () => {}); // counts as a process that is not alive
   child.unref();
   if (child.pid === undefined) throw new Error(`${spec.name}: nsenter could not be started`);
   const startTime = readStartTime(child.pid) ?? "ended";
@@ -77,7 +78,7 @@ export function logTail(paths: ClusterPaths, name: string, lines = 8): string {
   }
 }
 
-/** For `waitFor`'s `failed`: says so when the process has ended. */
+/** For `waitFor`'s `failed`: a message once the process has ended. */
 export function endedEarly(paths: ClusterPaths, name: string): () => string | undefined {
   return () => (isRunning(paths, name) ? undefined : `the process ended; ${logTail(paths, name)}`);
 }
@@ -103,7 +104,7 @@ export function isAlive(record: ProcessRecord): boolean {
   return readStartTime(record.pid) === record.startTime;
 }
 
-/** SIGTERM (none when there is no time for it), then SIGKILL; returns when all are gone. */
+/** Sends SIGTERM (unless `graceMs` is 0), then SIGKILL; returns when all have ended. */
 export async function stopProcesses(records: readonly ProcessRecord[], graceMs: number): Promise<void> {
   const left = () => records.filter(isAlive);
   if (graceMs > 0) {
@@ -121,7 +122,7 @@ function signal(record: ProcessRecord, name: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(record.pid, name);
   } catch {
-    // ended meanwhile
+    // has ended
   }
 }
 
@@ -129,7 +130,7 @@ function recordPath(paths: ClusterPaths, name: string): string {
   return join(paths.records, `${name}.json`);
 }
 
-/** Undefined when there is no such process, or nothing but its exit code is left of it. */
+/** Undefined when there is no such process, or only its exit code is left (a zombie). */
 export function readStartTime(pid: number): string | undefined {
   try {
     return parseStartTime(readFileSync(`/proc/${pid}/stat`, "latin1"));

@@ -1,9 +1,9 @@
 /**
- * What is remembered about the built-in cluster between calls, and where its files are.
+ * The state of the built-in cluster between calls, and the paths of its files.
  *
  *   <cache>/cluster[-<name>]/   state.json, admin.kubeconfig, pki/, etcd/, log/, run/ (one record per process),
  *                               volumes/ (data of PersistentVolumes), node<N>/ (containerd's and kubelet's files)
- *   /run/<prefix>/              sockets and containerd's run-time state: short paths, and gone after a reboot
+ *   /run/<prefix>/              sockets and containerd's run-time state: short paths, emptied by a reboot
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -11,15 +11,15 @@ import { cacheRoot } from "../../lib/paths.ts";
 import { ClusterError } from "../provider.ts";
 import { type ClusterPlan, clusterName, defaultClusterName, planCluster } from "./plan.ts";
 
-/** Raised when files of an older version of this code cannot be used any more. */
+/** Raise it when this code can no longer use the files of an older version. */
 export const layoutVersion = 1;
 
 export interface ClusterState {
   layout: number;
-  /** A reboot ends every process and empties /run: what is left on disk is then of no use. */
+  /** A reboot ends every process and empties /run, so the files on disk are of no use after it. */
   bootId: string;
   nodes: number;
-  /** Name and archive of images that were loaded, for nodes that are added later. */
+  /** Loaded images by name, with their archive, for nodes that are added later. */
   images: Record<string, string>;
 }
 
@@ -47,13 +47,13 @@ export function thisCluster(env: NodeJS.ProcessEnv = process.env): Cluster {
   const dir = join(cacheRoot(env), plan.name === defaultClusterName ? "cluster" : `cluster-${plan.name}`);
   if (dir.length > 60) {
     throw new ClusterError(
-      `${dir}: too long, sockets below it would exceed 108 characters; set FAIRLEAD_CACHE to a shorter folder`,
+      `${dir}: is too long, the paths of its sockets would exceed 108 characters; set FAIRLEAD_CACHE to a shorter folder`,
     );
   }
   return { plan, paths: clusterPaths(plan, dir) };
 }
 
-/** The cluster, of whatever cache, whose folder this is. */
+/** The cluster of this folder, in any cache. */
 export function clusterIn(dir: string): Cluster {
   const plan = planCluster(/^cluster-(.+)$/.exec(basename(dir))?.[1] ?? defaultClusterName);
   return { plan, paths: clusterPaths(plan, dir) };

@@ -1,4 +1,4 @@
-/** What the built-in cluster looks like right now: every process by its record and its own health endpoint. */
+/** The state of the built-in cluster: every process by its record and its health endpoint. */
 import { existsSync } from "node:fs";
 import type { ClusterStatus, ComponentStatus } from "../provider.ts";
 import { Api } from "./api.ts";
@@ -22,7 +22,7 @@ export async function builtInStatus(cluster: Cluster): Promise<ClusterStatus> {
   };
   if (!state || !existsSync(paths.kubeconfig)) return status;
   if (state.bootId !== currentBootId()) {
-    status.notes.push("The machine was started again since: `up` will start anew");
+    status.notes.push("The machine was rebooted since: `up` recreates the cluster");
     return status;
   }
   const nodes = planNodes(plan, state.nodes);
@@ -56,7 +56,7 @@ export async function builtInStatus(cluster: Cluster): Promise<ClusterStatus> {
       `concurrent-job-syncs ${controllerLimits.concurrentJobSyncs}`,
     `logs in ${paths.log}`,
   );
-  if (wrong.length > 0) status.notes.push("`npm run cluster -- up` starts again what has ended");
+  if (wrong.length > 0) status.notes.push("`npm run cluster -- up` restarts what has ended");
   return status;
 }
 

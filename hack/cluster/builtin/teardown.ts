@@ -1,7 +1,8 @@
 /**
- * Removal, of the whole cluster or of one node, from whatever state: after a clean run, a cut-short start, a kill
- * of everything or a reboot. Only what is ours by record, name or path is touched: processes with our records,
- * shims of our sockets, everything in our cgroups, mounts below our folders, namespaces and links with our names.
+ * Removes the cluster or one node, from any state: after a clean run, an interrupted start, a kill of
+ * everything or a reboot. It touches only what is ours by record, name or path: processes with our records,
+ * shims of our sockets, everything in our cgroups, mounts below our folders, namespaces and links with our
+ * names.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +21,10 @@ export async function removeCluster(cluster: Cluster): Promise<void> {
   await removeFolder(cluster.paths.dir);
 }
 
-/** All but the cluster's own folder: what another cluster of that name, with another cache, would be in the way of. */
+/**
+ * Everything but the cluster's folder: all that is in the way of a cluster with the same names in another
+ * cache.
+ */
 export async function removeRemains(cluster: Cluster): Promise<void> {
   const { plan, paths } = cluster;
   const nodes = planNodes(plan, maxNodes);
@@ -35,7 +39,7 @@ export async function removeRemains(cluster: Cluster): Promise<void> {
   await removeFolder(paths.runtime);
 }
 
-/** The node's pods, images and processes; its object in the API server and its volumes' data stay. */
+/** Removes the node's pods, images and processes; its Node object and its volumes' data are kept. */
 export async function removeNode(cluster: Cluster, node: NodePlan): Promise<void> {
   const { paths } = cluster;
   const names = nodeProcesses.map((process) => processName(node, process));
@@ -48,7 +52,7 @@ export async function removeNode(cluster: Cluster, node: NodePlan): Promise<void
   for (const name of names) removeRecord(paths, name);
 }
 
-/** Kubelets first, or they would start again what is being stopped. */
+/** Kubelets come first, or they would restart what is being stopped. */
 async function stopAll(
   cluster: Cluster,
   names: readonly string[],
@@ -73,7 +77,10 @@ function recordNames({ paths }: Cluster): string[] {
     .map((file) => file.slice(0, -".json".length));
 }
 
-/** containerd's helpers, one a pod, outlive it; they name the socket of the containerd that started them. */
+/**
+ * containerd's shims, one a pod, outlive it; their arguments name the socket of the containerd that started
+ * them.
+ */
 function shims(sockets: readonly string[]): ProcessRecord[] {
   const found: ProcessRecord[] = [];
   for (const entry of readdirSync("/proc")) {
@@ -87,7 +94,10 @@ function shims(sockets: readonly string[]): ProcessRecord[] {
   return found;
 }
 
-/** In a folder that all containerds of a machine share; the task's folder says which is whose. */
+/**
+ * Shim sockets are in a folder that all containerds of a machine share; the task's folder names the task's
+ * own.
+ */
 function removeShimSockets({ paths }: Cluster, node: NodePlan): void {
   const tasks = join(paths.nodeRuntime(node.name), "containerd", "io.containerd.runtime.v2.task", "k8s.io");
   if (!existsSync(tasks)) return;
@@ -100,7 +110,7 @@ function removeShimSockets({ paths }: Cluster, node: NodePlan): void {
 
 async function removeNodeRemains(node: NodePlan): Promise<void> {
   await removeNetns(node.netns);
-  // The CNI library's own memory of what it did, by network and container.
+  // The CNI library's results, by network and container.
   for (const dir of ["/var/lib/cni/results", "/var/lib/cni/cache/results"]) {
     if (!existsSync(dir)) continue;
     for (const file of readdirSync(dir)) {
@@ -109,7 +119,7 @@ async function removeNodeRemains(node: NodePlan): Promise<void> {
   }
 }
 
-/** The deepest first, until none is left: mounts may lie on one another. */
+/** The last mounted first, until none is left: mounts may be stacked. */
 async function unmountBelow(dir: string): Promise<void> {
   for (let round = 0; round < 10; round++) {
     const mounts = mountsBelow(dir, readFileSync("/proc/self/mountinfo", "utf8"));
@@ -133,13 +143,13 @@ export function mountsBelow(dir: string, mountinfo: string): string[] {
 async function removeFolder(dir: string): Promise<void> {
   if (!existsSync(dir)) return;
   const mounts = mountsBelow(dir, readFileSync("/proc/self/mountinfo", "utf8"));
-  // A mount may lead to somebody's files.
+  // A mount may lead to the user's files.
   if (mounts.length > 0)
     throw new Error(`${dir} is not removed: something is still mounted on ${mounts.join(", ")}`);
   await run("rm", ["-rf", "--one-file-system", "--", dir]);
 }
 
-/** The kubelet links every container's log in a folder of the machine. */
+/** The kubelet links every container's log in a folder that the whole machine shares. */
 function removeLogLinks(dir: string): void {
   const links = "/var/log/containers";
   if (!existsSync(links)) return;
@@ -150,7 +160,10 @@ function removeLogLinks(dir: string): void {
   removeIfEmpty(links);
 }
 
-/** A kubelet makes a socket for device plugins there, whatever its own folder is; another's is left alone. */
+/**
+ * A kubelet creates its device plugin socket there, whatever its root folder; kept while another kubelet
+ * runs.
+ */
 function removeKubeletFolder(): void {
   const others = readdirSync("/proc").some(
     (pid) => /^\d+$/.test(pid) && readOr(`/proc/${pid}/comm`) === "kubelet\n",
@@ -167,7 +180,7 @@ function removeIfEmpty(dir: string): void {
   try {
     rmdirSync(dir);
   } catch {
-    // missing, or somebody's
+    // missing, or not empty
   }
 }
 

@@ -57,7 +57,9 @@ describe("a sealed batch", () => {
       if (version === "v2") expect(again).toEqual({ id: first.id, runCount: 2 });
       else {
         const runs = ["a", "b"].map((task, index) => ({
-          ...{ id: `run_${nameOf(first.id)}-${index}`, taskIdentifier: task, isCached: true },
+          id: `run_${nameOf(first.id)}-${index}`,
+          taskIdentifier: task,
+          isCached: true,
         }));
         expect(again).toMatchObject({ isCached: true, runs });
       }
@@ -211,7 +213,7 @@ test("the results of a batch include the outputs that are stored in the bucket",
       output: "2026-01-01T00:00:00.000Z",
       outputRef: { key: "outputs/typed", size: text.length, type: "application/super+json" },
     },
-    // Not kept any more.
+    // Deleted from the bucket.
     { ...of(4), outputRef: { key: "none", size: 7, type: "application/json" } },
   ]);
   await batches.setStatus(batch.metadata.name, { phase: "Completed", resultsRef });

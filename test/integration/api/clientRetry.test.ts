@@ -1,4 +1,7 @@
-/** The API dies while a client waits for it, and comes back: the client's own retry goes on, and nothing is there twice. */
+/**
+ * The API dies while a client waits for it, and comes back: the client's own retry succeeds without
+ * duplicates.
+ */
 import { configure, tasks } from "@fairlead/sdk";
 import * as official from "@trigger.dev/sdk";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** Many triggers, one run: also when they come at once, to several replicas, and again after an answer was lost. */
+/**
+ * Debounced triggers make one run: also concurrent ones, on several replicas, and repeated after a lost
+ * answer.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
@@ -66,7 +69,7 @@ describe("triggers with one key", () => {
     expect((await trigger(debounce, more)).id).toBe(first.id);
     const { spec } = await runOf(first);
     expect(spec).toMatchObject({ tags: ["b"], machine: "micro", maxAttempts: 1 });
-    // In place of the first one's, not merged with them.
+    // Replaced, not merged.
     expect(spec.metadata).toEqual({ m: 1 });
     expect(spec.payloadData).toBeUndefined();
     const stored = await api.store.get(spec.payloadRef?.key ?? "", { maxBytes: 20_000 });
@@ -74,7 +77,7 @@ describe("triggers with one key", () => {
     await trigger(debounce, { payload: "short", payloadType: "text/plain" });
     const last = (await runOf(first)).spec;
     expect([last.payloadData, last.payloadRef]).toEqual(["short", undefined]);
-    // What was replaced is not kept.
+    // The replaced payload is deleted.
     expect(await api.store.head(spec.payloadRef?.key ?? "")).toBeUndefined();
   });
 

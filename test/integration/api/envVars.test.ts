@@ -1,4 +1,7 @@
-/** Environment variables of a namespace: one Secret, changed by several at once, and never told where it must not be. */
+/**
+ * Environment variables of a namespace: one Secret, changed by concurrent callers; secret values are never
+ * shown.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
@@ -65,7 +68,7 @@ test("two concurrent writes keep both variables when the Secret does not exist y
 test("concurrent writes of several callers with one key keep all variables", async () => {
   const names = Array.from({ length: 5 }, (_, n) => `AT_ONCE_${n}`);
   const answers = await Promise.all(names.map((name) => ask("POST", "", { name, value: "x" })));
-  // Whoever was too slow five times is told to try again; the client does.
+  // A caller that lost five conflicts is asked to retry; the client does.
   for (const [n, { status }] of answers.entries()) {
     if (status !== 200) await ask("POST", "", { name: names[n], value: "x" });
   }

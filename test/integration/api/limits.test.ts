@@ -1,4 +1,4 @@
-/** What one key and one request may be: rate, body, and the id that names a request in answers. */
+/** Limits of a key's rate and of a request's body, and the id of a request. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { TaskBatches } from "../../../operator/src/model/kinds.ts";
 import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
@@ -30,7 +30,7 @@ test("a key that exceeds its rate is told when to retry", async () => {
     limit: 2,
     reset,
   });
-  // What needs no key, and the cluster's own probes, are not counted.
+  // Requests without a key, and the cluster's probes, are not counted.
   expect((await api.fetch("/api/v1/timezones")).status).toBe(200);
 });
 
@@ -69,7 +69,7 @@ test.each([
   expect(response.status).toBe(413);
   expect(await response.json()).toEqual({ error: expect.stringContaining("at most 1000 bytes") });
   expect(await isSealed(id)).toBe(false);
-  // The connection is as good as before.
+  // The connection can still be used.
   expect((await api.fetch("/api/v1/runs")).status).toBe(200);
 });
 
@@ -98,7 +98,7 @@ test("an item stream that stalls is cut off", async () => {
     duplex: "half",
     headers,
   });
-  // The answer comes before the connection is closed, or the client does not look at it.
+  // The answer must come before the connection is closed, or the client ignores it.
   await send.then(
     (response) => expect(response.status).toBe(413),
     (error: Error) => expect(error.message).toBe("fetch failed"),

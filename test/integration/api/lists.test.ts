@@ -1,4 +1,4 @@
-/** One list over runs that are resources and runs that are history: pages in both directions, filters, freshness. */
+/** One list over live and retired runs: pages in both directions, filters, freshness. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { RunReader } from "../../../operator/src/api/runs/reader.ts";
@@ -21,7 +21,7 @@ beforeAll(async () => {
     const body = JSON.stringify({ options: { tags: ["live", `n${n}`] } });
     await api.fetch("/api/v1/tasks/echo/trigger", { method: "POST", body });
   }
-  // One that is being retired is in both.
+  // A run that is being retired is in both.
   const { items } = await api.client.list(TaskRuns, namespace);
   const [both] = items;
   if (both) await writeHistory(api.store, both);
@@ -65,7 +65,7 @@ async function page(query: string): Promise<Page> {
 }
 const idsOf = ({ data }: Page): string[] => data.map(({ id }) => id.replace("run_", ""));
 
-/** All pages, one way. */
+/** All pages in one direction. */
 async function all(
   way: "next" | "previous",
   size: number,

@@ -1,11 +1,13 @@
-/** Streams of a run's life whose client leaves: none of them stays open, so that there is always room for another. */
+/**
+ * Streams of a run's states whose client leaves: the API closes all of them, so that others can be opened.
+ */
 import { setTimeout as pause } from "node:timers/promises";
 import pLimit from "p-limit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { ApiReplica } from "../../support/servers/apiReplica.ts";
 
-/** More than a namespace may have at once. */
+/** More than a namespace may have open at once. */
 const count = 600;
 
 let api: ApiReplica;
@@ -18,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.stop());
 
-/** Opens a stream and leaves; before the answer when `afterMs` says so. Gives the answer's status. */
+/** Opens a stream and leaves, after `afterMs` or once the answer has begun. Returns the answer's status. */
 async function visit(afterMs?: number): Promise<number | "left"> {
   const leaving = new AbortController();
   const answer = api.fetch(path, { signal: leaving.signal }).then(
@@ -42,7 +44,7 @@ test("600 streams whose client leaves before the answer are all closed", async (
   await pLimit(20).map(Array(count).keys(), async (n) => statuses.add(await visit(n % 12)));
   expect(statuses).toContain("left");
   expect(statuses).not.toContain(429);
-  await waitFor("there is room", async () => (await visit()) === 200, { timeoutMs: 5_000 });
+  await waitFor("another stream can be opened", async () => (await visit()) === 200, { timeoutMs: 5_000 });
 });
 
 test("the 501st open stream of a namespace is refused with the limit", async () => {
@@ -53,5 +55,7 @@ test("the 501st open stream of a namespace is refused with the limit", async () 
   expect(refused.map(({ status }) => status)).toEqual([429]);
   expect(await refused[0]?.json()).toEqual({ error: "There are 500 open streams: try again later" });
   leaving.abort();
-  await waitFor("there is room again", async () => (await visit()) === 200, { timeoutMs: 5_000 });
+  await waitFor("another stream can be opened again", async () => (await visit()) === 200, {
+    timeoutMs: 5_000,
+  });
 });

@@ -1,4 +1,4 @@
-/** Whatever comes in: an answer below 500, a sentence with every refusal, and no run that is half made. */
+/** Random requests: every answer is below 500, every refusal has a message, and no run is half created. */
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { operations } from "../../../operator/src/api/openapi.ts";
@@ -38,39 +38,33 @@ const { value } = fc.letrec((tie) => ({
 }));
 function fields() {
   return fc.constantFrom(
-    ...[
-      "payload",
-      "options",
-      "delay",
-      "ttl",
-      "tags",
-      "queue",
-      "name",
-      "concurrencyLimit",
-      "concurrencyKey",
-      "items",
-    ],
-    ...[
-      "idempotencyKey",
-      "maxAttempts",
-      "priority",
-      "metadata",
-      "payloadType",
-      "task",
-      "cron",
-      "timezone",
-      "type",
-    ],
-    ...[
-      "action",
-      "runCount",
-      "deduplicationKey",
-      "taskIdentifier",
-      "scopes",
-      "index",
-      "machine",
-      "maxDuration",
-    ],
+    "payload",
+    "options",
+    "delay",
+    "ttl",
+    "tags",
+    "queue",
+    "name",
+    "concurrencyLimit",
+    "concurrencyKey",
+    "items",
+    "idempotencyKey",
+    "maxAttempts",
+    "priority",
+    "metadata",
+    "payloadType",
+    "task",
+    "cron",
+    "timezone",
+    "type",
+    "action",
+    "runCount",
+    "deduplicationKey",
+    "taskIdentifier",
+    "scopes",
+    "index",
+    "machine",
+    "maxDuration",
   );
 }
 const options = fc.dictionary(fields(), value, { maxKeys: 6 });
@@ -80,7 +74,7 @@ const body = fc.oneof(
   fc.record({ items: fc.array(value, { maxLength: 4 }) }),
 );
 
-/** All that the OpenAPI document tells, and what it does not. */
+/** Routes of the OpenAPI document, and others. */
 const routes = [
   ...operations.map(({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, ":")}`),
   "PUT /objects/:",
@@ -101,25 +95,23 @@ const query = fc.dictionary(
   word,
   { maxKeys: 3 },
 );
-/** What a header may hold: visible characters. */
+/** A header's value: visible characters. */
 const visible = fc.stringMatching(/^[!-~]{1,40}$/);
 const headers = fc.dictionary(
   fc.constantFrom(
-    ...[
-      "x-trigger-request-idempotency-key",
-      "x-trigger-api-version",
-      "idempotency-key",
-      "idempotency-key-ttl",
-    ],
-    ...[
-      "x-request-id",
-      "x-trigger-client",
-      "traceparent",
-      "content-type",
-      "accept",
-      "batch-processing-strategy",
-    ],
-    ...["x-forwarded-host", "x-forwarded-proto", "content-encoding"],
+    "x-trigger-request-idempotency-key",
+    "x-trigger-api-version",
+    "idempotency-key",
+    "idempotency-key-ttl",
+    "x-request-id",
+    "x-trigger-client",
+    "traceparent",
+    "content-type",
+    "accept",
+    "batch-processing-strategy",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "content-encoding",
   ),
   fc.oneof(visible, fc.constantFrom("application/x-ndjson", "text/plain; charset=x", "gzip", "1")),
   { maxKeys: 3 },
@@ -165,6 +157,6 @@ test("random invalid requests are refused with a message, and break nothing", {
       .join(", "),
   );
   expect([...statuses.keys()]).toContain(200);
-  // What was made is whole: the API server took it, and it names a task.
+  // What was created is complete: the API server accepted it, and it names a task.
   for (const run of (await api.client.list(TaskRuns, namespace)).items) expect(run.spec.task).toBeTruthy();
 });

@@ -1,4 +1,7 @@
-/** Batches that are in history: what the API shows of them, and who has their keys. The tests retire them. */
+/**
+ * Batches that are in history: what the API shows of them, and what their keys lead to. The tests retire
+ * them.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { BatchResult } from "../../../operator/src/model/batch/item.ts";
 import { TaskBatches } from "../../../operator/src/model/kinds.ts";
@@ -16,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.stop());
 
-/** As the controller does; `resource` false: up to there. */
+/** As the controller does; without `resource` up to the deletion of the resource. */
 const retire = async (id: string, { resource = true } = {}): Promise<void> => {
   const batch = await batches.load(id);
   await writeBatchHistory(api.store, batch);
@@ -49,7 +52,7 @@ test("a retired batch reads as before, and accepts no items", async () => {
 });
 
 test("a retired batch keeps its key, however often it is used", async () => {
-  const wanted = { runCount: 1, idempotencyKey: "went" };
+  const wanted = { runCount: 1, idempotencyKey: "retired" };
   const { id } = await batches.create(wanted);
   await batches.sendItems(id, linesOf([{}]));
   await finishBatch(id);
@@ -70,7 +73,7 @@ test("a retired batch frees its key when the key expires", async () => {
   const first = await batches.post(path, body, headers);
   expect(await batches.post(path, body, headers)).toMatchObject({ id: first.id, isCached: true });
   await finishBatch(first.id);
-  // Nobody can wait that long: it was made two hours ago, as history has it.
+  // Instead of waiting for two hours, history says that it was created then.
   const batch = await batches.load(first.id);
   const creationTimestamp = new Date(Date.now() - 2 * 3600 * 1000).toISOString();
   await writeBatchHistory(api.store, { ...batch, metadata: { ...batch.metadata, creationTimestamp } });
@@ -89,7 +92,7 @@ test("a retired batch is found even if a call with its key died halfway", async 
   const { apiVersion, kind, metadata, spec } = await batches.load(id);
   const { name, annotations } = metadata;
   await retire(id);
-  // It made the batch, and did not come to look whether there was one.
+  // The call created the batch and died before it looked for a retired one.
   const again = { apiVersion, kind, metadata: { name, namespace, annotations }, spec };
   await api.client.create(TaskBatches, namespace, again as TaskBatch);
   expect((await batches.read(`/api/v2/batches/${id}`)).status).toBe("COMPLETED");
@@ -145,7 +148,7 @@ test("a batch whose results were deleted from the bucket says so", async () => {
 });
 
 test("a retired aborted batch has freed its key for exactly one other batch", async () => {
-  const wanted = { runCount: 1, idempotencyKey: "aborted-and-went" };
+  const wanted = { runCount: 1, idempotencyKey: "aborted-and-retired" };
   const { id } = await batches.create(wanted);
   await batches.abort(id);
   const second = await batches.create(wanted);

@@ -1,4 +1,4 @@
-/** Public tokens: what each may, made by our SDK, by the official one, and by nobody whom we trust. */
+/** Public tokens: what each one permits. Made by our SDK, by the official one, and forged. */
 import { auth, batch, configure, tasks } from "@fairlead/sdk";
 import * as official from "@trigger.dev/sdk";
 import { SignJWT } from "jose";
@@ -31,7 +31,7 @@ describe.each(makers)("tokens made by %s", (_name, maker) => {
     const second = await as(token, () => tasks.trigger("echo", { n: 2 }));
     expect(second.id).toBe(first.id);
     expect(await runCount()).toBe(before + 1);
-    // The same signature in another spelling.
+    // The same signature, encoded differently.
     const spelt = `${token}=`;
     await as(spelt, () => tasks.trigger("echo", {})).catch(() => undefined);
     expect(await runCount()).toBe(before + 1);

@@ -1,4 +1,4 @@
-/** Nothing twice, nothing lost: requests that are sent again, replicas that go away, keys that several callers use. */
+/** No duplicates and no losses: repeated requests, replicas that die, keys that several callers use. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
@@ -76,7 +76,7 @@ describe("a trigger", () => {
     const { payloadRef } = (await runOf(first.id)).spec;
     const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(JSON.parse(new TextDecoder().decode(stored?.body))).toBe("A".repeat(9_000));
-    // And leaves nothing behind.
+    // And leaves no object behind.
     const prefix = `ns/${namespace}/payloads/${nameOf(first.id)}.`;
     expect((await api.store.list(prefix, { limit: 10 })).objects.map(({ key }) => key)).toEqual([
       payloadRef?.key,
@@ -109,7 +109,11 @@ describe("a trigger", () => {
     const { id } = await trigger({ payload: { n: 1 }, options });
     const again = await post<{ id: string }>(`/api/v1/runs/${id}/replay`, { version: "abc" });
     expect((await runOf(again.id)).spec).toMatchObject({
-      ...{ payloadData: '{"n":1}', metadata: { m: 1 }, maxDurationSeconds: 60, priority: 3, tags: ["a"] },
+      payloadData: '{"n":1}',
+      metadata: { m: 1 },
+      maxDurationSeconds: 60,
+      priority: 3,
+      tags: ["a"],
       version: "abc",
     });
   });
@@ -205,7 +209,7 @@ describe("a batch in two phases", () => {
     const batch = await api.client.get(TaskBatches, namespace, name);
     if (!batch) throw new Error("no batch");
 
-    // 70 items are there, the connection is cut before the others.
+    // The connection is cut after 70 items.
     const half = new ReadableStream({
       async start(stream) {
         stream.enqueue(new TextEncoder().encode(lines.slice(0, 70).join("")));

@@ -44,8 +44,12 @@ describe("inline items", () => {
       ownerReferences: [{ kind: "TaskBatch", name: "three", uid: metadata.uid, controller: true }],
     });
     expect(second?.spec).toEqual({
-      ...{ task: "work", payload: { n: 1 }, tags: ["mine"], priority: 5 },
-      ...{ batch: { name: "three", index: 1 }, ttlSecondsAfterFinished: 600 },
+      task: "work",
+      payload: { n: 1 },
+      tags: ["mine"],
+      priority: 5,
+      batch: { name: "three", index: 1 },
+      ttlSecondsAfterFinished: 600,
     });
     await world.endRun("three-0", "Completed", { output: { ok: true } });
     await world.endRun("three-1", "Failed", { error: { name: "Bad", message: "no funds" } });
@@ -108,7 +112,8 @@ describe("inline items", () => {
     await world.endRun("edited-0", "Completed");
     const { status } = await world.finished("edited");
     expect(status).toMatchObject({
-      ...{ phase: "PartiallyFailed", reason: "ItemsChanged" },
+      phase: "PartiallyFailed",
+      reason: "ItemsChanged",
       counts: { completed: 1, failed: 3 },
       message: expect.stringContaining("create another TaskBatch"),
     });
@@ -214,7 +219,7 @@ describe("items received in two phases", () => {
     expect(read).toHaveLength(1000);
   });
 
-  /** A look at a batch in which nothing changed is free. */
+  /** Reconciling a batch in which nothing changed reads and writes nothing. */
   async function nothingToDo(controller: BatchController, name: string): Promise<void> {
     const { deps, reconciles } = controller;
     const writes = controller.writes.length;
@@ -238,7 +243,8 @@ describe("items received in two phases", () => {
     await stageChunk(world.store, metadata, 0, items(2));
     await world.seal("less");
     expect((await world.finished("less")).status).toMatchObject({
-      ...{ phase: "Aborted", reason: "ItemsIncomplete" },
+      phase: "Aborted",
+      reason: "ItemsIncomplete",
       message: "the received items: there are 2 items, but spec.expectedCount is 3.",
     });
   });
@@ -271,12 +277,17 @@ describe("cancelRequested", () => {
     for (const { metadata } of await world.open()) await world.endRun(metadata.name, "Canceled");
     const batch = await world.finished("stop");
     expect(batch.status).toMatchObject({
-      ...{ phase: "PartiallyFailed", reason: "Canceled" },
+      phase: "PartiallyFailed",
+      reason: "Canceled",
       counts: { total: 6, completed: 1, canceled: 5, failed: 0 },
     });
     expect((await world.results(batch)).map(({ phase, run }) => `${phase} ${run?.name}`)).toEqual([
-      ...["Completed stop-0", "Canceled stop-1", "Canceled stop-2", "Canceled stop-3"],
-      ...["Canceled undefined", "Canceled undefined"],
+      "Completed stop-0",
+      "Canceled stop-1",
+      "Canceled stop-2",
+      "Canceled stop-3",
+      "Canceled undefined",
+      "Canceled undefined",
     ]);
   });
 
@@ -294,18 +305,20 @@ describe("cancelRequested", () => {
 describe("concurrent changes by others", () => {
   test("a run that a user deleted is not created again", async () => {
     await world.controller();
-    await world.apply("gone", { items: items(3) });
-    await world.until("gone", "has all", ({ status }) => status?.createdThrough === 3);
-    await world.deleteRun("gone-1");
+    await world.apply("deleted", { items: items(3) });
+    await world.until("deleted", "has all", ({ status }) => status?.createdThrough === 3);
+    await world.deleteRun("deleted-1");
     await completeAll();
-    const batch = await world.finished("gone");
+    const batch = await world.finished("deleted");
     expect(batch.status?.counts).toMatchObject({ completed: 2, canceled: 1 });
     expect((await world.results(batch))[1]).toMatchObject({ phase: "Canceled" });
   });
 
   test("a foreign run with an item's name fails that item", async () => {
     await world.client.create(TaskRuns, world.namespace, {
-      ...{ apiVersion, kind: "TaskRun", metadata: { name: "clash-1", namespace: world.namespace } },
+      apiVersion,
+      kind: "TaskRun",
+      metadata: { name: "clash-1", namespace: world.namespace },
       spec: { task: "other" },
     } as TaskRun);
     await world.controller();

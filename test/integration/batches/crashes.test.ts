@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => servers?.stop());
 
 const maxConcurrency = 3;
-/** One is none, two share a key, one has a long payload. */
+/** One is invalid, two share a key, one has a large payload. */
 const items: BatchItem[] = [
   { task: "work" },
   { task: "work", idempotencyKey: "k" },
@@ -26,7 +26,9 @@ const items: BatchItem[] = [
   { task: "work" },
 ];
 
-/** Every run that ever was, and the most that were open at once, by the API server's own order. */
+/**
+ * All runs that ever existed, and the most that were unfinished at once, in the API server's order of events.
+ */
 class Watcher {
   readonly uids = new Map<string, string>();
   most = 0;
@@ -59,8 +61,8 @@ class Watcher {
   }
 }
 
-/** Plays a batch with a controller that dies, and one that follows it; resolves to whether the first one did die. */
-async function play(dieAt: ControllerSettings["dieAt"]): Promise<boolean> {
+/** Runs a batch with a controller that dies and a successor; resolves to whether the first one died. */
+async function runBatch(dieAt: ControllerSettings["dieAt"]): Promise<boolean> {
   const world = await BatchWorld.create(servers);
   const { metadata } = await world.client.list(TaskRuns, world.namespace);
   const watcher = new Watcher(world, metadata.resourceVersion ?? "");
@@ -114,7 +116,7 @@ test.each(["before", "after"] as const)(
   "a controller that dies %s each write duplicates and loses nothing",
   async (phase) => {
     let write = 1;
-    while (await play({ write, phase })) write += 1;
+    while (await runBatch({ write, phase })) write += 1;
     expect(write).toBeGreaterThan(10);
   },
 );

@@ -1,4 +1,6 @@
-/** How finished TaskBatches are retired, against a real API server and a real bucket; the tests end the runs. */
+/**
+ * How finished TaskBatches are retired, against a real API server and a real bucket; the tests end the runs.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskBatches } from "../../../operator/src/model/kinds.ts";

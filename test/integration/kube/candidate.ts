@@ -1,6 +1,6 @@
 /**
- * A process that competes for a Lease; while it leads, it writes its term into a ConfigMap as fast as it may.
- * Arguments: namespace, identity. Says on stdout what happens, a line each.
+ * A process that competes for a Lease. While it leads, it writes its term into a ConfigMap continually.
+ * Arguments: namespace, identity. Prints each event as a line on stdout.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { KubeClient } from "../../../operator/src/kube/client/client.ts";
@@ -10,7 +10,7 @@ import { quiet } from "../../support/quiet.ts";
 import { ConfigMaps, clusterConfig } from "../../support/scratchNamespace.ts";
 
 const [, , namespace = "", identity = ""] = process.argv;
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const client = new KubeClient(clusterConfig(), {
   onWrite: (phase) => phase === "before" && election.assertLeader(),
@@ -20,22 +20,22 @@ const election = new LeaderElection({
   identity,
   log: quiet,
   onStarted: async (signal, term) => {
-    say(`started ${term}`);
+    print(`started ${term}`);
     while (!signal.aborted) {
       const patch = { data: { term: String(term), identity } };
       await client.patch(ConfigMaps, namespace, "ledger", patch, { type: "merge" }).catch((error: Error) => {
-        say(`refused ${error.name}`);
+        print(`refused ${error.name}`);
       });
       await sleep(50, undefined, { signal }).catch(() => undefined);
     }
-    say("ended");
+    print("ended");
   },
-  onLost: (reason) => say(`lost ${reason}`),
+  onLost: (reason) => print(`lost ${reason}`),
 });
 
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort());
-say("up");
+print("up");
 await election.run(stop.signal);
-say("released");
+print("released");
 process.exit(0);

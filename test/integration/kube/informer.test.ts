@@ -29,7 +29,7 @@ afterAll(async () => {
   await Promise.all(namespaces.map((namespace) => namespace.remove()));
 });
 
-/** A client that tells of its lists, and whose watches can be changed. */
+/** A client that reports its lists, and whose watches can be changed. */
 function listening(
   client: KubeClient,
   spy: { onPage?: (items: number) => void; onWatch?: (options: WatchOptions) => WatchOptions },
@@ -46,7 +46,7 @@ function listening(
   return source as unknown as KubeClient;
 }
 
-/** An informer, and the state that follows from its changes alone. */
+/** An informer, and the state rebuilt from its change events alone. */
 function follow(
   client: KubeClient,
   namespace: string | undefined,
@@ -211,8 +211,8 @@ describe("connections that break", () => {
     await synced;
     await waitFor("the watch", () => proxy.open === 2);
     proxy.freeze();
-    await shared.client.create(ConfigMaps, shared.name, configMap("unheard"));
-    await waitFor("the change", () => informer.get(shared.name, "unheard") !== undefined, {
+    await shared.client.create(ConfigMaps, shared.name, configMap("unseen"));
+    await waitFor("the change", () => informer.get(shared.name, "unseen") !== undefined, {
       timeoutMs: 15_000,
     });
     await near.close();
@@ -240,7 +240,7 @@ describe("our own writes", () => {
       expect(informer.get(name, "mine")?.data).toEqual({ i: String(i), more: "x" });
       await client.delete(ConfigMaps, name, "mine", { uid: created.metadata?.uid });
       await waitFor("the deletion", () => informer.get(name, "mine") === undefined);
-      // An answer that comes late, about something that is gone.
+      // A late answer about a deleted object.
       informer.upsertFromWrite(patched);
       expect(informer.get(name, "mine")).toBeUndefined();
     }

@@ -40,11 +40,11 @@ function candidate(identity: string) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   processes.push(child);
-  const said: string[] = [];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => said.push(...text.trim().split("\n")));
+  const printed: string[] = [];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => printed.push(...text.trim().split("\n")));
   const leads = (): boolean =>
-    said.filter((l) => l.startsWith("started")).length > said.filter((l) => l === "ended").length;
-  return { child, said, leads };
+    printed.filter((l) => l.startsWith("started")).length > printed.filter((l) => l === "ended").length;
+  return { child, printed, leads };
 }
 
 const holder = async (): Promise<string | undefined> =>
@@ -54,7 +54,7 @@ test("a crash, a pause and a stop of the leader each lead to one successor in ti
   const a = candidate("a");
   await waitFor("a leads", () => a.leads() && writtenTerms.length > 0);
   const b = candidate("b");
-  await waitFor("b competes", () => b.said.includes("up"));
+  await waitFor("b competes", () => b.printed.includes("up"));
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   expect(b.leads()).toBe(false);
 
@@ -64,12 +64,12 @@ test("a crash, a pause and a stop of the leader each lead to one successor in ti
   console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a crash`);
 
   const c = candidate("c");
-  await waitFor("c competes", () => c.said.includes("up"));
+  await waitFor("c competes", () => c.printed.includes("up"));
   b.child.kill("SIGSTOP");
   await waitFor("c leads while b is paused", c.leads, { timeoutMs: 60_000 });
   b.child.kill("SIGCONT");
-  await waitFor("b notices", () => b.said.includes("ended"));
-  expect(b.said.some((line) => line.startsWith("lost"))).toBe(true);
+  await waitFor("b has stopped", () => b.printed.includes("ended"));
+  expect(b.printed.some((line) => line.startsWith("lost"))).toBe(true);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   expect([b.leads(), c.leads(), await holder()]).toEqual([false, true, "c"]);
 
@@ -77,12 +77,12 @@ test("a crash, a pause and a stop of the leader each lead to one successor in ti
   c.child.kill("SIGTERM");
   await waitFor("b leads again after a release", b.leads);
   console.log(`took over ${((Date.now() - since) / 1000).toFixed(1)} s after a release`);
-  await waitFor("c says so", () => c.said.at(-1) === "released");
-  expect(c.said.slice(-2)).toEqual(["ended", "released"]);
+  await waitFor("c has released", () => c.printed.at(-1) === "released");
+  expect(c.printed.slice(-2)).toEqual(["ended", "released"]);
   await waitFor("b writes its second term", () => new Set(writtenTerms).size === 4);
 
   b.child.kill("SIGTERM");
-  await waitFor("b releases", () => b.said.at(-1) === "released");
+  await waitFor("b releases", () => b.printed.at(-1) === "released");
   expect(await holder()).toBe("");
   expect(writtenTerms).toEqual(writtenTerms.toSorted((x, y) => x - y));
 });

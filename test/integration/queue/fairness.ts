@@ -1,8 +1,8 @@
-/** No lane that could have been admitted sees another one admitted twice before it has its turn. */
+/** Checks that no admissible lane sees another one admitted twice before its own turn. */
 import { expect } from "vitest";
 
 export class Fairness {
-  /** For each lane that waits for its turn, how often each other one had one since. */
+  /** For each lane that waits for its turn, how often each other lane has been admitted since. */
   readonly #seen = new Map<string, Map<string, number>>();
 
   granted(lanes: string[], eligibleBefore: string[], eligibleAfter: (lane: string) => boolean): void {

@@ -1,6 +1,6 @@
 /**
- * Runs in memory and a controller that follows the order of writes: hold in Redis → Starting → hold confirmed → Job.
- * `start` of a Job checks the limits against the Jobs that run; what it saw is in `broken`.
+ * Runs in memory, and a controller that keeps the order of writes: slot in Redis → Starting → slot confirmed
+ * → Job. `startJob` checks the limits against the running Jobs; violations are in `broken`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admission, Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
@@ -18,10 +18,10 @@ export class FakeCluster implements AdmissionSource {
   readonly all = new Map<string, FakeRun>();
   readonly broken: string[] = [];
   readonly limit: Limits;
-  /** In the order in which they began, by uid. */
+  /** Uids in the order of their starts. */
   readonly begun: string[] = [];
   together = 0;
-  /** Called after each run that completed. */
+  /** Called after each completed run. */
   onCompleted: (count: number) => void = () => undefined;
   #leader: FakeController | undefined;
 
@@ -37,7 +37,7 @@ export class FakeCluster implements AdmissionSource {
     return this.#leader === controller;
   }
 
-  /** Another controller leads from now on: the API server takes no write of the one before. */
+  /** Another controller leads from now on: writes of the previous one are refused. */
   lead(controller: FakeController): void {
     this.#leader = controller;
   }
@@ -82,7 +82,7 @@ export class FakeController {
     this.#admission = admission;
   }
 
-  /** Leads, and takes up every run where it is. */
+  /** Becomes the leader, and continues every run from its phase. */
   async start(): Promise<void> {
     this.#cluster.lead(this);
     await this.#admission.start((grant) => void this.#granted(grant), this.stop.signal);
@@ -98,7 +98,7 @@ export class FakeController {
     const run = this.#cluster.all.get(grant.uid);
     if (!this.#leads()) return;
     if (run?.phase !== "Queued" || grant.slot <= run.slot) {
-      // Nobody holds it, unless it is the one that the run has already.
+      // A superfluous grant, unless it is the slot that the run already has.
       if (run?.slot !== grant.slot || run.phase === "Queued") await this.#admission.release(grant);
       return;
     }

@@ -1,4 +1,4 @@
-/** RedisAdmission as a controller uses it, while Redis and the leader are disturbed. */
+/** RedisAdmission as a controller uses it, while Redis and the leader fail. */
 import type { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
@@ -16,7 +16,7 @@ let clients: Redis[];
 const stop: AbortController[] = [];
 
 beforeEach(async () => {
-  // Writes its file each second, as the chart's Redis does.
+  // Writes its file every second, as the chart's Redis does.
   server = await RedisServer.start("--appendonly", "yes", "--appendfsync", "everysec");
   clients = [];
 });
@@ -48,7 +48,7 @@ function runs(count: number, keys: number): PendingRun[] {
   }));
 }
 
-/** A namespace whose source is what a test puts in. */
+/** A namespace whose runs and limits are given by the test. */
 function fixed(limit: number, pending: PendingRun[] = []): AdmissionSource {
   return {
     limits: async () => ({ queues: [{ name: "mail", limit, paused: false }] }),
@@ -69,7 +69,7 @@ const contents = () => redisContents(clients[0] as Redis, namespace);
 
 const soon = { timeoutMs: 20_000, intervalMs: 5 };
 
-test("a slot goes from run to run, and a late release frees nothing newer", async () => {
+test("a released slot is granted to the next run, and a late release frees no newer slot", async () => {
   const [first, second] = runs(2, 1) as [PendingRun, PendingRun];
   const { admission, granted } = await started(fixed(1));
   await admission.enqueue(first);
@@ -116,7 +116,7 @@ test("admission is closed while Redis is down, confirms nothing, and catches up 
   await admission.remove(namespace, second.uid);
   await server.run();
   await waitFor("the second grant", () => granted.length === 2, soon);
-  // The cluster says that nobody holds a slot: the first one's is gone with the epoch.
+  // By the cluster no run holds a slot, so the first run's slot is lost with the epoch.
   expect(granted[1]).toBe("uid-2/1");
   expect(await admission.confirm({ ...first, slot: 1 })).toBe(false);
 });
@@ -211,14 +211,14 @@ test.each([1, 2, 3])(
     await other.connect();
     const disturbances: (() => Promise<unknown>)[] = [
       () => other.flushall(),
-      // Back with what its file had, up to a second behind.
+      // Restarts from its file, up to a second behind.
       async () => {
         await server.kill();
         await server.run();
         await waitFor("the other client is back", () => other.status === "ready", soon);
       },
       () => other.del(`fairlead:{${namespace}}:holders`),
-      // The leader before goes on, unaware.
+      // The previous leader continues, without knowing.
       () => lead(),
       () => other.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
       async () => {
@@ -241,7 +241,7 @@ test.each([1, 2, 3])(
     await running;
     expect(cluster.broken).toEqual([]);
     expect(cluster.begun.length).toBe(600);
-    // More than one key at its limit at the same time.
+    // More than one key was at its limit at the same time.
     expect(cluster.together).toBeGreaterThan(3);
     expect(done).toBeGreaterThanOrEqual(20);
   },

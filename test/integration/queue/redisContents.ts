@@ -1,4 +1,4 @@
-/** What Redis holds of a namespace, read past the scripts: members without the one that each key keeps of its own. */
+/** The contents of Redis for a namespace, read without the scripts; sentinel members are left out. */
 import type { Redis } from "ioredis";
 
 export async function redisContents(redis: Redis, namespace: string) {

@@ -1,4 +1,6 @@
-/** Random histories of the semaphore against a real Redis and the model; fast-check prints the seed of a failure. */
+/**
+ * Random histories of the semaphore against a real Redis and the model; fast-check prints a failure's seed.
+ */
 import fc from "fast-check";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -23,7 +25,7 @@ afterAll(async () => {
 type Step = (world: SemaphoreHarness) => Promise<unknown>;
 const counts = new Map<string, number>();
 
-/** A step that is counted under its name when it ran. */
+/** A step that is counted by its name. */
 function step(name: string, weight: number, arbitrary: fc.Arbitrary<Step>): fc.WeightedArbitrary<Step> {
   const counted = arbitrary.map((run): Step => {
     const named: Step = (world) => {
@@ -35,7 +37,8 @@ function step(name: string, weight: number, arbitrary: fc.Arbitrary<Step>): fc.W
   return { weight, arbitrary: counted };
 }
 
-// A colon and an é, a name that begins with another one, and characters that separate parts within Redis.
+// Names with a colon and an é, a name that is a prefix of another, and characters that separate parts in
+// Redis.
 const queue = fc.constantFrom("a", "a:é", "ab", "b\n%");
 const key = fc.constantFrom(undefined, "k1", "k2", "k\n3");
 const index = fc.nat(1000);
@@ -66,7 +69,7 @@ const steps = fc.array(
     step(
       "hurry",
       2,
-      index.map((i) => (world) => world.hurry(i)),
+      index.map((i) => (world) => world.raisePriority(i)),
     ),
     step(
       "late release",

@@ -1,6 +1,6 @@
 /**
- * A cluster of runs (the truth), the semaphore in Redis, and the model beside it. `step` does one thing to all three
- * and compares them; a difference, or a promise that is broken, throws.
+ * A cluster of runs (the truth), the semaphore in Redis, and its model. Each step does the same to all three
+ * and compares them; a difference or a broken invariant throws.
  */
 import type { Redis } from "ioredis";
 import { expect } from "vitest";
@@ -20,14 +20,14 @@ type State = "queued" | "holding" | "done";
 export class SemaphoreHarness {
   readonly redis: Redis;
   readonly scripts: Scripts;
-  /** By uid, what the API server would say. */
+  /** The API server's state, by uid. */
   readonly runs = new Map<string, { run: PendingRun; state: State }>();
   readonly limits: { namespace: number | null; queues: Map<string, Limits["queues"][number]> };
-  readonly gone: Grant[] = [];
+  readonly released: Grant[] = [];
   model = new SemaphoreModel();
   fairness = new Fairness();
   semaphore: NamespaceSemaphore;
-  /** Of the term before. */
+  /** The semaphore of the previous term. */
   stale: NamespaceSemaphore | undefined;
   #snapshot: (Buffer | null)[] | undefined;
   #term = 1;
@@ -58,15 +58,15 @@ export class SemaphoreHarness {
     await this.#enqueueAgain(run);
   }
 
-  /** Repeats what was said before, of any run that waits or holds. */
+  /** Enqueues any queued or holding run again. */
   async repeat(index: number): Promise<void> {
     const one = pick([...this.runs.values()], index);
     if (one?.state === "queued") await this.#enqueueAgain(one.run);
     if (one?.state === "holding") await this.#enqueueAgain({ ...one.run, slot: one.run.slot - 1 });
   }
 
-  /** Its priority changes while it waits. */
-  async hurry(index: number): Promise<void> {
+  /** Raises the priority of a queued run. */
+  async raisePriority(index: number): Promise<void> {
     const one = pick(
       [...this.runs.values()].filter((run) => run.state === "queued"),
       index,
@@ -81,7 +81,7 @@ export class SemaphoreHarness {
     this.model.enqueue(run);
   }
 
-  /** `lost`: the leader is gone before it wrote what was granted; its successor reads the cluster. */
+  /** `lost`: the leader dies before it writes the grants; its successor reads the cluster. */
   async admit(steps: number, lost = false): Promise<number> {
     const before = [...this.model.pending.values()];
     const eligible = this.model.lanes().filter((lane) => this.model.eligible(lane));
@@ -106,14 +106,14 @@ export class SemaphoreHarness {
     if (!one) return;
     const grant: Grant = { namespace, name: one.run.name, uid: one.run.uid, slot: one.run.slot };
     this.#set(grant.uid, retried ? "queued" : "done", grant.slot);
-    this.gone.push(grant);
+    this.released.push(grant);
     const released = await this.semaphore.release([grant]);
     expect(released).toBe(Number(this.model.release(grant)));
     if (retried) await this.#enqueueAgain(one.run);
   }
 
   async lateRelease(index: number): Promise<void> {
-    const grant = pick(this.gone, index);
+    const grant = pick(this.released, index);
     if (!grant) return;
     expect(await this.semaphore.release([grant])).toBe(0);
     expect(await this.semaphore.confirm(grant)).toBe(false);
@@ -142,11 +142,11 @@ export class SemaphoreHarness {
 
   async snapshot(): Promise<void> {
     this.#snapshot = await Promise.all(keysOf(namespace).map((key) => this.redis.dumpBuffer(key)));
-    // Something that the copy does not have.
+    // A change that the copy does not have.
     await this.semaphore.holders();
   }
 
-  /** Redis comes back with an older copy, or empty, or without one of its keys: closed until it is rebuilt. */
+  /** Redis restarts with an older copy, empty, or without one key: admission is closed until the rebuild. */
   async lose(what: "all" | "last" | number): Promise<void> {
     const keys = keysOf(namespace);
     if (typeof what === "number") await this.redis.del(keys[what % keys.length] as string);
@@ -171,7 +171,7 @@ export class SemaphoreHarness {
     await this.#staleIsRefused();
   }
 
-  /** Redis is emptied and the leader of the term before gets in first. */
+  /** Redis is emptied and the previous term's leader is the first to write. */
   async staleSteals(): Promise<void> {
     if (!this.stale) return;
     await this.redis.flushall();
@@ -187,7 +187,7 @@ export class SemaphoreHarness {
     this.fairness = new Fairness();
     await this.semaphore.begin();
     await expect(this.semaphore.admit()).rejects.toThrow(EpochError);
-    // Half of them have no Job yet.
+    // Half of the holders have no Job yet.
     const limits = { namespace: this.limits.namespace, queues: [...this.limits.queues.values()] };
     const holders: Holder[] = [];
     const pending: PendingRun[] = [];
@@ -206,18 +206,18 @@ export class SemaphoreHarness {
     for (const holder of holders) await this.#confirm(holder);
   }
 
-  /** A run whose container exists keeps its slot whatever the limits say; another may have to queue again. */
+  /** A run whose container exists keeps its slot, whatever the limits; another may have to queue again. */
   async #confirm(holder: Holder): Promise<void> {
     const held = await this.semaphore.confirm(holder);
     expect(held).toBe(this.model.holders.has(slotId(holder)));
     if (!holder.tentative) expect(held).toBe(true);
     if (held) return;
     this.#set(holder.uid, "queued", holder.slot);
-    this.gone.push(holder);
+    this.released.push(holder);
     await this.#enqueueAgain(this.#run(holder.uid));
   }
 
-  /** Redis holds what the model holds, and the cluster knows of all of it. */
+  /** Compares Redis, the model and the cluster. */
   async check(): Promise<void> {
     const held = (await this.semaphore.holders()).map(slotId).sort();
     expect(held).toEqual([...this.model.holders.keys()].sort());
@@ -239,7 +239,7 @@ export class SemaphoreHarness {
     }
   }
 
-  /** Without limits every run that waits is admitted: none was lost. */
+  /** Removes all limits, and checks that every queued run is admitted: none was lost. */
   async drain(): Promise<void> {
     for (const { name } of [...this.limits.queues.values()]) await this.setQueue(name, undefined, false);
     await this.setNamespace(null);

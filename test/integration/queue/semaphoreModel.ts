@@ -1,6 +1,4 @@
-/**
- * The semaphore in memory, in the fewest words: what the scripts must do, exactly. Sequences and epochs are not in it.
- */
+/** The semaphore in memory: exactly what the scripts must do, without sequences and epochs. */
 import type { PendingRun } from "../../../operator/src/queue/admission.ts";
 import type { Holder, Limits, QueueLimit } from "../../../operator/src/queue/clusterState.ts";
 import { laneOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
@@ -61,7 +59,7 @@ export class SemaphoreModel {
     if (!holder.tentative || room) this.holders.set(slotId(holder), lane);
   }
 
-  /** The lane's first: smallest order, then uid. */
+  /** The lane's first run: by order, then uid. */
   head(lane: string): PendingRun | undefined {
     const rank = (run: PendingRun): string => `${orderOf(run)} ${run.uid}`;
     return [...this.pending.values()]
@@ -81,7 +79,7 @@ export class SemaphoreModel {
     return !this.queues.get(queueOf(lane))?.paused && this.running(lane) < this.#limit(lane);
   }
 
-  /** It could give a run now, were it its turn and the namespace below its limit. */
+  /** Whether the lane could be admitted now, apart from its turn and the namespace's limit. */
   eligible(lane: string): boolean {
     return this.head(lane) !== undefined && this.hasRoom(lane);
   }

@@ -1,4 +1,4 @@
-/** The bundled runner when the API, the bucket or the payload misbehave. */
+/** The bundled runner when the API, the bucket or the payload is faulty. */
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => engine.close());
 
-/** Nothing listens there. */
+/** An address where nothing listens. */
 const nowhere = { url: "http://127.0.0.1:9" };
 
 describe.concurrent("without an API", () => {

@@ -1,4 +1,7 @@
-/** The bundled runner, run as a process: what a task returns or throws, and how the API and the kubelet learn of it. */
+/**
+ * The bundled runner, run as a process: what a task returns or throws, and how the API and the kubelet learn
+ * of it.
+ */
 import { createHash } from "node:crypto";
 import type { TaskContext } from "@fairlead/protocol/context";
 import superjson from "superjson";

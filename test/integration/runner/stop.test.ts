@@ -1,4 +1,4 @@
-/** The bundled runner and SIGTERM: the soft stop, and what the termination message tells after the hard one. */
+/** The bundled runner and SIGTERM: the soft stop, and the termination message after the hard one. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
 import { ScriptedEngine } from "../../support/servers/scriptedEngine.ts";

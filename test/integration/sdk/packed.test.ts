@@ -1,4 +1,7 @@
-/** The package that `npm run pack` makes, in a project outside of the repository: what it loads, where it runs, its types. */
+/**
+ * The package that `npm run pack` makes, in a project outside of the repository: what it loads, where it
+ * runs, its types.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import superjson from "superjson";
@@ -21,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(() => api.close());
 
-/** What a script that prints JSON says; a proxy that the environment has is not for it. */
+/** The JSON that a script prints; without the proxy of the environment. */
 async function output(command: string, args: readonly string[]) {
   const env = { TRIGGER_API_URL: api.url, TRIGGER_SECRET_KEY: "tr_test", NO_PROXY: "127.0.0.1" };
   return JSON.parse((await project.run(command, args, env)).stdout);
@@ -109,7 +112,7 @@ describe.each([
 describe.each([
   { name: "NodeNext, an ES module", folder: "esm", type: "module", options: { module: "NodeNext" } },
   { name: "NodeNext, CommonJS", folder: "cjs", type: "commonjs", options: { module: "NodeNext" } },
-  // Does not let CommonJS require() an ES module, which NodeNext does: sees types of the wrong kind.
+  // Unlike NodeNext it does not let CommonJS require() an ES module, so it finds types of the wrong kind.
   { name: "Node16, CommonJS", folder: "cjs16", type: "commonjs", options: { module: "Node16" } },
   {
     name: "Bundler",
@@ -130,7 +133,7 @@ describe.each([
     typeRoots: [installed("@types")],
     strict: true,
     skipLibCheck: false,
-    // With declarations, the types that are inferred need names that a project can import.
+    // With declarations, inferred types need names that a project can import.
     declaration: true,
     noEmit: true,
     allowImportingTsExtensions: true,

@@ -46,7 +46,7 @@ function run(namespace: string, name: string, createdMs: number, more: Partial<T
 }
 
 describe("objects", () => {
-  test("putNew creates an object once, and tells a second caller that it exists", async () => {
+  test("putNew creates an object once, and returns to a second caller that it exists", async () => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, i) => store.putNew("new/one", `from ${i}`, text)),
     );
@@ -74,10 +74,10 @@ describe("objects", () => {
   });
 
   test("an object can be deleted, and deleted again", async () => {
-    await store.put("gone", "x", text);
-    await store.delete("gone");
-    await store.delete("gone");
-    expect(await store.head("gone")).toBeUndefined();
+    await store.put("deleted", "x", text);
+    await store.delete("deleted");
+    await store.delete("deleted");
+    expect(await store.head("deleted")).toBeUndefined();
   });
 });
 
@@ -194,7 +194,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   await writeKeyRecord(store, "sweep", "over", { ...record, expiresAt: at(start + hour) });
   await writeKeyRecord(store, "sweep", "valid", { ...record, expiresAt: at(start + 100 * hour) });
   const none = { get: () => undefined };
-  // A batch that was applied again shows the results of the one that went.
+  // A batch that was applied again shows the results of the retired one.
   const shown = { key: "ns/sweep/batches/nightly.u1/results.ndjson", size: 2 };
   const batches = { ...none, list: () => [{ status: { resultsRef: shown } }] };
   for (const uid of ["u1", "u2"])
@@ -228,7 +228,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     "ns/sweep/payloads/young.1",
     "ns/sweep/runs/young.uid-young/payload",
   ]);
-  // Everything was written just now, in the future of that clock: as orphans all of it is young.
+  // Everything was written after that clock's time, so as orphans all of it is young.
   const future = { ...deps, clock: () => Date.now() + 49 * hour } as BucketSweepDeps;
   await sweepBucket(future);
   expect((await store.list("ns/sweep/", { limit: 10 })).objects.map(({ key }) => key)).toEqual([shown.key]);

@@ -1,4 +1,7 @@
-/** The release's API as a client reaches it: through a port-forward, with its own secret key for one namespace. */
+/**
+ * The release's API as a client reaches it: through a port-forward, with its own secret key for one
+ * namespace.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

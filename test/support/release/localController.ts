@@ -1,7 +1,7 @@
 /**
- * This work tree's controller as a process of this machine, in place of the release's, which is scaled to zero
- * meanwhile. It connects to the cluster IPs of the object store and Redis, which this machine reaches only with the
- * built-in cluster.
+ * This work tree's controller as a process of this machine, in place of the release's, which is scaled to
+ * zero meanwhile. It connects to the cluster IPs of the object store and Redis, which this machine reaches
+ * only with the built-in cluster.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -33,7 +33,10 @@ export async function scaleUpRelease(): Promise<void> {
   await run("kubectl", ["rollout", "status", ...inRelease, deployment, "--timeout=120s"]);
 }
 
-/** Builds the controller, and returns the environment that the release's has, with addresses in place of names. */
+/**
+ * Builds the controller, and returns the environment that the release's has, with addresses in place of
+ * names.
+ */
 export async function prepareController(namespace: string): Promise<Record<string, string>> {
   await build(["operator"]);
   const { stdout } = await run("kubectl", ["get", ...inRelease, deployment, "-o", "json"]);

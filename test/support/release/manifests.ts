@@ -1,4 +1,7 @@
-/** Manifests for tests on a cluster, with the images that `npm run images -- --load --tests` made of this work tree. */
+/**
+ * Manifests for tests on a cluster, with the images that `npm run images -- --load --tests` made of this work
+ * tree.
+ */
 import type { ImageName } from "../../../hack/images/catalog.ts";
 import { readImagesFile } from "../../../hack/images/imageFiles.ts";
 import { apiVersion } from "../../../operator/src/model/resources.ts";

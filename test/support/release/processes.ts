@@ -1,6 +1,6 @@
 /**
- * The processes of containers in this machine's /proc: the built-in cluster's nodes are namespaces of this machine,
- * kind's are containers on it.
+ * The processes of containers in this machine's /proc: the built-in cluster's nodes are namespaces of this
+ * machine, kind's are containers on it.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { run } from "../../../hack/lib/exec.ts";

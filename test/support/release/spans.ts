@@ -1,4 +1,7 @@
-/** When runs executed: by the start and end marks that the task `marks` writes to its log, or by their statuses. */
+/**
+ * When runs executed: by the start and end marks that the task `marks` writes to its log, or by their
+ * statuses.
+ */
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
 import type { TestNamespace } from "./testNamespace.ts";
 

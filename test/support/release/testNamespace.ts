@@ -1,6 +1,6 @@
 /**
- * One namespace of the cluster in KUBECONFIG. Changes go through kubectl, as a user makes them. Polling does not: a
- * process for each poll would keep the machine busy.
+ * One namespace of the cluster in KUBECONFIG. Changes go through kubectl, as a user makes them. Polling does
+ * not: a process for each poll would keep the machine busy.
  */
 import { randomBytes } from "node:crypto";
 import { type ExecResult, run, tryRun } from "../../../hack/lib/exec.ts";

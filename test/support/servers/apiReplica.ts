@@ -1,4 +1,4 @@
-/** The API's routers in this process, on a real API server and a real bucket; no controller acts on what they make. */
+/** The API's routers in this process, with a real API server and a real bucket, and without a controller. */
 
 import { once } from "node:events";
 import type { Server } from "node:http";
@@ -27,7 +27,7 @@ export class ApiReplica {
   readonly #servers: { stop(): Promise<void> }[];
   readonly #stop = new AbortController();
   #http: Server | undefined;
-  /** Kept by those that come after. */
+  /** Kept by the next replica. */
   #port = 0;
 
   private constructor(servers: [ApiServer, ObjectStoreServer]) {
@@ -50,7 +50,7 @@ export class ApiReplica {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** As another replica would: nothing of the one before is known. */
+  /** Starts a new replica, which shares no memory with the previous one. */
   async listen(limits: ApiLimits = { bodyBytes, rate: { perSecond: 0, burst: 1 } }): Promise<void> {
     const { client, store } = this;
     const { signal } = this.#stop;
@@ -76,7 +76,7 @@ export class ApiReplica {
     this.#port = (this.#http.address() as AddressInfo).port;
   }
 
-  /** Cuts every connection, those in the middle of something too. */
+  /** Cuts every connection, also in the middle of a request. */
   async kill(): Promise<void> {
     const http = this.#http;
     this.#http = undefined;

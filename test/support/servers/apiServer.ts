@@ -1,6 +1,6 @@
 /**
- * A real etcd and kube-apiserver of our own on loopback ports, with the CRDs of this work tree and nobody who acts on
- * them: no controller of an installed release, and no garbage collector. Ended by their processes.
+ * A real etcd and kube-apiserver on loopback ports, with the CRDs of this work tree. Nothing acts on the
+ * objects: no controller and no garbage collector. `stop` kills both.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
@@ -37,8 +37,11 @@ export class ApiServer {
     const server = new ApiServer(folder, port, randomBytes(16).toString("hex"));
     const etcdUrl = `http://127.0.0.1:${etcdPort}`;
     server.#spawn(program("etcd"), [
-      ...[`--data-dir=${join(folder, "etcd")}`, "--log-level=error", "--unsafe-no-fsync"],
-      ...[`--listen-client-urls=${etcdUrl}`, `--advertise-client-urls=${etcdUrl}`],
+      `--data-dir=${join(folder, "etcd")}`,
+      "--log-level=error",
+      "--unsafe-no-fsync",
+      `--listen-client-urls=${etcdUrl}`,
+      `--advertise-client-urls=${etcdUrl}`,
       `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
     ]);
     const tokens = join(folder, "tokens.csv");
@@ -47,11 +50,18 @@ export class ApiServer {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     await writeFile(key, privateKey.export({ type: "pkcs1", format: "pem" }), { mode: 0o600 });
     server.#spawn(program("kube-apiserver"), [
-      ...[`--etcd-servers=${etcdUrl}`, `--cert-dir=${folder}`, `--token-auth-file=${tokens}`],
-      ...["--bind-address=127.0.0.1", `--secure-port=${port}`, "--advertise-address=127.0.0.1"],
-      ...[`--service-account-key-file=${key}`, `--service-account-signing-key-file=${key}`],
-      ...["--service-account-issuer=https://test", "--service-cluster-ip-range=10.199.0.0/24"],
-      ...["--authorization-mode=RBAC", "--endpoint-reconciler-type=none"],
+      `--etcd-servers=${etcdUrl}`,
+      `--cert-dir=${folder}`,
+      `--token-auth-file=${tokens}`,
+      "--bind-address=127.0.0.1",
+      `--secure-port=${port}`,
+      "--advertise-address=127.0.0.1",
+      `--service-account-key-file=${key}`,
+      `--service-account-signing-key-file=${key}`,
+      "--service-account-issuer=https://test",
+      "--service-cluster-ip-range=10.199.0.0/24",
+      "--authorization-mode=RBAC",
+      "--endpoint-reconciler-type=none",
     ]);
     try {
       await server.#ready();

@@ -1,6 +1,6 @@
 /**
- * A loopback port that nobody listens on, for a server that may be stopped and started again on it. From a range of this
- * worker's own below the one that the kernel takes outgoing connections from: between two starts nobody else gets it.
+ * A free loopback port for a server that may be restarted on it. It comes from a range of this test worker,
+ * below the kernel's range for outgoing connections, so that no other process takes it between two starts.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";

@@ -1,4 +1,4 @@
-/** A real versitygw on a loopback port with a folder of its own, ended by its process. */
+/** A real versitygw on a loopback port, with its own folder; `stop` kills it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -25,7 +25,7 @@ export class ObjectStoreServer {
 
   static async start(): Promise<ObjectStoreServer> {
     const file = await versitygwBinary();
-    // Its metadata are attributes of files, which a folder in memory may not have.
+    // Not a folder in memory: it keeps metadata in extended attributes, which tmpfs may lack.
     const folder = await mkdtemp(join(tmpdir(), "fairlead-s3-"));
     const port = await freePort();
     const args = ["--port", `127.0.0.1:${port}`, "--health", "/health", "--quiet", "posix", folder];

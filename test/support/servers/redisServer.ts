@@ -1,4 +1,4 @@
-/** A real redis-server on a loopback port with a folder of its own, ended by its process. */
+/** A real redis-server on a loopback port, with its own folder; `stop` kills it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -10,7 +10,7 @@ import { which } from "../../../hack/lib/exec.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { freePort } from "./freePort.ts";
 
-/** The server also lies in Debian's redis-tools: the name that the binary is called by decides what it does. */
+/** This binary of Debian's redis-tools is also the server: its argv[0] decides what it does. */
 const sameBinary = "/usr/bin/redis-check-rdb";
 
 export class RedisServer {
@@ -36,7 +36,7 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it (again), with what its folder holds. */
+  /** Starts or restarts it, with the contents of its folder. */
   async run(): Promise<void> {
     const file = which("redis-server") ?? (existsSync(sameBinary) ? sameBinary : undefined);
     if (!file) throw new Error("redis-server is missing: apt-get install redis-server (or redis-tools)");
@@ -54,7 +54,7 @@ export class RedisServer {
     client.disconnect();
   }
 
-  /** At once: nothing that is not in its files survives. */
+  /** Kills it at once: only what is in its files survives. */
   async kill(): Promise<void> {
     const running = this.#process;
     this.#process = undefined;

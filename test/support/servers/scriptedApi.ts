@@ -1,4 +1,4 @@
-/** A server that answers what the SDK asks as the API would, and keeps what it was asked. */
+/** A server that answers the SDK with fixed answers of the API, and records the requests. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import superjson from "superjson";
@@ -10,7 +10,7 @@ export interface RecordedCall {
   body: string;
 }
 
-/** What the run gave back; JSON has neither of its types. */
+/** The run's output; JSON has neither of its types. */
 export const richValue = { at: new Date(0), total: 12n };
 const { json: output, meta: outputMeta } = superjson.serialize(richValue);
 const run = { id: "run_1", taskIdentifier: "hello", createdAt: "2026-01-01T00:00:00.000Z", tags: [] };

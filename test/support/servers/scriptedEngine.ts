@@ -1,6 +1,6 @@
 /**
- * The engine API and the bucket as the runner sees them, for its tests: answers as asked, remembers every request.
- * The end-to-end suite runs the same runner against the real ones.
+ * The runner's API and bucket, for tests of the runner: answers as scripted, and records every request. The
+ * end-to-end suite runs the same runner against the real ones.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -10,7 +10,7 @@ import { report } from "../../../operator/src/model/run/report.ts";
 
 export type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
 
-/** An answer; undefined breaks the connection, "never" keeps the caller waiting until the server is closed. */
+/** An answer; undefined cuts the connection, "never" lets the caller wait until the server is closed. */
 export type Answer = SentAnswer | "never" | undefined;
 
 export interface SentAnswer {
@@ -30,9 +30,9 @@ export const token = "the-token";
 
 export class ScriptedEngine {
   readonly calls: Call[] = [];
-  /** Replaces the answers of an endpoint; called with how often it was called before. */
+  /** Replaces the answers of an endpoint; called with the number of earlier calls. */
   readonly answers: Partial<Record<Endpoint, (nth: number) => Answer>> = {};
-  /** What GET payload sends. */
+  /** The answer to GET payload. */
   payload = "";
   readonly #server: Server;
 
