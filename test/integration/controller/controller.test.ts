@@ -1,0 +1,207 @@
+/**
+ * The whole controller as production composes it, against a real API server, Redis and bucket, without a kubelet: a
+ * run comes as far as its Job. Two processes, of which one leads.
+ */
+import type { Redis } from "ioredis";
+import { Registry } from "prom-client";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../../../hack/lib/wait.ts";
+import { readConfig } from "../../../operator/src/config.ts";
+import { Controller } from "../../../operator/src/controller/controller.ts";
+import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
+import { Events, Jobs, Namespaces } from "../../../operator/src/kube/resources.ts";
+import { TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../../../operator/src/model/kinds.ts";
+import { apiVersion, type ObjectMeta, type TaskRun } from "../../../operator/src/model/resources.ts";
+import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
+import { RunTokens } from "../../../operator/src/runs/runToken.ts";
+import { quiet } from "../../support/quiet.ts";
+import { ApiServer } from "../../support/servers/apiServer.ts";
+import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
+import { RedisServer } from "../../support/servers/redisServer.ts";
+
+const namespace = "controller";
+const ends: (() => unknown)[] = [];
+let api: ApiServer;
+let client: KubeClient;
+let leader: Process;
+let standby: Process;
+
+interface Process {
+  controller: Controller;
+  metrics: Registry;
+  redis: Redis;
+}
+
+beforeAll(async () => {
+  const servers = await Promise.all([ApiServer.start(), ObjectStoreServer.start(), RedisServer.start()]);
+  for (const server of servers) ends.push(() => server.stop());
+  const [apiServer, bucket, redisServer] = servers;
+  api = apiServer;
+  client = api.client();
+  ends.push(() => client.close());
+  await client.create(Namespaces, undefined, { metadata: { name: namespace } });
+  const config = readConfig({
+    FAIRLEAD_NAMESPACE: namespace,
+    FAIRLEAD_FULLNAME: "fairlead",
+    FAIRLEAD_S3_BUCKET: "test",
+    FAIRLEAD_S3_SECRET: "unused",
+    FAIRLEAD_SIGNING_SECRET: "unused",
+    FAIRLEAD_API_KEY_SECRET: "unused",
+    FAIRLEAD_API_URL: "http://api",
+    FAIRLEAD_S3_ENDPOINT: "http://s3",
+    FAIRLEAD_REDIS_URL: redisServer.url,
+  });
+  const start = async (): Promise<Process> => {
+    const redis = connectRedis(redisServer.url);
+    const metrics = new Registry();
+    const own = api.client();
+    const options = {
+      client: own,
+      store: bucket.store(),
+      tokens: new RunTokens("k".repeat(64)),
+      redis,
+      metrics,
+    };
+    const controller = new Controller({ ...options, term: () => 1, config, log: quiet });
+    const stop = new AbortController();
+    await controller.sync(stop.signal);
+    ends.push(async () => {
+      stop.abort();
+      redis.disconnect();
+      await own.close();
+    });
+    return { controller, metrics, redis };
+  };
+  [leader, standby] = [await start(), await start()];
+  const term = new AbortController();
+  const led = leader.controller.lead(term.signal);
+  ends.push(async () => {
+    term.abort();
+    await led;
+  });
+});
+
+afterAll(async () => {
+  for (const end of ends.reverse()) await end();
+});
+
+const metadata = (name: string) => ({ name, namespace }) as ObjectMeta;
+const image = "example/image";
+
+const createRun = (name: string, spec: TaskRun["spec"]): Promise<TaskRun> =>
+  client.create(TaskRuns, namespace, { apiVersion, kind: "TaskRun", metadata: metadata(name), spec });
+
+function untilRun(name: string, what: string, fits: (run: TaskRun) => boolean): Promise<TaskRun> {
+  let last: TaskRun | undefined;
+  return waitFor(
+    `TaskRun ${name} ${what}`,
+    async () => {
+      last = await client.get(TaskRuns, namespace, name);
+      return last !== undefined && fits(last) && last;
+    },
+    { timeoutMs: 15_000, intervalMs: 20, describe: () => JSON.stringify(last?.status) },
+  );
+}
+
+const untilStarting = (name: string) =>
+  untilRun(name, "is Starting", ({ status }) => status?.phase === "Starting");
+
+const untilSlotFree = (name: string) =>
+  untilRun(name, "has ended", ({ status }) => status?.finishedAt !== undefined);
+
+const cancel = (name: string) =>
+  client.patch(TaskRuns, namespace, name, { spec: { cancelRequested: true } }, { type: "merge" });
+
+test("a run waits for its Task, starts when the Task is applied, and gets its Job and its Events", async () => {
+  await createRun("early", { task: "mail" });
+  await untilRun("early", "waits", ({ status }) => status?.reason === "TaskNotFound");
+  await client.create(Tasks, namespace, {
+    ...{ apiVersion, kind: "Task", metadata: metadata("mail"), spec: { image } },
+  });
+  await untilStarting("early");
+  const job = await waitFor("the Job", () => client.get(Jobs, namespace, "early-1"), { intervalMs: 20 });
+  expect(job.metadata?.ownerReferences?.[0]?.name).toBe("early");
+  await waitFor("the Events", async () => {
+    const { items } = await client.list(Events, namespace, { fieldSelector: "involvedObject.name=early" });
+    const reasons = items.map(({ reason }) => reason);
+    return ["Queued", "TaskNotFound", "Starting"].every((reason) => reasons.includes(reason));
+  });
+  expect((await client.get(Tasks, namespace, "mail"))?.status?.conditions).toMatchObject([
+    { type: "Ready", status: "True", reason: "Accepted" },
+  ]);
+});
+
+test("the settings of a TaskQueue reach admission when they change, by the name that runs use", async () => {
+  const settings = (spec: object) =>
+    client.patch(TaskQueues, namespace, "q-resource", { spec }, { type: "merge" });
+  await client.create(TaskQueues, namespace, {
+    ...{ apiVersion, kind: "TaskQueue", metadata: metadata("q-resource") },
+    spec: { name: "a/queue", concurrencyLimit: 1 },
+  });
+  const spec = { container: { image }, queue: { name: "a/queue" } };
+  await createRun("first", spec);
+  await untilStarting("first");
+  await createRun("second", spec);
+  await untilRun("second", "is Queued", ({ status }) => status?.phase === "Queued");
+  await waitFor("the counts in the status", async () => {
+    const { status } = (await client.get(TaskQueues, namespace, "q-resource")) ?? {};
+    return status?.running === 1 && status.queued === 1;
+  });
+  await settings({ concurrencyLimit: 2 });
+  await untilStarting("second");
+});
+
+test("a slot that becomes free goes to the run that waits for it", async () => {
+  const spec = { container: { image }, queue: { name: "narrow", concurrencyLimit: 1 } };
+  await createRun("one", spec);
+  await untilStarting("one");
+  await createRun("two", spec);
+  await untilRun("two", "is Queued", ({ status }) => status?.phase === "Queued");
+  await cancel("one");
+  await untilSlotFree("one");
+  await untilStarting("two");
+});
+
+test("a Task's own schedule becomes a TaskSchedule, whose status names the next ticks", async () => {
+  const spec = { image, schedule: { cron: "0 4 * * *" } };
+  await client.create(Tasks, namespace, { apiVersion, kind: "Task", metadata: metadata("nightly"), spec });
+  const schedule = await waitFor("the schedule's status", async () => {
+    const found = await client.get(TaskSchedules, namespace, "nightly-schedule");
+    return found?.status?.nextScheduledAt !== undefined && found;
+  });
+  expect(schedule.status?.nextScheduledAt).toMatch(/T04:00:00/);
+  expect(schedule.status?.conditions).toMatchObject([{ type: "Ready", status: "True", reason: "Active" }]);
+});
+
+test("a changed limit of the namespace reaches admission", async () => {
+  const annotate = (limit: string | null) =>
+    client.patch(
+      Namespaces,
+      undefined,
+      namespace,
+      { metadata: { annotations: { "fairlead.dev/concurrency-limit": limit } } },
+      { type: "merge" },
+    );
+  await annotate("1");
+  // The queues read it from the API server; a run that is created now asks them.
+  await waitFor("no run is admitted", async () => {
+    const name = `probe-${Date.now()}`;
+    await createRun(name, { container: { image } });
+    await untilRun(name, "is accepted", ({ status }) => status?.phase !== undefined);
+    const run = await client.get(TaskRuns, namespace, name);
+    await cancel(name);
+    return run?.status?.phase === "Queued";
+  });
+  await createRun("held", { container: { image } });
+  await untilRun("held", "is Queued", ({ status }) => status?.phase === "Queued");
+  await annotate(null);
+  await untilStarting("held");
+});
+
+test("only the leader reconciles, and both report their metrics", async () => {
+  const led = await leader.metrics.metrics();
+  expect(led).toMatch(/fairlead_reconcile_total\{controller="taskRun"\} [1-9]/);
+  expect(led).toMatch(/fairlead_workqueue_depth\{controller="taskBatch"\} 0/);
+  expect(led).toMatch(/fairlead_runs\{phase="Starting"\} [1-9]/);
+  expect(await standby.metrics.metrics()).toMatch(/fairlead_reconcile_total\{controller="taskRun"\} 0/);
+});
