@@ -6,8 +6,9 @@
 
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
+import { swapStatus } from "../kube/status.ts";
 import { TaskRuns } from "../model/kinds.ts";
-import type { TaskRun, TaskRunStatus } from "../model/resources.ts";
+import type { TaskRun } from "../model/resources.ts";
 import type { RunEvent } from "../model/run/event.ts";
 import { transition } from "../model/run/transition.ts";
 
@@ -34,22 +35,10 @@ export async function applyEvent(
     const next = transition(run, event, options.now());
     if ("refused" in next) return { refused: next.refused, run };
     try {
-      return { applied: await writeStatus(client, run, next.status) };
+      return { applied: await swapStatus(client, TaskRuns, run, next.status) };
     } catch (error) {
       if (KubeError.is(error, "NotFound")) return { missing: true };
       if (!KubeError.is(error, "Conflict") || attempt === attemptLimit) throw error;
     }
   }
-}
-
-/** Compare-and-swap of the status. Sends no spec: the status subresource ignores it, and a payload may be big. */
-export function writeStatus(
-  client: Pick<KubeClient, "replace">,
-  run: TaskRun,
-  status: TaskRunStatus,
-): Promise<TaskRun> {
-  const { apiVersion, kind, metadata } = run;
-  const { name, namespace, uid, resourceVersion } = metadata;
-  const body = { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status } as TaskRun;
-  return client.replace(TaskRuns, namespace, name, body, { subresource: "status" });
 }

@@ -4,10 +4,12 @@
  * to it as it is.
  */
 import { KubeError } from "../../kube/client/client.ts";
+import { swapStatus } from "../../kube/status.ts";
+import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { transition } from "../../model/run/transition.ts";
-import { applyEvent, writeStatus } from "../../runs/applyEvent.ts";
+import { applyEvent } from "../../runs/applyEvent.ts";
 import { type Deps, isoNow } from "../deps.ts";
 import { type CachedRun, withoutPayload } from "./cache.ts";
 
@@ -27,7 +29,7 @@ export async function applyRunEvent(
   const next = transition(run, event, now);
   if ("refused" in next) return undefined;
   try {
-    return remember(deps, await writeStatus(deps.client, run, next.status));
+    return remember(deps, await swapStatus(deps.client, TaskRuns, run, next.status));
   } catch (error) {
     if (KubeError.is(error, "NotFound")) return undefined;
     if (!KubeError.is(error, "Conflict")) throw error;
