@@ -1,9 +1,8 @@
 /**
  * `main.js controller | api | smoke`: the composition root. SIGTERM ends it cleanly: a leader finishes what it has
- * begun and gives the lease back, a server answers what it has taken.
+ * begun and releases the lease, a server answers the requests that it has accepted.
  */
 import { randomBytes } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import express, { type Express } from "express";
 import { type Logger, pino } from "pino";
 import { ApiKeys } from "./api/auth/apiKeys.ts";
@@ -15,6 +14,7 @@ import { Controller } from "./controller/controller.ts";
 import { KubeClient } from "./kube/client/client.ts";
 import { LeaderElection } from "./kube/leader/leaderElection.ts";
 import { KubeLeaseStore } from "./kube/leader/leaseStore.ts";
+import { pause } from "./lib/time.ts";
 import type { WriteHook } from "./lib/writeHook.ts";
 import { crashHook } from "./process/crashHook.ts";
 import { type Health, healthRouter, listen } from "./process/health.ts";
@@ -27,6 +27,8 @@ import { newRegistry } from "./telemetry/metrics.ts";
 
 const modes = { controller: runController, api: runApi };
 const defaultPorts = { controller: 8081, api: 8080 };
+/** How long a stopping API answers before it closes. */
+const drainMs = 2_000;
 
 async function main(): Promise<void> {
   const mode = process.argv[2];
@@ -114,34 +116,32 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   await Promise.all([keys.start(signal), reader.start(signal)]);
   const { now: clock } = Date;
   const { limits } = config;
-  // Clients are to come again on another connection, to another replica, before this one closes.
+  // Clients are to reconnect, to another replica, before this one closes.
   app.use((_request, response, next) => {
     if (signal.aborted) response.set("connection", "close");
     next();
   });
   app.use(apiRouter({ client, store, tokens, keys, reader, links, limits, log, clock, random: Math.random }));
   unready = () =>
-    reader.isFresh(clock()) ? undefined : "the watch of TaskRuns has heard nothing for too long";
+    reader.isFresh(clock()) ? undefined : "the watch of TaskRuns has been silent for too long";
   log.info({ port: server.port }, "listening");
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  // Endpoints are withdrawn while requests still come.
+  // Requests still arrive while the Service learns that this endpoint is not ready.
   unready = () => "stopping";
   await pause(drainMs);
   await server.close();
   await client.close();
 }
 
-/** Answers the probes from the first moment; the rest is added when it can be served. */
+/** Answers the probes from the first moment; the API is added when it can be served. */
 function newApp(health: Health): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
   return app.use(healthRouter(health));
 }
-
-const drainMs = 2_000;
 
 async function connect(
   client: KubeClient,

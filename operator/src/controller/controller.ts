@@ -24,7 +24,7 @@ import { namespaces } from "./namespace/controller.ts";
 import { Environments } from "./namespace/environments.ts";
 import { tasks } from "./task/controller.ts";
 import { taskOf } from "./task/lookup.ts";
-import { Versions } from "./task/taskVersions.ts";
+import { TaskVersions } from "./task/taskVersions.ts";
 import { taskBatches } from "./taskBatch/controller.ts";
 import { taskQueues } from "./taskQueue/controller.ts";
 import { admissionSource } from "./taskRun/admissionSource.ts";
@@ -86,7 +86,7 @@ export class Controller {
       client,
       admission,
       environments,
-      versions: new Versions(client),
+      versions: new TaskVersions(client),
       slots: new Slots(admission),
       store,
       tokens,

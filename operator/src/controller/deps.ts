@@ -8,14 +8,14 @@ import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { cacheDeclarations } from "./caches.ts";
 import type { Environments } from "./namespace/environments.ts";
-import type { Versions } from "./task/taskVersions.ts";
+import type { TaskVersions } from "./task/taskVersions.ts";
 import type { Slots } from "./taskRun/slots.ts";
 
 export interface Deps extends Caches<typeof cacheDeclarations> {
   client: KubeClient;
   admission: RedisAdmission;
   environments: Environments;
-  versions: Versions;
+  versions: TaskVersions;
   slots: Slots;
   store: ObjectStore;
   tokens: RunTokens;

@@ -1,8 +1,7 @@
 /**
- * Pins a run to what its Task was at the run's first admission.
+ * Versions of Tasks: a run executes what its Task was at the run's first admission, whatever the Task is now.
  * A version is a ControllerRevision `<task>-<content hash>`, owned by the Task; it is immutable, so it is cached.
  */
-
 import { createHash } from "node:crypto";
 import { managedByLabel, managerName, taskLabel } from "@fairlead/protocol/labels";
 import type { V1ControllerRevision } from "@kubernetes/client-node";
@@ -30,7 +29,7 @@ export function versionOf(task: Task): string {
     .slice(0, 10);
 }
 
-export class Versions {
+export class TaskVersions {
   readonly #client: KubeClient;
   readonly #known = new LRUCache<string, PinnedTask>({ max: 1_000 });
 
@@ -38,7 +37,7 @@ export class Versions {
     this.#client = client;
   }
 
-  /** Makes sure that the Task's present version is stored; returns it. */
+  /** Stores the Task's present version unless it is stored already, and returns it. */
   async pin(task: Task): Promise<{ version: string; pinned: PinnedTask }> {
     const version = versionOf(task);
     const pinned = pinOf(task);
@@ -67,7 +66,7 @@ export class Versions {
     return { version, pinned };
   }
 
-  /** A stored version of a task; undefined when it is gone (its Task was deleted). */
+  /** A stored version of a Task; undefined when it was deleted with its Task. */
   async get(namespace: string, taskName: string, version: string): Promise<PinnedTask | undefined> {
     const key = `${namespace}/${taskName}-${version}`;
     const known = this.#known.get(key);

@@ -38,7 +38,12 @@ export async function repeatsRetired(deps: BatchDeps, batch: CachedBatch): Promi
   if (!retired?.status || retired.status.phase === "Aborted") return false;
   const { phase, counts, createdThrough, errors, resultsRef, startedAt, finishedAt } = retired.status;
   await writeBatchStatus(deps, batch, {
-    ...{ phase, counts, createdThrough, errors, resultsRef, startedAt },
+    phase,
+    counts,
+    createdThrough,
+    errors,
+    resultsRef,
+    startedAt,
     reason: duplicate,
     message: `A batch of this name ended at ${finishedAt} (uid ${retired.metadata.uid}): these are its results. To run items again, give the batch another name.`,
     finishedAt: isoNow(deps),
@@ -89,9 +94,9 @@ async function startProcessing(deps: BatchDeps, batch: CachedBatch): Promise<Cac
 const abort = (deps: BatchDeps, batch: CachedBatch, reason: string, message: string) =>
   writeBatchStatus(deps, batch, { phase: "Aborted", reason, message, finishedAt: isoNow(deps) });
 
-type Found = { total: number } | { reason: string; message: string };
+type Validated = { total: number } | { reason: string; message: string };
 
-async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Found> {
+async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Validated> {
   const { itemsRef, items, expectedCount, defaults } = batch.spec;
   const field = items ? "spec.items" : itemsRef ? "spec.itemsRef" : "the received items";
   let source: AsyncIterable<IndexedItem> | Iterable<IndexedItem> = readItems(deps.store, batch);
@@ -106,7 +111,7 @@ async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Found> 
     if (got.body.length > batchSourceLimit) {
       return {
         reason: "ItemsTooLarge",
-        message: `spec.itemsRef: the object has more than ${batchSourceLimit} bytes, which is the limit for all items of a batch.`,
+        message: `spec.itemsRef: the object has more than ${batchSourceLimit} bytes; all items of a batch may have at most that.`,
       };
     }
     const lines = linesIn(got.body);
@@ -124,7 +129,7 @@ async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Found> 
   if (bytes > maxPayloadBytes) {
     return {
       reason: "PayloadTooLarge",
-      message: `${field}: the payloads have ${bytes} bytes in all, a batch has at most ${maxPayloadBytes}.`,
+      message: `${field}: the payloads have ${bytes} bytes in all; a batch may have at most ${maxPayloadBytes}.`,
     };
   }
   if (expectedCount !== undefined && total !== expectedCount) {
@@ -136,7 +141,7 @@ async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Found> 
   return { total };
 }
 
-const tooMany = (field: string, count: number): Found => ({
+const tooMany = (field: string, count: number): Validated => ({
   reason: "TooManyItems",
-  message: `${field}: there are ${count} items, a batch has at most ${maxBatchItems}.`,
+  message: `${field}: there are ${count} items; a batch may have at most ${maxBatchItems}.`,
 });

@@ -22,7 +22,7 @@ export async function finishBatch(
   counts: BatchCounts,
   stopReason: StopReason | undefined,
 ): Promise<void> {
-  const results = await resultsOf(deps, batch, counts.total, stopReason);
+  const results = await loadResults(deps, batch, counts.total, stopReason);
   const resultsRef = await writeResults(deps.store, batch.metadata, results);
   await writeBatchStatus(deps, batch, {
     ...endOf(counts, stopReason),
@@ -34,7 +34,7 @@ export async function finishBatch(
   });
 }
 
-async function resultsOf(
+async function loadResults(
   deps: BatchDeps,
   batch: CachedBatch,
   total: number,
@@ -50,12 +50,12 @@ async function resultsOf(
     const run = runs.get(index);
     results[index] = run
       ? resultOf(index, run)
-      : await resultWithoutRun(deps, batch, index, outcomes, stopReason);
+      : await loadResultWithoutRun(deps, batch, index, outcomes, stopReason);
   });
   return results;
 }
 
-async function resultWithoutRun(
+async function loadResultWithoutRun(
   deps: BatchDeps,
   batch: CachedBatch,
   index: number,
@@ -81,9 +81,12 @@ async function resultWithoutRun(
   return noRun(index, "Canceled", "The batch was canceled before this item got its run.");
 }
 
-const noRun = (index: number, phase: "Failed" | "Canceled", message: string, name: string = phase) => ({
-  ...{ index, phase, error: { name, message } },
-});
+const noRun = (
+  index: number,
+  phase: "Failed" | "Canceled",
+  message: string,
+  name: string = phase,
+): BatchResult => ({ index, phase, error: { name, message } });
 
 /**
  * A finished batch is deleted `ttlSecondsAfterFinished` after its end, one that the API created after the chart's

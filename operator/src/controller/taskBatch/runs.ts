@@ -1,9 +1,9 @@
 /**
  * Creates the runs of a batch, and cancels them.
  *
- * A pass reads the items that it needs live, from the API server or the bucket, and keeps none. Doing it again is
- * harmless: names are derived, so that a run that is there already is found and no second one is made. An item that
- * no run can be made of is told of in the batch's `settled` object, and the others go on.
+ * A pass reads the items that it needs from the API server or the bucket, and keeps none. Doing it again is harmless:
+ * a run's name is derived from its item, so a run that exists is found and no second one is created. An item of which
+ * no run can be created is recorded in the batch's `settled` object, and the others go on.
  */
 import { batchLabel } from "@fairlead/protocol/labels";
 import { maxPayloadDataBytes } from "@fairlead/protocol/limits";
@@ -30,12 +30,12 @@ import { createItemRun, createKeyedRun } from "./keyedRuns.ts";
 import type { BatchDeps } from "./status.ts";
 
 const atOnce = 32;
-/** Runs that one pass creates before it says how far it is. */
+/** Runs that one pass creates before the progress is written. */
 const passLimit = 250;
 
 export interface Pass {
   outcomes: ItemOutcome[];
-  /** What kept it from going on; to be thrown once its outcomes are kept. */
+  /** What ended the pass early; to be thrown once the outcomes are recorded. */
   failure?: unknown;
 }
 
@@ -48,11 +48,11 @@ export async function createRuns(
 ): Promise<Pass> {
   const { namespace, name, uid } = batch.metadata;
   const live = await deps.client.get(TaskBatches, namespace, name);
-  // A batch that is going, or was changed: its key comes again with the news.
+  // The batch is being deleted, or was changed: the change brings its key back.
   if (live?.metadata.uid !== uid || live.metadata.deletionTimestamp) return { outcomes: [] };
   if (isBatchFinished(live) || live.spec.cancelRequested) return { outcomes: [] };
   if (summarizeItems(live.spec).sha256 !== batch.status?.itemsDigest) return { outcomes: [] };
-  const outcomes = await deletedRuns(deps, batch, create);
+  const outcomes = await findDeletedRuns(deps, batch, create);
   const settled = indexesOfRuns(deps, batch);
   for (const { index } of outcomes) settled.add(index);
   const wanted = new Set(create.filter((index) => !settled.has(index)));
@@ -71,8 +71,8 @@ export async function createRuns(
   }
 }
 
-/** Items whose run was created once and is there no more: whoever deleted it does not want it again. */
-async function deletedRuns(
+/** Items whose run was created once and does not exist any more: the user who deleted it does not want it again. */
+async function findDeletedRuns(
   deps: BatchDeps,
   batch: CachedBatch,
   create: readonly number[],
@@ -86,9 +86,9 @@ async function deletedRuns(
   })) {
     deps.runs.upsertFromWrite(withoutPayload(run));
   }
-  const there = indexesOfRuns(deps, batch);
+  const existing = indexesOfRuns(deps, batch);
   return suspects
-    .filter((index) => !there.has(index))
+    .filter((index) => !existing.has(index))
     .map((index) => ({ index, kind: "deleted", message: "The item's TaskRun was deleted." }));
 }
 
@@ -111,30 +111,31 @@ async function createRunOf(
     kind: "rejected",
     message: message.slice(0, 512),
   });
-  const wrong = problem ?? itemProblem(item);
-  if (item === undefined || wrong !== undefined) return reject(wrong ?? "there is no item");
-  const whole = await withPayloadAside(deps, batch, index, item);
+  const invalid = problem ?? itemProblem(item);
+  if (item === undefined || invalid !== undefined) return reject(invalid ?? "the item is missing");
+  const whole = await withStoredPayload(deps, batch, index, item);
   try {
     if (whole.idempotencyKey !== undefined) {
       return await createKeyedRun(deps, batch, index, whole, whole.idempotencyKey);
     }
     const name = batchRunName(batch.metadata.name, index);
-    const there = await createItemRun(deps, batchRun(batch, index, whole, name));
-    if (isRunOf(batch, there)) return undefined;
-    if (there.metadata.ownerReferences?.some(({ kind }) => kind === batch.kind)) {
-      throw new Error(`TaskRun ${name} of an earlier batch with the same name is still there`);
+    const run = await createItemRun(deps, batchRun(batch, index, whole, name));
+    if (isRunOf(batch, run)) return undefined;
+    if (run.metadata.ownerReferences?.some(({ kind }) => kind === batch.kind)) {
+      throw new Error(`TaskRun ${name} of an earlier batch with the same name still exists`);
     }
     return reject(
-      `A TaskRun ${name} that is not of this batch is there already: delete it, or give the batch another name.`,
+      `TaskRun ${name} exists and does not belong to this batch: delete it, or give the batch another name.`,
     );
   } catch (error) {
-    if (error instanceof KubeError && [400, 413, 422].includes(error.status)) return reject(sentence(error));
+    if (error instanceof KubeError && [400, 413, 422].includes(error.status))
+      return reject(sentenceOf(error));
     throw error;
   }
 }
 
 /** The item with its defaults, and its payload in the bucket when it is long. */
-async function withPayloadAside(
+async function withStoredPayload(
   deps: BatchDeps,
   batch: TaskBatch,
   index: number,
@@ -150,8 +151,8 @@ async function withPayloadAside(
   return { ...rest, payloadRef: { key, size: bytes, sha256 } };
 }
 
-/** What the API server said, without the request. */
-const sentence = (error: KubeError): string => error.message.replace(/^\S+ \S+: (\d+ )?\w+: /, "");
+/** The API server's message without the request. */
+const sentenceOf = (error: KubeError): string => error.message.replace(/^\S+ \S+: (\d+ )?\w+: /, "");
 
 /** Asks every unfinished run of the batch to end. */
 export async function cancelRuns(deps: BatchDeps, batch: CachedBatch): Promise<void> {
@@ -162,7 +163,7 @@ export async function cancelRuns(deps: BatchDeps, batch: CachedBatch): Promise<v
       const written = await deps.client.patch(TaskRuns, namespace, name, patch, { type: "merge" });
       deps.runs.upsertFromWrite(withoutPayload(written));
     } catch (error) {
-      // Gone, or another one has its name.
+      // Deleted, or another one has its name.
       if (!KubeError.is(error, "NotFound") && !KubeError.is(error, "Conflict")) throw error;
     }
   });

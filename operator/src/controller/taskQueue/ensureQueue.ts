@@ -20,7 +20,7 @@ const fieldManager = "fairlead-queues";
 
 type QueueDeps = Pick<Deps, "client" | "tasks" | "queues" | "admission" | "log">;
 
-/** A Task's queue, named by it or its default, has a resource with the limit that the Task states. */
+/** The queue that the Task names, or its default one, has a TaskQueue with the limit that the Task states. */
 export async function ensureQueueOfTask(deps: QueueDeps, task: Task): Promise<void> {
   const name = queueOfTask(task);
   const limit = task.spec.queue?.concurrencyLimit;
@@ -28,7 +28,7 @@ export async function ensureQueueOfTask(deps: QueueDeps, task: Task): Promise<vo
   if (existing && isDeclared(existing.metadata)) return;
   const isOfTask = existing?.metadata.labels?.[originLabel] === "task";
   if (existing && isOfTask && existing.spec.concurrencyLimit === limit) return;
-  // A limit of somebody else's is removed only by who set it.
+  // A limit that this Task did not set is not removed either.
   if (existing && limit === undefined && (!isOfTask || task.spec.queue?.name !== undefined)) return;
   const { name: owner, uid } = task.metadata;
   const isOwn = task.spec.queue?.name === undefined;
@@ -36,7 +36,7 @@ export async function ensureQueueOfTask(deps: QueueDeps, task: Task): Promise<vo
   await applyQueue(deps, task.metadata.namespace, name, limit, "task", owners);
 }
 
-/** The limit that a run brought along, unless the queue is a Task's or declared. */
+/** The run's limit becomes the queue's, unless a Task set one or the TaskQueue was applied by a user. */
 export async function ensureQueueOfRun(deps: QueueDeps, run: TaskRun): Promise<void> {
   const limit = run.spec.queue?.concurrencyLimit;
   if (limit === undefined) return;
@@ -69,13 +69,13 @@ async function applyQueue(
   const write = (labels: Record<string, string>) =>
     deps.client.patch(TaskQueues, namespace, name, body(labels), { type: "apply", fieldManager });
   try {
-    // One that the API made, to pause it, keeps the label that it has.
+    // A TaskQueue that the API created, to pause the queue, keeps its label.
     const written = (await unlessConflict(write({ [originLabel]: origin }))) ?? (await write({}));
     deps.queues.upsertFromWrite(written);
     applySettings(deps, namespace, queue);
   } catch (error) {
     if (!KubeError.is(error, "Conflict")) throw error;
-    deps.log.info({ namespace, queue }, "the queue's limit belongs to somebody else and stays");
+    deps.log.info({ namespace, queue }, "the queue's limit is managed by another writer and stays as it is");
   }
 }
 

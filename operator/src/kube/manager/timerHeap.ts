@@ -1,4 +1,4 @@
-/** Keys with the time at which each is due: a binary heap, at most one time a key, the earliest one. Pure. */
+/** Keys with the time at which each is due: a binary heap with at most one time for each key, the earliest. Pure. */
 
 interface Timer {
   key: string;
@@ -7,7 +7,7 @@ interface Timer {
 
 export class TimerHeap {
   readonly #heap: Timer[] = [];
-  readonly #places = new Map<string, number>();
+  readonly #positions = new Map<string, number>();
 
   get size(): number {
     return this.#heap.length;
@@ -20,25 +20,25 @@ export class TimerHeap {
 
   /** Keeps the earlier one when the key has a time already. */
   set(key: string, at: number): void {
-    const place = this.#places.get(key);
-    if (place === undefined) {
+    const position = this.#positions.get(key);
+    if (position === undefined) {
       this.#heap.push({ key, at });
       this.#rise(this.#heap.length - 1);
-    } else if (at < this.#at(place).at) {
-      this.#at(place).at = at;
-      this.#rise(place);
+    } else if (at < this.#at(position).at) {
+      this.#at(position).at = at;
+      this.#rise(position);
     }
   }
 
   delete(key: string): void {
-    const place = this.#places.get(key);
-    if (place === undefined) return;
+    const position = this.#positions.get(key);
+    if (position === undefined) return;
     const last = this.#heap.pop() as Timer;
-    this.#places.delete(key);
+    this.#positions.delete(key);
     if (last.key === key) return;
-    this.#put(place, last);
-    this.#rise(place);
-    this.#sink(place);
+    this.#put(position, last);
+    this.#rise(position);
+    this.#sink(position);
   }
 
   /** Removes and returns the next key that is due at `now`. */
@@ -50,37 +50,37 @@ export class TimerHeap {
   }
 
   #rise(from: number): void {
-    let place = from;
-    const timer = this.#at(place);
-    while (place > 0) {
-      const parent = (place - 1) >> 1;
+    let position = from;
+    const timer = this.#at(position);
+    while (position > 0) {
+      const parent = (position - 1) >> 1;
       if (this.#at(parent).at <= timer.at) break;
-      this.#put(place, this.#at(parent));
-      place = parent;
+      this.#put(position, this.#at(parent));
+      position = parent;
     }
-    this.#put(place, timer);
+    this.#put(position, timer);
   }
 
   #sink(from: number): void {
-    let place = from;
-    const timer = this.#at(place);
+    let position = from;
+    const timer = this.#at(position);
     for (;;) {
-      let child = 2 * place + 1;
+      let child = 2 * position + 1;
       if (child >= this.#heap.length) break;
       if (child + 1 < this.#heap.length && this.#at(child + 1).at < this.#at(child).at) child += 1;
       if (this.#at(child).at >= timer.at) break;
-      this.#put(place, this.#at(child));
-      place = child;
+      this.#put(position, this.#at(child));
+      position = child;
     }
-    this.#put(place, timer);
+    this.#put(position, timer);
   }
 
-  #at(place: number): Timer {
-    return this.#heap[place] as Timer;
+  #at(position: number): Timer {
+    return this.#heap[position] as Timer;
   }
 
-  #put(place: number, timer: Timer): void {
-    this.#heap[place] = timer;
-    this.#places.set(timer.key, place);
+  #put(position: number, timer: Timer): void {
+    this.#heap[position] = timer;
+    this.#positions.set(timer.key, position);
   }
 }
