@@ -14,7 +14,7 @@ import { flushOutput, warn } from "./stdio.ts";
 import { Stop } from "./stop.ts";
 import { fits, TerminationMessage } from "./terminationMessage.ts";
 
-/** The kubelet tells the controller about a second after the exit: insisting would be slower than giving up. */
+/** The controller learns of the exit a second later anyway: insisting would be slower than giving up. */
 const reportBudgetMs = 5000;
 /** Only the API can take the result. */
 const onlyReportBudgetMs = 60_000;
@@ -63,7 +63,9 @@ export async function runAttempt(environment: Environment): Promise<never> {
     guard,
     onBegin: () => {
       if (finished) return;
-      api.start(startedAt).catch((error) => warn("the API was not told of the start:", error.message));
+      api
+        .start(startedAt)
+        .catch((error) => warn("the start could not be reported to the API:", error.message));
     },
     fits: (output) => fits(reportOf({ outcome: "completed", output })),
   }).catch((error) => ({ outcome: "failed", failure: failureOf(error) }));
@@ -76,14 +78,14 @@ export async function runAttempt(environment: Environment): Promise<never> {
     await api
       .report(report, durable ? reportBudgetMs : onlyReportBudgetMs)
       .catch((error) =>
-        warn("the API did not take the report, the termination message has it:", error.message),
+        warn("the report could not be sent to the API, the termination message has it:", error.message),
       );
   }
   await flushOutput();
   process.exit(exitCode);
 }
 
-/** The log shows the error as Node would, for who reads only `kubectl logs`. */
+/** The log shows the error as Node would, for users who read only `kubectl logs`. */
 function logFailure(failure: Failure): void {
   if (failure.thrown) console.error(inspected(failure.thrown.value));
   else warn(`${failure.name}: ${failure.message}`);

@@ -8,9 +8,9 @@
  *   cleanup                                               an error fails an attempt that had not failed
  *
  * Stopped (stop.ts) while `run` is at work: onCancel runs beside it when the run was canceled. When `run` then fails
- * there is no result, the stop decides how the run ends: of the hooks only cleanup follows. When it returns, its
- * output is stored and reported; onSuccess and onComplete follow only after a mere shutdown, since a canceled or
- * timed-out run stays that.
+ * there is no result, and the reason of the stop decides how the run ends; of the hooks only cleanup follows. When it
+ * returns, its output is stored and reported; onSuccess and onComplete follow only after a shutdown, since a run that
+ * was canceled or timed out stays so.
  */
 
 import type { ReportedOutput } from "@fairlead/protocol/report";
@@ -29,7 +29,7 @@ import { storeOutput } from "./upload.ts";
 export type Result =
   | { outcome: "completed"; output?: ReportedOutput }
   | { outcome: "failed"; failure: Failure }
-  /** It was told to stop and did so: no result. */
+  /** It was asked to stop and did: there is no result. */
   | { outcome: "stopped" };
 
 export interface ExecutionDeps {
@@ -77,7 +77,7 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
   const { ctx, signal, payload } = params;
   let cancelHook: Promise<void> | undefined;
   let output: unknown;
-  /** The run ends as Canceled or TimedOut, whatever comes of it. */
+  /** The run ends as Canceled or TimedOut, whatever `run` does. */
   let decided = false;
   try {
     setImmediate(deps.onBegin);
@@ -93,7 +93,7 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
   } catch (error) {
     return stop.requested ? stopped(error) : failed(failureOf(error));
   }
-  await ended();
+  await closeStop();
   let stored: ReportedOutput | undefined;
   try {
     const serialized = await serializeOutput(output);
@@ -107,8 +107,8 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
   }
   return { outcome: "completed", output: stored };
 
-  /** Nothing is left for a stop to reach; waits for what it has begun. */
-  async function ended(): Promise<void> {
+  /** From here on a stop reaches no user code; waits for the onCancel that one has begun. */
+  async function closeStop(): Promise<void> {
     const type = await stop.type;
     decided = type === "canceled" || type === "maxDuration";
     stop.close();
@@ -117,8 +117,8 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
 
   async function stopped(error: unknown): Promise<Result> {
     if (error !== signal.reason)
-      warn("run failed after it was told to stop:", inspected(failureOf(error).shown));
-    await ended();
+      warn("run failed after it was asked to stop:", inspected(failureOf(error).shown));
+    await closeStop();
     return { outcome: "stopped" };
   }
 
@@ -143,7 +143,7 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
   }
 }
 
-/** Whether the controller will start another attempt; the same rule as in operator/src/model/transition.ts. */
+/** Whether the controller will start another attempt; the same rule as in operator/src/model/run/settle.ts. */
 export function isFollowed(environment: Pick<Environment, "attempt" | "ctx">, failure: Failure): boolean {
   const { maxAttempts = 1, infrastructureRetries = 0 } = environment.ctx.run;
   return failure.retryable && environment.attempt - infrastructureRetries < maxAttempts;

@@ -72,7 +72,7 @@ describe("reportedError", () => {
     expect(reportedError(failureOf(value)).message).toContain(message);
   });
 
-  it("follows causes, also ones that are no errors or a circle", () => {
+  it("follows causes, also those that are not errors or form a circle", () => {
     const inner: Error & { cause?: unknown } = new Error("inner", { cause: "the disk" });
     const outer = new Error("outer", { cause: inner });
     const { stack } = reportedError(failureOf(outer));
@@ -81,20 +81,20 @@ describe("reportedError", () => {
     expect(reportedError(failureOf(outer)).stack?.match(/Caused by/g)).toHaveLength(5);
   });
 
-  it("cuts what the API would refuse", () => {
+  it("cuts texts that the API would refuse for their length", () => {
     const error = Object.assign(new Error("🚢".repeat(2000)), {
       name: "N".repeat(500),
       stack: "s".repeat(20_000),
     });
     const reported = reportedError(failureOf(error));
-    expect(reported.name).toHaveLength(256);
+    expect(reported.name).toHaveLength(errorLimits.name);
     expect(reported.message.length).toBeLessThanOrEqual(errorLimits.message);
     expect(reported.message.isWellFormed()).toBe(true);
-    expect(reported.stack).toHaveLength(8192);
+    expect(reported.stack).toHaveLength(errorLimits.stack);
   });
 });
 
-it("withoutInternals leaves the message and the user's frames", () => {
+it("a stack keeps the message and the user's frames", () => {
   const stack = [
     "Error: look at (node:fs) first",
     "    at Object.run (file:///app/tasks.mjs:1:2)",

@@ -1,8 +1,8 @@
 /**
  * Why an attempt failed, and the form in which the run shows it.
  *
- * Not retryable: what another attempt of the same code with the same payload would run into again (the task is
- * not there, does not load, cannot read its payload, returned what cannot be stored), and AbortTaskRunError.
+ * Not retryable: failures that another attempt of the same code with the same payload would repeat (the task is missing,
+ * does not load, cannot read its payload, returned a value that cannot be stored), and AbortTaskRunError.
  */
 import { type ErrorCode, errorLimits, type ReportedError } from "@fairlead/protocol/report";
 
@@ -33,7 +33,7 @@ export class Failure extends Error {
     return failure;
   }
 
-  /** What user code is told: its own error, or this one. */
+  /** The error that user code sees: its own, or this one. */
   get shown(): unknown {
     return this.thrown ? this.thrown.value : this;
   }
@@ -58,11 +58,11 @@ export function reportedError(failure: Failure): ReportedError {
   };
 }
 
-/** Where the runner noticed a failure tells nobody anything, except who called process.exit. */
+/** The runner's own stack helps no user, except to find the call of process.exit. */
 const hasStack = (failure: Failure): boolean =>
   failure.thrown !== undefined || failure.code === "PROCESS_EXIT";
 
-/** The stack, followed by those of the causes: "fetch failed" alone helps nobody. */
+/** The stack, followed by those of the causes: "fetch failed" alone explains nothing. */
 function stackOf(value: unknown): string {
   const stacks: string[] = [];
   let current = value;
@@ -92,7 +92,7 @@ export function inspected(value: unknown): string {
   return withoutInternals(process.getBuiltinModule("node:util").inspect(value));
 }
 
-/** A thrown value that is no error. */
+/** The message for a thrown value that is not an error. */
 function describe(value: unknown): string {
   if (typeof value === "string") return value;
   try {

@@ -1,6 +1,6 @@
 /**
- * Catches what would end the process, or leave it waiting for ever, while user code is at work, and turns it into
- * an error of what runs: the module's loading, `run`, or a hook.
+ * Catches what would end the process, or let it wait for ever, while user code is at work, and makes it an error of the
+ * code that runs: the module's loading, `run`, or a hook.
  *
  *   uncaught exception, unhandled rejection   fail everything that is being watched
  *   nothing left to wait for                  the same: its promise can never settle

@@ -13,7 +13,7 @@ export async function loadTask(entry: string, id: string): Promise<AnyTaskOption
     if (!existsSync(entry)) {
       throw new Failure(
         "TASK_LOAD_ERROR",
-        `There is no file ${entry} in the image: spec.entry of the Task must be the path of the module that defines it.`,
+        `spec.entry: there is no file ${entry} in the image; it must be the path of the module that defines the task`,
       );
     }
     throw Failure.thrownBy("TASK_LOAD_ERROR", error, false);

@@ -10,10 +10,10 @@ async function problem(value: unknown): Promise<{ code: string; message: string;
   } catch (error) {
     return error as { code: string; message: string; retryable: boolean };
   }
-  throw new Error("it was serialised");
+  throw new Error("the value was serialized");
 }
 
-it("gives JSON for what JSON can tell", async () => {
+it("a value that JSON can express becomes JSON", async () => {
   await fc.assert(
     fc.asyncProperty(fc.jsonValue(), async (value) => {
       fc.pre(!JSON.stringify(value, (_key, one) => (Object.is(one, -0) ? "minus" : one)).includes("minus"));
@@ -24,7 +24,7 @@ it("gives JSON for what JSON can tell", async () => {
   );
 });
 
-describe("gives superjson for what JSON cannot tell", () => {
+describe("superjson", () => {
   const circle: Record<string, unknown> = { n: 1 };
   circle.self = circle;
   it.each([
@@ -33,14 +33,14 @@ describe("gives superjson for what JSON cannot tell", () => {
     ["a Map and a Set", { map: new Map([["a", new Set([1])]]) }],
     ["undefined", { a: undefined, b: [undefined] }],
     ["numbers without a JSON form", [Number.NaN, Number.POSITIVE_INFINITY, -0]],
-    ["what refers back to itself", circle],
-  ])("%s", async (_what, value) => {
+    ["a value that refers back to itself", circle],
+  ])("carries %s", async (_what, value) => {
     const output = await serializeOutput(value);
     expect(output?.type).toBe("application/super+json");
     expect(superjson.parse(output?.bytes.toString() ?? "")).toEqual(value);
   });
 
-  it("but not for class instances, which are told as JSON does", async () => {
+  it("is not used for class instances, which become JSON", async () => {
     class Money {
       cents = 5;
     }
@@ -49,14 +49,14 @@ describe("gives superjson for what JSON cannot tell", () => {
   });
 });
 
-describe("no output", () => {
+describe("there is no output", () => {
   it.each([
     ["undefined", undefined],
     ["an object whose toJSON returns nothing", { toJSON: () => undefined }],
   ])("for %s", async (_what, value) => expect(await serializeOutput(value)).toBeUndefined());
 });
 
-describe("what JSON cannot hold is named with its path", () => {
+describe("an output that cannot be stored is named with its path", () => {
   const shared = { n: 1 };
   const circle: Record<string, unknown> = {};
   circle.self = [circle];
@@ -107,7 +107,7 @@ describe("what JSON cannot hold is named with its path", () => {
     expect(found.message).toContain(message);
   });
 
-  it("with a path of bounded length", async () => {
+  it("a very long path is shortened", async () => {
     const { message } = await problem({ ["k".repeat(5000)]: { toJSON: () => 1n } });
     expect(message.length).toBeLessThan(400);
   });

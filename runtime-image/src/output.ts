@@ -1,6 +1,6 @@
 /**
- * What `run` returned, as JSON; strings are JSON, too. What JSON does not have (Date, Map, BigInt, undefined in an object,
- * a value that refers back to itself …) goes as superjson, which is loaded for that only. Undefined is no output at all.
+ * What `run` returned, as JSON; a string too. Values that JSON does not have (Date, Map, BigInt, undefined in an object,
+ * a reference back …) go as superjson, which is loaded only for them. Returning undefined means no output.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
 import { isPlainJson } from "@fairlead/sdk/plainJson";
@@ -15,8 +15,8 @@ export interface SerializedOutput {
 }
 
 const pathShown = 200;
-/** Getters may go on for ever. */
-const deepest = 100_000;
+/** A getter may return a new object each time, for ever. */
+const maxDepth = 100_000;
 
 export async function serializeOutput(value: unknown): Promise<SerializedOutput | undefined> {
   if (value === undefined) return undefined;
@@ -41,12 +41,12 @@ export async function serializeOutput(value: unknown): Promise<SerializedOutput 
 }
 
 const notSerializable = (problem: string): Failure =>
-  new Failure("OUTPUT_NOT_SERIALIZABLE", `What run returned cannot be stored as JSON: ${problem}.`);
+  new Failure("OUTPUT_NOT_SERIALIZABLE", `output: cannot be stored as JSON: ${problem}`);
 
 export const tooLarge = (size: string): Failure =>
   new Failure(
     "OUTPUT_TOO_LARGE",
-    `The output has ${size}, at most ${maxOutputBytes} (100 MB) are allowed: write it to storage of your own and return where it is.`,
+    `output: ${size}, at most ${maxOutputBytes} (100 MB) are allowed; write it to storage of your own and return where it is`,
   );
 
 interface Frame {
@@ -97,7 +97,7 @@ function findProblem(root: unknown): string | undefined {
     }
     open.set(value, path);
     frames.push({ value, path, children: children(value, path), hidden });
-    if (frames.length > deepest) return `${short(path)} is nested too deeply`;
+    if (frames.length > maxDepth) return `${short(path)} is nested too deeply`;
   }
   return undefined;
 }

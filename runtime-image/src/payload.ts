@@ -20,14 +20,14 @@ export async function parsePayload(text: string, mediaType: string): Promise<unk
   if (type === "text/plain") return text;
   const isSuper = type === "application/super+json";
   if (type !== "application/json" && !isSuper) {
-    const message = `The payload's type is ${mediaType}: a task reads application/json, application/super+json and text/plain.`;
+    const message = `payload: ${mediaType} is not a type that a task reads; it reads application/json, application/super+json and text/plain`;
     throw new Failure("PAYLOAD_ERROR", message);
   }
   try {
     // Dates, Maps, BigInts: what a client sends that has them. Others do not wait for this to load.
     return isSuper ? (await import("superjson")).parse(text) : JSON.parse(text);
   } catch (error) {
-    const message = `The payload is not the JSON that its type ${type} promises: ${(error as Error).message}`;
+    const message = `payload: not valid ${type}: ${(error as Error).message}`;
     throw new Failure("PAYLOAD_ERROR", message);
   }
 }
@@ -43,10 +43,10 @@ async function download(url: string): Promise<string> {
     );
     return response.body.toString("utf8");
   } catch (error) {
-    const message = `The payload could not be read from object storage: ${(error as Error).message}`;
-    const gone = error instanceof Refused && error.status === 404;
+    const message = `payload: could not be read from object storage: ${(error as Error).message}`;
+    const isMissing = error instanceof Refused && error.status === 404;
     throw new Failure("PAYLOAD_ERROR", message, {
-      retryable: !gone && !(error instanceof AnswerTooLarge),
+      retryable: !isMissing && !(error instanceof AnswerTooLarge),
       cause: error,
     });
   }

@@ -1,13 +1,13 @@
 /**
- * The task's lines go to the container's stdout and stderr untouched. In Node, writing to a pipe is asynchronous:
- * what is not written yet is lost when the process exits, and a flood of lines piles up in memory.
+ * The task's lines go to the container's stdout and stderr unchanged. In Node, writing to a pipe is asynchronous: lines
+ * that are not written yet are lost when the process exits, and many lines at once fill the memory.
  */
 
 const flushLimitMs = 5000;
 
 /**
  * Makes writing wait for the reader, as in other languages; the call is libuv's and not documented by Node.
- * A reader that went away costs the lines, not the run.
+ * A reader that closes the pipe loses the lines; the run goes on.
  */
 export function prepareOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {

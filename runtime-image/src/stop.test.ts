@@ -10,7 +10,7 @@ test.each([
   [30_000, 1000],
   [4000, 1000],
   [1000, 250],
-])("of a grace period of %d ms at most %d go to asking why", async (gracePeriodMs, expected) => {
+])("a stop with %d ms of grace asks for its reason for at most %d ms", async (gracePeriodMs, expected) => {
   const ask = vi.fn(async () => undefined);
   const stop = new Stop({ ask, mark: () => undefined, gracePeriodMs });
   process.emit("SIGTERM");

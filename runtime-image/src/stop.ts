@@ -1,10 +1,10 @@
 /**
- * The soft stop: SIGTERM tells the task's code, through its signal, to come to an end.
+ * The soft stop: after SIGTERM the task's code is asked, through its AbortSignal, to end.
  *
  *   SIGTERM ─► mark in the termination message ─► ask the API why (at most a second) ─► abort the signal
  *
- * It never ends the process: that is up to the code, and to the kubelet's SIGKILL after the grace period.
- * SIGTERM after `run` ended changes nothing any more; what is left is to report.
+ * It never ends the process: the task's code does, or the kubelet's SIGKILL after the grace period. SIGTERM after `run`
+ * has ended changes nothing.
  */
 import type { StopReason } from "@fairlead/protocol/context";
 import type { StopType } from "@fairlead/protocol/report";
@@ -29,7 +29,7 @@ class TaskRunStopped extends Error implements StopReason {
 const askLimitMs = 1000;
 
 export interface StopDeps {
-  /** Why the run is being stopped; undefined when nobody asked for it. */
+  /** Why the run is being stopped; undefined when neither a user nor its maximum duration asked for it. */
   ask: (timeoutMs: number) => Promise<StopType | undefined>;
   mark: (reason?: StopType) => void;
   gracePeriodMs: number;
@@ -40,7 +40,7 @@ export class Stop {
   readonly #controller = new AbortController();
   readonly #onStopped: ((type: StopType) => void)[] = [];
   #type: Promise<StopType> | undefined;
-  #over = false;
+  #isClosed = false;
 
   constructor(deps: StopDeps) {
     this.#deps = deps;
@@ -67,18 +67,18 @@ export class Stop {
 
   /** User code that a stop could reach has ended. */
   close(): void {
-    this.#over = true;
+    this.#isClosed = true;
   }
 
   #request(): void {
-    if (this.#over || this.#type) return;
+    if (this.#isClosed || this.#type) return;
     this.#deps.mark();
-    this.#type = this.#learn();
+    this.#type = this.#resolveType();
   }
 
-  async #learn(): Promise<StopType> {
+  async #resolveType(): Promise<StopType> {
     const type = await this.#ask();
-    if (this.#over) return type;
+    if (this.#isClosed) return type;
     this.#deps.mark(type);
     this.#controller.abort(new TaskRunStopped(type));
     for (const listener of this.#onStopped) listener(type);

@@ -1,7 +1,7 @@
 /** What users send: a form's fields or JSON, checked before anything is triggered. */
 
-const longestName = 100;
-const mostNames = 50;
+const maxNameLength = 100;
+const maxNames = 50;
 
 /** Refused with 400; the message begins with the field's name. */
 export class InputError extends Error {
@@ -21,8 +21,8 @@ export function readName(body: unknown): string {
 export function readNames(body: unknown): string[] {
   const value = fieldOf(body, "names");
   const names = typeof value === "string" ? value.split("\n").filter((line) => line.trim() !== "") : value;
-  if (!Array.isArray(names) || names.length === 0 || names.length > mostNames) {
-    throw new InputError("names", `1 to ${mostNames} names are needed`);
+  if (!Array.isArray(names) || names.length === 0 || names.length > maxNames) {
+    throw new InputError("names", `1 to ${maxNames} names are needed`);
   }
   return names.map((name, index) => checkedName(`names[${index}]`, name));
 }
@@ -30,8 +30,8 @@ export function readNames(body: unknown): string[] {
 function checkedName(field: string, value: unknown): string {
   const name = typeof value === "string" ? value.trim() : "";
   if (name === "") throw new InputError(field, "a name is needed");
-  if (name.length > longestName) {
-    throw new InputError(field, `${name.length} characters, at most ${longestName} are allowed`);
+  if (name.length > maxNameLength) {
+    throw new InputError(field, `${name.length} characters, at most ${maxNameLength} are allowed`);
   }
   return name;
 }

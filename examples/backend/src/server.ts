@@ -1,8 +1,8 @@
 /**
- * A backend that has people greeted by the task of ../hello-world, and shows what became of it.
+ * A backend that greets people with the task of ../hello-world, and shows the runs and their outputs.
  *
  * The task is imported as a type: its id, payload and output are checked here, while its code stays in its own image.
- * Everything else that is needed of Fairlead is in two variables, TRIGGER_API_URL and TRIGGER_SECRET_KEY.
+ * It reaches Fairlead by two variables, TRIGGER_API_URL and TRIGGER_SECRET_KEY.
  */
 import type { AddressInfo } from "node:net";
 import { ApiError, batch, NotFoundError, runs, tasks } from "@fairlead/sdk";
@@ -17,7 +17,7 @@ if (missing.length > 0) {
   process.exit(1);
 }
 
-/** Somebody waits for each answer: the client's own five tries would take ten seconds. */
+/** A browser waits for each answer: the client's own five tries would take ten seconds. */
 const patience = { maxAttempts: 2 };
 
 const app = express();
@@ -83,7 +83,7 @@ function problemOf(error: Error & { status?: number }): { status: number; messag
     return { status: 502, message: `Fairlead's API: ${message}` };
   }
   if (error.name === "TimeoutError") return { status: 504, message: "The run has not ended in time." };
-  // NotFoundError, InputError, and what Express says of a body that it cannot read.
+  // NotFoundError, InputError, and the errors of Express for a body that it cannot read.
   if (status < 500) return { status, message };
   return { status: 500, message: "Something is wrong here; the log has more." };
 }
@@ -93,5 +93,5 @@ const server = app.listen(Number(process.env.PORT ?? 3000), (error) => {
   console.log(`http://localhost:${(server.address() as AddressInfo).port}`);
 });
 
-/** What is being answered is answered; nothing new is accepted. */
+/** Requests under way are answered; new ones are not accepted. */
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => server.close());

@@ -27,7 +27,7 @@ export const flaky = task({
   },
 });
 
-/** Counts seconds until it is told to stop, and tidies up then: `kubectl patch taskrun … cancelRequested`. */
+/** Counts seconds until it is asked to stop (`kubectl patch taskrun … cancelRequested`), and tidies up then. */
 export const patient = task({
   id: "patient",
   run: async (payload: { seconds?: number } = {}, { signal }) => {

@@ -9,7 +9,7 @@ import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
-import { type EnvironmentType, wireEnvironmentType } from "../model/environment.ts";
+import { type EnvironmentType, triggerEnvironments } from "../model/environment.ts";
 import { requestName } from "../model/keys/names.ts";
 import { TaskSchedules } from "../model/kinds.ts";
 import { apiVersion, type TaskSchedule } from "../model/resources.ts";
@@ -192,7 +192,7 @@ export function scheduleObject(
     generator: { type: "CRON", expression: spec.cron, description: spec.cron },
     timezone: spec.timezone ?? "UTC",
     nextRun: nextRunOf(spec, nowMs),
-    environments: [{ id: metadata.namespace, type: wireEnvironmentType[environment] }],
+    environments: [{ id: metadata.namespace, type: triggerEnvironments[environment] }],
   };
 }
 

@@ -8,12 +8,12 @@ describe("a duration", () => {
     ["2hr", 7200],
     ["1w2d", 777_600],
     ["0s", 0],
-  ])("%s has %i seconds", (text, seconds) => expect(parseDuration(text)).toBe(seconds));
+  ])("%s is %i seconds", (text, seconds) => expect(parseDuration(text)).toBe(seconds));
   it.each(["", "10", "m", "1.5h", "-1s", "1h ", "1y", "2030-01-01T00:00:00Z", `${"1s".repeat(51)}`])(
-    "%s is none",
+    "%j is not one",
     (text) => expect(parseDuration(text)).toBeUndefined(),
   );
-  it("is told in the largest units", () => {
+  it("is formatted in the largest units", () => {
     expect([0, 59, 90, 3600, 90_061].map(formatDuration)).toEqual(["0s", "59s", "1m30s", "1h", "1d1h1m1s"]);
   });
 });

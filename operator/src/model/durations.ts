@@ -1,12 +1,10 @@
-/**
- * Durations and dates as Trigger.dev's options write them: `10m`, `1h30m`, `2d`; for a delay also a date. Pure.
- */
+/** Durations as Trigger.dev's options write them: `10m`, `1h30m`, `2d`; a delay may also be a date. Pure. */
 const units: Record<string, number> = { w: 604_800, d: 86_400, hr: 3_600, h: 3_600, m: 60, s: 1 };
-const longest = 100;
+const maxLength = 100;
 
-/** Seconds; undefined for a text that is no duration. */
+/** In seconds; undefined for a text that is not a duration. */
 export function parseDuration(text: string): number | undefined {
-  if (text.length > longest || !/^(\d+(w|d|hr|h|m|s))+$/.test(text)) return undefined;
+  if (text.length > maxLength || !/^(\d+(w|d|hr|h|m|s))+$/.test(text)) return undefined;
   let seconds = 0;
   for (const [, count, unit] of text.matchAll(/(\d+)(w|d|hr|h|m|s)/g))
     seconds += Number(count) * (units[unit ?? ""] ?? 0);
@@ -17,13 +15,13 @@ export function parseDuration(text: string): number | undefined {
 export function parseDelay(text: string, nowMs: number): number | undefined {
   const seconds = parseDuration(text);
   if (seconds !== undefined) return nowMs + seconds * 1000;
-  // A bare number would be a year to Date.
+  // Date would read a bare number as a year.
   if (/^\d+$/.test(text)) return undefined;
   const date = Date.parse(text);
   return Number.isNaN(date) ? undefined : date;
 }
 
-/** `90` → `1m30s`: how a run's ttl is told. */
+/** `90` → `1m30s`. */
 export function formatDuration(seconds: number): string {
   let rest = seconds;
   let text = "";

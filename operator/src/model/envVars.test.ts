@@ -8,20 +8,20 @@ describe("a variable", () => {
   it.each([
     ["A", "any text\nof é lines"],
     ["_a1", ""],
-  ])("may be %s", (name, value) => expect(envVarProblem(name, value)).toBeUndefined());
+  ])("may have the name %s", (name, value) => expect(envVarProblem(name, value)).toBeUndefined());
 
   it.each([
-    ["1A", "", "no name of a variable"],
-    ["A-B", "", "no name of a variable"],
-    ["", "", "no name of a variable"],
-    ["__proto__", "", "no name of a variable"],
-    ["A".repeat(257), "", "no name of a variable"],
+    ["1A", "", "is not a variable's name"],
+    ["A-B", "", "is not a variable's name"],
+    ["", "", "is not a variable's name"],
+    ["__proto__", "", "is not a variable's name"],
+    ["A".repeat(257), "", "is not a variable's name"],
     ["FAIRLEAD_RUN_TOKEN", "", "Fairlead's own"],
     ["A", "a\0b", "NUL"],
     ["A", "x".repeat(65_537), "65537 bytes, at most 65536"],
-  ])("may not be %s", (name, value, problem) => expect(envVarProblem(name, value)).toContain(problem));
+  ])("is refused: %s", (name, value, problem) => expect(envVarProblem(name, value)).toContain(problem));
 
-  it("may not be one too many", () => {
+  it("is refused when there are too many, or too many bytes in all", () => {
     const many = Array.from({ length: 1001 }, (_, n) => ({ name: `A${n}`, value: "", isSecret: false }));
     expect(envVarsProblem(many)).toContain("1001 variables, at most 1000");
     const long = Array.from({ length: 9 }, (_, n) => ({
@@ -34,7 +34,7 @@ describe("a variable", () => {
   });
 });
 
-it("a Secret has its variables by name, and those that are not told again", () => {
+it("variables are read from a Secret by name, with those that are secret", () => {
   const secret = {
     metadata: { annotations: { [redactedVariablesAnnotation]: "B" } },
     data: { B: base64("é"), A: base64("1") },
@@ -46,7 +46,7 @@ it("a Secret has its variables by name, and those that are not told again", () =
   expect(envVarsOf(undefined)).toEqual([]);
 });
 
-it("a patch keeps what stays, removes what goes", () => {
+it("a patch keeps, adds and removes variables", () => {
   const secret = { data: { A: base64("1"), B: base64("2") } };
   const [a] = envVarsOf(secret);
   expect(envPatch(secret, [...(a ? [a] : []), { name: "C", value: "3", isSecret: true }])).toEqual({

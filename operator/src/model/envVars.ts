@@ -1,6 +1,6 @@
 /**
  * The environment variables of a namespace: one Secret, whose keys are their names. Its runs get them all, below what
- * their Task or TaskRun sets itself. An annotation names those whose values the API never tells.
+ * their Task or TaskRun sets itself. An annotation names those whose values the API never shows.
  */
 import { reservedPrefix } from "@fairlead/protocol/env";
 import { redactedVariablesAnnotation } from "@fairlead/protocol/labels";
@@ -11,38 +11,39 @@ export const envSecretName = "fairlead-env";
 export interface EnvVar {
   name: string;
   value: string;
-  /** Its value is not told again. */
+  /** Its value is never shown again. */
   isSecret: boolean;
 }
 
 const nameLimit = 256;
 export const variablesLimit = 1_000;
-/** Linux takes no longer one. */
+/** In bytes. Linux takes at most twice as many in one variable. */
 const valueLimit = 64 * 1024;
 /** All together; a Secret holds 1 MiB, and so much has to fit beside the arguments of a process. */
 const totalLimit = 512 * 1024;
 
-/** Why a variable cannot be; undefined when it can. */
+/** What is wrong with a variable; undefined when nothing is. */
 export function envVarProblem(name: string, value: string): string | undefined {
   const short = name.slice(0, 80);
   if (name.length > nameLimit || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === "__proto__") {
-    return `"${short}" is no name of a variable: letters, digits and _, no digit first, at most ${nameLimit}`;
+    return `name: "${short}" is not a variable's name; it must have up to ${nameLimit} letters, digits and _, no digit first`;
   }
-  if (name.startsWith(reservedPrefix)) return `${short}: names with ${reservedPrefix} are Fairlead's own`;
-  if (value.includes("\0")) return `${short}: its value has a NUL character`;
+  if (name.startsWith(reservedPrefix))
+    return `${short}: names that begin with ${reservedPrefix} are Fairlead's own; choose another`;
+  if (value.includes("\0")) return `${short}: the value has a NUL character; remove it`;
   const bytes = Buffer.byteLength(value);
-  if (bytes > valueLimit) return `${short}: its value has ${bytes} bytes, at most ${valueLimit} are allowed`;
+  if (bytes > valueLimit) return `${short}: the value has ${bytes} bytes, at most ${valueLimit} are allowed`;
   return undefined;
 }
 
-/** Why they cannot be together. */
+/** What is wrong with all of them together. */
 export function envVarsProblem(variables: readonly EnvVar[]): string | undefined {
   if (variables.length > variablesLimit) {
-    return `there would be ${variables.length} variables, at most ${variablesLimit} are allowed`;
+    return `variables: there would be ${variables.length} variables, at most ${variablesLimit} are allowed`;
   }
   const bytes = variables.reduce((sum, { name, value }) => sum + name.length + Buffer.byteLength(value), 0);
   return bytes > totalLimit
-    ? `all variables would have ${bytes} bytes, at most ${totalLimit} are allowed`
+    ? `variables: all together would have ${bytes} bytes, at most ${totalLimit} are allowed`
     : undefined;
 }
 

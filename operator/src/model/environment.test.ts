@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { environmentOf, ttlSecondsOf } from "./environment.ts";
 import { apiVersion, type Task, type TaskRun } from "./resources.ts";
 
-describe("what a namespace says", () => {
-  it("is prod without a limit when it says nothing", () => {
+describe("the environment of a namespace", () => {
+  it("is prod without a limit when it has no settings", () => {
     expect(environmentOf({})).toEqual({ type: "prod", concurrencyLimit: undefined, problems: [] });
   });
 
@@ -17,13 +17,16 @@ describe("what a namespace says", () => {
     });
   });
 
-  it.each(["0", "-1", "many", "1.5", "", "9999999"])("a limit of %j counts as none and is named", (text) => {
-    const read = environmentOf({ annotations: { "fairlead.dev/concurrency-limit": text } });
-    expect(read.concurrencyLimit).toBeUndefined();
-    expect(read.problems).toEqual([expect.stringContaining("fairlead.dev/concurrency-limit")]);
-  });
+  it.each(["0", "-1", "many", "1.5", "", "9999999"])(
+    "has no limit, and a problem, with a limit of %j",
+    (text) => {
+      const read = environmentOf({ annotations: { "fairlead.dev/concurrency-limit": text } });
+      expect(read.concurrencyLimit).toBeUndefined();
+      expect(read.problems).toEqual([expect.stringContaining("fairlead.dev/concurrency-limit")]);
+    },
+  );
 
-  it("an unknown environment counts as prod and is named", () => {
+  it("is prod, and has a problem, with an unknown type", () => {
     const read = environmentOf({ labels: { "fairlead.dev/environment": "test" } });
     expect(read.type).toBe("prod");
     expect(read.problems).toEqual([expect.stringContaining("dev, staging, prod, preview")]);

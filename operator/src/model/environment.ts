@@ -1,4 +1,7 @@
-/** What a namespace says of itself: `fairlead.dev/environment` (label) and `fairlead.dev/concurrency-limit` (annotation). */
+/**
+ * The settings of a namespace as an environment: its type (label `fairlead.dev/environment`) and how many of its runs may
+ * execute at once (annotation `fairlead.dev/concurrency-limit`). Pure.
+ */
 import { concurrencyLimitAnnotation, environmentLabel } from "@fairlead/protocol/labels";
 import type { Task, TaskRun } from "./resources.ts";
 
@@ -17,7 +20,7 @@ export interface Environment {
   type: EnvironmentType;
   /** Runs that may execute at once; undefined: the chart's default. */
   concurrencyLimit?: number;
-  /** What in the namespace's settings is wrong; such a setting counts as absent. */
+  /** What is wrong with the settings; a wrong one counts as absent. */
   problems: string[];
 }
 
@@ -31,12 +34,16 @@ export function environmentOf(metadata: {
   const label = metadata.labels?.[environmentLabel];
   const known = environments.find((type) => type === label);
   if (label !== undefined && !known) {
-    problems.push(`label ${environmentLabel}: ${label} is none of ${environments.join(", ")}`);
+    problems.push(
+      `label ${environmentLabel}: "${label}" is not an environment; it must be one of ${environments.join(", ")}`,
+    );
   }
   const text = metadata.annotations?.[concurrencyLimitAnnotation];
   const limit = text !== undefined && /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined;
   if (text !== undefined && limit === undefined) {
-    problems.push(`annotation ${concurrencyLimitAnnotation}: ${text} is not a whole number from 1 to 999999`);
+    problems.push(
+      `annotation ${concurrencyLimitAnnotation}: "${text}" is not a whole number from 1 to 999999`,
+    );
   }
   return { type: known ?? "prod", concurrencyLimit: limit, problems };
 }
@@ -48,11 +55,3 @@ export function environmentOf(metadata: {
 export function ttlSecondsOf(run: TaskRun, task: Task | undefined, type: EnvironmentType): number {
   return run.spec.ttlSeconds ?? task?.spec.ttlSeconds ?? (type === "dev" ? devTtlSeconds : 0);
 }
-
-/** Trigger.dev's words for the types, in a run's context and in the API. */
-export const wireEnvironmentType = {
-  dev: "DEVELOPMENT",
-  staging: "STAGING",
-  prod: "PRODUCTION",
-  preview: "PREVIEW",
-} as const satisfies Record<EnvironmentType, string>;

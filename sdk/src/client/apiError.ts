@@ -1,4 +1,4 @@
-/** What the API answered instead of what was asked for. Names and classes are Trigger.dev's. */
+/** An answer of the API that is not a success, or the lack of one. Names and classes are Trigger.dev's. */
 export class ApiError extends Error {
   override readonly name: string = "TriggerApiError";
   /** Status of the answer; undefined when there was none. */
@@ -13,21 +13,21 @@ export class ApiError extends Error {
   }
 }
 
-/** 400: something in the request makes no sense; the message names it. */
+/** 400: the request is invalid; the message names the field. */
 export class BadRequestError extends ApiError {}
 /** 401: the key is missing, wrong or revoked. */
 export class AuthenticationError extends ApiError {}
 /** 403: the token may not do that. */
 export class PermissionDeniedError extends ApiError {}
-/** 404: there is nothing of that id. */
+/** 404: nothing has that id. */
 export class NotFoundError extends ApiError {}
-/** 409: it collides with something. */
+/** 409: the request conflicts with the present state. */
 export class ConflictError extends ApiError {}
-/** 422: understood, and refused; the message says why. */
+/** 422: the request is valid and was refused; the message says why. */
 export class UnprocessableEntityError extends ApiError {}
 /** 429: too many requests. */
 export class RateLimitError extends ApiError {}
-/** 500 and above: the API or something that it needs failed. */
+/** 500 and above: the API, or a service that it needs, failed. */
 export class InternalServerError extends ApiError {}
 /** No answer at all. */
 export class ApiConnectionError extends ApiError {}
@@ -45,9 +45,9 @@ const classes: Record<number, typeof ApiError> = {
 /** The error of an answer, by its status. */
 export function errorOfStatus(status: number, body: unknown, origin: string): ApiError {
   const Class = classes[status] ?? (status >= 500 ? InternalServerError : ApiError);
-  const said = (body as { error?: unknown } | undefined)?.error;
-  const told =
-    typeof said === "string" ? said : said === undefined ? `status ${status}` : JSON.stringify(said);
-  const message = status === 401 ? `${told}: ${origin} does not know this TRIGGER_SECRET_KEY` : told;
+  const error = (body as { error?: unknown } | undefined)?.error;
+  const reason =
+    typeof error === "string" ? error : error === undefined ? `status ${status}` : JSON.stringify(error);
+  const message = status === 401 ? `${reason}: ${origin} does not know this TRIGGER_SECRET_KEY` : reason;
   return new Class(status, message, body);
 }

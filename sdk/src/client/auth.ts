@@ -1,4 +1,4 @@
-/** Public tokens: what a browser may have in place of the secret key. */
+/** Public tokens, for browsers in place of the secret key. */
 import type { RequestOptions } from "../types.ts";
 import { request } from "./request.ts";
 import { type ClientSettings, withSettings } from "./settings.ts";
@@ -9,12 +9,12 @@ export type Scopes = Partial<
 >;
 
 export interface TokenOptions {
-  /** Until when it counts: a duration from now, or a date. Default `15m`. */
+  /** When it expires: a duration from now, or a date. Default `15m`. */
   expirationTime?: string | Date;
 }
 
 export interface TriggerTokenOptions extends TokenOptions {
-  /** It may be used again and again. Default false. */
+  /** Whether it may be used more than once. Default false. */
   multipleUse?: boolean;
 }
 
@@ -27,7 +27,7 @@ export const auth = {
   }: RequestOptions & TokenOptions & { scopes: Scopes }): Promise<string> =>
     token(scopes, { expirationTime }, options),
 
-  /** A token that triggers one of these tasks once: used again, it answers with the run that it made. */
+  /** A token that triggers one of these tasks once; used again, it returns the run that it created. */
   createTriggerPublicToken: (
     tasks: string | string[],
     { expirationTime, multipleUse = false, ...options }: RequestOptions & TriggerTokenOptions = {},
@@ -40,7 +40,7 @@ export const auth = {
   ): Promise<string> =>
     token({ batchTrigger: { tasks } }, { expirationTime, oneTimeUse: !multipleUse }, options),
 
-  /** Calls `work` as somebody else. */
+  /** Calls `work` with another key or token. */
   withAuth: <T>(settings: ClientSettings, work: () => Promise<T>): Promise<T> => withSettings(settings, work),
 };
 

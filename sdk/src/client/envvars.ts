@@ -1,6 +1,6 @@
 /**
- * Environment variables of the key's namespace: its runs get them from their next attempt on. A project's name is anything;
- * the environment is the namespace, or its kind (`prod`, `staging`, `dev`, `preview`).
+ * Environment variables of the key's namespace; its runs get them from their next attempt on. The project may be any
+ * name; the environment is the namespace, or its kind (`prod`, `staging`, `dev`, `preview`).
  */
 import type { RequestOptions } from "../types.ts";
 import { request, segment } from "./request.ts";
@@ -9,7 +9,7 @@ export interface EnvVar {
   name: string;
   /** `<redacted>` of a secret one. */
   value: string;
-  /** Its value is not told again. */
+  /** Its value is never shown again. */
   isSecret: boolean;
 }
 

@@ -1,4 +1,6 @@
-/** Idempotency keys: a task runs once for a key. What the API gets is a key's hash; the key itself goes along for people. */
+/**
+ * Idempotency keys: a task runs once for a key. The API gets the hash of a key, and the key itself only to show it.
+ */
 import { InvalidOptionError } from "../errors.ts";
 import type { RequestOptions } from "../types.ts";
 import { request } from "./request.ts";
@@ -10,7 +12,7 @@ export interface WireKey {
   idempotencyKeyOptions?: { key: string; scope: "global" };
 }
 
-/** The keys of hashes that `create` made. */
+/** The keys of the hashes that `create` returned; the oldest is dropped first. */
 const originals = new Map<string, string>();
 const originalsKept = 10_000;
 
@@ -23,7 +25,7 @@ export async function hashOf(key: string | string[]): Promise<string> {
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What stands for a key; a hash, which `create` returns, stands for itself. An empty key is refused. */
+/** The key as it is sent; a hash, as `create` returns it, is sent as it is. An empty key is refused. */
 export async function wireKey(key: string | string[]): Promise<WireKey> {
   const text = textOf(key);
   if (text === "") throw new InvalidOptionError("idempotencyKey", "is empty; give some text or leave it out");
@@ -36,7 +38,7 @@ export async function wireKey(key: string | string[]): Promise<WireKey> {
 }
 
 export const idempotencyKeys = {
-  /** The key as a hash, which the options of a trigger take as they take the key; the same for the same parts. */
+  /** The key as a hash. A trigger takes it in place of the key; the same parts give the same hash. */
   async create(key: string | string[]): Promise<string> {
     const hash = await hashOf(key);
     if (originals.size >= originalsKept) originals.delete(originals.keys().next().value ?? "");
@@ -44,7 +46,7 @@ export const idempotencyKeys = {
     return hash;
   },
 
-  /** The key is free again: the next trigger with it runs. Throws NotFoundError when it was never used. */
+  /** Frees the key: the next trigger with it runs. Throws NotFoundError when it was never used. */
   async reset(task: string, key: string | string[], options: RequestOptions = {}): Promise<{ id: string }> {
     const { idempotencyKey } = await wireKey(key);
     const path = `/api/v1/idempotencyKeys/${idempotencyKey}/reset`;

@@ -1,4 +1,4 @@
-/** A page of a list that is numbered; iterating over it goes on through all pages behind it. */
+/** A page of a list with page numbers; iterating over it goes on through all later pages. */
 export interface OffsetPage<T> extends AsyncIterable<T> {
   data: T[];
   pagination: { currentPage: number; totalPages: number; count: number };

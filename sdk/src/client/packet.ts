@@ -1,6 +1,7 @@
 /**
- * Payloads and outputs on their way: plain JSON as JSON, a string as text, and what JSON does not have (Date, Map, Set, BigInt,
- * undefined …) as superjson, which is loaded for that only. From 128 KiB on it goes to object storage first.
+ * Payloads and outputs as they are sent: plain JSON as JSON, a string as text, and values that JSON does not have (Date,
+ * Map, Set, BigInt, undefined …) as superjson, which is loaded only for them. A payload of 128 KiB or more is uploaded
+ * to object storage first.
  */
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { InvalidOptionError } from "../errors.ts";
@@ -14,7 +15,7 @@ export interface Packet {
   payloadType?: string;
 }
 
-/** Bytes from which a payload is uploaded apart. */
+/** Payloads of this size and more are uploaded apart. */
 const offloadBytes = 128 * 1024;
 
 export async function packetOf(payload: unknown, options: RequestOptions = {}): Promise<Packet> {
@@ -37,7 +38,7 @@ async function serialize(payload: unknown): Promise<{ text: string; type: string
   return { text: superjson.stringify(payload), type: "application/super+json" };
 }
 
-/** A value with the types that JSON does not have. What superjson does not know stays as JSON tells it. */
+/** The value with the types that JSON does not have. Without them when superjson does not know one. */
 export async function restored(json: unknown, meta: unknown): Promise<unknown> {
   if (meta === undefined) return json;
   const superjson = await import("superjson");

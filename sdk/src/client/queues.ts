@@ -1,4 +1,4 @@
-/** Queues: look at them, pause them, override their limits. */
+/** Queues: read, pause, resume, override their limits. */
 
 import type { RequestOptions } from "../types.ts";
 import { type OffsetPage, offsetPage } from "./offsetPage.ts";
@@ -53,7 +53,7 @@ export const queues = {
       await request<Queue>({ ...options, method: "GET", path: pathOf(queue), query: { type: typeOf(queue) } })
     ).body;
   },
-  /** Admits nothing until it is resumed; what executes goes on. */
+  /** Admits nothing until it is resumed; runs that execute go on. */
   pause: (queue: QueueRef, options: RequestOptions = {}): Promise<Queue> =>
     change(queue, "/pause", { action: "pause" }, options),
   /** Admits again. */

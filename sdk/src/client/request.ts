@@ -1,6 +1,6 @@
 /**
- * One call of the API: five tries, 1 s to 30 s apart by a factor of 1.6. All tries carry one id, so that a trigger whose
- * answer was lost triggers nothing twice.
+ * One call of the API: five tries, 1 s to 30 s apart by a factor of 1.6. All tries carry the same id, so that a trigger
+ * whose answer was lost does not trigger twice.
  */
 import { apiVersionHeader, currentApiVersion } from "@fairlead/protocol/status";
 import { InvalidOptionError } from "../errors.ts";
@@ -58,7 +58,7 @@ export function segment(value: string): string {
   return encodeURIComponent(value);
 }
 
-/** JSON, or the text when it is none. */
+/** The text as JSON, or as it is when it is not JSON. */
 export function parse(text: string): unknown {
   try {
     return text === "" ? undefined : JSON.parse(text);

@@ -1,4 +1,4 @@
-/** Runs, as the API tells them. */
+/** Runs: read, follow, list, cancel, replay. */
 
 import type { RunStatus } from "@fairlead/protocol/status";
 import type { AnyTask, OutputOf, PayloadOf, RequestOptions, UnknownTask } from "../types.ts";
@@ -85,10 +85,10 @@ export interface RunPage extends AsyncIterable<RunSummary> {
 
 const dates = ["createdAt", "updatedAt", "startedAt", "finishedAt", "delayedUntil", "expiredAt"] as const;
 const pollMs = 1_000;
-/** How often in a row a stream is opened in vain. */
+/** How often in a row opening a stream may fail. */
 const openAttempts = 5;
 
-const mayPass = (error: unknown): boolean =>
+const isTemporary = (error: unknown): boolean =>
   error instanceof ApiError && (error.status === undefined || error.status === 429 || error.status >= 500);
 
 export const runs = {
@@ -108,7 +108,7 @@ export const runs = {
     return (await complete(body, options)) as RunOf<T>;
   },
 
-  /** The run once it has ended, however it did. Asks every second, or as often as is said. */
+  /** The run once it has ended, in whatever status. Asks every second, or every pollIntervalMs. */
   async poll<T extends AnyTask = UnknownTask>(
     id: string,
     { pollIntervalMs = pollMs, ...options }: RequestOptions & { pollIntervalMs?: number } = {},
@@ -125,19 +125,19 @@ export const runs = {
     id: string,
     { signal, maxAttempts = openAttempts }: RequestOptions = {},
   ): AsyncGenerator<RunOf<T>, void, undefined> {
-    // A stream that breaks off is opened again; the first thing that it tells is the run as it is.
-    let told: string | undefined;
+    // A stream that breaks off is opened again; its first event is the run as it is now.
+    let latest: string | undefined;
     for (let failures = 0; ; ) {
       try {
         for await (const text of streamOf(id, signal)) {
-          // Once: what fails in here is tried again with the stream.
+          // One attempt: a failure in here opens the stream again.
           const run = (await complete(JSON.parse(text) as WireRun, { signal, maxAttempts: 1 })) as RunOf<T>;
-          if (text !== told) yield run;
-          [told, failures] = [text, 0];
+          if (text !== latest) yield run;
+          [latest, failures] = [text, 0];
           if (run.isCompleted) return;
         }
       } catch (error) {
-        if (!mayPass(error) || ++failures >= maxAttempts) throw error;
+        if (!isTemporary(error) || ++failures >= maxAttempts) throw error;
       }
       await pause(pollMs, signal);
     }
@@ -166,7 +166,7 @@ export const runs = {
     return page(body.data.map(dated), body.pagination.next, options);
   },
 
-  /** Cancels it; one that has ended stays as it is. */
+  /** Cancels the run; a run that has ended stays as it is. */
   async cancel(id: string, options: RequestOptions = {}): Promise<{ id: string }> {
     const path = `/api/v2/runs/${segment(id)}/cancel`;
     return (await request<{ id: string }>({ ...options, method: "POST", path })).body;
@@ -212,10 +212,10 @@ function dated<T extends RunSummary>(run: T): T {
   return run;
 }
 
-/** A run as it comes: with what superjson needs to restore payload and output. */
+/** A run as it is sent: with what superjson needs to restore payload and output. */
 type WireRun = Run & { payloadMeta?: unknown; outputMeta?: unknown };
 
-/** With dates and with the types that payload and output had; an output of more than 512 KB comes by its URL. */
+/** With dates and with the types of payload and output; an output of more than 512 KB is fetched from its URL. */
 async function complete({ payloadMeta, outputMeta, ...run }: WireRun, options: RequestOptions): Promise<Run> {
   dated(run);
   run.payload = await restored(run.payload, payloadMeta);

@@ -1,4 +1,4 @@
-/** Schedules that are made from code. */
+/** Schedules made from code. */
 
 import type { RequestOptions } from "../types.ts";
 import { type OffsetPage, offsetPage } from "./offsetPage.ts";
@@ -12,7 +12,7 @@ export interface ScheduleOptions {
   cron: string;
   /** IANA time zone. Default UTC. */
   timezone?: string;
-  /** An id of yours that each run gets. */
+  /** An id of your choice that each run gets. */
   externalId?: string;
 }
 
@@ -38,7 +38,7 @@ const post = async (path: string, options: RequestOptions, body?: object): Promi
   (await request<Schedule>({ ...options, method: "POST", path, body })).body;
 
 export const schedules = {
-  /** Makes it, or changes the one with that deduplication key. */
+  /** Creates it, or changes the one with that deduplication key. */
   create: (
     schedule: ScheduleOptions & { deduplicationKey: string },
     options: RequestOptions = {},

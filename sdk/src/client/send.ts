@@ -1,6 +1,6 @@
 /**
- * A request until it is answered. Tried again: no answer, one that breaks off, 408, 409, 429 (when its limit is over) and 500
- * and above, unless the answer says otherwise (x-should-retry).
+ * Sends a request until it is answered. It tries again when there is no answer, when an answer breaks off, and after 408,
+ * 409, 429 (once the limit is over) and 500 and above, unless the answer says otherwise (x-should-retry).
  */
 import type { RequestOptions } from "../types.ts";
 import { ApiConnectionError, ApiError } from "./apiError.ts";
@@ -11,7 +11,7 @@ export interface Backoff {
   firstMs: number;
   longestMs: number;
   factor: number;
-  /** By chance up to twice as long. */
+  /** Each wait is multiplied by a random number from 1 to 2. */
   jitter: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface Reply {
 const defaultAttempts = 5;
 const storeBackoff: Backoff = { firstMs: 500, longestMs: 5_000, factor: 2, jitter: true };
 
-/** The first answer that is a 2xx; throws what `errorOf` makes of the last one that is not. */
+/** The first 2xx answer; throws `errorOf` the last one that is not. */
 export async function send(
   url: string | URL,
   init: RequestInit,
@@ -53,14 +53,14 @@ export const sendToStore = (
 
 /** `fetch` whose failure is an ApiConnectionError that names the address, unless the signal ended it. */
 export async function connect(url: string | URL, init: RequestInit): Promise<Response> {
-  return reached(url, init.signal, () => fetch(url, init));
+  return orConnectionError(url, init.signal, () => fetch(url, init));
 }
 
-/** The answer's text; it may break off as the connection may. */
+/** The answer's text; reading it fails when the connection breaks. */
 export const textOf = (response: Response, signal?: AbortSignal | null): Promise<string> =>
-  reached(response.url, signal, () => response.text());
+  orConnectionError(response.url, signal, () => response.text());
 
-async function reached<T>(
+async function orConnectionError<T>(
   url: string | URL,
   signal: AbortSignal | null | undefined,
   work: () => Promise<T>,
@@ -70,8 +70,8 @@ async function reached<T>(
   } catch (cause) {
     if (signal?.aborted) throw cause;
     const inner = (cause as Error).cause;
-    const why = inner instanceof Error ? inner.message : String((cause as Error).message ?? cause);
-    throw new ApiConnectionError(undefined, `${new URL(url).origin} does not answer: ${why}`, undefined, {
+    const reason = inner instanceof Error ? inner.message : String((cause as Error).message ?? cause);
+    throw new ApiConnectionError(undefined, `${new URL(url).origin} does not answer: ${reason}`, undefined, {
       cause,
     });
   }
@@ -105,12 +105,12 @@ function delayMs({ firstMs, longestMs, factor, jitter }: Backoff, attempt: numbe
 }
 
 function shouldRetry({ status, headers }: Response): boolean {
-  const said = headers.get("x-should-retry");
-  if (said !== null) return said === "true";
+  const wanted = headers.get("x-should-retry");
+  if (wanted !== null) return wanted === "true";
   return [408, 409, 429].includes(status) || status >= 500;
 }
 
-/** Until the limit is over, which the API tells in milliseconds since the epoch. */
+/** How long until the limit is over; the API gives its end in milliseconds since the epoch. */
 function limitedMs({ status, headers }: Response): number | undefined {
   const reset = Number(headers.get("x-ratelimit-reset"));
   if (status !== 429 || !Number.isFinite(reset) || reset <= Date.now()) return undefined;

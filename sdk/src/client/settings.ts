@@ -1,7 +1,8 @@
 /**
- * Where the API is and who asks: `configure()`, else TRIGGER_API_URL and TRIGGER_SECRET_KEY. There is no default URL: what
- * is missing is named by the first call that needs it. `auth.withAuth` replaces them for what it calls. A key that is given and
- * undefined, as the token of a user who has none, is missing: the environment's key does not take its place.
+ * The API's address and the caller's key: from `configure()`, else from TRIGGER_API_URL and TRIGGER_SECRET_KEY. There is
+ * no default address. The first call that needs a missing setting fails with its name. `auth.withAuth` replaces the
+ * settings for the function that it calls. A key that is given as undefined (the token of a user who has none) is
+ * missing: the environment's key does not take its place.
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { MissingSettingError } from "../errors.ts";
@@ -18,12 +19,12 @@ export interface ClientSettings {
 
 const keyNames = ["accessToken", "secretKey"] as const;
 let configured: ClientSettings = {};
-/** Made by the first `withSettings`: an import that every task would wait for. */
+/** Created by the first `withSettings`: every start of a task would wait for this import. */
 let scoped: AsyncLocalStorage<ClientSettings> | undefined;
 
 /**
- * Sets where the API is and who asks, for the whole process. A key replaces the one before, be it a secret key or a token;
- * `secretKey: undefined` leads back to the environment's.
+ * Sets the API's address and the key for the whole process. A secret key or token replaces the one before;
+ * `secretKey: undefined` restores the environment's key.
  */
 export function configure(settings: ClientSettings): void {
   const before = keyNames.some((name) => name in settings) ? { baseURL: configured.baseURL } : configured;
@@ -31,7 +32,7 @@ export function configure(settings: ClientSettings): void {
   if (configured.secretKey === undefined) delete configured.secretKey;
 }
 
-/** Calls `work` with other settings: whatever it awaits uses them. */
+/** Calls `work` with other settings; everything that it awaits uses them. */
 export async function withSettings<T>(settings: ClientSettings, work: () => Promise<T>): Promise<T> {
   scoped ??= new (await import("node:async_hooks")).AsyncLocalStorage();
   return scoped.run({ baseURL: current().baseURL, ...settings }, work);
@@ -47,14 +48,14 @@ export function settingsInForce(): { baseURL: string; token: string } {
   const token = named === undefined ? process.env.TRIGGER_SECRET_KEY : (accessToken ?? secretKey);
   if (!baseURL) {
     throw new MissingSettingError(
-      "The API's address is not known: set TRIGGER_API_URL, or call configure({ baseURL }). There is no default.",
+      "baseURL: not set, and there is no default; set TRIGGER_API_URL, or call configure({ baseURL })",
     );
   }
   if (!token) {
     throw new MissingSettingError(
       named === undefined
-        ? "There is no key: set TRIGGER_SECRET_KEY, or call configure({ secretKey })."
-        : `There is no key: ${named} is given, but empty. Leave it out for TRIGGER_SECRET_KEY.`,
+        ? "secretKey: not set; set TRIGGER_SECRET_KEY, or call configure({ secretKey })"
+        : `${named}: given, but empty; leave it out to use TRIGGER_SECRET_KEY`,
     );
   }
   return { baseURL: baseURL.replace(/\/+$/, ""), token };

@@ -20,7 +20,7 @@ import { type Answer, request, segment } from "./request.ts";
 import { type Run, runs } from "./runs.ts";
 import { wireOptions } from "./triggerOptions.ts";
 
-/** What became of a batch. */
+/** A batch as it is now. */
 export interface Batch {
   id: string;
   status: BatchStatus;
@@ -29,7 +29,7 @@ export interface Batch {
   runs: string[];
 }
 
-/** How often a stream is sent whole before it is given up. */
+/** How often all items are sent before giving up. */
 const streamAttempts = 5;
 
 export const tasks = {
@@ -63,7 +63,7 @@ export const tasks = {
     return batch.trigger<T>(all, options, requestOptions);
   },
 
-  /** Triggers a task and asks until its run has ended, however long that takes. */
+  /** Triggers a task and polls until its run has ended, however long that takes. */
   async triggerAndPoll<T extends AnyTask>(
     id: IdOf<T>,
     payload: PayloadOf<T>,
@@ -137,7 +137,7 @@ async function itemLine(
   return JSON.stringify({ index, task: id, payload: data, options: { ...wire, payloadType } });
 }
 
-/** All items, again until the API has every one of them. */
+/** Sends all items, again until the API has every one of them. */
 async function stream(id: string, lines: readonly string[], options: RequestOptions): Promise<void> {
   const call = {
     ...options,

@@ -219,7 +219,7 @@ describe("other ways to start the runner", () => {
   it("the runner names the variable that is missing", async () => {
     const ended = await image.run(engine, "");
     expect(ended.exitCode).toBe(1);
-    expect(ended.stderr).toContain("FAIRLEAD_TASK_ID is not set");
+    expect(ended.stderr).toContain("FAIRLEAD_TASK_ID: not set");
   });
 
   it("the runner with --warm writes itself and the tasks to the compile cache and runs nothing", async () => {

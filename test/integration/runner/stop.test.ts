@@ -80,7 +80,7 @@ describe("a task that cleans up when it is stopped", () => {
     await started.printed("working");
     started.process.kill("SIGTERM");
     const ended = await started.ended;
-    expect(ended.stderr).toContain("run failed after it was told to stop: Error: could not close the file");
+    expect(ended.stderr).toContain("run failed after it was asked to stop: Error: could not close the file");
     expect(JSON.parse(ended.message)).toMatchObject({ outcome: "stopping", reason: "canceled" });
   });
 

@@ -3,6 +3,7 @@
  * after creation, except `cancelRequested`, `delayUntil`, `tags` and `metadata`; status is written through transition.ts
  * only.
  */
+import { errorLimits } from "@fairlead/protocol/report";
 import { z } from "zod";
 import { immutableFields, untilQueuedFields } from "../run/triggerFields.ts";
 import { anyJson, type CelRule, conditions, listMap, machineNames, rules, text, time } from "./common.ts";
@@ -63,9 +64,9 @@ export const taskRunSpec = rules(
 );
 
 const runError = z.object({
-  name: text(256).describe("Class of the error."),
-  message: text(1024).describe("What went wrong."),
-  stack: text(8192).optional().describe("Stack trace, cut."),
+  name: text(errorLimits.name).describe("Class of the error."),
+  message: text(errorLimits.message).describe("What went wrong."),
+  stack: text(errorLimits.stack).optional().describe("Stack trace, cut."),
   code: text(64).optional().describe("Machine-readable kind of error."),
 });
 
