@@ -175,7 +175,7 @@ describe("the payload", () => {
   });
 
   it.each([
-    ["is not JSON", { FAIRLEAD_PAYLOAD: "{oops" }, "not the JSON"],
+    ["is not JSON", { FAIRLEAD_PAYLOAD: "{oops" }, "not valid application/json"],
     [
       "has a type that a task cannot read",
       { FAIRLEAD_PAYLOAD: "<a/>", FAIRLEAD_PAYLOAD_TYPE: "text/xml" },

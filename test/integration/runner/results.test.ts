@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { TaskContext } from "@fairlead/protocol/context";
+import { errorLimits } from "@fairlead/protocol/report";
 import superjson from "superjson";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
@@ -208,7 +209,7 @@ describe("a task that fails", () => {
 
   it("a long error message is cut for the report and for the termination message", async () => {
     const ended = await image.run(engine, "throws", { payload: { message: "🚢".repeat(5000) } });
-    expect(engine.report.error?.message.length).toBeLessThanOrEqual(1000);
+    expect(engine.report.error?.message.length).toBeLessThanOrEqual(errorLimits.message);
     expect(engine.report.error?.message).toMatch(/^(🚢)+…$/u);
     expect(reportIn(ended).error?.message).toMatch(/^(🚢)+…$/u);
   });
