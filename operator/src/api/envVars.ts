@@ -1,7 +1,8 @@
 /**
- * Environment variables of the caller's namespace (model/envVars.ts): what is changed here counts for attempts that begin
- * afterwards. A project's name is anything; the slug is the namespace or its kind (`prod`, `staging`, `dev`,
- * `preview`), so that nobody changes another environment than he meant.
+ * Environment variables of the caller's namespace (model/envVars.ts): what is changed here counts for
+ * attempts that begin afterwards. A project's name is anything; the slug is the namespace or its kind
+ * (`prod`, `staging`, `dev`, `preview`), so that a change cannot hit another environment than the one that
+ * was meant.
  *
  *   GET, POST   /api/v1/projects/<ref>/envvars/<slug>           list; {name, value, isSecret?}
  *   POST        /api/v1/projects/<ref>/envvars/<slug>/import    {variables, override?, isSecret?}
@@ -168,7 +169,10 @@ async function change(
   }
 }
 
-/** Applied, not created, so that the right to do it can be limited to its name. A change that is refused creates nothing. */
+/**
+ * Applied, not created, so that the right to do it can be limited to its name. A change that is refused
+ * creates nothing.
+ */
 async function createSecret(
   { client }: EnvVarDeps,
   namespace: string,

@@ -7,7 +7,9 @@ interface Document {
   paths: Record<string, Record<string, { requestBody?: { content: Record<string, { schema: object }> } }>>;
 }
 
-/** Routes that are not for clients' programs: the document itself, its page, and links that the API gives out. */
+/**
+ * Routes that are not for clients' programs: the document itself, its page, and links that the API gives out.
+ */
 const undocumented = ["get /openapi.json", "get /docs", "get /objects/{token}", "put /objects/{token}"];
 
 /** `get /api/v3/runs/{id}` of each route that a router, or one within it, has. */

@@ -1,6 +1,7 @@
 /**
- * GET /openapi.json: an OpenAPI 3.1 document of the client API, with request bodies from the schemas that check them;
- * GET /docs: the same as a page to read. Neither needs a key. A unit test compares the operations with the routes.
+ * GET /openapi.json: an OpenAPI 3.1 document of the client API, with request bodies from the schemas that
+ * check them; GET /docs: the same as a page to read. Neither needs a key. A unit test compares the operations
+ * with the routes.
  */
 import { Router } from "express";
 import { z } from "zod";

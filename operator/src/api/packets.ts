@@ -1,13 +1,15 @@
 /**
- * Packets: payloads that a client puts into the bucket itself, and payloads and outputs that it fetches from there.
+ * Packets: payloads that a client puts into the bucket itself, and payloads and outputs that it fetches from
+ * there.
  *
  *   PUT /api/v2/packets/<path>      → {presignedUrl, storagePath}      where to put one
  *   PUT /api/v1/packets/<path>      → {presignedUrl}                   likewise, of older clients
  *   GET /api/v1/packets/<path>      → {presignedUrl}                   where to fetch it
  *   GET, PUT /objects/<token>       the object itself, for clients that do not reach the bucket
  *
- * Where the bucket has an address that clients reach (objectStore.publicEndpoint), URLs are presigned for it. Otherwise
- * they are the API's own, with a signed token that names object and method, so that one port-forward is enough.
+ * Where the bucket has an address that clients reach (objectStore.publicEndpoint), URLs are presigned for it.
+ * Otherwise they are the API's own, with a signed token that names object and method, so that one
+ * port-forward is enough.
  */
 
 import { pipeline } from "node:stream/promises";
@@ -16,7 +18,7 @@ import express, { type Request, type RequestHandler, Router } from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { packetsPrefix } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
-import { allowSome } from "./auth/auth.ts";
+import { allowPrefix } from "./auth/auth.ts";
 import { notFound, Problem } from "./http/problem.ts";
 
 const linkSeconds = 3600;
@@ -61,26 +63,29 @@ export class Links {
       const { payload } = await jwtVerify(token, this.#key, { audience, algorithms: ["HS256"] });
       if (payload.method === method && typeof payload.key === "string") return payload.key;
     } catch {
-      // not ours, or over
+      // Not ours, or expired.
     }
-    throw new Problem(403, "This link is not valid (any more)", { retry: false });
+    throw new Problem(403, "The link is not valid, or has expired: ask for a new one", { retry: false });
   }
 }
 
-/** As the client reached us, through whatever forwards to us. */
+/** The address that the client used, in front of any proxy. */
 function baseUrl(request: Request): string {
   const protocol = request.get("x-forwarded-proto")?.split(",")[0]?.trim() || request.protocol;
   return `${protocol}://${request.get("x-forwarded-host") || request.get("host")}`;
 }
 
-/** A path that a client chose, as a key of its own namespace; `storagePath` and the path of the URL are the same. */
+/**
+ * A path that a client chose, as a key of its own namespace; `storagePath` and the path of the URL are the
+ * same.
+ */
 export function packetKey(namespace: string, path: string): string {
   const parts = path.split("/");
   const isPlain = parts.every((part) => /^[A-Za-z0-9_][A-Za-z0-9_.=-]*$/.test(part));
   if (!isPlain || path.length > 512) {
     throw new Problem(
       400,
-      `packet: "${path.slice(0, 512)}" is no path of letters, digits and _ - . = between slashes`,
+      `packet: "${path.slice(0, 512)}" is not a valid path: use letters, digits and _ - . = between slashes`,
     );
   }
   return packetsPrefix(namespace) + path;
@@ -112,11 +117,11 @@ export function packetsRouter({ links }: PacketDeps): Router {
   const pathOf = (request: Request): string => [request.params.path].flat().join("/");
   router.put("/api/v2/packets/*path", async (request, response) => {
     const storagePath = pathOf(request);
-    const key = packetKey(allowSome(response, ...uploadScopes).namespace, storagePath);
+    const key = packetKey(allowPrefix(response, ...uploadScopes).namespace, storagePath);
     response.json({ presignedUrl: await links.url(request, "PUT", key), storagePath });
   });
   router.put("/api/v1/packets/*path", async (request, response) => {
-    const key = packetKey(allowSome(response, ...uploadScopes).namespace, pathOf(request));
+    const key = packetKey(allowPrefix(response, ...uploadScopes).namespace, pathOf(request));
     response.json({ presignedUrl: await links.url(request, "PUT", key) });
   });
   router.get("/api/v1/packets/*path", async (request, response) => {
@@ -124,18 +129,18 @@ export function packetsRouter({ links }: PacketDeps): Router {
     const ofRun = /^(run_[^/]+)\/output$/.exec(path)?.[1];
     // What the result of a run with a large output names.
     if (ofRun) return response.redirect(307, `/api/v1/runs/${encodeURIComponent(ofRun)}/packets/output`);
-    const key = packetKey(allowSome(response, ...uploadScopes).namespace, path);
+    const key = packetKey(allowPrefix(response, ...uploadScopes).namespace, path);
     response.json({ presignedUrl: await links.url(request, "GET", key) });
   });
   return router;
 }
 
-/** Needs no key: the link is the right. */
+/** Needs no key: the link itself is the right. */
 export function objectsRouter({ links, store }: PacketDeps): Router {
   const router = Router();
   router.get("/objects/:token", async (request, response) => {
     const object = await store.read(await links.open(request.params.token, "GET"));
-    if (!object) throw notFound("such object");
+    if (!object) throw notFound("object of this link");
     // As it was stored: express would add a charset, and clients compare the type.
     response.setHeader("content-type", object.type ?? "application/octet-stream");
     response.setHeader("content-length", object.size);
@@ -147,15 +152,15 @@ export function objectsRouter({ links, store }: PacketDeps): Router {
     response.locals.key = await links.open(request.params.token, "PUT");
     if (uploads >= uploadsAtOnce) {
       response.set("retry-after", "1");
-      throw new Problem(429, "Too many uploads at once: try again");
+      throw new Problem(429, "Too many uploads at once: retry");
     }
-    // Gone meanwhile: no "close" would come.
+    // The client has left meanwhile: no "close" would come.
     if (response.destroyed) return;
     uploads++;
     response.on("close", () => uploads--);
     next();
   };
-  // The link first: nobody's bytes are read without one.
+  // The link is checked first: no bytes are read without a valid one.
   router.put("/objects/:token", isLinked, body, async (request, response) => {
     const key = String(response.locals.key);
     const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);

@@ -1,11 +1,12 @@
 /**
- * Queues: list, retrieve, pause, resume, and a limit that overrides the declared one. What is set here goes to the
- * TaskQueue's `status.override`; a queue without a resource gets one.
+ * Queues: list, retrieve, pause, resume, and a limit that overrides the declared one. What is set here goes
+ * to the TaskQueue's `status.override`; a queue without a resource gets one.
  *
- * `type` says what the name in the path is: `id` (`queue_<name>`), `task` (a task's id) or `custom` (the name itself).
+ * `type` says what the name in the path is: `id` (`queue_<name>`), `task` (a task's id) or `custom` (the name
+ * itself).
  */
 
-import { idPrefix, isId } from "@fairlead/protocol/ids";
+import { idPrefix, idRule, isId, maxIdLength } from "@fairlead/protocol/ids";
 import { originLabel } from "@fairlead/protocol/labels";
 import { type Request, Router } from "express";
 import { z } from "zod";
@@ -41,7 +42,7 @@ export function queuesRouter(deps: QueueDeps): Router {
     const perPage = countOf(request, "perPage", 25, 100);
     const page = countOf(request, "page", 1, listLimit);
     const byName = new Map<string, TaskQueue[]>();
-    for (const queue of await all(deps, namespace)) {
+    for (const queue of await loadQueues(deps, namespace)) {
       byName.set(nameOfQueue(queue), [...(byName.get(nameOfQueue(queue)) ?? []), queue]);
     }
     const queues = [...byName.values()].flatMap((same) => governing(same) ?? []);
@@ -55,7 +56,7 @@ export function queuesRouter(deps: QueueDeps): Router {
   router.get("/api/v1/queues/:queue", async (request, response) => {
     const { namespace } = allow(response, "read:queues");
     const name = nameOf(request, query(request, "type"));
-    const queue = await find(deps, namespace, name);
+    const queue = await findQueue(deps, namespace, name);
     if (!queue) throw notFound(`queue ${name}`);
     response.json(queueObject(queue));
   });
@@ -63,21 +64,21 @@ export function queuesRouter(deps: QueueDeps): Router {
   router.post("/api/v1/queues/:queue/pause", secretOnly, async (request, response) => {
     const body = bodyOf(queuePauseBody, request);
     const paused = body.action === "pause";
-    response.json(queueObject(await override(deps, callerIn(response), request, body.type, { paused })));
+    response.json(queueObject(await setOverride(deps, callerIn(response), request, body.type, { paused })));
   });
 
   router.post("/api/v1/queues/:queue/concurrency/override", secretOnly, async (request, response) => {
     const body = bodyOf(queueOverrideBody, request);
     const { concurrencyLimit } = body;
     response.json(
-      queueObject(await override(deps, callerIn(response), request, body.type, { concurrencyLimit })),
+      queueObject(await setOverride(deps, callerIn(response), request, body.type, { concurrencyLimit })),
     );
   });
 
   router.post("/api/v1/queues/:queue/concurrency/reset", secretOnly, async (request, response) => {
     const { type } = bodyOf(queueResetBody, request);
     const change = { concurrencyLimit: null };
-    response.json(queueObject(await override(deps, callerIn(response), request, type, change)));
+    response.json(queueObject(await setOverride(deps, callerIn(response), request, type, change)));
   });
 
   return router;
@@ -91,12 +92,12 @@ function nameOf(request: Request, type: string | undefined): string {
   const name =
     known.data === "task" ? defaultQueueOf(text) : known.data === "id" ? nameIn(text, idPrefix.queue) : text;
   if (!isId(name)) {
-    throw new Problem(400, `queue: "${name.slice(0, 128)}" is no queue name: letters, digits and _ - . / :`);
+    throw new Problem(400, `queue: "${name.slice(0, maxIdLength)}" is not a valid queue name: use ${idRule}`);
   }
   return name;
 }
 
-async function override(
+async function setOverride(
   deps: QueueDeps,
   { namespace }: Caller,
   request: Request,
@@ -104,15 +105,15 @@ async function override(
   change: { paused?: boolean; concurrencyLimit?: number | null },
 ): Promise<TaskQueue> {
   const name = nameOf(request, type);
-  const queue = (await find(deps, namespace, name)) ?? (await make(deps, namespace, name));
+  const queue = (await findQueue(deps, namespace, name)) ?? (await createQueue(deps, namespace, name));
   const at = new Date(deps.clock()).toISOString();
   const status = { override: { ...change, at } };
   const options = { type: "merge" as const, subresource: "status" };
   return deps.client.patch(TaskQueues, namespace, queue.metadata.name, { status }, options);
 }
 
-async function make({ client }: QueueDeps, namespace: string, name: string): Promise<TaskQueue> {
-  // As a trigger makes it: so a limit that the next trigger brings along counts.
+async function createQueue({ client }: QueueDeps, namespace: string, name: string): Promise<TaskQueue> {
+  // With a trigger's origin, so that a limit that the next trigger declares counts.
   const metadata = { name: slug(name), namespace, labels: { [originLabel]: "trigger" } };
   const body = { apiVersion, kind: "TaskQueue", metadata, spec: { name } };
   try {
@@ -124,11 +125,11 @@ async function make({ client }: QueueDeps, namespace: string, name: string): Pro
   }
 }
 
-async function find(deps: QueueDeps, namespace: string, name: string): Promise<TaskQueue | undefined> {
-  return governing((await all(deps, namespace)).filter((queue) => nameOfQueue(queue) === name));
+async function findQueue(deps: QueueDeps, namespace: string, name: string): Promise<TaskQueue | undefined> {
+  return governing((await loadQueues(deps, namespace)).filter((queue) => nameOfQueue(queue) === name));
 }
 
-async function all({ client }: QueueDeps, namespace: string): Promise<TaskQueue[]> {
+async function loadQueues({ client }: QueueDeps, namespace: string): Promise<TaskQueue[]> {
   const queues: TaskQueue[] = [];
   for await (const queue of client.listAll(TaskQueues, namespace)) {
     queues.push(queue);

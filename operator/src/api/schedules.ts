@@ -1,7 +1,8 @@
 /**
- * Schedules as Trigger.dev's clients manage them. One made here is a TaskSchedule whose name comes from its
- * deduplication key: creating it again changes it. A schedule's id is `sched_` and the name of its TaskSchedule; those
- * that are declared (in a Task, with kubectl) are listed, activated and deactivated, but not changed or deleted.
+ * Schedules as Trigger.dev's clients manage them. One that is created here is a TaskSchedule whose name comes
+ * from its deduplication key: creating it again changes it. A schedule's id is `sched_` and the name of its
+ * TaskSchedule; those that are declared (in a Task, with kubectl) are listed, activated and deactivated, but
+ * not changed or deleted.
  */
 import { idPrefix, scheduleId } from "@fairlead/protocol/ids";
 import { originLabel } from "@fairlead/protocol/labels";

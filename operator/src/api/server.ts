@@ -1,5 +1,5 @@
 /**
- * What the API server answers: stateless, any number of replicas. One router per subject; every error is JSON,
+ * The HTTP API: stateless, any number of replicas. One router for each subject; every error is JSON,
  * `{ "error": "a sentence" }`.
  */
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from "express";
@@ -64,7 +64,7 @@ export function apiRouter(deps: ApiDeps): Router {
   return router;
 }
 
-/** What needs no key. */
+/** Routes that need no key. */
 export const openRoutes = (deps: ApiDeps): Router =>
   Router().use(objectsRouter(deps), timezonesRouter(), openApiRouter());
 
@@ -84,7 +84,7 @@ export const keyedRoutes = (deps: ApiDeps): Router =>
     idempotencyKeysRouter(deps),
   );
 
-/** Pages of any origin may ask: what they may do, their token says; there are no cookies. */
+/** Pages of any origin may call the API: rights come from the token alone, there are no cookies. */
 const crossOrigin: RequestHandler = (request, response, next) => {
   response.set({ "access-control-allow-origin": "*", "access-control-expose-headers": "*" });
   if (request.method !== "OPTIONS") return next();
@@ -97,31 +97,31 @@ const crossOrigin: RequestHandler = (request, response, next) => {
 };
 
 /**
- * An answer that comes before its request has ended: the rest is thrown away, within bounds. A client whose connection is
- * cut while it sends never reads the answer.
+ * For an answer that is sent before its request has been read: the rest is read and dropped, within bounds. A
+ * client whose connection is cut while it sends never reads the answer.
  */
-function readToItsEnd(request: Request): void {
-  let left = restBytes;
+function drain(request: Request): void {
+  let left = drainBytes;
   request.on("data", (part: Uint8Array) => {
     left -= part.length;
     if (left < 0) request.destroy();
   });
-  const timer = setTimeout(() => request.destroy(), restMs);
+  const timer = setTimeout(() => request.destroy(), drainMs);
   request.on("close", () => clearTimeout(timer));
 }
-const [restBytes, restMs] = [64 * 1024 * 1024, 30_000];
+const [drainBytes, drainMs] = [64 * 1024 * 1024, 30_000];
 
 const bodyTooLarge = ({ length, limit }: { length?: number; limit?: number }): string =>
   `Request body too large: ${length ?? "more than allowed"} bytes, at most ${limit} are allowed. Upload a payload first (PUT /api/v2/packets/…) or send less at once.`;
 
 function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, request, response, _next) => {
-    // Either nobody listens any more, or half an answer has gone out.
+    // The client has left, or half of an answer was sent already.
     if (response.headersSent || (request.destroyed && !request.complete)) {
       response.destroy();
       return;
     }
-    if (!request.complete) readToItsEnd(request);
+    if (!request.complete) drain(request);
     if (error instanceof Problem) {
       if (error.retry !== undefined) response.set("x-should-retry", String(error.retry));
       const details = error.code ? { code: error.code, param: "access_token", type: "authorization" } : {};
@@ -140,10 +140,10 @@ function errorHandler(log: Logger): ErrorRequestHandler {
       { err: error, requestId, method: request.method, path: loggedPath(request.path) },
       "a request failed",
     );
-    // The API server, Redis or the bucket did not answer: the same request may work later.
+    // The API server or the bucket did not answer: the same request may work later.
     response
       .status(503)
       .set("retry-after", "1")
-      .json({ error: "Something that the API needs does not answer; try again." });
+      .json({ error: "The API server or the object store does not answer: retry." });
   };
 }

@@ -1,11 +1,12 @@
 /**
- * Calls of Trigger.dev's API that Fairlead does not support: 404, with a message that names the feature and, where there
- * is one, what to use instead. Clients do not retry such a call. Any other unknown path is a plain 404.
+ * Calls of Trigger.dev's API that Fairlead does not support: 404, with a message that names the feature and,
+ * where there is one, what to use instead. Clients do not retry such a call. Any other unknown path is a
+ * plain 404.
  */
 import { Router } from "express";
 import { notFound, Problem } from "./http/problem.ts";
 
-/** Beginnings of paths. */
+/** Prefixes of paths. */
 const calls: readonly [path: string, what: string, instead?: string][] = [
   ["/api/v1/bulk-actions", "bulk actions", "cancel or replay the runs of a list one by one"],
   ["/api/v1/concurrency-limits", "named concurrency limits", "a queue's concurrencyLimit is the limit"],
@@ -31,7 +32,7 @@ export function unsupportedRouter(): Router {
   const router = Router();
   router.use(({ method, path }) => {
     const part = ofRuns.exec(path)?.[1];
-    const known = calls.find(([beginning]) => path.startsWith(beginning));
+    const known = calls.find(([prefix]) => path.startsWith(prefix));
     const [, what, instead] = part ? ["", `a run's ${part}`] : (known ?? []);
     if (!what) throw notFound(`${method} ${path.slice(0, 200)}`);
     const hint = instead ? `: ${instead}` : "";

@@ -1,7 +1,7 @@
 /**
- * Any process may apply an event to a run: read, transition, write with resourceVersion; on a conflict read again
- * from the API server and re-apply. An unknown outcome of the write is settled the same way: if it happened, the
- * event is refused the second time.
+ * Any process may apply an event to a run: read, transition, write with resourceVersion; on a conflict read
+ * again from the API server and re-apply. An unknown outcome of the write is settled the same way: if it
+ * happened, the event is refused the second time.
  */
 
 import type { KubeClient } from "../kube/client/client.ts";
@@ -14,7 +14,7 @@ import { transition } from "../model/run/transition.ts";
 
 export type Applied =
   | { applied: TaskRun }
-  /** A sentence that says why, and the run as it is. */
+  /** Why, as a sentence, and the run as it is. */
   | { refused: string; run: TaskRun }
   /** There is no such run, or another one has its name. */
   | { missing: true };

@@ -1,6 +1,6 @@
 /**
- * Creates a TaskRun, or finds the one that has its name: the API server decides which of two callers was first. A call
- * whose answer was lost finds what it created.
+ * Creates a TaskRun, or finds the one that has its name: the API server decides which of two callers was
+ * first. A call whose answer was lost finds what it created.
  */
 import { type KubeClient, KubeError } from "../kube/client/client.ts";
 import { TaskRuns } from "../model/kinds.ts";

@@ -1,10 +1,10 @@
 /**
- * The run of an idempotency key. Its name is made from the key and a generation, which counts how often the key
- * became free.
+ * The run of an idempotency key. Its name is derived from the key and a generation, which counts how often
+ * the key became free.
  *
- * The bucket remembers the last retired run of a key; the runs of later generations are live. So the way to a key's run
- * is always the same: the record first, then generation after generation until one is free or holds the key. Callers
- * differ in what they do there: create, only look, or free the key.
+ * The bucket remembers the last retired run of a key; the runs of later generations are live. So the way to a
+ * key's run is always the same: the record first, then generation after generation until one is free or holds
+ * the key. Callers differ in what they do there: create, only look, or free the key.
  */
 import { isHeld, keyedRunName, keyHash } from "../model/keys/idempotency.ts";
 import { type Generation, generationsFrom } from "../model/keys/names.ts";
@@ -40,7 +40,9 @@ export async function* keyCandidates(
   yield* liveGenerations(key, counts ? record : undefined, from);
 }
 
-/** The generations that no retired run has had, also when the record's time is over: a later run may be live. */
+/**
+ * The generations that no retired run has had, also when the record's time is over: a later run may be live.
+ */
 export const liveGenerations = (
   { namespace, task, key }: RunKey,
   record: KeyRecord | undefined,

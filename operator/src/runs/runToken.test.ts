@@ -10,18 +10,18 @@ const claims: RunClaims = {
   retry: { maxAttempts: 3, factor: 2, minTimeoutInMs: 1000, maxTimeoutInMs: 60_000, randomize: true },
 };
 
-test("reads what it signed", async () => {
+test("a token that was signed here is read back", async () => {
   const tokens = new RunTokens("k".repeat(64));
   expect(await tokens.verify(await tokens.sign(claims))).toEqual(claims);
 });
 
-test("refuses other keys, other audiences and no token at all", async () => {
+test("other keys, other audiences and an empty token are refused", async () => {
   const tokens = new RunTokens("k".repeat(64));
   expect(await tokens.verify(await new RunTokens("x".repeat(64)).sign(claims))).toBeUndefined();
   const key = new TextEncoder().encode("k".repeat(64));
   const other = await new SignJWT({ ...claims })
     .setProtectedHeader({ alg: "HS256" })
-    .setAudience("somebody")
+    .setAudience("another-audience")
     .sign(key);
   expect(await tokens.verify(other)).toBeUndefined();
   expect(await tokens.verify("")).toBeUndefined();

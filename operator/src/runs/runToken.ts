@@ -1,7 +1,7 @@
 /**
- * The token that one attempt's container holds: HS256, signed with the release's key.
- * It names the attempt, so that it can settle nothing else, and carries the retry policy that was resolved for it,
- * so that the API needs nothing but the TaskRun to apply a report.
+ * The token that one attempt's container holds: HS256, signed with the release's key. It names the attempt,
+ * so that it can settle nothing else, and carries the retry policy that was resolved for it, so that the API
+ * needs nothing but the TaskRun to apply a report.
  */
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
@@ -31,7 +31,7 @@ export class RunTokens {
     this.#key = new TextEncoder().encode(key);
   }
 
-  /** Without an expiry: it is worth nothing once its attempt is not the current one. */
+  /** Without an expiry: the token is useless once its attempt is not the current one. */
   sign(run: RunClaims): Promise<string> {
     return new SignJWT({ ...run }).setProtectedHeader({ alg: "HS256" }).setAudience(audience).sign(this.#key);
   }

@@ -53,7 +53,7 @@ test("the 501st open stream of a namespace is refused with the limit", async () 
   const answers = await Promise.all(Array.from({ length: 501 }, () => api.fetch(path, { signal })));
   const refused = answers.filter(({ status }) => status !== 200);
   expect(refused.map(({ status }) => status)).toEqual([429]);
-  expect(await refused[0]?.json()).toEqual({ error: "There are 500 open streams: try again later" });
+  expect(await refused[0]?.json()).toEqual({ error: "Too many open streams, 500: retry later" });
   leaving.abort();
   await waitFor("another stream can be opened again", async () => (await visit()) === 200, {
     timeoutMs: 5_000,

@@ -144,7 +144,7 @@ test("a batch whose results were deleted from the bucket says so", async () => {
   await batches.setStatus(id, { phase: "Completed", finishedAt: "2026-01-01T00:00:00Z", resultsRef });
   const response = await api.fetch(`/api/v1/batches/${id}/results`);
   expect(response.status).toBe(404);
-  expect(await response.json()).toEqual({ error: "The batch's results are not kept any more" });
+  expect(await response.json()).toEqual({ error: "The batch's results were deleted" });
 });
 
 test("a retired aborted batch has freed its key for exactly one other batch", async () => {

@@ -1,7 +1,7 @@
 /**
- * API keys: Secrets of the release's namespace with the label `fairlead.dev/api-key: "true"`, each with `key` (raw:
- * public tokens are signed with it) and `namespace` (the environment that it opens). Watched: a key that is deleted
- * or changed stops working with the next event.
+ * API keys: Secrets of the release's namespace with the label `fairlead.dev/api-key: "true"`, each with `key`
+ * (raw: public tokens are signed with it) and `namespace` (the environment that it opens). Watched: a key
+ * that is deleted or changed stops working with the next event.
  */
 
 import { timingSafeEqual } from "node:crypto";

@@ -1,6 +1,7 @@
 /**
- * Who asks, and for which namespace. Bearer: a secret key, which may do everything in its namespace, or a public token
- * that was signed with one (HS256) and says what it may: `read:runs`, `read:runs:<id>`, `trigger:tasks:<id>` …
+ * Who asks, and for which namespace. Bearer: a secret key, which is allowed everything in its namespace, or a
+ * public token that was signed with one (HS256) and lists its scopes: `read:runs`, `read:runs:<id>`,
+ * `trigger:tasks:<id>` …
  */
 import { createHash } from "node:crypto";
 import type { Request, RequestHandler, Response } from "express";
@@ -73,14 +74,16 @@ export function publicToken(
     .sign(encode(key));
 }
 
-/** Secret keys may always; a public token needs one of these scopes, or the same without its last part. */
+/**
+ * Secret keys are allowed everything; a public token needs one of these scopes, or one without its last part.
+ */
 export function allow(response: Response, ...wanted: string[]): Caller {
   const caller = callerIn(response);
   demand(caller, ...wanted);
   return caller;
 }
 
-/** The same for what is known of the request only later. */
+/** The same, for scopes that are known only after the body was read. */
 export function demand({ scopes }: Caller, ...wanted: string[]): void {
   const isAllowed = (scope: string): boolean =>
     scopes?.some((held) => held === scope || held === scope.split(":").slice(0, 2).join(":")) ?? true;
@@ -90,16 +93,19 @@ export function demand({ scopes }: Caller, ...wanted: string[]): void {
   });
 }
 
-/** A public token needs a scope that begins like one of these: which task it is for, its items tell. */
-export function allowSome(response: Response, ...beginnings: string[]): Caller {
+/**
+ * A public token needs a scope with one of these prefixes. For requests whose body decides which task they
+ * are for: `demand` then checks the whole scope.
+ */
+export function allowPrefix(response: Response, ...prefixes: string[]): Caller {
   const caller = callerIn(response);
-  const begins = (held: string): boolean =>
-    beginnings.some((one) => held === one || held.startsWith(`${one}:`));
-  if (caller.scopes && !caller.scopes.some(begins)) demand(caller, ...beginnings);
+  const hasPrefix = (held: string): boolean =>
+    prefixes.some((prefix) => held === prefix || held.startsWith(`${prefix}:`));
+  if (caller.scopes && !caller.scopes.some(hasPrefix)) demand(caller, ...prefixes);
   return caller;
 }
 
-/** What only a secret key may. */
+/** Refuses public tokens. */
 export function secretOnly(_request: Request, response: Response, next: () => void): void {
   if (callerIn(response).scopes)
     throw new Problem(403, "Unauthorized: a secret key is needed", { code: "unauthorized" });

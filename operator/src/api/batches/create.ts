@@ -1,11 +1,12 @@
 /**
- * One batch for a call: identified by its key, else by the client's request, so that a call that is sent again finds what
- * it created.
+ * One batch for a call: identified by its key, else by the client's request, so that a call that is sent
+ * again finds what it created.
  *
- * The batch's name is made from either; the API server lets one call create it. A retired batch is kept in the bucket; its
- * record is written before the resource is deleted. So look there *after* creating: if this name belongs to a retired
- * batch, delete the new one and return the retired one. No other caller has seen the new one as its own. When the API
- * stops in between, the next call finds the retired batch (`findBatch`), and the new one ends for lack of items.
+ * The batch's name is derived from either; the API server lets one call create it. A retired batch is kept in
+ * the bucket; its record is written before the resource is deleted. So look there *after* creating: if this
+ * name belongs to a retired batch, delete the new one and return the retired one. No other caller has seen
+ * the new one as its own. When the API stops in between, the next call finds the retired batch (`findBatch`),
+ * and the new one ends for lack of items.
  *
  * A key is free again when its batch was aborted, and after its time, counted from the batch's creation.
  */

@@ -1,8 +1,9 @@
 /**
- * The items of a batch on their way in, in any order: staged in the bucket in whole chunks that are never overwritten; the
- * batch is sealed when all are there. A stream that breaks off leaves whole chunks behind; the client sends all of it again,
- * and what is there already counts as a duplicate.
+ * The items of a batch on their way in, in any order: staged in the bucket in whole chunks that are never
+ * overwritten; the batch is sealed when all are there. A stream that breaks off leaves whole chunks in the
+ * bucket; the client sends all of it again, and what is stored already counts as a duplicate.
  */
+import { batchId } from "@fairlead/protocol/ids";
 import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { Request } from "express";
 import { z } from "zod";
@@ -27,8 +28,8 @@ export interface ReceiverDeps {
 }
 
 /**
- * With the task's id behind them, or without for all tasks. A token for one use that may trigger makes one run, not a
- * thousand.
+ * Scopes that allow a batch: as they are for all tasks, or with a task's id appended. A single-use token that
+ * allows triggers makes one run, not a thousand.
  */
 export const batchScopes = ({ oneTime }: Caller): string[] =>
   oneTime === undefined ? ["batchTrigger:tasks", "trigger:tasks"] : ["batchTrigger:tasks"];
@@ -39,7 +40,10 @@ export const demandTask = (caller: Caller, task: string): void =>
 /** A batch that was aborted takes no items any more. */
 export function refuseAborted({ metadata, status }: TaskBatch): void {
   if (status?.phase !== "Aborted") return;
-  throw new Problem(422, `batch_${metadata.name} was aborted: ${status.message ?? "make another batch"}`);
+  throw new Problem(
+    422,
+    `${batchId(metadata.name)} was aborted: ${status.message ?? "create another batch"}`,
+  );
 }
 
 const item = triggerBody.extend({
@@ -57,7 +61,7 @@ export class BatchReceiver {
   readonly #batch: TaskBatch;
   readonly #caller: Caller;
   readonly #total: number;
-  /** Their numbers. */
+  /** Numbers of the chunks that are in the bucket. */
   readonly #staged = new Set<number>();
   readonly #chunks = new Map<number, Map<number, BatchItem>>();
   #bytes = 0;
@@ -73,10 +77,16 @@ export class BatchReceiver {
 
   async take({ index, task, payload, options = {} }: ReceivedItem): Promise<void> {
     if (index >= this.#total)
-      throw new Problem(422, `items.${index}: the batch was made for ${this.#total} items`);
+      throw new Problem(
+        422,
+        `items.${index}: not in the batch, which was created for ${this.#total} items: indexes begin with 0`,
+      );
     demandTask(this.#caller, task);
     if (options.debounce)
-      throw new Problem(422, `items.${index}.options.debounce: not supported in a batch: trigger it alone`);
+      throw new Problem(
+        422,
+        `items.${index}.options.debounce: not supported in a batch: trigger this run alone`,
+      );
     const given = payloadOf(payload, options);
     const fields = await this.#payloadFields(index, given);
     const chunk = Math.floor(index / chunkSize);
@@ -123,7 +133,7 @@ export class BatchReceiver {
     this.#chunks.set(chunk, new Map());
   }
 
-  /** Items that the client put into the bucket itself count with their real size. */
+  /** A payload that the client uploaded counts with its real size. */
   async #payloadFields(
     index: number,
     { text, type, storagePath }: ReturnType<typeof payloadOf>,
@@ -154,16 +164,16 @@ export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerat
   }
 }
 
-/** Items that nobody needs: a client that is not done sending does not read the answer. */
-export async function readAway(request: Request, maxBytes: number): Promise<void> {
+/** Reads and drops items: a client that is still sending does not read the answer. */
+export async function drainItems(request: Request, maxBytes: number): Promise<void> {
   for await (const _part of bytesOf(request, maxBytes));
 }
 
-/** A refusal in mid-stream must not cut the connection that tells it. */
+/** A refusal in mid-stream must not cut the connection that carries it. */
 const bytesOf = (request: Request, maxBytes: number): AsyncGenerator<Uint8Array> =>
   atMost(request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, maxBytes);
 
-/** A stream with a limit, and with an end to its last line. */
+/** The stream up to a limit, with a newline after its last line. */
 async function* atMost(stream: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
   let received = 0;
   for await (const part of stream) {

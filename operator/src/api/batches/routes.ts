@@ -1,14 +1,14 @@
 /**
- * Batches. In two phases (SDK 4.3 and later): create, then stream the items; the batch is sealed when the last one is
- * there. Or in one (older SDKs): all items in the body.
+ * Batches. In two phases (SDK 4.3 and later): create, then stream the items; the batch is sealed when the
+ * last one is there. Or in one (older SDKs): all items in the body.
  *
  *   POST /api/v3/batches                 {runCount, …}                → 202 {id, runCount, isCached}
  *   POST /api/v3/batches/<id>/items      one JSON object per line     → {id, itemsAccepted, itemsDeduplicated, sealed}
  *   POST /api/v2/tasks/batch, /api/v1/tasks/batch   {items}
  *   GET  /api/v2/batches/<id>, /api/v1/batches/<id>; GET /api/v1/batches/<id>/results
  *
- * batchReceiver.ts takes the items. To a batch that is sealed nothing is written, whoever sends what: it is answered as
- * it is.
+ * receiver.ts takes the items. A sealed batch does not change any more: items that are sent again are read
+ * and dropped, and the answer is the same.
  */
 import { batchId, idPrefix, runId } from "@fairlead/protocol/ids";
 import { maxBatchItems } from "@fairlead/protocol/limits";
@@ -20,14 +20,14 @@ import { keyedRunName } from "../../model/keys/idempotency.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { readItems, readOutputs, readResults, readSettled } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { allow, allowSome, publicToken } from "../auth/auth.ts";
+import { allow, allowPrefix, publicToken } from "../auth/auth.ts";
 import { type Caller, callerIn } from "../http/caller.ts";
 import { bodyOf, nameIn, param, requestKeyOf } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import type { RunReader } from "../runs/reader.ts";
 import { keyTtlOf, triggerBody } from "../runs/wire/triggerBody.ts";
 import { createBatch, findBatch, takesItems } from "./create.ts";
-import { BatchReceiver, batchScopes, demandTask, itemsOf, readAway, refuseAborted } from "./receiver.ts";
+import { BatchReceiver, batchScopes, demandTask, drainItems, itemsOf, refuseAborted } from "./receiver.ts";
 import { batchObject, resultObject } from "./wire/batchObject.ts";
 
 export interface BatchDeps {
@@ -51,7 +51,7 @@ export const batchCreateBody = z.object({
 export const batchOneShotBody = batchCreateBody.partial().extend({
   items: z
     .array(triggerBody.extend({ task: z.string().min(1).max(128) }))
-    .min(1, "a batch needs an item")
+    .min(1, "a batch needs at least one item")
     .max(maxBatchItems, `a batch has at most ${maxBatchItems} items: make several`),
 });
 
@@ -59,28 +59,31 @@ export function batchesRouter(deps: BatchDeps): Router {
   const router = Router();
 
   router.post("/api/v3/batches", async (request, response) => {
-    const caller = allowSome(response, ...batchScopes(callerIn(response)));
+    const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
     const body = bodyOf(batchCreateBody, request);
     const requestKey = requestKeyOf(request);
     const { batch, isCached } = await createBatch(deps, caller, { ...body, requestKey });
     const id = idOf(batch);
-    await sign(response, caller, id);
+    await addReadToken(response, caller, id);
     const runCount = batch.spec.expectedCount;
     response.status(202).json({ id, runCount, isCached, idempotencyKey: body.idempotencyKey });
   });
 
   router.post("/api/v3/batches/:id/items", async (request, response) => {
     if (!request.is("application/x-ndjson"))
-      throw new Problem(415, "Content-Type: application/x-ndjson is needed");
-    const caller = allowSome(response, ...batchScopes(callerIn(response)));
-    const batch = await find(deps, caller.namespace, request);
+      throw new Problem(415, "Content-Type: not application/x-ndjson: send one JSON object per line");
+    const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
+    const batch = await findInPath(deps, caller.namespace, request);
     const { items: inline, itemsRef, expectedCount } = batch.spec;
     if (inline || itemsRef || expectedCount === undefined)
-      throw new Problem(422, `${idOf(batch)} has its items: it was not made to receive any`);
+      throw new Problem(
+        422,
+        `${idOf(batch)} has its items already: create a batch with runCount to send some`,
+      );
     refuseAborted(batch);
     const { bodyBytes } = deps.limits;
     if (!takesItems(batch)) {
-      await readAway(request, bodyBytes);
+      await drainItems(request, bodyBytes);
       const counts = { itemsAccepted: 0, itemsDeduplicated: expectedCount };
       response.json({ id: idOf(batch), ...counts, sealed: true, expectedCount });
       return;
@@ -92,7 +95,7 @@ export function batchesRouter(deps: BatchDeps): Router {
 
   for (const version of ["v1", "v2"]) {
     router.post(`/api/${version}/tasks/batch`, async (request, response) => {
-      const caller = allowSome(response, ...batchScopes(callerIn(response)));
+      const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
       const { items, ...options } = bodyOf(batchOneShotBody, request);
       const key = options.idempotencyKey ?? request.get("idempotency-key");
       for (const { task } of items) demandTask(caller, task);
@@ -111,24 +114,24 @@ export function batchesRouter(deps: BatchDeps): Router {
         await receiver.end();
       }
       const id = idOf(batch);
-      await sign(response, caller, id);
+      await addReadToken(response, caller, id);
       response.set("x-trigger-jwt-claims", JSON.stringify({ sub: caller.namespace, pub: true }));
       if (version === "v2") return void response.json({ id, runCount: batch.spec.expectedCount });
-      const runs = (await foreseenRuns(deps, batch)).map((run) => ({ ...run, isCached }));
+      const runs = (await expectedRuns(deps, batch)).map((run) => ({ ...run, isCached }));
       response.json({ id, isCached, idempotencyKey: key, runs });
     });
     router.get(`/api/${version}/batches/:id`, async (request, response) => {
-      const batch = await read(deps, request, response);
-      const [runs, tasks] = await Promise.all([runNames(deps, batch), tasksOfErrors(deps, batch)]);
+      const batch = await findReadable(deps, request, response);
+      const [runs, tasks] = await Promise.all([loadRunNames(deps, batch), loadTasksOfErrors(deps, batch)]);
       response.json(batchObject(batch, { runs: [...runs.values()], tasks }));
     });
   }
 
   router.get("/api/v1/batches/:id/results", async (request, response) => {
-    const batch = await read(deps, request, response);
+    const batch = await findReadable(deps, request, response);
     if (!batch.status?.resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
     const results = await readResults(deps.store, batch.status.resultsRef);
-    if (!results) throw new Problem(404, "The batch's results are not kept any more", { retry: false });
+    if (!results) throw new Problem(404, "The batch's results were deleted", { retry: false });
     const outputs = await readOutputs(deps.store, results);
     const items = results.map((result) => resultObject(result, outputs.get(result.index)));
     response.json({ id: idOf(batch), items });
@@ -139,12 +142,15 @@ export function batchesRouter(deps: BatchDeps): Router {
 
 const idOf = ({ metadata }: TaskBatch): string => batchId(metadata.name);
 
-const sign = async (response: Response, caller: Caller, id: string): Promise<void> => {
+const addReadToken = async (response: Response, caller: Caller, id: string): Promise<void> => {
   response.set("x-trigger-jwt", await publicToken(caller, [`read:batch:${id}`]));
 };
 
-/** The runs that stand for items, by index, as far as they are known: of a batch under way those that were seen. */
-async function runNames({ store, reader }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
+/**
+ * The names of the items' runs by index; of a batch that is being processed, those that this replica has
+ * seen.
+ */
+async function loadRunNames({ store, reader }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
   const { metadata, status = {} } = batch;
   const names = new Map<number, string>();
   if (status.resultsRef) {
@@ -163,21 +169,21 @@ async function runNames({ store, reader }: BatchDeps, batch: TaskBatch): Promise
   return new Map([...names].sort(([a], [b]) => a - b));
 }
 
-/** A run for each item, also while there are none: by the names that they are going to have. */
-async function foreseenRuns(deps: BatchDeps, batch: TaskBatch) {
-  const known = await runNames(deps, batch);
+/** A run for each item, also before the runs exist: by the names that they will have. */
+async function expectedRuns(deps: BatchDeps, batch: TaskBatch) {
+  const known = await loadRunNames(deps, batch);
   const { namespace, name } = batch.metadata;
-  const foreseen = (index: number, { task = "", idempotencyKey: key }: BatchItem): string =>
+  const nameOf = (index: number, { task = "", idempotencyKey: key }: BatchItem): string =>
     key === undefined ? batchRunName(name, index) : keyedRunName(namespace, task, key, 0);
   const runs: { id: string; taskIdentifier: string | undefined }[] = [];
   for await (const { index, item = {} } of readItems(deps.store, batch)) {
-    runs.push({ id: runId(known.get(index) ?? foreseen(index, item)), taskIdentifier: item.task });
+    runs.push({ id: runId(known.get(index) ?? nameOf(index, item)), taskIdentifier: item.task });
   }
   return runs;
 }
 
-/** The tasks of the items that no run could be made of. */
-async function tasksOfErrors({ store }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
+/** The tasks of the items that got no run because they are wrong. */
+async function loadTasksOfErrors({ store }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
   const tasks = new Map<number, string>();
   const wanted = new Set(batch.status?.errors?.map(({ index }) => index));
   for await (const { index, item } of readItems(store, batch, wanted)) {
@@ -187,12 +193,12 @@ async function tasksOfErrors({ store }: BatchDeps, batch: TaskBatch): Promise<Ma
   return tasks;
 }
 
-async function read(deps: BatchDeps, request: Request, response: Response): Promise<TaskBatch> {
+async function findReadable(deps: BatchDeps, request: Request, response: Response): Promise<TaskBatch> {
   const { namespace } = allow(response, `read:batch:${param(request, "id")}`);
-  return find(deps, namespace, request);
+  return findInPath(deps, namespace, request);
 }
 
-async function find(deps: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
+async function findInPath(deps: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
   const name = nameIn(param(request, "id"), idPrefix.batch);
   const isName = /^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$/.test(name);
   const batch = isName ? await findBatch(deps, namespace, name) : undefined;

@@ -1,4 +1,4 @@
-/** Who asks: auth/ finds out and puts it into the answer's locals, everything behind it reads it there. */
+/** Who asks: auth/ authenticates the caller and puts it into the response's locals; routes read it there. */
 import type { Response } from "express";
 
 export interface Caller {
@@ -7,9 +7,9 @@ export interface Caller {
   key: string;
   /** Of a public token; undefined: everything is allowed. */
   scopes?: string[];
-  /** Identifies a single-use token: whatever is triggered with it is the same run or batch. */
+  /** Identifies a single-use token: all triggers with it are the same run or batch. */
   oneTime?: string;
 }
 
-/** Behind `authenticate` only. */
+/** Only for routes that come after `authenticate`. */
 export const callerIn = (response: Response): Caller => response.locals.caller as Caller;

@@ -1,6 +1,7 @@
 /**
- * What a client did wrong, as an answer: thrown anywhere in api/, written by server.ts as `{ "error": message }`. A
- * message has three parts in this order: the field, what is wrong, what would be right.
+ * What a client did wrong, as an answer: thrown anywhere in api/, written by server.ts as
+ * `{ "error": message }`. A message has three parts in this order: the field, what is wrong, what would be
+ * right.
  */
 import { KubeError } from "../../kube/client/client.ts";
 

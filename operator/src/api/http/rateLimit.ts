@@ -1,7 +1,7 @@
 /**
- * How many requests a key may send: `burst` at once and `perSecond` in the long run, counted for each secret key, and
- * together for all public tokens that it signed. Each replica counts alone. A request beyond the limit is answered 429;
- * x-ratelimit-reset (milliseconds since the epoch) says when the next one is accepted.
+ * How many requests a key may send: `burst` at once and `perSecond` in the long run, counted for each secret
+ * key, and together for all public tokens that it signed. Each replica counts alone. A request beyond the
+ * limit is answered 429; x-ratelimit-reset (milliseconds since the epoch) says when the next one is accepted.
  */
 import type { RequestHandler } from "express";
 import { type BucketLimit, TokenBuckets } from "../../lib/tokenBucket.ts";

@@ -1,6 +1,6 @@
 /**
- * Every request has an id: the client's `x-request-id`, else a new one. It is in the answer, and in what is logged once
- * the answer was sent. Links to objects are rights: their tokens are not logged.
+ * Every request has an id: the client's `x-request-id`, else a new one. It is in the answer, and in what is
+ * logged once the answer was sent. Links to objects are rights: their tokens are not logged.
  */
 import { randomUUID } from "node:crypto";
 import type { RequestHandler } from "express";

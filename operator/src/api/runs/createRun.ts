@@ -46,7 +46,7 @@ export interface TriggerRequest {
   options?: TriggerOptions;
   /** The client's id of this call, the same when it retries. */
   requestKey?: string;
-  /** Identifies a single-use token, which creates one run, of whatever task. */
+  /** Identifies a single-use token, which creates one run, of any task. */
   oneTime?: string;
   /** Name of the run that this one repeats. */
   replayOf?: string;
@@ -137,7 +137,10 @@ async function findKeyHolder(
   return undefined;
 }
 
-/** A held idempotency key wins over the debounce key; a free one names the run, so that a second trigger finds it. */
+/**
+ * A held idempotency key wins over the debounce key; a free one names the run, so that a second trigger finds
+ * it.
+ */
 async function createDebounced(
   deps: CreateDeps,
   draft: Draft,

@@ -1,10 +1,10 @@
 /**
- * What a debounced trigger does next: move the start of its key's delayed run, or create the next run of the key
- * (model/keys/debounce.ts).
+ * What a debounced trigger does next: move the start of its key's delayed run, or create the next run of the
+ * key (model/keys/debounce.ts).
  *
- * This replica's watch knows the youngest run of the key, the record in the bucket the last retired one. A run that both
- * have missed is found by its name: creating it is AlreadyExists. Every change is compare-and-swap, so a run that the
- * controller has just queued is not touched.
+ * This replica's watch knows the youngest run of the key, the record in the bucket the last retired one. A
+ * run that both have missed is found by its name: creating it is AlreadyExists. Every change is
+ * compare-and-swap, so a run that the controller has just queued is not touched.
  */
 import { type KubeClient, KubeError } from "../../kube/client/client.ts";
 import {
@@ -49,7 +49,9 @@ export type DebounceAction =
 /** Runs that the watch has not shown yet, and changes that another writer was faster with. */
 const attemptLimit = 100;
 
-/** One action after the other: the caller tries it, and asks for the next one when another writer was faster. */
+/**
+ * One action after the other: the caller tries it, and asks for the next one when another writer was faster.
+ */
 export async function* debounceActions(
   deps: DebounceDeps,
   { namespace, task, debounce, requestKey }: DebouncedTrigger,

@@ -1,6 +1,7 @@
 /**
- * Where the payload of a triggered run is kept: in its spec while it is short, else in the bucket, stored before the run
- * is created. Each time under a new key: a trigger that loses the race for a name must not overwrite the winner's payload.
+ * Where the payload of a triggered run is kept: in its spec while it is short, else in the bucket, stored
+ * before the run is created. Each time under a new key: a trigger that loses the race for a name must not
+ * overwrite the winner's payload.
  */
 import { createHash } from "node:crypto";
 import { maxPayloadBytes, maxPayloadDataBytes } from "@fairlead/protocol/limits";
@@ -36,8 +37,8 @@ export async function storePayload(
 }
 
 /**
- * Deletes the payload that `unused` refers to, unless `kept`, the run as it is, has it. Only what the API stored for
- * this run: any other reference may belong to someone else.
+ * Deletes the payload that `unused` refers to, unless `kept`, the run as it is, has it. Only what the API
+ * stored for this run: any other object may be used elsewhere.
  */
 export async function dropPayload(
   store: Pick<ObjectStore, "delete">,

@@ -1,6 +1,7 @@
 /**
- * Runs as clients read them: one of them live from the API server (what was triggered can be read at once, from any
- * replica), else from history; lists from this replica's own watch and history together, newest first.
+ * Runs as clients read them: one of them live from the API server (what was triggered can be read at once,
+ * from any replica), else from history; lists from this replica's own watch and history together, newest
+ * first.
  */
 import { batchLabel } from "@fairlead/protocol/labels";
 import type { Logger } from "pino";
@@ -20,7 +21,7 @@ export interface RunPage {
   previous?: string;
 }
 
-/** Objects of history that one list looks at, at most: a filter that fits nothing must come to an end. */
+/** Objects of history that one list reads at most, so that a filter that matches nothing still terminates. */
 const scanLimit = 2_000;
 const scanPage = 100;
 const staleMs = 150_000;
@@ -55,12 +56,12 @@ export class RunReader {
     return this.#cache.start(signal);
   }
 
-  /** Whether lists are up to date: a watch hears a bookmark about every minute. */
+  /** Whether lists are up to date: a watch receives a bookmark about every minute. */
   isFresh(nowMs: number): boolean {
     return this.#cache.synced && nowMs - this.#cache.lastActivityAt < staleMs;
   }
 
-  /** By name; undefined when there is, and was, none. */
+  /** By name, live or retired. */
   async get(namespace: string, name: string): Promise<TaskRun | undefined> {
     if (!namePattern.test(name)) return undefined;
     return (await this.#client.get(TaskRuns, namespace, name)) ?? readHistory(this.#store, namespace, name);
@@ -81,7 +82,7 @@ export class RunReader {
     return this.#cache.byIndex("batch", `${namespace}/${name}`);
   }
 
-  /** Calls back for every change of the run that the watch sees; returns what ends it. */
+  /** Calls `onChange` for every change of the run that the watch sees; returns a function that stops it. */
   watch(namespace: string, name: string, onChange: () => void): () => void {
     return this.#cache.on("change", (key) => key === `${namespace}/${name}` && onChange());
   }
@@ -89,29 +90,29 @@ export class RunReader {
   /** `after` goes to older runs, `before` to newer ones. */
   async list(
     namespace: string,
-    fits: (run: TaskRun) => boolean,
+    matchesFilter: (run: TaskRun) => boolean,
     { size, after, before }: { size: number; after?: string; before?: string },
   ): Promise<RunPage> {
     const live = [...this.#cache.list()].filter((run) => run.metadata.namespace === namespace);
     const known = new Set(live.map(({ metadata }) => metadata.name));
-    const found = new Map(live.filter(fits).map((run) => [cursorOf(run), run]));
+    const found = new Map(live.filter(matchesFilter).map((run) => [cursorOf(run), run]));
     const start = before === undefined ? after : undefined;
     let [cursor, scanned, wanted] = [start, 0, size + 1];
     if (before !== undefined) wanted = Number.POSITIVE_INFINITY;
-    for (let behind = 0; scanned < scanLimit; ) {
+    for (let matches = 0; scanned < scanLimit; ) {
       const page = await listHistory(this.#store, namespace, { after: cursor, limit: scanPage });
       scanned += page.runs.length;
       for (const run of page.runs.map((summary) => fromSummary(namespace, summary))) {
         // A run that is being retired is in both.
-        if (known.has(run.metadata.name) || !fits(run)) continue;
+        if (known.has(run.metadata.name) || !matchesFilter(run)) continue;
         found.set(cursorOf(run), run);
-        behind++;
+        matches++;
       }
       cursor = page.next;
-      if (!cursor || behind >= wanted || (before !== undefined && cursor >= before)) break;
+      if (!cursor || matches >= wanted || (before !== undefined && cursor >= before)) break;
     }
     const page = cutPage(found, { size, after, before });
-    // Not the end, only as far as one list looks: the next page goes on from here.
+    // The list stopped at its limit, not at the end of history: the next page continues there.
     if (before === undefined && page.next === undefined && scanned >= scanLimit) page.next = cursor;
     return page;
   }

@@ -1,4 +1,7 @@
-/** POST /api/v1/runs/<id>/replay: a new run with the payload and the options of an earlier one, or with new ones. */
+/**
+ * POST /api/v1/runs/<id>/replay: a new run with the payload and the options of an earlier one, or with new
+ * ones.
+ */
 import { runId } from "@fairlead/protocol/ids";
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { Router } from "express";

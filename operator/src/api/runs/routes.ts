@@ -1,6 +1,6 @@
 /**
- * Runs: retrieve, result, list, cancel, reschedule, tags, links to payload and output. A run's id is `run_` and the name
- * of its TaskRun.
+ * Runs: retrieve, result, list, cancel, reschedule, tags, links to payload and output. A run's id is `run_`
+ * and the name of its TaskRun.
  */
 import { runId } from "@fairlead/protocol/ids";
 import { maxInlineDataBytes } from "@fairlead/protocol/limits";

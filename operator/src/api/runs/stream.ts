@@ -1,6 +1,6 @@
 /**
- * GET /realtime/fairlead/v1/runs/<id>: a run's life as server-sent events, each `data: <run object>`; the stream ends
- * when the run has ended. Changes come from this replica's watch, the object is read live.
+ * GET /realtime/fairlead/v1/runs/<id>: a run as server-sent events, each `data: <run object>`; the stream
+ * ends when the run has ended. Changes come from this replica's watch, the object is read live.
  */
 import { idPrefix, runId } from "@fairlead/protocol/ids";
 import { currentApiVersion } from "@fairlead/protocol/status";
@@ -17,7 +17,7 @@ export interface RunStreamDeps extends DataDeps {
   reader: RunReader;
 }
 
-/** Of one namespace. */
+/** In one namespace. */
 const streamLimit = 500;
 const unreadBytes = 4 * 1024 * 1024;
 const heartbeatMs = 15_000;
@@ -30,38 +30,38 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
     const name = nameIn(param(request, "id"), idPrefix.run);
     const { namespace } = allow(response, `read:runs:${runId(name)}`);
     if (!(await deps.reader.get(namespace, name))) throw notFound(`run ${runId(name)}`);
-    // Gone meanwhile: nobody would ever close what is opened now.
+    // The client has left meanwhile: no "close" would ever come.
     if (response.destroyed) return;
     const own = open.get(namespace) ?? 0;
-    if (own >= streamLimit) throw new Problem(429, `There are ${streamLimit} open streams: try again later`);
+    if (own >= streamLimit) throw new Problem(429, `Too many open streams, ${streamLimit}: retry later`);
     open.set(namespace, own + 1);
     response.set({ "content-type": "text/event-stream", "cache-control": "no-store" });
     response.flushHeaders();
     let sent: string | undefined;
-    let isBusy = false;
+    let isSending = false;
     let isStale = true;
-    /** One look at a time; a change during a look brings another one. */
-    const look = async (): Promise<void> => {
+    /** One at a time; a change meanwhile sends the run once more. */
+    const send = async (): Promise<void> => {
       isStale = true;
-      if (isBusy) return;
-      isBusy = true;
+      if (isSending) return;
+      isSending = true;
       while (isStale && !response.writableEnded && !response.destroyed) {
         isStale = false;
         const run = await deps.reader.get(namespace, name);
         if (!run) break;
         const text = JSON.stringify(runObject(run, currentApiVersion, await loadRunData(deps, request, run)));
         if (text !== sent) response.write(`data: ${text}\n\n`);
-        // A client that does not read: it may come again.
+        // The client does not read: it can reconnect.
         if (response.writableLength > unreadBytes) response.destroy();
         sent = text;
         if (isFinished(run)) response.end();
       }
-      isBusy = false;
+      isSending = false;
     };
-    const lookOrEnd = (): void => {
-      look().catch(() => response.destroy());
+    const sendOrEnd = (): void => {
+      send().catch(() => response.destroy());
     };
-    const stop = deps.reader.watch(namespace, name, lookOrEnd);
+    const stop = deps.reader.watch(namespace, name, sendOrEnd);
     const heartbeat = setInterval(() => response.write(": still there\n\n"), heartbeatMs);
     response.on("close", () => {
       const left = (open.get(namespace) ?? 1) - 1;
@@ -70,7 +70,7 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
       stop();
       clearInterval(heartbeat);
     });
-    lookOrEnd();
+    sendOrEnd();
   });
   return router;
 }

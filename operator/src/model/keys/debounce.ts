@@ -1,10 +1,10 @@
 /**
- * Debouncing: triggers with the same key, while the run of the first one is still delayed, move its start instead of
- * making more runs. Where its start would come later than `maxDelay` after the first trigger, the run is left alone and
- * the next trigger makes another.
+ * Debouncing: triggers with the same key, while the run of the first one is still delayed, move its start
+ * instead of making more runs. Where its start would come later than `maxDelay` after the first trigger, the
+ * run is left alone and the next trigger makes another.
  *
- * The runs of a key are numbered (`generation`) and named by their numbers, so that of two first triggers at once the API
- * server lets one create it. https://trigger.dev/docs/triggering describes the option.
+ * The runs of a key are numbered (`generation`) and named by their numbers, so that of two first triggers at
+ * once the API server lets one create it. https://trigger.dev/docs/triggering describes the option.
  */
 import { debouncedRequestsAnnotation } from "@fairlead/protocol/labels";
 import type { TaskRun } from "../resources.ts";
@@ -35,7 +35,7 @@ export type DebounceStep =
   | { push: number }
   /** It has answered this very request before. */
   | { answered: true }
-  /** It goes its way: another one is needed. */
+  /** The run cannot be moved any more: another one is needed. */
   | { another: true };
 
 /** What a trigger means for the youngest run of its key. */

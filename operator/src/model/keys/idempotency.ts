@@ -1,9 +1,9 @@
 /**
- * Idempotency without a lock: a keyed run's name is derived from its key, so that the API server's AlreadyExists is
- * the arbiter. `generation` counts how often the key was free again before.
+ * Idempotency without a lock: a keyed run's name is derived from its key, so the API server decides which of
+ * two triggers was first. `generation` counts how often the key was free again before.
  *
- * A key is held while its run is unfinished, completed or canceled; it is free, for the next generation, when the run
- * ended in another way, or its lifetime (30 days from the run's creation by default) is over.
+ * A key is held while its run is unfinished, completed or canceled; it is free, for the next generation, when
+ * the run ended in another way, or its lifetime (30 days from the run's creation by default) is over.
  */
 import { keyResetAnnotation } from "@fairlead/protocol/labels";
 import type { Phase, TaskRun } from "../resources.ts";

@@ -1,6 +1,7 @@
 /**
- * Names that are derived from what a client sent, so that creating the same thing twice is AlreadyExists: the API
- * server decides which of two callers was first. A derived name is a letter and 24 lower-case letters and digits.
+ * Names that are derived from what a client sent, so that creating the same thing twice is AlreadyExists: the
+ * API server decides which of two callers was first. A derived name is a letter and 24 lower-case letters and
+ * digits.
  */
 import { createHash } from "node:crypto";
 import { maxKeyGenerations } from "@fairlead/protocol/limits";
@@ -15,7 +16,7 @@ export function digest(...parts: string[]): string {
 export const nameOfDigest = (letter: string, hash: string): string =>
   letter + BigInt(`0x${hash}`).toString(36).padStart(50, "0").slice(-24);
 
-/** The name of what one request of a client makes; also of what a key identifies that has no task. */
+/** The name of what one request of a client creates; also of batches and schedules that a key identifies. */
 export const requestName = (...parts: string[]): string =>
   nameOfDigest("r", createHash("sha256").update(JSON.stringify(parts)).digest("hex"));
 
@@ -25,8 +26,8 @@ export interface Generation {
 }
 
 /**
- * The names of a key's generations, in order. The caller looks at each in turn and stops at the first that is free or
- * held; when there are no more, the key is used up.
+ * The names of a key's generations, in order. The caller looks at each in turn and stops at the first that is
+ * free or held; when there are no more, the key is used up.
  */
 export function* generationsFrom(
   first: number,

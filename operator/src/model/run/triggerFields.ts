@@ -1,6 +1,6 @@
 /**
- * What is true of each field of a TaskRun's spec. The lists that the schema, the API and the history need are made from
- * this table; a new field does not compile without its row.
+ * What is true of each field of a TaskRun's spec. The lists that the schema, the API and the history need are
+ * derived from this table; a new field does not compile without its row.
  */
 import type { TaskRunSpec } from "../schema/taskRunFields.ts";
 
@@ -8,13 +8,16 @@ export type TriggerField = keyof TaskRunSpec;
 
 interface Traits {
   /**
-   * Whether the field of an existing run may change. `untilQueued`: only that of a debounced run, by a later trigger.
-   * `unchecked`: the API server cannot compare it; the controller fails a run whose payload is not the accepted one.
+   * Whether the field of an existing run may change. `untilQueued`: only that of a debounced run, by a later
+   * trigger. `unchecked`: the API server cannot compare it; the controller fails a run whose payload is not
+   * the accepted one.
    */
   changes: "never" | "untilQueued" | "always" | "unchecked";
   /** The client's trigger option that sets it; absent: no option does. */
   option?: string;
-  /** A debounced trigger in trailing mode puts its own in place: always, or only when it has one. */
+  /**
+   * A debounced trigger in trailing mode replaces it: always, or only when the trigger has one of its own.
+   */
   trailing?: "always" | "whenGiven";
   /** A replay copies it. */
   replay?: true;

@@ -2,14 +2,14 @@
  * Building blocks of the resource schemas.
  *
  * A schema here is the single source of three things: the TypeScript type (z.infer), the validation of what
- * enters through the API (parse), and the CustomResourceDefinition (crd.ts turns it into a structural schema).
- * Every field is described with its unit and default, every list and string has a bound.
+ * enters through the API (parse), and the CustomResourceDefinition (crd.ts turns it into a structural
+ * schema). Every field is described with its unit and default, every list and string has a bound.
  */
 import { idPattern, maxIdLength } from "@fairlead/protocol/ids";
 import { yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
 
-/** A CEL rule of the CRD; `message` tells the user what to do. */
+/** A CEL rule of the CRD; `message` says what the user has to change. */
 export interface CelRule {
   rule: string;
   message?: string;

@@ -1,6 +1,7 @@
 /**
- * Fields that the schema has and no part of Fairlead acts on yet. Using one is refused by a CEL rule, not ignored. A
- * change that builds the behaviour removes the line; a unit test finds fields that are neither used nor listed here.
+ * Fields that the schema has and no part of Fairlead acts on yet. Using one is refused by a CEL rule, not
+ * ignored. A change that builds the behaviour removes the line; a unit test finds fields that are neither
+ * used nor listed here.
  */
 import type { CelRule } from "./common.ts";
 

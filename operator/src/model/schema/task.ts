@@ -1,6 +1,7 @@
 /**
- * Task: code that can be triggered. A TaskRun names it by `spec.id`; what a run executes is pinned at its first
- * admission in a ControllerRevision (model/version.ts), so editing a Task never changes a run under way.
+ * Task: code that can be triggered. A TaskRun names it by `spec.id`; what a run executes is pinned at its
+ * first admission in a ControllerRevision (controller/task/taskVersions.ts), so editing a Task never changes
+ * a run under way.
  */
 import { z } from "zod";
 import {

@@ -1,6 +1,6 @@
 /**
- * TaskBatch: up to 1,000 runs triggered as one. Items are inline, in one object of the bucket, or staged there by the
- * API before the batch is sealed. Results per item go to the bucket; status holds counts only.
+ * TaskBatch: up to 1,000 runs triggered as one. Items are inline, in one object of the bucket, or staged
+ * there by the API before the batch is sealed. Results per item go to the bucket; status holds counts only.
  */
 import { maxBatchItems, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";

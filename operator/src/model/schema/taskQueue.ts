@@ -1,6 +1,7 @@
 /**
- * TaskQueue: a named limit on how many runs execute at once. A queue exists as soon as a run or a Task names it; its
- * resource is created then, unless a user has applied one, which wins. What the API changes goes to `status.override`.
+ * TaskQueue: a named limit on how many runs execute at once. A queue exists as soon as a run or a Task names
+ * it; its resource is created then, unless a user has applied one, which wins. What the API changes goes to
+ * `status.override`.
  */
 import { z } from "zod";
 import { queueName, rules, text, time } from "./common.ts";

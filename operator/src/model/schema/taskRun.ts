@@ -1,7 +1,7 @@
 /**
- * TaskRun: one run of a task or of any container. Spec is what was asked for (taskRunFields.ts) and does not change
- * after creation, except `cancelRequested`, `delayUntil`, `tags` and `metadata`; status is written through transition.ts
- * only.
+ * TaskRun: one run of a task or of any container. Spec is what was asked for (taskRunFields.ts) and does not
+ * change after creation, except `cancelRequested`, `delayUntil`, `tags` and `metadata`; status is written
+ * through transition.ts only.
  */
 import { errorLimits } from "@fairlead/protocol/report";
 import { z } from "zod";
@@ -33,9 +33,9 @@ const allSame = (fields: readonly string[]): string => fields.map(same).join(" &
 const nameIfChanged = (field: string): string => `(${same(field)} ? '' : ' ${field}')`;
 
 /**
- * One rule for all fields, which compares the whole first: rules are evaluated for changes of the status, too, and each
- * field that a rule reads costs the API server about as much as the object has fields. One rule for each field took a
- * quarter of the API server's time.
+ * One rule for all fields, which compares the whole first: rules are evaluated for changes of the status,
+ * too, and each field that a rule reads costs the API server about as much as the object has fields. One rule
+ * for each field took a quarter of the API server's time.
  */
 const immutability: CelRule = {
   rule: `self == oldSelf || (${allSame(immutableFields)} && (has(oldSelf.debounce) || (${allSame(untilQueuedFields)})))`,

@@ -1,6 +1,6 @@
 /**
- * The fields of a TaskRun's spec: what was asked for. An item of a batch has most of them, too. A new field also needs
- * a row in model/run/triggerFields.ts; the compiler asks for it.
+ * The fields of a TaskRun's spec: what was asked for. An item of a batch has most of them, too. A new field
+ * also needs a row in model/run/triggerFields.ts; the compiler asks for it.
  */
 import { maxPayloadDataBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";

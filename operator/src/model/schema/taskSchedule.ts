@@ -1,13 +1,14 @@
 /**
- * TaskSchedule: triggers a task at the times of a cron expression. Each time (tick) becomes one TaskRun whose name
- * holds it, so that no tick runs twice. What the API changes (deactivate, activate) goes to `status.override`.
+ * TaskSchedule: triggers a task at the times of a cron expression. Each time (tick) becomes one TaskRun whose
+ * name holds it, so that no tick runs twice. What the API changes (deactivate, activate) goes to
+ * `status.override`.
  */
 import { z } from "zod";
 import { anyJson, conditions, rules, seconds, taskId, text, time } from "./common.ts";
 
 const shorthands = "@(hourly|daily|midnight|weekly|monthly|yearly|annually)";
 
-/** Refuses what is obviously no expression; whether it is one that ever comes, the controller finds out. */
+/** Refuses what is obviously not an expression; the controller finds out whether it ever has a next time. */
 export const cronExpression = () =>
   rules(
     text(128, 1).describe(
@@ -44,7 +45,7 @@ export const taskScheduleSpec = rules(
       .enum(catchUpPolicies)
       .optional()
       .describe(
-        "What happens to ticks that passed while nobody could trigger them: none skips them, last triggers the latest, all triggers each, at most catchUpLimit. A tick less than two minutes late counts as on time. Default none.",
+        "What happens to ticks that passed while no controller ran: none skips them, last triggers the latest, all triggers each, at most catchUpLimit. A tick less than two minutes late counts as on time. Default none.",
       ),
     catchUpLimit: z
       .int()

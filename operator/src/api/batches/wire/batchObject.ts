@@ -1,4 +1,4 @@
-/** A TaskBatch, and what became of its items, as Trigger.dev's clients read them. */
+/** A TaskBatch, and the results of its items, as Trigger.dev's clients read them. */
 
 import { batchId, runId } from "@fairlead/protocol/ids";
 import type { BatchStatus } from "@fairlead/protocol/status";
@@ -18,7 +18,7 @@ const statuses = {
 export interface BatchDetails {
   /** Names of the runs, in the order of their items. */
   runs: readonly string[];
-  /** Of the items that no run could be made of, by index. */
+  /** The tasks of the items that got no run because they are wrong, by index. */
   tasks: ReadonlyMap<number, string>;
 }
 
@@ -26,7 +26,7 @@ export function batchObject({ metadata, spec, status = {} }: TaskBatch, { runs, 
   const runCount = status.counts?.total ?? spec.expectedCount ?? spec.items?.length ?? 0;
   return {
     id: batchId(metadata.name),
-    // A batch whose runs have not all ended is being processed, however many of them could not be made.
+    // A batch is being processed until all its runs have ended, also when some items got no run.
     status: statuses[status.phase ?? "Receiving"],
     createdAt: metadata.creationTimestamp,
     updatedAt: status.finishedAt ?? status.startedAt ?? metadata.creationTimestamp,
@@ -59,8 +59,9 @@ export function resultObject(result: BatchResult, stored?: ItemOutput) {
 }
 
 /**
- * A long output is named by the path of the packet that it can be fetched as; and so is one that is not kept any more:
- * fetching it tells that, while no output at all would be taken for what the run returned.
+ * A long output is named by the path of the packet that it can be fetched as; and so is one that is not kept
+ * any more: fetching it is answered with 404, while a missing output would be taken for what the run
+ * returned.
  */
 function outputOf({ output, outputRef }: BatchResult, id: string, stored: ItemOutput | undefined) {
   if (stored === "elsewhere" || (outputRef && output === undefined && !stored))

@@ -1,4 +1,7 @@
-/** `filter[status]=QUEUED,EXECUTING&filter[tag]=a …` of a list of runs, as a predicate. Lists are separated by commas. */
+/**
+ * `filter[status]=QUEUED,EXECUTING&filter[tag]=a …` of a list of runs, as a predicate. Lists are separated by
+ * commas.
+ */
 import { batchId, scheduleId } from "@fairlead/protocol/ids";
 import { parseDuration } from "../../../model/durations.ts";
 import { defaultQueueOf } from "../../../model/queue/governing.ts";

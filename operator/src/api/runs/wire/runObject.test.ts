@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { apiVersion, type Phase, type TaskRun } from "../../../model/resources.ts";
 import { filterOf } from "./runFilter.ts";
 import { commonFields, runObject } from "./runObject.ts";
-import { spoken, statusOf } from "./status.ts";
+import { statusFor, statusOf } from "./status.ts";
 
 const run = (
   phase: Phase | undefined,
@@ -17,7 +17,7 @@ const run = (
   status: phase && { phase, ...more },
 });
 
-describe("a status", () => {
+describe("the status of a run", () => {
   const cases: [Phase, string, string, object][] = [
     ["Delayed", "DELAYED", "DELAYED", { isQueued: true, isCompleted: false }],
     ["Queued", "QUEUED", "QUEUED", { isQueued: true }],
@@ -33,16 +33,16 @@ describe("a status", () => {
     ["Expired", "EXPIRED", "EXPIRED", { isCompleted: true, isFailed: true }],
     ["SystemFailure", "SYSTEM_FAILURE", "SYSTEM_FAILURE", { isCompleted: true, isFailed: true }],
   ];
-  it.each(cases)("of %s is %s, and %s to older clients", (phase, now, then, flags) => {
+  it.each(cases)("a run in phase %s is %s, and %s to older clients", (phase, now, then, flags) => {
     expect(commonFields(run(phase), currentApiVersion)).toMatchObject({ status: now, ...flags });
     expect(commonFields(run(phase), undefined)).toMatchObject({ status: then, ...flags });
   });
 
-  it("of a run that nobody has seen yet, or whose task is unknown, is told", () => {
+  it("a run without a phase is queued or delayed, and one without a Task waits for its version", () => {
     expect(statusOf(run(undefined))).toBe("QUEUED");
     expect(statusOf(run(undefined, {}, { delayUntil: "2100-01-01T00:00:00Z" }))).toBe("DELAYED");
     expect(statusOf(run("Queued", { reason: "TaskNotFound" }))).toBe("PENDING_VERSION");
-    expect(spoken("PENDING_VERSION", "2024-01-01")).toBe("WAITING_FOR_DEPLOY");
+    expect(statusFor("PENDING_VERSION", "2024-01-01")).toBe("WAITING_FOR_DEPLOY");
   });
 });
 
@@ -76,7 +76,7 @@ it("a run object has all that clients require, and its error and attempts", () =
   });
 });
 
-describe("a filter", () => {
+describe("a filter of the list of runs", () => {
   const one = run(
     "Starting",
     { queue: "mail" },
@@ -94,9 +94,11 @@ describe("a filter", () => {
     ["filter[isTest]", "true", false],
     ["filter[createdAt][from]", "1735689600000", true],
     ["filter[createdAt][to]", "2025-01-01T00:00:00Z", false],
-  ])("%s=%s", (name, value, fits) => expect(filterOf({ [name]: value })(one)).toBe(fits));
+  ])("a run matches, or does not match, %s=%s", (name, value, fits) =>
+    expect(filterOf({ [name]: value })(one)).toBe(fits),
+  );
 
-  it("that is unknown or makes no sense is refused by name", () => {
+  it("an unknown filter, or a wrong value, is refused with the filter's name", () => {
     expect(() => filterOf({ "filter[foo]": "1" })).toThrow(/filter\[foo\]: not supported/);
     expect(() => filterOf({ "filter[createdAt][period]": "x" })).toThrow(/filter\[createdAt\]\[period\]/);
     expect(() => filterOf({ "filter[createdAt][from]": "x" })).toThrow(/not a valid time/);

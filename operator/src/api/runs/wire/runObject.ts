@@ -3,11 +3,11 @@ import { batchId, runId, scheduleId } from "@fairlead/protocol/ids";
 import { idempotencyKeyAnnotation } from "@fairlead/protocol/labels";
 import { formatDuration } from "../../../model/durations.ts";
 import type { Attempt, RunError, TaskRun } from "../../../model/resources.ts";
-import { flagsOf, spoken, statusOf } from "./status.ts";
+import { flagsOf, statusFor, statusOf } from "./status.ts";
 
 /**
- * Payload and output: the value as JSON, or where to fetch it. The `…Meta` are Fairlead's own: with them superjson restores
- * types that JSON does not have.
+ * Payload and output: the value as JSON, or where to fetch it. The `…Meta` are Fairlead's own: with them
+ * superjson restores types that JSON does not have.
  */
 export interface RunData {
   payload?: unknown;
@@ -30,7 +30,7 @@ export function commonFields(run: TaskRun, apiVersion: string | undefined) {
     [finishedAt, startedAt, status.queuedAt, createdAt].find((at) => at !== undefined) ?? createdAt;
   return {
     id: runId(metadata.name),
-    status: spoken(name, apiVersion),
+    status: statusFor(name, apiVersion),
     taskIdentifier: spec.task ?? "container",
     idempotencyKey: metadata.annotations?.[idempotencyKeyAnnotation] ?? spec.idempotencyKey,
     version: status.version,

@@ -1,4 +1,4 @@
-/** A run's phase in the words of Trigger.dev's clients: those of v4, and of whoever asks with an older version. */
+/** A run's phase as a status of Trigger.dev's API: in the words of v4, and in those of older clients. */
 
 import { currentApiVersion, type RunStatus } from "@fairlead/protocol/status";
 import type { Phase, TaskRun } from "../../../model/resources.ts";
@@ -41,10 +41,12 @@ const old: Partial<Record<RunStatus, OldRunStatus>> = {
 
 export const isCurrent = (apiVersion: string | undefined): boolean => apiVersion === currentApiVersion;
 
-export const spoken = (status: RunStatus, apiVersion: string | undefined): RunStatus | OldRunStatus =>
+export const statusFor = (status: RunStatus, apiVersion: string | undefined): RunStatus | OldRunStatus =>
   isCurrent(apiVersion) ? status : (old[status] ?? (status as OldRunStatus));
 
-/** Every terminal status counts as completed, EXPIRED and TIMED_OUT included: a poller must come to an end. */
+/**
+ * Every terminal status counts as completed, EXPIRED and TIMED_OUT included: a poller must come to an end.
+ */
 export function flagsOf(status: RunStatus, phase: Phase | undefined) {
   const isFinished = isTerminal(phase);
   return {

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { triggerFields } from "../../../model/run/triggerFields.ts";
 import { Problem } from "../../http/problem.ts";
 import { payloadOf, specOf, triggerBody, triggerOptions } from "./triggerBody.ts";
 
 const now = Date.UTC(2026, 0, 1);
 const spec = (options: object) => specOf(triggerOptions.parse(options), now);
 
-describe("options", () => {
+describe("trigger options", () => {
   const cases: [string, object, object][] = [
-    ["none", {}, {}],
+    ["no option", {}, {}],
     ["a delay as duration", { delay: "1h30m" }, { delayUntil: "2026-01-01T01:30:00.000Z" }],
     ["a delay as date", { delay: "2026-02-01T00:00:00.000Z" }, { delayUntil: "2026-02-01T00:00:00.000Z" }],
     ["a delay in the past, which is none", { delay: "2020-01-01T00:00:00Z" }, {}],
@@ -42,12 +43,14 @@ describe("options", () => {
       { idempotencyKey: "k" },
     ],
     [
-      "the rest",
+      "any other option",
       { priority: 10, maxAttempts: 2, machine: "small-2x", test: true, lockToVersion: "abc" },
       { priority: 10, maxAttempts: 2, machine: "small-2x", test: true, version: "abc" },
     ],
   ];
-  it.each(cases)("%s", (_what, options, expected) => expect(spec(options)).toEqual(expected));
+  it.each(cases)("%s becomes the spec's fields", (_what, options, expected) =>
+    expect(spec(options)).toEqual(expected),
+  );
 
   it.each([
     [{ ttl: "2030-01-01T00:00:00Z" }, 422, /options\.ttl.*a date is not allowed/],
@@ -59,7 +62,7 @@ describe("options", () => {
     [{ tags: ["x".repeat(129)] }, 422, /options\.tags: .*128 characters/],
     [{ resumeParentOnCompletion: true }, 422, /options\.resumeParentOnCompletion/],
     [{ metadata: { text: "x".repeat(300_000) } }, 413, /options\.metadata.*262144/],
-  ])("%j are refused by name", (options, status, message) => {
+  ])("%j is refused with the option's name", (options, status, message) => {
     expect(() => spec(options)).toThrow(Problem);
     try {
       spec(options);
@@ -72,7 +75,7 @@ describe("options", () => {
     [{ queue: { name: "q", concurrencyLimit: 0 } }, "options.queue"],
     [{ machine: "huge" }, "options.machine"],
     [{ maxAttempts: 0 }, "options.maxAttempts"],
-  ])("%j do not fit, and the field is named", (options, path) => {
+  ])("%j does not fit the schema, and the field is named", (options, path) => {
     const parsed = triggerBody.safeParse({ options });
     expect(parsed.error?.issues.map((issue) => issue.path.join("."))).toEqual([
       expect.stringContaining(path),
@@ -80,8 +83,24 @@ describe("options", () => {
   });
 });
 
-describe("a payload", () => {
-  it("is the text that the client made, or JSON", () => {
+it("each option of the client sets a field of the spec, or is handled apart from it", () => {
+  const apart = [
+    "payloadType",
+    "payloadSize",
+    "metadataType",
+    "idempotencyKeyOptions",
+    "region",
+    "parentRunId",
+    "resumeParentOnCompletion",
+    "concurrency",
+    "externalDeploymentId",
+  ];
+  const ofFields = Object.values(triggerFields).flatMap((row) => ("option" in row ? [row.option] : []));
+  expect(Object.keys(triggerOptions.shape).sort()).toEqual([...ofFields, ...apart].sort());
+});
+
+describe("the payload of a trigger", () => {
+  it("a payload is the text that the client serialized, or JSON", () => {
     expect(payloadOf(undefined)).toEqual({ type: "application/json" });
     expect(payloadOf({ a: 1 })).toEqual({ text: '{"a":1}', type: "application/json" });
     expect(payloadOf("hi", { payloadType: "text/plain" })).toEqual({ text: "hi", type: "text/plain" });
@@ -96,7 +115,7 @@ describe("a payload", () => {
     });
   });
 
-  it("of more than 10 MB is refused with both sizes", () => {
+  it("a payload of more than 10 MB is refused with both sizes", () => {
     expect(() => payloadOf("x".repeat(10 * 1024 * 1024))).toThrow(
       /payload: 10485762 bytes, at most 10485760/,
     );

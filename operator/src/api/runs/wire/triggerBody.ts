@@ -1,6 +1,6 @@
 /**
- * What a trigger asks for, as Trigger.dev's clients send it, and the TaskRun's spec that it becomes. An option that is
- * not supported is refused by name. https://trigger.dev/docs/triggering describes the options.
+ * What a trigger asks for, as Trigger.dev's clients send it, and the TaskRun's spec that it becomes. An
+ * option that is not supported is refused by name. https://trigger.dev/docs/triggering describes the options.
  */
 import { idPattern, idRule, isId, maxIdLength } from "@fairlead/protocol/ids";
 import { maxMetadataBytes, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
@@ -69,7 +69,8 @@ export const triggerOptions = z.object({
       maxDelay: z.string().optional(),
     })
     .optional(),
-  // What only makes sense inside a task, or is not there yet; refused below where it would do something.
+  // Options for use inside a task, and options that are not supported yet: refused where they would do
+  // something.
   parentRunId: z.string().optional(),
   resumeParentOnCompletion: z.boolean().optional(),
   concurrency: z.unknown().optional(),
@@ -84,9 +85,11 @@ export const triggerBody = z.object({
   options: triggerOptions.optional(),
 });
 
-/** Media type of a payload that the client put into the bucket itself; the payload is then its storage path. */
+/**
+ * Media type of a payload that the client put into the bucket itself; the payload is then its storage path.
+ */
 export const storeType = "application/store";
-/** The end of the year 9999: what RFC 3339 can tell. */
+/** The end of the year 9999: the last time that RFC 3339 can express. */
 export const latestMs = Date.UTC(9999, 11, 31);
 /** The client's word for "none". */
 const noMaxDuration = 2_147_483_647;
@@ -99,7 +102,7 @@ export interface WirePayload {
   storagePath?: string;
 }
 
-/** JSON comes as JSON, everything else as the text that the client made of it. */
+/** JSON arrives as JSON, everything else as the text that the client serialized. */
 export function payloadOf(
   payload: unknown,
   { payloadType }: Pick<TriggerOptions, "payloadType"> = {},
@@ -130,7 +133,10 @@ export const payloadTooLarge = (size: number): Problem =>
 /** Debouncing decides a run's name and start, not only its spec: `debounceOf`. */
 type SpecField = Exclude<OptionField, "debounce">;
 
-/** The part of the spec that the options decide. An option of the table triggerFields does not compile without its line. */
+/**
+ * The part of the spec that the options decide. An option of the table triggerFields does not compile without
+ * its row.
+ */
 export function specOf(options: TriggerOptions, nowMs: number): Pick<TaskRunSpec, SpecField> {
   refuseUnsupported(options);
   checkTags(options.tags ?? [], "options.tags");
