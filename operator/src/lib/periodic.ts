@@ -9,7 +9,7 @@
 import type { Logger } from "pino";
 import { pause as realPause } from "./time.ts";
 
-export interface PeriodicOptions {
+interface PeriodicOptions {
   signal: AbortSignal;
   log: Pick<Logger, "warn">;
   /** What is logged when the work fails: a sentence. */

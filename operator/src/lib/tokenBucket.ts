@@ -12,7 +12,7 @@ export interface BucketLimit {
   burst: number;
 }
 
-export interface TokenGrant {
+interface TokenGrant {
   allowed: boolean;
   /** Whole tokens that are left. */
   remaining: number;

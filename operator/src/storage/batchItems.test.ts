@@ -1,16 +1,14 @@
 import { expect, test } from "vitest";
 import type { BatchItem, TaskBatch } from "../model/resources.ts";
 import {
-  chunkKey,
   copyToChunks,
   readItems,
+  readOutcomes,
   readOutputs,
   readResults,
-  readSettled,
   stageChunk,
-  stagedChunks,
+  writeOutcomes,
   writeResults,
-  writeSettled,
 } from "./batchItems.ts";
 
 /** The bucket as far as it is needed here. */
@@ -26,10 +24,6 @@ class Objects {
     await this.put(key, body);
     return true;
   }
-  async head(key: string) {
-    const text = this.all.get(key);
-    return text === undefined ? undefined : { size: text.length };
-  }
   async get(key: string) {
     this.read.push(key);
     const text = this.all.get(key);
@@ -38,6 +32,7 @@ class Objects {
 }
 
 const meta = { namespace: "default", name: "nightly", uid: "u1" };
+const chunk = (n: number): string => `ns/default/batches/nightly.u1/items/000${n}`;
 const batch = (spec: object): TaskBatch => ({ apiVersion: "", kind: "TaskBatch", metadata: meta, spec });
 const items = (count: number): BatchItem[] => Array.from({ length: count }, (_, n) => ({ task: `t${n}` }));
 
@@ -54,8 +49,8 @@ test("a chunk is staged once, and a second request does not change it", async ()
   const store = new Objects();
   expect(await stageChunk(store, meta, 3, items(2))).toBe("stored");
   expect(await stageChunk(store, meta, 3, items(1))).toBe("there");
-  expect(store.all.get("ns/default/batches/nightly.u1/items/0003")).toBe('{"task":"t0"}\n{"task":"t1"}\n');
-  expect(await stagedChunks(store, meta)).toEqual([3]);
+  expect(store.all.get(chunk(3))).toBe('{"task":"t0"}\n{"task":"t1"}\n');
+  expect([...store.all.keys()]).toEqual([chunk(3)]);
   await expect(stageChunk(store, meta, 0, items(51))).rejects.toThrow(/51 items, not 1 to 50/);
 });
 
@@ -66,7 +61,7 @@ test("staged items are read in order, and only the chunks that are needed", asyn
   expect(await indexes(store, batch({ expectedCount: 120 }))).toEqual(all.map((_, n) => n));
   store.read.length = 0;
   expect(await indexes(store, batch({ expectedCount: 120 }), new Set([119, 3]))).toEqual([3, 119]);
-  expect(store.read).toEqual([chunkKey(meta, 0), chunkKey(meta, 2)]);
+  expect(store.read).toEqual([chunk(0), chunk(2)]);
 });
 
 test("a copied object is what it was when it was copied", async () => {
@@ -76,7 +71,7 @@ test("a copied object is what it was when it was copied", async () => {
     meta,
     items(51).map((item) => JSON.stringify(item)),
   );
-  expect(await stagedChunks(store, meta)).toEqual([0, 1]);
+  expect([...store.all.keys()]).toEqual([chunk(0), chunk(1)]);
   expect(await indexes(store, batch({ itemsRef: { key: "gone" } }))).toHaveLength(51);
 });
 
@@ -99,9 +94,9 @@ test("a line that is not valid JSON is reported, and the others are read", async
 
 test("outcomes and results are read as they were written", async () => {
   const store = new Objects();
-  expect((await readSettled(store, meta)).size).toBe(0);
-  await writeSettled(store, meta, [{ index: 4, kind: "rejected", message: "no" }]);
-  expect((await readSettled(store, meta)).get(4)).toEqual({ index: 4, kind: "rejected", message: "no" });
+  expect((await readOutcomes(store, meta)).size).toBe(0);
+  await writeOutcomes(store, meta, [{ index: 4, kind: "rejected", message: "no" }]);
+  expect((await readOutcomes(store, meta)).get(4)).toEqual({ index: 4, kind: "rejected", message: "no" });
   const results = [{ index: 0, phase: "Completed" as const, output: "ü" }];
   const ref = await writeResults(store, meta, results);
   expect(ref.size).toBe(Buffer.byteLength(store.all.get(ref.key) ?? ""));

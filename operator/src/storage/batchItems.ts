@@ -29,14 +29,14 @@ export const batchSourceLimit = 16 * 1024 * 1024;
 const settledLimit = 2 * 1024 * 1024;
 export const ndjson = "application/x-ndjson";
 
-export const chunkKey = (meta: BatchMeta, chunk: number): string =>
+const chunkKey = (meta: BatchMeta, chunk: number): string =>
   `${batchFolder(meta)}items/${String(chunk).padStart(4, "0")}`;
 export const batchPayloadKey = (meta: BatchMeta, index: number | "defaults"): string =>
   `${batchFolder(meta)}payloads/${index}`;
 /** A new key for each call: a request that comes too late must not replace the item's payload. */
 export const receivedPayloadKey = (meta: BatchMeta, index: number): string =>
   `${batchPayloadKey(meta, index)}.${newName()}`;
-const settledKey = (meta: BatchMeta): string => `${batchFolder(meta)}settled`;
+const outcomesKey = (meta: BatchMeta): string => `${batchFolder(meta)}settled`;
 const resultsKey = (meta: BatchMeta): string => `${batchFolder(meta)}results.ndjson`;
 
 /** An item, or why its line is not valid. */
@@ -57,13 +57,6 @@ export async function stageChunk(
   }
   const stored = await store.putNew(chunkKey(meta, chunk), linesOf(items), { type: ndjson });
   return stored ? "stored" : "there";
-}
-
-/** The numbers of the chunks that are staged, in order. */
-export async function stagedChunks(store: Pick<ObjectStore, "head">, meta: BatchMeta): Promise<number[]> {
-  const all = Array.from({ length: maxBatchItems / chunkSize }, (_, chunk) => chunk);
-  const found = await Promise.all(all.map((chunk) => store.head(chunkKey(meta, chunk))));
-  return all.filter((chunk) => found[chunk]);
 }
 
 /**
@@ -93,7 +86,7 @@ export async function* readItems(
 }
 
 /** The lines of a chunk; undefined when it is not staged. */
-export async function readChunk(
+async function readChunk(
   store: Pick<ObjectStore, "get">,
   meta: BatchMeta,
   chunk: number,
@@ -130,21 +123,21 @@ export function linesIn(body: Uint8Array): string[] {
     .filter((line) => line !== "");
 }
 
-export async function readSettled(
+export async function readOutcomes(
   store: Pick<ObjectStore, "get">,
   meta: BatchMeta,
 ): Promise<Map<number, ItemOutcome>> {
-  const got = await store.get(settledKey(meta), { maxBytes: settledLimit });
+  const got = await store.get(outcomesKey(meta), { maxBytes: settledLimit });
   const outcomes = linesIn(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as ItemOutcome);
   return new Map(outcomes.map((outcome) => [outcome.index, outcome]));
 }
 
-export async function writeSettled(
+export async function writeOutcomes(
   store: Pick<ObjectStore, "put">,
   meta: BatchMeta,
   outcomes: Iterable<ItemOutcome>,
 ): Promise<void> {
-  await store.put(settledKey(meta), linesOf([...outcomes]), { type: ndjson });
+  await store.put(outcomesKey(meta), linesOf([...outcomes]), { type: ndjson });
 }
 
 export async function writeResults(

@@ -2,7 +2,7 @@
 import type { Registry } from "prom-client";
 import { observe } from "./metrics.ts";
 
-export interface ControllerSources {
+interface ControllerSources {
   runs: { list(): Iterable<{ status?: { phase?: string } }> };
   manager: {
     stats(): readonly { controller: string; depth: number; reconciles: number; errors: number }[];

@@ -53,7 +53,7 @@ type MetricName = keyof typeof metrics;
 type Label<N extends MetricName> = (typeof metrics)[N]["labels"][number];
 
 /** A value, and the labels that it is of. Values with the same labels are added. */
-export interface Sample<L extends string> {
+interface Sample<L extends string> {
   value: number;
   labels: Record<L, string>;
 }

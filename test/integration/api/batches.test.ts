@@ -4,7 +4,7 @@ import { waitFor } from "../../../hack/lib/wait.ts";
 import { type BatchResult, batchRun } from "../../../operator/src/model/batch/item.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
-import { writeResults, writeSettled } from "../../../operator/src/storage/batchItems.ts";
+import { writeOutcomes, writeResults } from "../../../operator/src/storage/batchItems.ts";
 import { BatchClient, linesOf, nameOf, singleUseToken } from "../../support/batchClient.ts";
 import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
 
@@ -150,7 +150,7 @@ describe("the runs of a batch", () => {
     await api.client.create(TaskRuns, namespace, batchRun(batch, 0, { task: "echo" }, `${name}-0`));
     const other = { ...batch, metadata: { ...batch.metadata, uid: "of-an-earlier-one" } };
     await api.client.create(TaskRuns, namespace, batchRun(other, 3, { task: "echo" }, `${name}-3`));
-    await writeSettled(api.store, batch.metadata, [
+    await writeOutcomes(api.store, batch.metadata, [
       { index: 2, kind: "cached", run: { name: "held", uid: "u" } },
       { index: 3, kind: "rejected", message: "no" },
     ]);

@@ -8,8 +8,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskBatch } from "../../../operator/src/model/resources.ts";
-import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
+import { readItems } from "../../../operator/src/storage/batchItems.ts";
 import { ApiReplica, key, namespace } from "../../support/servers/apiReplica.ts";
+import { stagedChunks } from "../../support/stagedChunks.ts";
 
 let api: ApiReplica;
 beforeAll(async () => {

@@ -3,8 +3,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { TaskRun } from "../../../operator/src/model/resources.ts";
-import { readItems, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
+import { readItems } from "../../../operator/src/storage/batchItems.ts";
 import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
+import { stagedChunks } from "../../support/stagedChunks.ts";
 
 let api: ApiReplica;
 beforeAll(async () => {

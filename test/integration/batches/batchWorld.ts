@@ -4,7 +4,7 @@ import { waitFor } from "../../../hack/lib/wait.ts";
 import { type KubeClient, KubeError } from "../../../operator/src/kube/client/client.ts";
 import { Namespaces } from "../../../operator/src/kube/resources.ts";
 import type { BatchResult } from "../../../operator/src/model/batch/item.ts";
-import { isBatchFinished } from "../../../operator/src/model/batch/plan.ts";
+import { isBatchFinished } from "../../../operator/src/model/batch/phase.ts";
 import { TaskBatches, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import {
   apiVersion,

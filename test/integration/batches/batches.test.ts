@@ -5,7 +5,8 @@ import { waitFor } from "../../../hack/lib/wait.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type BatchItem, type TaskRun } from "../../../operator/src/model/resources.ts";
-import { chunkSize, readItems, stageChunk, stagedChunks } from "../../../operator/src/storage/batchItems.ts";
+import { chunkSize, readItems, stageChunk } from "../../../operator/src/storage/batchItems.ts";
+import { stagedChunks } from "../../support/stagedChunks.ts";
 import type { BatchController } from "./batchController.ts";
 import { BatchWorld, refusalOf, startServers } from "./batchWorld.ts";
 

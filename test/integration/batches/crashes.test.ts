@@ -1,7 +1,7 @@
 /** The controller dies before or after each of its writes, and another one takes over. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { isBatchFinished } from "../../../operator/src/model/batch/plan.ts";
+import { isBatchFinished } from "../../../operator/src/model/batch/phase.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { BatchItem } from "../../../operator/src/model/resources.ts";
 import { stageChunk } from "../../../operator/src/storage/batchItems.ts";

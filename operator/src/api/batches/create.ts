@@ -13,7 +13,7 @@
 import { keyTtlAnnotation, originLabel } from "@fairlead/protocol/labels";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
-import { isBatchFinished } from "../../model/batch/plan.ts";
+import { isBatchFinished } from "../../model/batch/phase.ts";
 import { newName } from "../../model/ids.ts";
 import { defaultKeySeconds } from "../../model/keys/idempotency.ts";
 import { generationsFrom, requestName } from "../../model/keys/names.ts";

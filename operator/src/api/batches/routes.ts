@@ -18,7 +18,7 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import { batchRunName, isRunOf, withDefaults } from "../../model/batch/item.ts";
 import { keyedRunName } from "../../model/keys/idempotency.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
-import { readItems, readOutputs, readResults, readSettled } from "../../storage/batchItems.ts";
+import { readItems, readOutcomes, readOutputs, readResults } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { allow, allowPrefix, publicToken } from "../auth/auth.ts";
 import { type Caller, callerIn } from "../http/caller.ts";
@@ -162,7 +162,7 @@ async function loadRunNames({ store, reader }: BatchDeps, batch: TaskBatch): Pro
   for (const run of reader.runsOfBatch(metadata.namespace, metadata.name)) {
     if (run.spec.batch && isRunOf(batch, run)) names.set(run.spec.batch.index, run.metadata.name);
   }
-  const settled = status.settled ? await readSettled(store, metadata) : undefined;
+  const settled = status.settled ? await readOutcomes(store, metadata) : undefined;
   for (const outcome of settled?.values() ?? []) {
     if (outcome.kind === "cached") names.set(outcome.index, outcome.run.name);
   }

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Informer } from "../../kube/cache/informer.ts";
-import { isBatchFinished } from "../../model/batch/plan.ts";
+import { isBatchFinished } from "../../model/batch/phase.ts";
 import type { TaskBatch, TaskBatchSpec, TaskRun } from "../../model/resources.ts";
 
 export interface CachedBatch extends TaskBatch {

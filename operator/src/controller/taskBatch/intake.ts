@@ -7,7 +7,7 @@ import { originLabel } from "@fairlead/protocol/labels";
 import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
 import { payloadBytes } from "../../model/batch/item.ts";
-import { duplicate } from "../../model/batch/plan.ts";
+import { duplicateReason } from "../../model/batch/phase.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import type { TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
@@ -44,7 +44,7 @@ export async function repeatsRetired(deps: BatchDeps, batch: CachedBatch): Promi
     errors,
     resultsRef,
     startedAt,
-    reason: duplicate,
+    reason: duplicateReason,
     message: `A batch of this name ended at ${finishedAt} (uid ${retired.metadata.uid}): these are its results. To run items again, give the batch another name.`,
     finishedAt: isoNow(deps),
   });

@@ -10,18 +10,17 @@
 import { again, at, done, earliest, type Requeue } from "../../kube/manager/requeue.ts";
 import { splitKey } from "../../kube/resources.ts";
 import type { CachedOutcome, ItemOutcome } from "../../model/batch/item.ts";
+import { isBatchFinished } from "../../model/batch/phase.ts";
 import {
   type BatchPlan,
-  formatRanges,
   type ItemState,
-  isBatchFinished,
-  parseRanges,
+  itemStateOf,
   planBatch,
   type StopReason,
-  stateOf,
 } from "../../model/batch/plan.ts";
+import { formatRanges, parseRanges } from "../../model/batch/ranges.ts";
 import type { TaskBatchStatus } from "../../model/resources.ts";
-import { readSettled, writeSettled } from "../../storage/batchItems.ts";
+import { readOutcomes, writeOutcomes } from "../../storage/batchItems.ts";
 import { isoNow } from "../deps.ts";
 import { type CachedBatch, summaryOf } from "./cache.ts";
 import { receiveBatch, repeatsRetired } from "./intake.ts";
@@ -96,14 +95,14 @@ async function loadCachedOutcomes(
   stopReason: StopReason | undefined,
 ): Promise<Map<number, CachedOutcome>> {
   if (!batch.status?.settled?.cached) return new Map();
-  const all = await readSettled(deps.store, batch.metadata);
+  const all = await readOutcomes(deps.store, batch.metadata);
   const cached = new Map<number, CachedOutcome>();
   for (const outcome of all.values()) if (outcome.kind === "cached") cached.set(outcome.index, outcome);
   if (
     stopReason !== "Canceled" &&
     (await followCachedRuns(deps, batch.metadata.namespace, cached.values()))
   ) {
-    await writeSettled(deps.store, batch.metadata, all.values());
+    await writeOutcomes(deps.store, batch.metadata, all.values());
   }
   return cached;
 }
@@ -121,11 +120,11 @@ function planOf(
   for (const index of parseRanges(settled?.deleted)) states[index] = "canceled";
   for (const index of parseRanges(settled?.cached)) {
     const phase = cached.get(index)?.phase;
-    states[index] = phase ? stateOf(phase) : "awaited";
+    states[index] = phase ? itemStateOf(phase) : "cached";
   }
   for (const run of runsOf(deps, batch)) {
     const index = run.spec.batch?.index ?? -1;
-    if (index in states) states[index] = stateOf(run.status?.phase);
+    if (index in states) states[index] = itemStateOf(run.status?.phase);
   }
   return planBatch({ states, maxConcurrency: batch.spec.maxConcurrency, stopReason });
 }
@@ -137,10 +136,10 @@ async function recordOutcomes(
   outcomes: readonly ItemOutcome[],
 ): Promise<CachedBatch | undefined> {
   const all = batch.status?.settled
-    ? await readSettled(deps.store, batch.metadata)
+    ? await readOutcomes(deps.store, batch.metadata)
     : new Map<number, ItemOutcome>();
   for (const outcome of outcomes) all.set(outcome.index, outcome);
-  await writeSettled(deps.store, batch.metadata, all.values());
+  await writeOutcomes(deps.store, batch.metadata, all.values());
   const of = (kind: ItemOutcome["kind"]) =>
     formatRanges([...all.values()].filter((outcome) => outcome.kind === kind).map(({ index }) => index));
   const errors = [...all.values()]

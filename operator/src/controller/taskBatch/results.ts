@@ -4,11 +4,12 @@ import { KubeError } from "../../kube/client/client.ts";
 import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { type BatchResult, type ItemOutcome, resultOf } from "../../model/batch/item.ts";
-import { type BatchCounts, duplicate, endOf, type StopReason } from "../../model/batch/plan.ts";
+import { duplicateReason, endOfBatch } from "../../model/batch/phase.ts";
+import type { BatchCounts, StopReason } from "../../model/batch/plan.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import type { TaskBatch, TaskRun } from "../../model/resources.ts";
 import { writeBatchHistory } from "../../storage/batchHistory.ts";
-import { readSettled, writeResults } from "../../storage/batchItems.ts";
+import { readOutcomes, writeResults } from "../../storage/batchItems.ts";
 import { isoNow } from "../deps.ts";
 import type { CachedBatch } from "./cache.ts";
 import { findCachedRun } from "./keyedRuns.ts";
@@ -25,7 +26,7 @@ export async function finishBatch(
   const results = await loadResults(deps, batch, counts.total, stopReason);
   const resultsRef = await writeResults(deps.store, batch.metadata, results);
   await writeBatchStatus(deps, batch, {
-    ...endOf(counts, stopReason),
+    ...endOfBatch(counts, stopReason),
     counts,
     createdThrough: counts.total,
     resultsRef,
@@ -41,7 +42,9 @@ async function loadResults(
   stopReason: StopReason | undefined,
 ): Promise<BatchResult[]> {
   const { metadata, status } = batch;
-  const outcomes = status?.settled ? await readSettled(deps.store, metadata) : new Map<number, ItemOutcome>();
+  const outcomes = status?.settled
+    ? await readOutcomes(deps.store, metadata)
+    : new Map<number, ItemOutcome>();
   const runs = new Map<number, TaskRun>();
   for (const run of runsOf(deps, batch)) runs.set(run.spec.batch?.index ?? -1, run);
   const results: BatchResult[] = [];
@@ -120,5 +123,5 @@ export async function retireBatch(deps: BatchDeps, batch: CachedBatch): Promise<
 
 /** A duplicate has nothing of its own; an aborted batch is looked for only by a caller that has its id from the API. */
 const isWorthKeeping = ({ metadata, status }: TaskBatch): boolean =>
-  status?.reason !== duplicate &&
+  status?.reason !== duplicateReason &&
   (status?.phase !== "Aborted" || metadata.labels?.[originLabel] !== undefined);

@@ -19,7 +19,7 @@ import {
   itemProblem,
   withDefaults,
 } from "../../model/batch/item.ts";
-import { isBatchFinished } from "../../model/batch/plan.ts";
+import { isBatchFinished } from "../../model/batch/phase.ts";
 import { TaskBatches, TaskRuns } from "../../model/kinds.ts";
 import type { BatchItem, TaskBatch, TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";

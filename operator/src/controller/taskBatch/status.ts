@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
 import { replaceStatus } from "../../kube/status.ts";
-import { withBatchConditions } from "../../model/batch/plan.ts";
+import { withBatchConditions } from "../../model/batch/phase.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import type { TaskBatchStatus } from "../../model/resources.ts";
 import { type Deps, isoNow } from "../deps.ts";

@@ -2,7 +2,7 @@
 import { runLabel } from "@fairlead/protocol/labels";
 import { controllerOf, keyOfLabel, onChange } from "../../kube/manager/controller.ts";
 import { keyOf } from "../../kube/resources.ts";
-import { isBatchFinished } from "../../model/batch/plan.ts";
+import { isBatchFinished } from "../../model/batch/phase.ts";
 import type { Deps } from "../deps.ts";
 import { taskIndex } from "../task/lookup.ts";
 import type { CachedRun } from "./cache.ts";

@@ -9,6 +9,7 @@
  * sweeper.
  */
 
+import { keyOf, objectKey } from "../../kube/resources.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Admission, Grant, PendingRun } from "../../queue/admission.ts";
@@ -39,7 +40,7 @@ export class Slots {
   }
 
   granted(run: TaskRun): Grant | undefined {
-    const state = this.#states.get(keyOf(run.metadata));
+    const state = this.#states.get(keyOf(run));
     return state?.uid === run.metadata.uid ? state.granted : undefined;
   }
 
@@ -52,7 +53,7 @@ export class Slots {
 
   /** The run is inadmissible after all: it waits for no slot and has none. */
   async withdraw(run: TaskRun): Promise<void> {
-    const key = keyOf(run.metadata);
+    const key = keyOf(run);
     const state = this.#states.get(key);
     if (state?.uid === run.metadata.uid) await this.#drop(key, state, run.metadata.namespace);
   }
@@ -82,7 +83,7 @@ export class Slots {
    * too.
    */
   async releaseUnneeded(run: TaskRun): Promise<void> {
-    const key = keyOf(run.metadata);
+    const key = keyOf(run);
     const state = this.#states.get(key);
     if (!state || state.uid !== run.metadata.uid || holdsSlot(run)) return;
     if (state.held) {
@@ -95,7 +96,7 @@ export class Slots {
 
   /** The run was deleted: its slot, and its place in the queue, are free. */
   async forget(namespace: string, name: string): Promise<void> {
-    const key = keyOf({ namespace, name });
+    const key = objectKey(namespace, name);
     const state = this.#states.get(key);
     if (state) await this.#drop(key, state, namespace);
   }
@@ -108,7 +109,7 @@ export class Slots {
 
   /** A run of the same name with another uid is another run; its predecessor was deleted and is dropped. */
   #stateOf({ namespace, name, uid }: { namespace: string; name: string; uid: string }): SlotState {
-    const key = keyOf({ namespace, name });
+    const key = objectKey(namespace, name);
     const known = this.#states.get(key);
     if (known?.uid === uid) return known;
     if (known) void this.#drop(key, known, namespace);
@@ -117,8 +118,6 @@ export class Slots {
     return state;
   }
 }
-
-const keyOf = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
 
 const grantOf = ({ metadata, status }: TaskRun): Grant => ({
   namespace: metadata.namespace,

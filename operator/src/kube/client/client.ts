@@ -61,7 +61,7 @@ export interface WatchOptions {
   signal: AbortSignal;
 }
 
-export type WatchEvent<T> = { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: T };
+type WatchEvent<T> = { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: T };
 
 export interface DeleteOptions extends CallOptions {
   propagationPolicy?: "Background" | "Foreground" | "Orphan";
@@ -71,7 +71,7 @@ export interface DeleteOptions extends CallOptions {
   gracePeriodSeconds?: number;
 }
 
-export interface PatchOptions extends CallOptions {
+interface PatchOptions extends CallOptions {
   type: "merge" | "json" | "apply";
   subresource?: string;
   /** Needed by `apply`; default "fairlead". */
@@ -80,7 +80,7 @@ export interface PatchOptions extends CallOptions {
   force?: boolean;
 }
 
-export interface LogOptions {
+interface LogOptions {
   container?: string;
   limitBytes?: number;
   tailLines?: number;

@@ -18,7 +18,7 @@ const accessLifetimeMs = 10_000;
 const keepAliveMs = 60_000;
 const connectTimeoutMs = 10_000;
 
-export interface Access {
+interface Access {
   headers: Readonly<Record<string, string>>;
   requests: Dispatcher;
   streams: Dispatcher;

@@ -1,6 +1,6 @@
 /** How a request to the API server fails. */
 
-export interface KubeErrorDetails {
+interface KubeErrorDetails {
   method: string;
   path: string;
   /** HTTP status; 0 when no answer came. */

@@ -14,7 +14,7 @@ import type { KubeClient } from "../client/client.ts";
 import { KubeError } from "../client/client.ts";
 import { Events, type KubeObject } from "../resources.ts";
 
-export interface EventRecorderOptions {
+interface EventRecorderOptions {
   client: Pick<KubeClient, "create" | "patch">;
   /** Shown as the source: `fairlead-controller`. */
   component: string;

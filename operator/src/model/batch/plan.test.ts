@@ -1,16 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { phases } from "../schema/taskRun.ts";
-import {
-  endOf,
-  formatRanges,
-  type ItemState,
-  parseRanges,
-  planBatch,
-  type StopReason,
-  stateOf,
-  withBatchConditions,
-} from "./plan.ts";
+import { type ItemState, itemStateOf, planBatch, type StopReason } from "./plan.ts";
 
 const states = (...list: ItemState[]): ItemState[] => list;
 
@@ -28,17 +19,17 @@ describe("planBatch", () => {
     expect(planBatch({ states: all, maxConcurrency: 1 }).room).toBe(0);
   });
 
-  test("another's run takes no room, and is awaited", () => {
-    const plan = planBatch({ states: states("awaited", "missing"), maxConcurrency: 1 });
+  test("another's run takes no room, and is waited for", () => {
+    const plan = planBatch({ states: states("cached", "missing"), maxConcurrency: 1 });
     expect(plan).toMatchObject({ room: 1, counts: { running: 1 }, finished: false });
-    expect(planBatch({ states: states("awaited", "completed") }).finished).toBe(false);
+    expect(planBatch({ states: states("cached", "completed") }).finished).toBe(false);
   });
 
   test("a canceled batch creates nothing and waits for its own runs only", () => {
-    const waiting = planBatch({ states: states("open", "missing", "awaited"), stopReason: "Canceled" });
+    const waiting = planBatch({ states: states("open", "missing", "cached"), stopReason: "Canceled" });
     expect(waiting).toMatchObject({ create: [], room: 0, finished: false });
     expect(waiting.counts).toMatchObject({ running: 1, canceled: 2, created: 2 });
-    const ended = planBatch({ states: states("canceled", "missing", "awaited"), stopReason: "Canceled" });
+    const ended = planBatch({ states: states("canceled", "missing", "cached"), stopReason: "Canceled" });
     expect(ended).toMatchObject({ finished: true, counts: { running: 0, canceled: 3 } });
   });
 
@@ -147,68 +138,10 @@ test("whatever crashes, each item gets one run, and never are more open than all
 });
 
 test("a run's phase is open until it is terminal", () => {
-  const of = (state: ItemState) => phases.filter((phase) => stateOf(phase) === state);
+  const of = (state: ItemState) => phases.filter((phase) => itemStateOf(phase) === state);
   expect(of("open")).toEqual(["Delayed", "Queued", "Starting", "Executing", "Waiting", "Stopping"]);
   expect(of("completed")).toEqual(["Completed"]);
   expect(of("canceled")).toEqual(["Canceled"]);
   expect(of("failed")).toEqual(["Expired", "Failed", "Crashed", "TimedOut", "SystemFailure"]);
-  expect(stateOf(undefined)).toBe("open");
+  expect(itemStateOf(undefined)).toBe("open");
 });
-
-test("ranges of indexes are short and come back as they were", () => {
-  expect(formatRanges([3, 9, 7, 8, 3])).toBe("3,7-9");
-  expect(formatRanges([])).toBeUndefined();
-  expect(parseRanges(undefined)).toEqual([]);
-  const odd = Array.from({ length: 500 }, (_, i) => 2 * i + 1);
-  expect(formatRanges(odd)?.length).toBeLessThan(4096);
-  fc.assert(
-    fc.property(fc.uniqueArray(fc.nat({ max: 999 })), (indexes) => {
-      expect(parseRanges(formatRanges(indexes))).toEqual(indexes.sort((a, b) => a - b));
-    }),
-  );
-});
-
-test("the end is Completed only when every run completed", () => {
-  const counts = { total: 2, created: 2, running: 0, completed: 2, failed: 0, canceled: 0 };
-  expect(endOf(counts, undefined)).toMatchObject({ phase: "Completed" });
-  expect(endOf(counts, "Canceled")).toMatchObject({ phase: "Completed" });
-  const mixed = { ...counts, completed: 1, failed: 1 };
-  expect(endOf(mixed, undefined)).toMatchObject({ phase: "PartiallyFailed", reason: "ItemsFailed" });
-  expect(endOf(mixed, "Canceled")).toMatchObject({ phase: "PartiallyFailed", reason: "Canceled" });
-  const none = { ...counts, total: 0, created: 0, completed: 0 };
-  expect(endOf(none, undefined)).toMatchObject({ phase: "Completed" });
-  expect(endOf(none, "Canceled")).toMatchObject({ phase: "PartiallyFailed", reason: "Canceled" });
-  expect(endOf(mixed, "ItemsChanged").message).toContain("create another TaskBatch");
-});
-
-test("conditions follow the phase, and keep the time of their last change", () => {
-  const [early, late] = ["2030-01-01T00:00:00.000Z", "2030-01-01T00:01:00.000Z"];
-  const running = withBatchConditions({ phase: "Processing", reason: "Processing", message: "" }, early);
-  const ended = withBatchConditions({ ...running, ...endOfCanceled }, late);
-  const told = ended.conditions?.map(({ type, status, lastTransitionTime }) => [
-    type,
-    status,
-    lastTransitionTime,
-  ]);
-  expect(told).toEqual([
-    ["Finished", "True", late],
-    ["Complete", "False", early],
-    ["Failed", "False", early],
-  ]);
-});
-
-test("a batch that repeats another has failed when that one had", () => {
-  const failedWith = (failed: number) =>
-    withBatchConditions(
-      {
-        phase: "PartiallyFailed",
-        reason: "Duplicate",
-        counts: { total: 2, created: 2, running: 0, completed: 1, failed, canceled: 1 - failed },
-      },
-      "now",
-    ).conditions?.find(({ type }) => type === "Failed")?.status;
-  expect(failedWith(0)).toBe("False");
-  expect(failedWith(1)).toBe("True");
-});
-
-const endOfCanceled = { phase: "PartiallyFailed", reason: "Canceled", message: "" } as const;
