@@ -1,7 +1,7 @@
 /**
  * `npm run build`: the bundles, each one ESM file with everything in it.
  *
- *   operator     operator/src/main.ts       → operator/dist/main.js (and lua/*.lua beside it, read at run time)
+ *   operator     operator/src/main.ts       → operator/dist/main.js, and lua/*.lua beside it
  *   runner       runtime-image/src/main.ts  → runtime-image/dist/runner.mjs (built-in modules only, small)
  *   hello-world  its tasks                  → examples/hello-world/dist/tasks.mjs (with the SDK in it)
  *   e2e-tasks    the end-to-end tests' tasks, likewise
@@ -19,7 +19,7 @@ const root = join(import.meta.dirname, "..");
 
 export type BundleName = "operator" | "runner" | "hello-world" | "e2e-tasks";
 
-export interface BundleResult {
+interface BundleResult {
   outfile: string;
   bytes: number;
   cached: boolean;
@@ -77,7 +77,7 @@ const bundles: Record<BundleName, Bundle> = {
   },
 };
 
-export const bundleNames = Object.keys(bundles) as BundleName[];
+const bundleNames = Object.keys(bundles) as BundleName[];
 
 export async function build(
   names: readonly BundleName[] = bundleNames,
@@ -140,11 +140,7 @@ async function make(bundle: Bundle, stampFile: string, key: string): Promise<voi
 /**
  * Fails when the bundle would need a package in the image, or grew beyond what a container start should read.
  */
-export function checkSelfContained(
-  outfile: string,
-  maxBytes: number,
-  metafile: Pick<Metafile, "outputs">,
-): void {
+function checkSelfContained(outfile: string, maxBytes: number, metafile: Pick<Metafile, "outputs">): void {
   const output = metafile.outputs[outfile];
   if (!output) throw new Error(`${outfile} was not written`);
   const foreign = output.imports

@@ -33,7 +33,7 @@ const out = join(repoRoot, ".fairlead", "pack");
 const stage = join(out, "stage");
 const typesFolder = join(stage, "dist", "types");
 
-export interface Packed {
+interface Packed {
   /** Full path of the tarball. */
   tarball: string;
   bytes: number;
@@ -148,8 +148,7 @@ function licensesOf(bundles: readonly Metafile[]): string {
 }
 
 async function archive(name: string): Promise<Packed> {
-  // npm writes it beside the stage and it is moved from there: whoever installs it meanwhile reads a whole
-  // one.
+  // npm writes it apart and it is moved into place: an installation meanwhile reads a whole one.
   const unfinished = join(out, "unfinished");
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished);

@@ -1,6 +1,7 @@
 /**
- * sdk/api.md: every name that `@fairlead/sdk` exports, with its declaration, and the types that those refer to. Made by
- * `npm run generate`, so that a review sees each change of the public surface; comments are left out.
+ * sdk/api.md: every name that `@fairlead/sdk` exports, with its declaration, and the types that those refer
+ * to. Made by `npm run generate`, so that a review sees each change of the public surface; comments are left
+ * out.
  */
 import { type Declaration, sdkDeclarations } from "./sdkTypes.ts";
 

@@ -2,7 +2,7 @@
  * The declarations of the SDK and of what it takes from protocol/, as files below one folder:
  *
  *   <folder>/sdk/src/index.d.ts    and one for each of its modules
- *   <folder>/protocol/src/*.d.ts   imported by relative paths: packages outside do not know @fairlead/protocol
+ *   <folder>/protocol/src/*.d.ts   imported by relative paths, since @fairlead/protocol is not published
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, posix, relative, sep } from "node:path";

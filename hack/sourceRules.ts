@@ -82,6 +82,7 @@ export const walls: Record<string, Wall> = {
     why: "it writes TaskRuns and leaves Jobs and queues to controller/",
   },
   sdk: { may: ["protocol"], testsMay: ["test/support"], why: "it is published on its own" },
+  "runtime-image": { may: ["protocol", "sdk"], why: "every start of a task waits for it" },
 };
 
 /** Problems with one file, each one line that says what to change. `file` is relative to the project. */

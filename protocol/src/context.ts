@@ -1,6 +1,7 @@
 /**
- * What a task's code learns about its run. The operator sends it with each attempt as JSON in FAIRLEAD_CTX, with times
- * in RFC 3339 (`TaskContext<string>`); the runner turns them into dates. Field names are Trigger.dev's.
+ * What a task's code learns about its run. The operator sends it with each attempt as JSON in FAIRLEAD_CTX,
+ * with times in RFC 3339 (`TaskContext<string>`); the runner turns them into dates. Field names are
+ * Trigger.dev's.
  */
 import type { StopType } from "./report.ts";
 

@@ -1,6 +1,7 @@
 /**
- * The environment variables of an attempt's container, set by the operator (jobs/attemptEnv.ts). A task's runner reads
- * them, and so does any other program that an inline container runs: docs describe them to users as a contract.
+ * The environment variables of an attempt's container, set by the operator (jobs/attemptEnv.ts). A task's
+ * runner reads them, and so does any other program that an inline container runs: docs describe them to users
+ * as a contract.
  */
 export const env = {
   /** Base URL of the API for calls of the runner. */

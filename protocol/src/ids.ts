@@ -1,9 +1,12 @@
 /**
- * Ids as users and clients write them. On the wire, an object's id is a prefix and the name of its resource; the ids of
- * tasks and the names of queues are the users' own.
+ * Ids as users and clients write them. On the wire, an object's id is a prefix and the name of its resource;
+ * the ids of tasks and the names of queues are the users' own.
  */
 
-/** A task's id or a queue's name: letters, digits and `_ . / : -`, a letter or digit first, not `. / : -` last. */
+/**
+ * A task's id or a queue's name: letters, digits and `_ . / : -`, a letter or digit first, not `. / : -`
+ * last.
+ */
 export const idPattern = /^[A-Za-z0-9]([A-Za-z0-9_./:-]*[A-Za-z0-9_])?$/;
 export const maxIdLength = 128;
 /** For error messages. */

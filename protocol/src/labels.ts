@@ -1,6 +1,6 @@
 /**
- * Every label and annotation that Fairlead sets or reads. Users select on them and other programs may; a value once
- * released keeps its meaning.
+ * Every label and annotation that Fairlead sets or reads. Users select on them and other programs may; a
+ * value once released keeps its meaning.
  *
  *   on Jobs, pods and ControllerRevisions   managed-by, run, attempt, task
  *   on our own kinds                        origin, batch, schedule; annotations of keys and debouncing
@@ -23,13 +23,9 @@ export const taskLabel = "fairlead.dev/task";
 export const attemptSelector = (run: string, attempt: number): string =>
   `${managedSelector},${runLabel}=${run},${attemptLabel}=${attempt}`;
 
-/**
- * What created an object of ours: a value of `origins`. Absent: a user applied it. Retention removes only objects that
- * have it.
- */
+/** What created an object of ours. Absent: a user applied it. Retention removes only objects that have it. */
 export const originLabel = "fairlead.dev/origin";
-export const origins = ["api", "batch", "schedule", "task", "trigger"] as const;
-export type Origin = (typeof origins)[number];
+export type Origin = "api" | "batch" | "schedule" | "task" | "trigger";
 
 /** On TaskRuns: name of the TaskBatch that the run belongs to. */
 export const batchLabel = "fairlead.dev/batch";
@@ -40,7 +36,10 @@ export const scheduleLabel = "fairlead.dev/schedule";
 export const idempotencyKeyAnnotation = "fairlead.dev/idempotency-key";
 /** On TaskRuns: "true" once the run's idempotency key was reset. */
 export const keyResetAnnotation = "fairlead.dev/idempotency-key-reset";
-/** On TaskBatches with a key or of a single-use token: seconds that it holds, counted from the batch's creation. */
+/**
+ * On TaskBatches with a key or of a single-use token: seconds that it holds, counted from the batch's
+ * creation.
+ */
 export const keyTtlAnnotation = "fairlead.dev/idempotency-key-ttl-seconds";
 /** On debounced TaskRuns: ids of the requests that have been answered with this run, separated by commas. */
 export const debouncedRequestsAnnotation = "fairlead.dev/debounced-requests";
@@ -52,5 +51,8 @@ export const concurrencyLimitAnnotation = "fairlead.dev/concurrency-limit";
 
 /** On Secrets in the release's namespace: "true" for those that hold an API key. */
 export const apiKeyLabel = "fairlead.dev/api-key";
-/** On a namespace's Secret of variables: names of those whose values the API does not show, separated by commas. */
+/**
+ * On a namespace's Secret of variables: names of those whose values the API does not show, separated by
+ * commas.
+ */
 export const redactedVariablesAnnotation = "fairlead.dev/redacted-variables";

@@ -1,15 +1,21 @@
 /**
- * Sizes, counts and durations that more than one process has to agree on. The unit is in the name; where a limit is
- * not ours (Linux, Kubernetes, Trigger.dev), the comment says whose it is.
+ * Sizes, counts and durations that more than one process has to agree on. The unit is in the name; where a
+ * limit is not ours (Linux, Kubernetes, Trigger.dev), the comment says whose it is.
  */
 
 /** A run's payload, and all payloads of one batch together. Trigger.dev's limit. */
 export const maxPayloadBytes = 10 * 1024 * 1024;
 /** `spec.payload` in the resource: larger ones would fill etcd, whose objects have at most 1.5 MiB. */
 export const maxResourcePayloadBytes = 256 * 1024;
-/** `spec.payloadData`, which the API writes: larger ones go to the bucket, so that the runs stay cheap to cache. */
+/**
+ * `spec.payloadData`, which the API writes: larger ones go to the bucket, so that the runs stay cheap to
+ * cache.
+ */
 export const maxPayloadDataBytes = 8 * 1024;
-/** A payload in an environment variable. Linux refuses 128 KiB; half of it leaves room for the other variables. */
+/**
+ * A payload in an environment variable. Linux refuses 128 KiB; half of it leaves room for the other
+ * variables.
+ */
 export const maxPayloadEnvBytes = 64 * 1024;
 
 /** A run's output. Trigger.dev's limit. */

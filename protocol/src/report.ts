@@ -1,6 +1,6 @@
 /**
- * What a runner says about its attempt: as JSON in the container's termination message, and the report also as the
- * body of a call of the API. Either copy of a report settles the run, both together settle it once.
+ * What a runner says about its attempt: as JSON in the container's termination message, and the report also
+ * as the body of a call of the API. Either copy of a report settles the run, both together settle it once.
  *
  *   started ─► stopping ─► a report      in the termination message: each replaces the one before it,
  *      └──────────────────────▲          and nothing replaces a report

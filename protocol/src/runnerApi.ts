@@ -1,6 +1,6 @@
 /**
- * `/engine/v1`: the calls of a runner about its own attempt. Bearer: the attempt's token. None is needed: without an
- * answer the run settles by the termination message.
+ * `/engine/v1`: the calls of a runner about its own attempt. Bearer: the attempt's token. None is needed:
+ * without an answer the run settles by the termination message.
  *
  *   GET  attempt          → 200 AttemptAnswer
  *   POST attempt/start    StartBody  → 204

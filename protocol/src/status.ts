@@ -1,6 +1,9 @@
 /** How the API names the state of runs and batches: Trigger.dev's words, of its client's version 4. */
 
-/** What a client sends in `x-trigger-api-version` to get these statuses; without it, it gets those of version 3. */
+/**
+ * What a client sends in `x-trigger-api-version` to get these statuses; without it, it gets those of version
+ * 3.
+ */
 export const currentApiVersion = "2025-07-16";
 export const apiVersionHeader = "x-trigger-api-version";
 

@@ -1,6 +1,7 @@
 /**
- * One attempt from start to exit. The result is written to the termination message first (durable: the kubelet
- * keeps it) and then reported to the API (fast); either settles the run, so an API that is down costs a bounded wait.
+ * One attempt from start to exit. The result is written to the termination message first (durable: the
+ * kubelet keeps it) and then reported to the API (fast); either settles the run, so an API that is down costs
+ * a bounded wait.
  *
  *   exit code 0: reported as completed       1: failed, or stopped without a result
  */

@@ -1,6 +1,6 @@
 /**
- * The runner's calls of the API (protocol/runnerApi.ts). User code never waits for one of them, and a run settles
- * without any: the termination message says the same.
+ * The runner's calls of the API (protocol/runnerApi.ts). User code never waits for one of them, and a run
+ * settles without any: the termination message says the same.
  */
 import type { Report, StopType } from "@fairlead/protocol/report";
 import {
@@ -35,7 +35,9 @@ export class EngineApi {
     return stopReason === "canceled" || stopReason === "maxDuration" ? stopReason : undefined;
   }
 
-  /** A presigned PUT for the output, and its key in the bucket. Not repeated here: the upload is, as a whole. */
+  /**
+   * A presigned PUT for the output, and its key in the bucket. Not repeated here: the upload is, as a whole.
+   */
   async outputUrl(size: number, type: string, timeoutMs: number): Promise<UploadAnswer> {
     const body: UploadBody = { podUid: this.#environment.podUid, size, type };
     const { url, key } = await this.#call<UploadAnswer>("POST", "/output", timeoutMs, body);

@@ -7,10 +7,10 @@
  *     failed, no other attempt follows: onFailure → onComplete    the same
  *   cleanup                                               an error fails an attempt that had not failed
  *
- * Stopped (stop.ts) while `run` is at work: onCancel runs beside it when the run was canceled. When `run` then fails
- * there is no result, and the reason of the stop decides how the run ends; of the hooks only cleanup follows. When it
- * returns, its output is stored and reported; onSuccess and onComplete follow only after a shutdown, since a run that
- * was canceled or timed out stays so.
+ * Stopped (stop.ts) while `run` is at work: onCancel runs beside it when the run was canceled. When `run`
+ * then fails there is no result, and the reason of the stop decides how the run ends; of the hooks only
+ * cleanup follows. When it returns, its output is stored and reported; onSuccess and onComplete follow only
+ * after a shutdown, since a run that was canceled or timed out stays so.
  */
 
 import type { ReportedOutput } from "@fairlead/protocol/report";
@@ -32,7 +32,7 @@ export type Result =
   /** It was asked to stop and did: there is no result. */
   | { outcome: "stopped" };
 
-export interface ExecutionDeps {
+interface ExecutionDeps {
   environment: Environment;
   api: EngineApi;
   stop: Stop;
@@ -143,7 +143,9 @@ async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): P
   }
 }
 
-/** Whether the controller will start another attempt; the same rule as in operator/src/model/run/settle.ts. */
+/**
+ * Whether the controller will start another attempt; the same rule as in operator/src/model/run/settle.ts.
+ */
 export function isFollowed(environment: Pick<Environment, "attempt" | "ctx">, failure: Failure): boolean {
   const { maxAttempts = 1, infrastructureRetries = 0 } = environment.ctx.run;
   return failure.retryable && environment.attempt - infrastructureRetries < maxAttempts;

@@ -1,12 +1,20 @@
 /**
  * Why an attempt failed, and the form in which the run shows it.
  *
- * Not retryable: failures that another attempt of the same code with the same payload would repeat (the task is missing,
- * does not load, cannot read its payload, returned a value that cannot be stored), and AbortTaskRunError.
+ * Not retryable: failures that another attempt of the same code with the same payload would repeat (the task
+ * is missing, does not load, cannot read its payload, returned a value that cannot be stored), and
+ * AbortTaskRunError.
  */
 import { type ErrorCode, errorLimits, type ReportedError } from "@fairlead/protocol/report";
 
 const causesShown = 5;
+
+interface FailureOptions {
+  /** Default false. */
+  retryable?: boolean;
+  cause?: unknown;
+  thrown?: { value: unknown };
+}
 
 export class Failure extends Error {
   readonly #ours = true;
@@ -15,11 +23,12 @@ export class Failure extends Error {
   /** What user code threw; absent when the runner itself found the failure. */
   readonly thrown?: { value: unknown };
 
-  constructor(code: ErrorCode, message: string, options: { retryable?: boolean; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: FailureOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = nameOfCode(code);
     this.code = code;
     this.retryable = options.retryable ?? false;
+    this.thrown = options.thrown;
   }
 
   /** Safe with anything that user code may throw, a revoked proxy included. */
@@ -28,9 +37,7 @@ export class Failure extends Error {
   }
 
   static thrownBy(code: ErrorCode, value: unknown, retryable: boolean): Failure {
-    const failure = new Failure(code, "", { retryable });
-    (failure as { thrown: Failure["thrown"] }).thrown = { value };
-    return failure;
+    return new Failure(code, "", { retryable, thrown: { value } });
   }
 
   /** The error that user code sees: its own, or this one. */

@@ -1,12 +1,13 @@
 /**
- * Catches what would end the process, or let it wait for ever, while user code is at work, and makes it an error of the
- * code that runs: the module's loading, `run`, or a hook.
+ * Catches what would end the process, or let it wait for ever, while user code is at work, and makes it an
+ * error of the code that runs: the module's loading, `run`, or a hook.
  *
  *   uncaught exception, unhandled rejection   fail everything that is being watched
  *   nothing left to wait for                  the same: its promise can never settle
  *   process.exit()                            cannot be held up: `onExit` has to act at once, synchronously
  *
- * What happens while nothing is watched (the result is known, it is being reported) is logged and changes nothing.
+ * What happens while nothing is watched (the result is known, it is being reported) is logged and changes
+ * nothing.
  */
 import { Failure, failureOf, inspected } from "./failure.ts";
 import { warn } from "./stdio.ts";

@@ -1,8 +1,8 @@
 /**
  * HTTP calls with a time limit and bounded answers, and their repetition.
  *
- * On node:http: the first fetch() of a process costs some 40 ms of its time, this 6 ms, and both a task's start
- * and its end would wait for it. Loaded with the first call, after user code began.
+ * On node:http: the first fetch() of a process costs some 40 ms of its time, this 6 ms, and both a task's
+ * start and its end would wait for it. Loaded with the first call, after user code began.
  */
 
 export interface HttpRequest {
@@ -14,7 +14,7 @@ export interface HttpRequest {
   maxBytes: number;
 }
 
-export interface HttpResponse {
+interface HttpResponse {
   status: number;
   body: Buffer;
 }

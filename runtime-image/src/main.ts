@@ -1,6 +1,6 @@
 /**
- * The runner: the first process of a task's container. Everything between the start of the process and the first
- * line of user code is what each run waits for, so nothing is loaded here that is not needed by then.
+ * The runner: the first process of a task's container. Everything between the start of the process and the
+ * first line of user code is what each run waits for, so nothing is loaded here that is not needed by then.
  */
 import { runAttempt } from "./attempt.ts";
 import { type Environment, readEnvironment } from "./environment.ts";

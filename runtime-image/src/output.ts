@@ -1,6 +1,7 @@
 /**
- * What `run` returned, as JSON; a string too. Values that JSON does not have (Date, Map, BigInt, undefined in an object,
- * a reference back …) go as superjson, which is loaded only for them. Returning undefined means no output.
+ * What `run` returned, as JSON; a string too. Values that JSON does not have (Date, Map, BigInt, undefined in
+ * an object, a reference back …) go as superjson, which is loaded only for them. Returning undefined means no
+ * output.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
 import { isPlainJson } from "@fairlead/sdk/plainJson";
@@ -57,7 +58,7 @@ interface Frame {
   hidden: boolean;
 }
 
-/** Walks the value as JSON.stringify does and says where it stopped; on a stack of its own, depth may be the problem. */
+/** Where JSON.stringify stops, and why. Keeps its own stack, since the depth may be the problem. */
 function findProblem(root: unknown): string | undefined {
   const frames: Frame[] = [];
   const open = new Map<object, string>();

@@ -15,7 +15,7 @@ export async function readPayload(source: Source): Promise<unknown> {
   return text === undefined ? undefined : parsePayload(text, source.payloadType);
 }
 
-export async function parsePayload(text: string, mediaType: string): Promise<unknown> {
+async function parsePayload(text: string, mediaType: string): Promise<unknown> {
   const type = mediaType.split(";", 1)[0]?.trim().toLowerCase();
   if (type === "text/plain") return text;
   const isSuper = type === "application/super+json";
@@ -32,7 +32,9 @@ export async function parsePayload(text: string, mediaType: string): Promise<unk
   }
 }
 
-/** A new attempt gets a new URL and may find the bucket up again; only a payload that is too large stays so. */
+/**
+ * A new attempt gets a new URL and may find the bucket up again; only a payload that is too large stays so.
+ */
 async function download(url: string): Promise<string> {
   try {
     const response = await retrying({ budgetMs, tryMs }, async (timeoutMs) =>

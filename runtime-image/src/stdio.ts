@@ -1,6 +1,7 @@
 /**
- * The task's lines go to the container's stdout and stderr unchanged. In Node, writing to a pipe is asynchronous: lines
- * that are not written yet are lost when the process exits, and many lines at once fill the memory.
+ * The task's lines go to the container's stdout and stderr unchanged. In Node, writing to a pipe is
+ * asynchronous: lines that are not written yet are lost when the process exits, and many lines at once fill
+ * the memory.
  */
 
 const flushLimitMs = 5000;

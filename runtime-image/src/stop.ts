@@ -3,8 +3,8 @@
  *
  *   SIGTERM ─► mark in the termination message ─► ask the API why (at most a second) ─► abort the signal
  *
- * It never ends the process: the task's code does, or the kubelet's SIGKILL after the grace period. SIGTERM after `run`
- * has ended changes nothing.
+ * It never ends the process: the task's code does, or the kubelet's SIGKILL after the grace period. SIGTERM
+ * after `run` has ended changes nothing.
  */
 import type { StopReason } from "@fairlead/protocol/context";
 import type { StopType } from "@fairlead/protocol/report";
@@ -28,7 +28,7 @@ class TaskRunStopped extends Error implements StopReason {
 
 const askLimitMs = 1000;
 
-export interface StopDeps {
+interface StopDeps {
   /** Why the run is being stopped; undefined when neither a user nor its maximum duration asked for it. */
   ask: (timeoutMs: number) => Promise<StopType | undefined>;
   mark: (reason?: StopType) => void;

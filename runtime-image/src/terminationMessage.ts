@@ -1,6 +1,7 @@
 /**
- * The container's termination message: the kubelet keeps it whatever happens to the API. Always JSON, and always
- * shorter than Kubernetes' limit, where it would be cut, and cut JSON says nothing. protocol/report.ts has its states.
+ * The container's termination message: the kubelet keeps it whatever happens to the API. Always JSON, and
+ * always shorter than Kubernetes' limit, where it would be cut, and cut JSON says nothing. protocol/report.ts
+ * has its states.
  */
 import { writeFileSync } from "node:fs";
 import { terminationMessageBytes } from "@fairlead/protocol/limits";
@@ -48,8 +49,8 @@ export class TerminationMessage {
 }
 
 /**
- * The report as a termination message. What is in the bucket too goes first, then the end of the stack, then of
- * the message. Throws when the output is in the report only and does not fit: ask `fits` before.
+ * The report as a termination message. What is in the bucket too goes first, then the end of the stack, then
+ * of the message. Throws when the output is in the report only and does not fit: ask `fits` before.
  */
 export function terminationMessage(report: Report): string {
   const whole = JSON.stringify(report);
@@ -70,7 +71,9 @@ export function terminationMessage(report: Report): string {
 /** Whether the whole report fits, its output's copy included. */
 export const fits = (report: Report): boolean => Buffer.byteLength(JSON.stringify(report)) <= byteLimit;
 
-/** The longest beginning whose JSON form has at most `limit` bytes, with an ellipsis when something was cut. */
+/**
+ * The longest beginning whose JSON form has at most `limit` bytes, with an ellipsis when something was cut.
+ */
 function cutToBytes(text: string, limit: number): string {
   if (jsonBytes(text) <= limit) return text;
   const ellipsis = "…";

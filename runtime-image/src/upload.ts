@@ -1,4 +1,6 @@
-/** Stores the output in the bucket. Asks for the URL here, when the run has finished, so that none expires. */
+/**
+ * Stores the output in the bucket. Asks for the URL here, when the run has finished, so that none expires.
+ */
 import { maxOutputCopyBytes } from "@fairlead/protocol/limits";
 import type { ReportedOutput } from "@fairlead/protocol/report";
 import type { EngineApi } from "./engineApi.ts";

@@ -10,8 +10,9 @@ export class AbortTaskRunError extends Error {
 }
 
 /**
- * An argument cannot be right, whatever the API would say; nothing was sent. The message names it, says what is wrong
- * with it and what would be right. A TypeError, as the platform throws for a bad argument (`new URL("x")`).
+ * An argument cannot be right, whatever the API would say; nothing was sent. The message names it, says what
+ * is wrong with it and what would be right. A TypeError, as the platform throws for a bad argument (`new
+ * URL("x")`).
  */
 export class InvalidOptionError extends TypeError {
   override readonly name = "InvalidOptionError";

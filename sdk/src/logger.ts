@@ -1,6 +1,6 @@
 /**
- * Structured log lines: one JSON object a line on stdout, where `kubectl logs` and the run's stored log find them.
- * `console.log` works as well; nothing is intercepted.
+ * Structured log lines: one JSON object a line on stdout, where `kubectl logs` and the run's stored log find
+ * them. `console.log` works as well; nothing is intercepted.
  */
 
 /** Fields of a log line besides its time, level and message. */

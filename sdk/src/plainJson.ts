@@ -1,10 +1,14 @@
-/** Whether JSON can express a value. One that it cannot goes as superjson; the same rule for payloads and outputs. */
+/**
+ * Whether JSON can express a value. One that it cannot goes as superjson; the same rule for payloads and
+ * outputs.
+ */
 
 const maxDepth = 1_000;
 
 /**
- * True for null, booleans, strings, finite numbers, and arrays and plain objects of these. False for values that JSON
- * would change (undefined, Date, Map, BigInt, -0, class instances) and for those that refer back to themselves.
+ * True for null, booleans, strings, finite numbers, and arrays and plain objects of these. False for values
+ * that JSON would change (undefined, Date, Map, BigInt, -0, class instances) and for those that refer back to
+ * themselves.
  */
 export function isPlainJson(value: unknown, above: Set<object> = new Set()): boolean {
   if (value === null || typeof value === "string" || typeof value === "boolean") return true;

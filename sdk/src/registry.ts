@@ -1,8 +1,8 @@
 /**
  * The tasks that the loaded modules defined, by id. The runner looks up the run's task here.
  *
- * A property of globalThis under a registered symbol: a bundle may contain the SDK several times, and the runner has its
- * own copy of this file; all of them must see the same tasks.
+ * A property of globalThis under a registered symbol: a bundle may contain the SDK several times, and the
+ * runner has its own copy of this file; all of them must see the same tasks.
  */
 import type { TaskOptions } from "./types.ts";
 

@@ -1,6 +1,7 @@
 /**
- * `task()`: defines code that a run executes. Importing a module with tasks runs nothing, it only registers them.
- * Order of the hooks, and what their errors do, are Trigger.dev's; runtime-image/src/execution.ts calls them.
+ * `task()`: defines code that a run executes. Importing a module with tasks runs nothing, it only registers
+ * them. Order of the hooks, and what their errors do, are Trigger.dev's; runtime-image/src/execution.ts calls
+ * them.
  */
 
 import { idRule, isId } from "@fairlead/protocol/ids";

@@ -1,6 +1,6 @@
 /**
- * What a task is, how it is triggered, and what comes back: the types that the rest of the SDK is written against.
- * Imports nothing of the SDK.
+ * What a task is, how it is triggered, and what comes back: the types that the rest of the SDK is written
+ * against. Imports nothing of the SDK.
  */
 import type { TaskContext } from "@fairlead/protocol/context";
 
@@ -8,7 +8,10 @@ import type { TaskContext } from "@fairlead/protocol/context";
 export interface RunParams {
   /** What is known of the run, its task and its attempt. */
   ctx: TaskContext;
-  /** Aborted when the run is stopped; its reason is a `StopReason`. After the grace period the process is killed. */
+  /**
+   * Aborted when the run is stopped; its reason is a `StopReason`. After the grace period the process is
+   * killed.
+   */
   signal: AbortSignal;
 }
 
@@ -41,7 +44,10 @@ export interface TaskOptions<TId extends string, TPayload, TOutput> {
   onFailure?: Hook<HookParams<TPayload> & { error: unknown }>;
   /** Called after `onSuccess` or `onFailure`; an error is logged. */
   onComplete?: Hook<HookParams<TPayload> & { result: TaskResult<TOutput> }>;
-  /** Called when the run is canceled while `run` is at work, with the promise that `run` returned; an error is logged. */
+  /**
+   * Called when the run is canceled while `run` is at work, with the promise that `run` returned; an error is
+   * logged.
+   */
   onCancel?: Hook<HookParams<TPayload> & { runPromise: Promise<TOutput> }>;
   /** Called last in every attempt, also when it was stopped; an error fails the attempt. */
   cleanup?: Hook<HookParams<TPayload>>;
@@ -85,9 +91,13 @@ export type Duration = string;
 export interface TriggerOptions {
   /** The run starts no earlier: a duration from now, or a date. */
   delay?: Duration | Date;
-  /** How long the run may wait for its start, as a duration or in seconds; 0: for ever. A date is not allowed. */
+  /**
+   * How long the run may wait for its start, as a duration or in seconds; 0: for ever. A date is not allowed.
+   */
   ttl?: Duration | number;
-  /** Makes the task run once for this key: some text, its parts, or what idempotencyKeys.create made of them. */
+  /**
+   * Makes the task run once for this key: some text, its parts, or what idempotencyKeys.create made of them.
+   */
   idempotencyKey?: string | string[];
   /** How long the key counts. Default 30 days. */
   idempotencyKeyTTL?: Duration;

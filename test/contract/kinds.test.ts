@@ -1,4 +1,7 @@
-/** A kind is named in four places that no compiler connects: its resource, its CRD, and the rules of both Roles. */
+/**
+ * A kind is named in four places that no compiler connects: its resource, its CRD, and the rules of both
+ * Roles.
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import * as kinds from "../../operator/src/model/kinds.ts";

@@ -1,4 +1,6 @@
-/** The pages. What is put into an `html` template is escaped unless it is `Html`: no user writes markup here. */
+/**
+ * The pages. What is put into an `html` template is escaped unless it is `Html`: no user writes markup here.
+ */
 import type { Batch, Run, RunSummary } from "@fairlead/sdk";
 
 export function homePage(latest: RunSummary[]): string {

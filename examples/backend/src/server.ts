@@ -1,8 +1,8 @@
 /**
  * A backend that greets people with the task of ../hello-world, and shows the runs and their outputs.
  *
- * The task is imported as a type: its id, payload and output are checked here, while its code stays in its own image.
- * It reaches Fairlead by two variables, TRIGGER_API_URL and TRIGGER_SECRET_KEY.
+ * The task is imported as a type: its id, payload and output are checked here, while its code stays in its
+ * own image. It reaches Fairlead by two variables, TRIGGER_API_URL and TRIGGER_SECRET_KEY.
  */
 import type { AddressInfo } from "node:net";
 import { ApiError, batch, NotFoundError, runs, tasks } from "@fairlead/sdk";

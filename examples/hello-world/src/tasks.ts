@@ -1,4 +1,7 @@
-/** The tasks of this image. The runner imports this module and looks for the run's task among those defined in it. */
+/**
+ * The tasks of this image. The runner imports this module and looks for the run's task among those defined in
+ * it.
+ */
 import { AbortTaskRunError, logger, task } from "@fairlead/sdk";
 
 export const helloWorld = task({
@@ -27,7 +30,9 @@ export const flaky = task({
   },
 });
 
-/** Counts seconds until it is asked to stop (`kubectl patch taskrun … cancelRequested`), and tidies up then. */
+/**
+ * Counts seconds until it is asked to stop (`kubectl patch taskrun … cancelRequested`), and tidies up then.
+ */
 export const patient = task({
   id: "patient",
   run: async (payload: { seconds?: number } = {}, { signal }) => {

@@ -2,6 +2,7 @@
  * The HTTP API: stateless, any number of replicas. One router for each subject; every error is JSON,
  * `{ "error": "a sentence" }`.
  */
+import { runnerApi } from "@fairlead/protocol/runnerApi";
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client/client.ts";
@@ -48,7 +49,7 @@ export interface ApiLimits {
 export function apiRouter(deps: ApiDeps): Router {
   const router = Router();
   router.use(requestLog(deps.log));
-  router.use("/engine/v1", runnerRouter(deps));
+  router.use(runnerApi, runnerRouter(deps));
   router.use(["/api", "/realtime", "/objects"], crossOrigin);
   router.use(openRoutes(deps));
   const { bodyBytes, rate } = deps.limits;

@@ -11,7 +11,9 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(seconds) ? seconds : undefined;
 }
 
-/** When a delay ends, in milliseconds since the epoch; undefined for a text that is neither date nor duration. */
+/**
+ * When a delay ends, in milliseconds since the epoch; undefined for a text that is neither date nor duration.
+ */
 export function parseDelay(text: string, nowMs: number): number | undefined {
   const seconds = parseDuration(text);
   if (seconds !== undefined) return nowMs + seconds * 1000;

@@ -1,6 +1,6 @@
 /**
- * The environment variables of a namespace: one Secret, whose keys are their names. Its runs get them all, below what
- * their Task or TaskRun sets itself. An annotation names those whose values the API never shows.
+ * The environment variables of a namespace: one Secret, whose keys are their names. Its runs get them all,
+ * below what their Task or TaskRun sets itself. An annotation names those whose values the API never shows.
  */
 import { reservedPrefix } from "@fairlead/protocol/env";
 import { redactedVariablesAnnotation } from "@fairlead/protocol/labels";

@@ -1,6 +1,6 @@
 /**
- * The settings of a namespace as an environment: its type (label `fairlead.dev/environment`) and how many of its runs may
- * execute at once (annotation `fairlead.dev/concurrency-limit`). Pure.
+ * The settings of a namespace as an environment: its type (label `fairlead.dev/environment`) and how many of
+ * its runs may execute at once (annotation `fairlead.dev/concurrency-limit`). Pure.
  */
 import { concurrencyLimitAnnotation, environmentLabel } from "@fairlead/protocol/labels";
 import type { Task, TaskRun } from "./resources.ts";
@@ -49,8 +49,8 @@ export function environmentOf(metadata: {
 }
 
 /**
- * Seconds that a run may wait in its queue for its first start; 0: forever. The run's own, else its Task's, else 10
- * minutes in a dev environment.
+ * Seconds that a run may wait in its queue for its first start; 0: forever. The run's own, else its Task's,
+ * else 10 minutes in a dev environment.
  */
 export function ttlSecondsOf(run: TaskRun, task: Task | undefined, type: EnvironmentType): number {
   return run.spec.ttlSeconds ?? task?.spec.ttlSeconds ?? (type === "dev" ? devTtlSeconds : 0);

@@ -1,4 +1,6 @@
-/** The other calls of the client against a server with scripted answers: settings, batches, lists, ids, types. */
+/**
+ * The other calls of the client against a server with scripted answers: settings, batches, lists, ids, types.
+ */
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 import { ScriptedServer } from "../../../test/support/servers/scriptedServer.ts";

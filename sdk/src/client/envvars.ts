@@ -1,6 +1,6 @@
 /**
- * Environment variables of the key's namespace; its runs get them from their next attempt on. The project may be any
- * name; the environment is the namespace, or its kind (`prod`, `staging`, `dev`, `preview`).
+ * Environment variables of the key's namespace; its runs get them from their next attempt on. The project may
+ * be any name; the environment is the namespace, or its kind (`prod`, `staging`, `dev`, `preview`).
  */
 import type { RequestOptions } from "../types.ts";
 import { request, segment } from "./request.ts";

@@ -1,5 +1,6 @@
 /**
- * Idempotency keys: a task runs once for a key. The API gets the hash of a key, and the key itself only to show it.
+ * Idempotency keys: a task runs once for a key. The API gets the hash of a key, and the key itself only to
+ * show it.
  */
 import { InvalidOptionError } from "../errors.ts";
 import type { RequestOptions } from "../types.ts";

@@ -1,7 +1,7 @@
 /**
- * Payloads and outputs as they are sent: plain JSON as JSON, a string as text, and values that JSON does not have (Date,
- * Map, Set, BigInt, undefined …) as superjson, which is loaded only for them. A payload of 128 KiB or more is uploaded
- * to object storage first.
+ * Payloads and outputs as they are sent: plain JSON as JSON, a string as text, and values that JSON does not
+ * have (Date, Map, Set, BigInt, undefined …) as superjson, which is loaded only for them. A payload of 128
+ * KiB or more is uploaded to object storage first.
  */
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { InvalidOptionError } from "../errors.ts";

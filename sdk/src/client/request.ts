@@ -1,6 +1,6 @@
 /**
- * One call of the API: five tries, 1 s to 30 s apart by a factor of 1.6. All tries carry the same id, so that a trigger
- * whose answer was lost does not trigger twice.
+ * One call of the API: five tries, 1 s to 30 s apart by a factor of 1.6. All tries carry the same id, so that
+ * a trigger whose answer was lost does not trigger twice.
  */
 import { apiVersionHeader, currentApiVersion } from "@fairlead/protocol/status";
 import { InvalidOptionError } from "../errors.ts";
@@ -50,7 +50,10 @@ export async function request<T>(call: Call): Promise<Answer<T>> {
   return { body: parse(reply.text) as T, headers: reply.headers };
 }
 
-/** One part of a path, encoded. A URL would read `..` as a step up and an empty part as none: both are refused. */
+/**
+ * One part of a path, encoded. A URL would read `..` as a step up and an empty part as none: both are
+ * refused.
+ */
 export function segment(value: string): string {
   if (value === "" || value === "." || value === "..") {
     throw new InvalidOptionError("id", `"${value}" is not an id; nothing can have that name`);

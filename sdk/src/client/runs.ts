@@ -93,8 +93,8 @@ const isTemporary = (error: unknown): boolean =>
 
 export const runs = {
   /**
-   * The run as it is now. Throws NotFoundError for an unknown id. Give the task's type for the types of payload and output:
-   * `runs.retrieve<typeof hello>(id)`.
+   * The run as it is now. Throws NotFoundError for an unknown id. Give the task's type for the types of
+   * payload and output: `runs.retrieve<typeof hello>(id)`.
    */
   async retrieve<T extends AnyTask = UnknownTask>(
     id: string,
@@ -215,7 +215,9 @@ function dated<T extends RunSummary>(run: T): T {
 /** A run as it is sent: with what superjson needs to restore payload and output. */
 type WireRun = Run & { payloadMeta?: unknown; outputMeta?: unknown };
 
-/** With dates and with the types of payload and output; an output of more than 512 KB is fetched from its URL. */
+/**
+ * With dates and with the types of payload and output; an output of more than 512 KB is fetched from its URL.
+ */
 async function complete({ payloadMeta, outputMeta, ...run }: WireRun, options: RequestOptions): Promise<Run> {
   dated(run);
   run.payload = await restored(run.payload, payloadMeta);

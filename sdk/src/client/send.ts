@@ -1,6 +1,7 @@
 /**
- * Sends a request until it is answered. It tries again when there is no answer, when an answer breaks off, and after 408,
- * 409, 429 (once the limit is over) and 500 and above, unless the answer says otherwise (x-should-retry).
+ * Sends a request until it is answered. It tries again when there is no answer, when an answer breaks off,
+ * and after 408, 409, 429 (once the limit is over) and 500 and above, unless the answer says otherwise
+ * (x-should-retry).
  */
 import type { RequestOptions } from "../types.ts";
 import { ApiConnectionError, ApiError } from "./apiError.ts";

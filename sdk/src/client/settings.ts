@@ -1,8 +1,8 @@
 /**
- * The API's address and the caller's key: from `configure()`, else from TRIGGER_API_URL and TRIGGER_SECRET_KEY. There is
- * no default address. The first call that needs a missing setting fails with its name. `auth.withAuth` replaces the
- * settings for the function that it calls. A key that is given as undefined (the token of a user who has none) is
- * missing: the environment's key does not take its place.
+ * The API's address and the caller's key: from `configure()`, else from TRIGGER_API_URL and
+ * TRIGGER_SECRET_KEY. There is no default address. The first call that needs a missing setting fails with its
+ * name. `auth.withAuth` replaces the settings for the function that it calls. A key that is given as
+ * undefined (the token of a user who has none) is missing: the environment's key does not take its place.
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { MissingSettingError } from "../errors.ts";

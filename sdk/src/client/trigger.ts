@@ -33,7 +33,9 @@ export interface Batch {
 const streamAttempts = 5;
 
 export const tasks = {
-  /** Triggers a task by its id. Give the task's type for full type checking: `tasks.trigger<typeof hello>(…)`. */
+  /**
+   * Triggers a task by its id. Give the task's type for full type checking: `tasks.trigger<typeof hello>(…)`.
+   */
   async trigger<T extends AnyTask>(
     id: IdOf<T>,
     payload: PayloadOf<T>,

@@ -1,15 +1,11 @@
 /**
- * `/engine/v1`: what a runner reports and asks about its own attempt. Bearer: the attempt's token.
- *
- *   GET  /attempt          → 200 {phase, stopReason?: "canceled" | "maxDuration"}
- *   POST /attempt/start    {podUid, startedAt} → 204
- *   POST /attempt/output   {podUid, size, type} → 200 {url, key}: a presigned PUT of exactly that object
- *   POST /attempt/report   a Report → 204
+ * What a runner reports and asks about its own attempt; protocol/runnerApi.ts has the calls.
  *
  * 400 names the field. 401: the token is not ours. 404: the run does not exist any more. 409: the attempt is not the
  * current one, or the run has ended; nothing changes then, and a retry does not help.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
+import type { AttemptAnswer, StartBody, UploadAnswer, UploadBody } from "@fairlead/protocol/runnerApi";
 import express, { type RequestHandler, type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
@@ -40,8 +36,15 @@ export interface RunnerDeps {
 
 const uploadUrlSeconds = 15 * 60;
 const podUid = z.string().min(1).max(64);
-const start = z.object({ podUid, startedAt: z.iso.datetime({ offset: true }) });
-const upload = z.object({ podUid, size: z.int().min(0), type: z.string().min(1).max(64) });
+const start = z.object({
+  podUid,
+  startedAt: z.iso.datetime({ offset: true }),
+}) satisfies z.ZodType<StartBody>;
+const upload = z.object({
+  podUid,
+  size: z.int().min(0),
+  type: z.string().min(1).max(64),
+}) satisfies z.ZodType<UploadBody>;
 
 export function runnerRouter(deps: RunnerDeps): Router {
   const router = Router();
@@ -52,7 +55,7 @@ export function runnerRouter(deps: RunnerDeps): Router {
     const { status } = await loadRun(deps, claimsIn(response));
     const intent = status?.stop?.intent;
     const stopReason = intent === "Canceled" ? "canceled" : intent === "TimedOut" ? "maxDuration" : undefined;
-    response.json({ phase: status?.phase, stopReason });
+    response.json({ phase: status?.phase, stopReason } satisfies AttemptAnswer);
   });
 
   router.post("/attempt/start", async (request, response) => {
@@ -71,7 +74,7 @@ export function runnerRouter(deps: RunnerDeps): Router {
     const run = await loadRun(deps, claims, body.podUid);
     const key = outputKey(run.metadata, claims.attempt, body.podUid);
     const url = await deps.store.presignPut(key, { expiresSeconds: uploadUrlSeconds, audience: "cluster" });
-    response.json({ url, key });
+    response.json({ url, key } satisfies UploadAnswer);
   });
 
   router.post("/attempt/report", async (request, response) => {
