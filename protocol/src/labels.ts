@@ -2,7 +2,7 @@
  * Every label and annotation that Fairlead sets or reads. Users select on them and other programs may; a
  * value once released keeps its meaning.
  *
- *   on Jobs, pods and ControllerRevisions   managed-by, run, attempt, task
+ *   on Jobs, pods and ControllerRevisions   managed-by, run, run-uid, attempt, task
  *   on our own kinds                        origin, batch, schedule; annotations of keys and debouncing
  *   on namespaces and Secrets               environment, concurrency-limit; api-key, redacted-variables
  */
@@ -14,6 +14,8 @@ export const managedSelector = `${managedByLabel}=${managerName}`;
 
 /** On Jobs and pods: the TaskRun's name. */
 export const runLabel = "fairlead.dev/run";
+/** On Jobs and pods: the TaskRun's uid. A name comes again, a uid does not. */
+export const runUidLabel = "fairlead.dev/run-uid";
 /** On Jobs and pods: the attempt's number. */
 export const attemptLabel = "fairlead.dev/attempt";
 /** On Jobs, pods and ControllerRevisions: the name of the Task resource. */

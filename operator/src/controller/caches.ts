@@ -2,7 +2,7 @@
  * What the controller keeps a copy of, kept fresh by watches. A line here makes a field of `Deps`; a kind of ours that
  * has one needs a controller, which the compiler demands in controller.ts.
  */
-import { attemptLabel, batchLabel, managedSelector, runLabel } from "@fairlead/protocol/labels";
+import { attemptLabel, batchLabel, managedSelector, runLabel, runUidLabel } from "@fairlead/protocol/labels";
 import { cacheOf } from "../kube/manager/caches.ts";
 import { keyOfLabel } from "../kube/manager/controller.ts";
 import { Jobs, Pods } from "../kube/resources.ts";
@@ -11,6 +11,12 @@ import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
 import { queueIndex } from "./taskQueue/lookup.ts";
 import { type CachedRun, missingTaskIndex, withoutPayload } from "./taskRun/cache.ts";
+
+/** The uid of the run that a Job or a pod was made for. */
+const runUidIndex = ({ metadata }: { metadata?: { labels?: Record<string, string> } }): string[] => {
+  const uid = metadata?.labels?.[runUidLabel];
+  return uid === undefined ? [] : [uid];
+};
 
 /** Kinds of Fairlead. */
 const ours = {
@@ -32,6 +38,7 @@ export const cacheDeclarations = {
     indexes: {
       attempt: (pod) =>
         keyOfLabel(runLabel)(pod).map((run) => `${run}/${pod.metadata?.labels?.[attemptLabel]}`),
+      runUid: runUidIndex,
     },
   }),
 };

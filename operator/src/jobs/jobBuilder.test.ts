@@ -18,6 +18,7 @@ test("one pod, one try, owned by the run, findable by its labels", () => {
     namespace: "prod",
     labels: {
       "fairlead.dev/run": "hello",
+      "fairlead.dev/run-uid": "u1",
       "fairlead.dev/attempt": "1",
       "app.kubernetes.io/managed-by": "fairlead",
     },
@@ -54,7 +55,7 @@ test("the run's template goes over the Task's, and neither over the attempt's ow
           { name: "A", value: "task" },
           { name: "FAIRLEAD_X", value: "stolen" },
         ],
-        labels: { "fairlead.dev/run": "stolen", team: "x" },
+        labels: { "fairlead.dev/run": "stolen", "fairlead.dev/run-uid": "stolen", team: "x" },
       },
     },
   };
@@ -66,7 +67,11 @@ test("the run's template goes over the Task's, and neither over the attempt's ow
   expect(template?.spec?.nodeSelector).toEqual({ disk: "ssd", zone: "b" });
   const env = Object.fromEntries(template?.spec?.containers[0]?.env?.map((e) => [e.name, e.value]) ?? []);
   expect(env).toEqual({ A: "run", FAIRLEAD_X: "1" });
-  expect(template?.metadata?.labels).toMatchObject({ "fairlead.dev/run": "hello", team: "x" });
+  expect(template?.metadata?.labels).toMatchObject({
+    "fairlead.dev/run": "hello",
+    "fairlead.dev/run-uid": "u1",
+    team: "x",
+  });
 });
 
 test("a machine is the container's resources", () => {

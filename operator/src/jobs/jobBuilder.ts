@@ -8,7 +8,14 @@
  *  - No service account token, unless the template names a service account.
  *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, while no controller runs.
  */
-import { attemptLabel, managedByLabel, managerName, runLabel, taskLabel } from "@fairlead/protocol/labels";
+import {
+  attemptLabel,
+  managedByLabel,
+  managerName,
+  runLabel,
+  runUidLabel,
+  taskLabel,
+} from "@fairlead/protocol/labels";
 import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
@@ -27,6 +34,7 @@ export function buildJob(run: TaskRun, attempt: Attempt, program: Program, env: 
   const labels: Record<string, string> = {
     [managedByLabel]: managerName,
     [runLabel]: run.metadata.name,
+    [runUidLabel]: run.metadata.uid,
     [attemptLabel]: String(attempt.number),
     ...(program.kind === "task" ? { [taskLabel]: program.taskName } : {}),
   };
