@@ -6,8 +6,12 @@ import { kinds } from "./crd.ts";
 import { isNotYet } from "./notYet.ts";
 
 const sources = join(import.meta.dirname, "../..");
-/** Tables and documents name fields without using them. */
+/** Schemas, tables and documents name fields without using them; comments do, too. */
 const ignored = /\.test\.ts$|\/testEvents\.ts$|\/schema\/|\/triggerFields\.ts$|\/openapi\.ts$/;
+const comments = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
+
+/** Sets a TaskRun's fields from a trigger's options, and reads none. */
+const setsOptions = readFileSync(join(sources, "api/runs/wire/triggerBody.ts"), "utf8").replace(comments, "");
 
 /** What writes the status of each kind. Conditions are complete by their type (model/conditions.ts). */
 const writers: Record<string, string[]> = {
@@ -50,7 +54,7 @@ interface Def {
 function textOf(path: string): string {
   const names = statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : undefined;
   if (names) return names.map(textOf).join("\n");
-  return path.endsWith(".ts") && !ignored.test(path) ? readFileSync(path, "utf8") : "";
+  return path.endsWith(".ts") && !ignored.test(path) ? readFileSync(path, "utf8").replace(comments, "") : "";
 }
 
 const textIn = (folders: readonly string[]): string =>
@@ -70,7 +74,7 @@ describe.each(kinds)("$kind", ({ kind, spec, status }) => {
   });
 
   it("each field of the spec is read, or has a line in notYet.ts", () => {
-    const text = textIn(["api", "controller", "jobs", "model", "storage"]);
+    const text = textIn(["api", "controller", "jobs", "model", "storage"]).replace(setsOptions, "");
     const isRead = (field: string): boolean => new RegExp(`\\b${leafOf(field)}\\b`).test(text);
     expect(fieldsOf(spec).filter((field) => !isRead(field) && !isNotYet(kind, "spec", field))).toEqual([]);
   });
