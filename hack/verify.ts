@@ -23,7 +23,7 @@ async function tool(command: string, args: readonly string[]): Promise<string> {
 
 const checks: Check[] = [
   {
-    name: "format, lint, import cycles",
+    name: "format, lint, import cycles (types count)",
     run: async () =>
       /Checked \d+ files/.exec(await tool(bin("biome"), ["ci", "--colors=off", "."]))?.[0] ?? "",
   },
