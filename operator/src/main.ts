@@ -1,6 +1,6 @@
 /**
- * `main.js controller | api | smoke`: the composition root. SIGTERM ends it cleanly: a leader finishes what it has
- * begun and releases the lease, a server answers the requests that it has accepted.
+ * `main.js controller | api | smoke`: the composition root. SIGTERM ends it cleanly: a leader finishes what
+ * it has begun and releases the lease, a server answers the requests that it has accepted.
  */
 import { randomBytes } from "node:crypto";
 import express, { type Express } from "express";

@@ -1,6 +1,6 @@
 /**
- * What the controller keeps a copy of, kept fresh by watches. A line here makes a field of `Deps`; a kind of ours that
- * has one needs a controller, which the compiler demands in controller.ts.
+ * What the controller keeps a copy of, kept fresh by watches. A line here makes a field of `Deps`; a kind of
+ * ours that has one needs a controller, which the compiler demands in controller.ts.
  */
 import { attemptLabel, batchLabel, managedSelector, runLabel, runUidLabel } from "@fairlead/protocol/labels";
 import { cacheOf } from "../kube/manager/caches.ts";

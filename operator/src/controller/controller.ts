@@ -1,6 +1,6 @@
 /**
- * The controller: composes what its reconcilers share, and names the controllers and the periodic work that the
- * manager runs. README.md says how to add a kind.
+ * The controller: composes what its reconcilers share, and names the controllers and the periodic work that
+ * the manager runs. README.md says how to add a kind.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -128,7 +128,9 @@ export class Controller {
     return this.#manager.stuck();
   }
 
-  /** The queues of a namespace were rebuilt: a run that starts may have lost its slot, or waits to confirm it. */
+  /**
+   * The queues of a namespace were rebuilt: a run that starts may have lost its slot, or waits to confirm it.
+   */
   #enqueueRunsWithSlots(namespace: string): void {
     for (const run of this.#deps.runs.list()) {
       const { phase } = run.status ?? {};

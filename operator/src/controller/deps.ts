@@ -1,4 +1,7 @@
-/** What the reconcilers share, composed once in controller.ts. Each takes a Pick of it, so that a test needs no more. */
+/**
+ * What the reconcilers share, composed once in controller.ts. Each takes a Pick of it, so that a test needs
+ * no more.
+ */
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { KubeClient } from "../kube/client/client.ts";

@@ -1,4 +1,7 @@
-/** Conditions of a status, as Kubernetes has them: one of each type, and the time at which its status changed last. */
+/**
+ * Conditions of a status, as Kubernetes has them: one of each type, and the time at which its status changed
+ * last.
+ */
 
 export interface Condition {
   type: string;
@@ -17,7 +20,10 @@ export interface WantedCondition {
   message: string;
 }
 
-/** The list with this condition in its place, or at the end. Only a change of status changes lastTransitionTime. */
+/**
+ * The list with this condition in its place, or at the end. Only a change of status changes
+ * lastTransitionTime.
+ */
 export function setCondition(
   list: readonly Condition[] = [],
   { type, isTrue, reason, message }: WantedCondition,

@@ -1,12 +1,14 @@
 /**
- * Deletes expired objects from the bucket; not every S3 server has lifecycle rules. Every ten minutes, for each namespace:
+ * Deletes expired objects from the bucket; not every S3 server has lifecycle rules. Every ten minutes, for
+ * each namespace:
  *
  *   - history older than `historySeconds`, with the payload, outputs and logs of its run;
  *   - packets that clients uploaded more than a day ago: a run that was triggered with one has a copy;
  *   - records of keys that have expired;
  *   - folders and payloads as old as that history which belong to no resource and no history.
  *
- * A round deletes a bounded number of objects and leaves the rest to the next one, which also repeats what failed.
+ * A round deletes a bounded number of objects and leaves the rest to the next one, which also repeats what
+ * failed.
  */
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { parseKeyRecord } from "../../storage/keyRecord.ts";
@@ -74,7 +76,10 @@ class SweepRound {
     return this.deleted >= deletesPerRound || (this.#signal?.aborted ?? false);
   }
 
-  /** Summaries are sorted by creation, newest first, so the old ones come last. What counts is the end of the run. */
+  /**
+   * Summaries are sorted by creation, newest first, so the old ones come last. What counts is the end of the
+   * run.
+   */
   async deleteHistory(namespace: string): Promise<void> {
     const { store } = this.#deps;
     const prefix = historyIndexPrefix(namespace);

@@ -12,7 +12,7 @@ const queue = (status?: TaskQueue["status"]): TaskQueue => ({
 
 const full = { observedGeneration: 1, name: "q", concurrencyLimit: 3, paused: false, running: 2, queued: 0 };
 
-test("a status is written only when it differs, and only what differs", () => {
+test("a queue's status is written only when it differs, and only what differs", () => {
   expect(statusPatch(queue(), { running: 2, queued: 0 })).toEqual({ ...full });
   expect(statusPatch(queue(full), { running: 2, queued: 0 })).toBeUndefined();
   expect(statusPatch(queue(full), { running: 2, queued: 1, oldest: "t" })).toEqual({
@@ -24,7 +24,7 @@ test("a status is written only when it differs, and only what differs", () => {
   });
 });
 
-test("an override changes what is in force and is left as it is", () => {
+test("an override changes the settings in force and is left as it is", () => {
   const overridden = queue({ ...full, override: { concurrencyLimit: 9, paused: true } });
   expect(statusPatch(overridden, { running: 2, queued: 0 })).toEqual({ concurrencyLimit: 9, paused: true });
 });

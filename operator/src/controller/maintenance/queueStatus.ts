@@ -1,7 +1,7 @@
 /**
- * The status of TaskQueues: how many runs hold a slot and how many are queued, counted from the runs' own statuses and
- * compared every five seconds. What differs is written. Queues that were created for a trigger and have had no run for
- * long are deleted here, where the count is at hand.
+ * The status of TaskQueues: how many runs hold a slot and how many are queued, counted from the runs' own
+ * statuses and compared every five seconds. What differs is written. Queues that were created for a trigger
+ * and have had no run for long are deleted here, where the count is at hand.
  */
 import { originLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
@@ -31,7 +31,7 @@ interface Counts {
   oldest?: string;
 }
 
-export async function writeQueueStatuses(deps: QueueStatusDeps, signal?: AbortSignal): Promise<void> {
+async function writeQueueStatuses(deps: QueueStatusDeps, signal?: AbortSignal): Promise<void> {
   const counts = countRuns(deps);
   for (const queue of deps.queues.list()) {
     if (signal?.aborted) return;

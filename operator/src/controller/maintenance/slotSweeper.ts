@@ -1,6 +1,7 @@
 /**
- * Every half minute the slots in Redis are compared with the runs that hold one, namespace by namespace. A difference
- * that two sweeps in a row and a read of the run confirm is corrected, and counted as drift (queue/sweeper.ts).
+ * Every half minute the slots in Redis are compared with the runs that hold one, namespace by namespace. A
+ * difference that two sweeps in a row and a read of the run confirm is corrected, and counted as drift
+ * (queue/sweeper.ts).
  */
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { TaskRuns } from "../../model/kinds.ts";

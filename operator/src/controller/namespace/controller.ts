@@ -1,4 +1,7 @@
-/** Namespaces: the limit of each goes to admission. Their changes come from `Environments`, which may not watch them. */
+/**
+ * Namespaces: the limit of each goes to admission. Their changes come from `Environments`, which may not
+ * watch them.
+ */
 import { controllerOf } from "../../kube/manager/controller.ts";
 import { type NamespaceDeps, reconcileNamespace } from "./reconciler.ts";
 

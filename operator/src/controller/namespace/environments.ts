@@ -1,6 +1,7 @@
 /**
- * The settings of namespaces, which are annotations of theirs, kept fresh: by a watch when all namespaces are watched.
- * When only some are, the controller's Roles allow no watch of Namespaces, so each is read every fifteen seconds.
+ * The settings of namespaces, which are annotations of theirs, kept fresh: by a watch when all namespaces are
+ * watched. When only some are, the controller's Roles allow no watch of Namespaces, so each is read every
+ * fifteen seconds.
  */
 import type { V1Namespace } from "@kubernetes/client-node";
 import type { Logger } from "pino";

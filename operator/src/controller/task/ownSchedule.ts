@@ -10,7 +10,7 @@ const fieldManager = "fairlead-schedules";
 /** A schedule's name may have 47 characters. */
 const longestStem = 38;
 
-export function scheduleNameOf({ metadata }: Task): string {
+function scheduleNameOf({ metadata }: Task): string {
   const { name } = metadata;
   if (name.length <= longestStem) return `${name}-schedule`;
   const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);

@@ -1,6 +1,6 @@
 /**
- * A Task: the queue and the schedule that it declares exist as resources, and its status says which version a run
- * would execute now and whether runs of its id execute this Task.
+ * A Task: the queue and the schedule that it declares exist as resources, and its status says which version a
+ * run would execute now and whether runs of its id execute this Task.
  */
 import { done, type Requeue } from "../../kube/manager/requeue.ts";
 import { splitKey } from "../../kube/resources.ts";
@@ -30,7 +30,9 @@ export async function reconcileTask(deps: TaskDeps, key: string): Promise<Requeu
   return done;
 }
 
-/** `chosen`: the Task that runs of this id execute. `problem`: why the Task's schedule could not be written. */
+/**
+ * `chosen`: the Task that runs of this id execute. `problem`: why the Task's schedule could not be written.
+ */
 function statusOf(
   task: Task,
   chosen: Task | undefined,

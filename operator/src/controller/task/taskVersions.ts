@@ -1,6 +1,7 @@
 /**
  * Versions of Tasks: a run executes what its Task was at the run's first admission, whatever the Task is now.
- * A version is a ControllerRevision `<task>-<content hash>`, owned by the Task; it is immutable, so it is cached.
+ * A version is a ControllerRevision `<task>-<content hash>`, owned by the Task; it is immutable, so it is
+ * cached.
  */
 import { createHash } from "node:crypto";
 import { managedByLabel, managerName, taskLabel } from "@fairlead/protocol/labels";
@@ -12,7 +13,7 @@ import { KubeError } from "../../kube/client/client.ts";
 import { ControllerRevisions } from "../../kube/resources.ts";
 import { apiVersion, idOfTask, type Task } from "../../model/resources.ts";
 
-export function pinOf(task: Task): PinnedTask {
+function pinOf(task: Task): PinnedTask {
   const { image, bundle, entry, podTemplate, machine, retry, maxDurationSeconds, startTimeoutSeconds } =
     task.spec;
   return {

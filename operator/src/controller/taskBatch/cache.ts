@@ -1,6 +1,6 @@
 /**
- * A TaskBatch as the cache holds it: its items and defaults, which may be big, are replaced by their number and hash.
- * They are read from the API server when runs are created.
+ * A TaskBatch as the cache holds it: its items and defaults, which may be big, are replaced by their number
+ * and hash. They are read from the API server when runs are created.
  */
 import { createHash } from "node:crypto";
 import type { Informer } from "../../kube/cache/informer.ts";

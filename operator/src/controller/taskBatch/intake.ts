@@ -1,6 +1,7 @@
 /**
- * A batch until its runs are created: waits for the seal of one whose items are received in two phases, and validates
- * the items once, when they are complete. What is wrong with the batch as a whole ends it as Aborted.
+ * A batch until its runs are created: waits for the seal of one whose items are received in two phases, and
+ * validates the items once, when they are complete. What is wrong with the batch as a whole ends it as
+ * Aborted.
  */
 
 import { originLabel } from "@fairlead/protocol/labels";
@@ -24,11 +25,12 @@ import { type CachedBatch, summarizeItems, summaryOf } from "./cache.ts";
 import { type BatchDeps, writeBatchStatus } from "./status.ts";
 
 /** How long a batch waits for its items. */
-export const unsealedLimitMs = 3600 * 1000;
+const unsealedLimitMs = 3600 * 1000;
 
 /**
- * Whether the batch repeats a retired one of its name. Then it gets what that one had, and has ended. Asked first, and
- * only of an applied batch that says how long it stays: a GitOps tool applies it again when it was retired.
+ * Whether the batch repeats a retired one of its name. Then it gets what that one had, and has ended. Asked
+ * first, and only of an applied batch that says how long it stays: a GitOps tool applies it again when it was
+ * retired.
  */
 export async function repeatsRetired(deps: BatchDeps, batch: CachedBatch): Promise<boolean> {
   const { spec, metadata, status } = batch;

@@ -1,6 +1,6 @@
 /**
- * Items with an idempotency key: such an item gets the run that holds its key already, whether live or retired, else a
- * new run of the key's next generation.
+ * Items with an idempotency key: such an item gets the run that holds its key already, whether live or
+ * retired, else a new run of the key's next generation.
  */
 import { inParallel } from "../../lib/parallel.ts";
 import { batchRun, type CachedOutcome, isRunOf } from "../../model/batch/item.ts";

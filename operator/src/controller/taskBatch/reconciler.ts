@@ -1,6 +1,6 @@
 /**
- * One TaskBatch, one step closer to its end. Level-triggered: what it knows comes from the cache of runs, and a
- * reconciliation that has nothing to do sends no request. Doing a step twice does nothing new.
+ * One TaskBatch, one step closer to its end. Level-triggered: what it knows comes from the cache of runs, and
+ * a reconciliation that has nothing to do sends no request. Doing a step twice does nothing new.
  *
  *   (new), Receiving   wait for the items, validate them once         → intake.ts
  *   Processing         create runs as room becomes free, count        → runs.ts, keyedRuns.ts

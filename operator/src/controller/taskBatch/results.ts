@@ -92,8 +92,8 @@ const noRun = (
 ): BatchResult => ({ index, phase, error: { name, message } });
 
 /**
- * A finished batch is deleted `ttlSecondsAfterFinished` after its end, one that the API created after the chart's
- * retention time. Its runs were retired before. It is written to history first.
+ * A finished batch is deleted `ttlSecondsAfterFinished` after its end, one that the API created after the
+ * chart's retention time. Its runs were retired before. It is written to history first.
  */
 export async function retireBatch(deps: BatchDeps, batch: CachedBatch): Promise<Requeue> {
   const { namespace, name, uid, resourceVersion, labels } = batch.metadata;
@@ -121,7 +121,10 @@ export async function retireBatch(deps: BatchDeps, batch: CachedBatch): Promise<
   return done;
 }
 
-/** A duplicate has nothing of its own; an aborted batch is looked for only by a caller that has its id from the API. */
+/**
+ * A duplicate has nothing of its own; an aborted batch is looked for only by a caller that has its id from
+ * the API.
+ */
 const isWorthKeeping = ({ metadata, status }: TaskBatch): boolean =>
   status?.reason !== duplicateReason &&
   (status?.phase !== "Aborted" || metadata.labels?.[originLabel] !== undefined);

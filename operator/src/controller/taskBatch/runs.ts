@@ -1,9 +1,10 @@
 /**
  * Creates the runs of a batch, and cancels them.
  *
- * A pass reads the items that it needs from the API server or the bucket, and keeps none. Doing it again is harmless:
- * a run's name is derived from its item, so a run that exists is found and no second one is created. An item of which
- * no run can be created is recorded in the batch's `settled` object, and the others go on.
+ * A pass reads the items that it needs from the API server or the bucket, and keeps none. Doing it again is
+ * harmless: a run's name is derived from its item, so a run that exists is found and no second one is
+ * created. An item of which no run can be created is recorded in the batch's `settled` object, and the others
+ * go on.
  */
 import { batchLabel } from "@fairlead/protocol/labels";
 import { maxPayloadDataBytes } from "@fairlead/protocol/limits";
@@ -71,7 +72,10 @@ export async function createRuns(
   }
 }
 
-/** Items whose run was created once and does not exist any more: the user who deleted it does not want it again. */
+/**
+ * Items whose run was created once and does not exist any more: the user who deleted it does not want it
+ * again.
+ */
 async function findDeletedRuns(
   deps: BatchDeps,
   batch: CachedBatch,

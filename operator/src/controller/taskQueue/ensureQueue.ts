@@ -1,9 +1,11 @@
 /**
- * TaskQueues that are created on demand: for the queue that a Task names, and for a limit that a run brings along.
+ * TaskQueues that are created on demand: for the queue that a Task names, and for a limit that a run brings
+ * along.
  *
- * - They are written by server-side apply without force: a field that belongs to another writer stays as it is.
- * - The limit of a run is written when the run is accepted, before it can be admitted; the last one wins. Admission
- *   gets it at once, not through the watch.
+ * - They are written by server-side apply without force: a field that belongs to another writer stays as it
+ *   is.
+ * - The limit of a run is written when the run is accepted, before it can be admitted; the last one wins.
+ *   Admission gets it at once, not through the watch.
  */
 import { type Origin, originLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";

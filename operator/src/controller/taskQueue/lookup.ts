@@ -3,7 +3,10 @@ import type { Informer } from "../../kube/cache/informer.ts";
 import { governing } from "../../model/queue/governing.ts";
 import { nameOfQueue, type TaskQueue } from "../../model/resources.ts";
 
-/** Values of the index "name" of the cache of TaskQueues, and keys of their controller: `namespace/name of the queue`. */
+/**
+ * Values of the index "name" of the cache of TaskQueues, and keys of their controller: `namespace/name of the
+ * queue`.
+ */
 export const queueIndex = (queue: TaskQueue): string[] => [
   `${queue.metadata.namespace}/${nameOfQueue(queue)}`,
 ];

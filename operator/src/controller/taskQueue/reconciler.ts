@@ -1,4 +1,7 @@
-/** A queue's settings, as its TaskQueue has them, go to admission. Keys are the names that runs call queues by. */
+/**
+ * A queue's settings, as its TaskQueue has them, go to admission. Keys are the names that runs call queues
+ * by.
+ */
 import { done, type Requeue } from "../../kube/manager/requeue.ts";
 import { splitKey } from "../../kube/resources.ts";
 import { settingsOf } from "../../model/queue/governing.ts";

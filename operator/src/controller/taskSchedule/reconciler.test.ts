@@ -103,7 +103,7 @@ async function liveUntil(minutes: number): Promise<void> {
 }
 
 describe("a schedule", () => {
-  it("triggers each tick once, and writes its status only with a tick", async () => {
+  it("a schedule triggers each tick once, and its status is written only with a tick", async () => {
     await liveUntil(3);
     expect(world.ticks).toEqual([1, 2, 3]);
     expect([...world.runs.keys()][0]).toBe(`s-${(start + minute) / 1000}`);
@@ -118,7 +118,7 @@ describe("a schedule", () => {
     expect(world.next).toEqual(at(start + 4 * minute));
   });
 
-  it("gives its runs what they are for", async () => {
+  it("a run of a schedule names its tick and has Trigger.dev's payload", async () => {
     world = new World({ timezone: "Europe/Berlin", externalId: "customer-7" });
     await liveUntil(2);
     const run = [...world.runs.values()][1];
@@ -137,7 +137,7 @@ describe("a schedule", () => {
     });
   });
 
-  it("that is paused triggers nothing, and goes on from its resumption", async () => {
+  it("a paused schedule triggers nothing, and continues from its resumption", async () => {
     await liveUntil(1);
     world.edit({ paused: true });
     await liveUntil(5);
@@ -149,14 +149,14 @@ describe("a schedule", () => {
     expect(world.schedule.status?.missed).toBe(0);
   });
 
-  it("whose override says so is paused whatever its spec says", async () => {
+  it("an override pauses a schedule whatever its spec says", async () => {
     world.schedule = { ...world.schedule, status: { override: { active: false } } };
     await liveUntil(2);
     expect(world.ticks).toEqual([]);
     expect(world.schedule.status?.override).toEqual({ active: false });
   });
 
-  it("with a new expression counts from the change", async () => {
+  it("a schedule with a new expression counts from the change", async () => {
     await liveUntil(2);
     world.edit({ cron: "*/5 * * * *" });
     world.now = start + 7 * minute;
@@ -169,7 +169,7 @@ describe("a schedule", () => {
   it.each([
     [{ cron: "61 * * * *" }, "InvalidCron", /spec\.cron/],
     [{ timezone: "Mars/Base" }, "UnknownTimezone", /spec\.timezone/],
-  ])("that makes no sense (%j) says so and triggers nothing", async (spec, reason, message) => {
+  ])("a schedule with an invalid field (%j) triggers nothing and says why", async (spec, reason, message) => {
     world = new World(spec);
     await liveUntil(2);
     expect(world.runs.size).toBe(0);

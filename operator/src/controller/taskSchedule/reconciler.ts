@@ -1,8 +1,9 @@
 /**
  * A TaskSchedule: its due ticks become TaskRuns, and its status names the next ones.
  *
- * - A tick's run has the tick in its name, so the API server refuses to create it twice. Runs are created first and
- *   the status is written after them: after a crash in between, the ticks are found again and their runs exist.
+ * - A tick's run has the tick in its name, so the API server refuses to create it twice. Runs are created
+ *   first and the status is written after them: after a crash in between, the ticks are found again and their
+ *   runs exist.
  * - Ticks of a time in which the schedule was paused, or had another expression, are not triggered.
  */
 import { scheduleId } from "@fairlead/protocol/ids";

@@ -1,4 +1,7 @@
-/** The caches that a process keeps, declared as values: what is watched, what is kept of it, how it is looked up. */
+/**
+ * The caches that a process keeps, declared as values: what is watched, what is kept of it, how it is looked
+ * up.
+ */
 import type { Logger } from "pino";
 import { Informer } from "../cache/informer.ts";
 import type { Source } from "../cache/reflector.ts";

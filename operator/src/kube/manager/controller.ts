@@ -1,9 +1,10 @@
 /**
- * What a controller declares: the objects that it looks after, what brings a key back to it, and what it does then.
- * The manager does the rest. `D` is what its reconciler needs, caches included; several controllers may share one.
+ * What a controller declares: the objects that it looks after, what brings a key back to it, and what it does
+ * then. The manager does the rest. `D` is what its reconciler needs, caches included; several controllers may
+ * share one.
  *
- * A reconciler is level-triggered: it gets a key, reads the present state, does what is to be done and returns when
- * it wants to look again. It never learns which change brought the key.
+ * A reconciler is level-triggered: it gets a key, reads the present state, does what is to be done and
+ * returns when it wants to look again. It never learns which change brought the key.
  */
 import { type KubeObject, keyOf, objectKey } from "../resources.ts";
 import type { Requeue } from "./requeue.ts";
@@ -47,7 +48,9 @@ export interface WatchContext {
 
 export type Watch<D> = (deps: D, context: WatchContext) => void;
 
-/** A declaration without the type of its objects, so that controllers of different kinds fit into one list. */
+/**
+ * A declaration without the type of its objects, so that controllers of different kinds fit into one list.
+ */
 export interface Controller<D> {
   readonly name: string;
   readonly watches: readonly Watch<D>[];

@@ -32,7 +32,7 @@ function setup() {
 }
 
 describe("Events", () => {
-  test("carry what kubectl describe looks for", async () => {
+  test("an Event carries what kubectl describe looks for", async () => {
     const { calls, recorder } = setup();
     recorder.record(run, "Normal", "Started", "Attempt 1 started.");
     await recorder.flush();
@@ -49,7 +49,7 @@ describe("Events", () => {
     });
   });
 
-  test("the same again raises the count: before it is sent, while it is sent, and afterwards", async () => {
+  test("a repetition raises the count before the Event is sent, while it is sent, and afterwards", async () => {
     const { calls, gate, time, recorder } = setup();
     let open = (): void => {};
     gate.wait = new Promise((resolve) => {
@@ -77,7 +77,7 @@ describe("Events", () => {
     expect(calls[3]).toMatchObject({ verb: "create ns", body: { count: 1 } });
   });
 
-  test("an Event that has expired on the API server is made again", async () => {
+  test("an Event that has expired on the API server is created again", async () => {
     const { calls, fail, recorder } = setup();
     recorder.record(run, "Normal", "Started", "x");
     await recorder.flush();
@@ -88,7 +88,7 @@ describe("Events", () => {
     expect(recorder.dropped).toBe(1);
   });
 
-  test("a burst about one object is cut off, others are not, and time heals", async () => {
+  test("a burst of Events of one object is cut off, those of others are not, until time has passed", async () => {
     const { calls, time, recorder } = setup();
     for (let i = 0; i < 100; i++) recorder.record(run, "Normal", "Loop", `round ${i}`);
     recorder.record({ ...run, metadata: { ...run.metadata, uid: "other" } }, "Normal", "Started", "x");
@@ -101,7 +101,7 @@ describe("Events", () => {
     expect(calls).toHaveLength(28);
   });
 
-  test("with the API server away, what waits is bounded, nothing throws, and later ones get through", async () => {
+  test("an unreachable API server bounds the Events that wait, and later ones are sent", async () => {
     const { calls, fail, gate, recorder } = setup();
     let open = (): void => {};
     gate.wait = new Promise((resolve) => {
@@ -121,7 +121,7 @@ describe("Events", () => {
     expect(calls).toHaveLength(1_001);
   });
 
-  test("long messages are cut at a character; cluster-scoped objects have their Events in default", async () => {
+  test("a long message is cut between characters; Events of a cluster-scoped object are in default", async () => {
     const { calls, recorder } = setup();
     recorder.record({ kind: "Node", metadata: { name: "n", uid: "n" } }, "Normal", "Long", "ä".repeat(2_000));
     await recorder.flush();

@@ -49,7 +49,10 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-/** A manager whose caches were filled from an API server that has these ConfigMaps, and that hears of no change. */
+/**
+ * A manager whose caches were filled from an API server that has these ConfigMaps, and that hears of no
+ * change.
+ */
 async function createWorld(existing: V1ConfigMap[] = [], options: { synced?: boolean } = {}): Promise<World> {
   const events: string[] = [];
   const warnings: object[] = [];
@@ -127,7 +130,7 @@ test("a new leader begins with the key of every object", async () => {
   expect(world.keys.sort()).toEqual(["n/a", "n/b", "n/c"]);
 });
 
-test("a process that stands by reconciles nothing, records no Event and leaves pokes to the leader", async () => {
+test("a process that stands by reconciles nothing, records no Event and queues no key", async () => {
   const world = await createWorld([map("a")]);
   const controller = mapsOf(world);
   world.manager.add(world.deps, controller);

@@ -3,9 +3,9 @@
  *
  *   standing by ──lead(signal)──► leading: all keys are added, then changes ──signal──► standing by
  *
- * Every process keeps its caches warm, so that a new leader begins at once. Only the leader reconciles, records Events
- * and does periodic work; `leads` is asked here and nowhere else. A process that stands by queues nothing: a leader
- * begins with every key.
+ * Every process keeps its caches warm, so that a new leader begins at once. Only the leader reconciles,
+ * records Events and does periodic work; `leads` is asked here and nowhere else. A process that stands by
+ * queues nothing: a leader begins with every key.
  */
 import type { Logger } from "pino";
 import { every } from "../../lib/periodic.ts";

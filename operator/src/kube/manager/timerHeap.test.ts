@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TimerHeap } from "./timerHeap.ts";
 
-test("gives back what a sorted list would, whatever is set and deleted", () => {
+test("a heap gives back what a sorted list would, whatever is set and deleted", () => {
   const key = fc.nat(24).map((n) => `k${n}`);
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant("set" as const), key, at: fc.nat(60) }) },

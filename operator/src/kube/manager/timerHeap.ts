@@ -1,4 +1,7 @@
-/** Keys with the time at which each is due: a binary heap with at most one time for each key, the earliest. Pure. */
+/**
+ * Keys with the time at which each is due: a binary heap with at most one time for each key, the earliest.
+ * Pure.
+ */
 
 interface Timer {
   key: string;
