@@ -29,7 +29,7 @@ import { callerIn } from "./http/caller.ts";
 import { bodyOf, param } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
 
-export interface EnvVarDeps {
+interface EnvVarDeps {
   client: Pick<KubeClient, "get" | "patch">;
 }
 

@@ -17,7 +17,7 @@ import { filterFields } from "./runs/wire/runFilter.ts";
 import { triggerBody } from "./runs/wire/triggerBody.ts";
 import { scheduleBody, scheduleCreateBody } from "./schedules.ts";
 
-export interface Operation {
+interface Operation {
   method: "get" | "post" | "put" | "delete";
   path: string;
   summary: string;

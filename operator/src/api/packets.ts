@@ -26,7 +26,7 @@ const linkSeconds = 3600;
 const uploadsAtOnce = 24;
 const audience = "fairlead-objects";
 
-export interface PacketDeps {
+interface PacketDeps {
   store: ObjectStore;
   links: Links;
 }
@@ -79,7 +79,7 @@ function baseUrl(request: Request): string {
  * A path that a client chose, as a key of its own namespace; `storagePath` and the path of the URL are the
  * same.
  */
-export function packetKey(namespace: string, path: string): string {
+function packetKey(namespace: string, path: string): string {
   const parts = path.split("/");
   const isPlain = parts.every((part) => /^[A-Za-z0-9_][A-Za-z0-9_.=-]*$/.test(part));
   if (!isPlain || path.length > 512) {
@@ -91,7 +91,7 @@ export function packetKey(namespace: string, path: string): string {
   return packetsPrefix(namespace) + path;
 }
 
-export interface Packet {
+interface Packet {
   key: string;
   size: number;
   type: string;

@@ -19,7 +19,7 @@ export interface RunKey {
   key: string;
 }
 
-export type KeyCandidate =
+type KeyCandidate =
   /** A retired run holds the key. */
   | { name: string; retired: { uid: string; phase: Phase } }
   /** Either no run has the name, and creating one takes the key; or a live run has it. */

@@ -6,7 +6,7 @@ import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import { publicToken, secretOnly } from "./auth.ts";
 
-export interface TokenDeps {
+interface TokenDeps {
   /** Milliseconds since the epoch. */
   clock: () => number;
 }

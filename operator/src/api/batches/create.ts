@@ -24,14 +24,14 @@ import type { ObjectStore } from "../../storage/objectStore.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
 
-export interface CreateBatchDeps {
+interface CreateBatchDeps {
   client: Pick<KubeClient, "create" | "delete" | "get">;
   store: Pick<ObjectStore, "get" | "list">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
 
-export interface WantedBatch {
+interface WantedBatch {
   runCount: number;
   /** The client's id of this call. */
   requestKey?: string;
@@ -41,7 +41,7 @@ export interface WantedBatch {
   resumeParentOnCompletion?: boolean;
 }
 
-export interface BatchCreated {
+interface BatchCreated {
   batch: TaskBatch;
   /** An earlier batch holds the idempotency key. */
   isCached: boolean;

@@ -20,7 +20,7 @@ import { Problem } from "../http/problem.ts";
 import { findPacket } from "../packets.ts";
 import { payloadOf, specOf, triggerBody } from "../runs/wire/triggerBody.ts";
 
-export interface ReceiverDeps {
+interface ReceiverDeps {
   client: Pick<KubeClient, "patch">;
   store: ObjectStore;
   /** Milliseconds since the epoch. */

@@ -30,7 +30,7 @@ import { createBatch, findBatch, takesItems } from "./create.ts";
 import { BatchReceiver, batchScopes, demandTask, drainItems, itemsOf, refuseAborted } from "./receiver.ts";
 import { batchObject, resultObject } from "./wire/batchObject.ts";
 
-export interface BatchDeps {
+interface BatchRouteDeps {
   client: Pick<KubeClient, "create" | "delete" | "get" | "patch">;
   store: ObjectStore;
   reader: RunReader;
@@ -55,7 +55,7 @@ export const batchOneShotBody = batchCreateBody.partial().extend({
     .max(maxBatchItems, `a batch has at most ${maxBatchItems} items: make several`),
 });
 
-export function batchesRouter(deps: BatchDeps): Router {
+export function batchesRouter(deps: BatchRouteDeps): Router {
   const router = Router();
 
   router.post("/api/v3/batches", async (request, response) => {
@@ -150,7 +150,10 @@ const addReadToken = async (response: Response, caller: Caller, id: string): Pro
  * The names of the items' runs by index; of a batch that is being processed, those that this replica has
  * seen.
  */
-async function loadRunNames({ store, reader }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
+async function loadRunNames(
+  { store, reader }: BatchRouteDeps,
+  batch: TaskBatch,
+): Promise<Map<number, string>> {
   const { metadata, status = {} } = batch;
   const names = new Map<number, string>();
   if (status.resultsRef) {
@@ -170,7 +173,7 @@ async function loadRunNames({ store, reader }: BatchDeps, batch: TaskBatch): Pro
 }
 
 /** A run for each item, also before the runs exist: by the names that they will have. */
-async function expectedRuns(deps: BatchDeps, batch: TaskBatch) {
+async function expectedRuns(deps: BatchRouteDeps, batch: TaskBatch) {
   const known = await loadRunNames(deps, batch);
   const { namespace, name } = batch.metadata;
   const nameOf = (index: number, { task = "", idempotencyKey: key }: BatchItem): string =>
@@ -183,7 +186,7 @@ async function expectedRuns(deps: BatchDeps, batch: TaskBatch) {
 }
 
 /** The tasks of the items that got no run because they are wrong. */
-async function loadTasksOfErrors({ store }: BatchDeps, batch: TaskBatch): Promise<Map<number, string>> {
+async function loadTasksOfErrors({ store }: BatchRouteDeps, batch: TaskBatch): Promise<Map<number, string>> {
   const tasks = new Map<number, string>();
   const wanted = new Set(batch.status?.errors?.map(({ index }) => index));
   for await (const { index, item } of readItems(store, batch, wanted)) {
@@ -193,12 +196,12 @@ async function loadTasksOfErrors({ store }: BatchDeps, batch: TaskBatch): Promis
   return tasks;
 }
 
-async function findReadable(deps: BatchDeps, request: Request, response: Response): Promise<TaskBatch> {
+async function findReadable(deps: BatchRouteDeps, request: Request, response: Response): Promise<TaskBatch> {
   const { namespace } = allow(response, `read:batch:${param(request, "id")}`);
   return findInPath(deps, namespace, request);
 }
 
-async function findInPath(deps: BatchDeps, namespace: string, request: Request): Promise<TaskBatch> {
+async function findInPath(deps: BatchRouteDeps, namespace: string, request: Request): Promise<TaskBatch> {
   const name = nameIn(param(request, "id"), idPrefix.batch);
   const isName = /^[a-z0-9]([-a-z0-9.]{0,51}[a-z0-9])?$/.test(name);
   const batch = isName ? await findBatch(deps, namespace, name) : undefined;

@@ -39,7 +39,7 @@ export interface CreateDeps extends DebounceDeps {
   reader: Pick<RunReader, "get" | "youngestOf">;
 }
 
-export interface TriggerRequest {
+interface TriggerRequest {
   namespace: string;
   task: string;
   payload?: unknown;
@@ -52,7 +52,7 @@ export interface TriggerRequest {
   replayOf?: string;
 }
 
-export interface Triggered {
+interface Triggered {
   name: string;
   /** The run existed before: it answers an idempotency key, a debounce key or a single-use token. */
   isCached: boolean;

@@ -10,9 +10,9 @@ import { type KubeClient, KubeError } from "../../kube/client/client.ts";
 import {
   type Debounce,
   debouncedRunName,
+  debounceGeneration,
   debounceHash,
   debounceStep,
-  generationOf,
   withAnswered,
 } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
@@ -30,7 +30,7 @@ export interface DebounceDeps {
   clock: () => number;
 }
 
-export interface DebouncedTrigger {
+interface DebouncedTrigger {
   namespace: string;
   task: string;
   debounce: Debounce;
@@ -38,7 +38,7 @@ export interface DebouncedTrigger {
   requestKey?: string;
 }
 
-export type DebounceAction =
+type DebounceAction =
   /** This run has answered the very same request. */
   | { answered: string }
   /** Move the start of this run to that time (milliseconds since the epoch). */
@@ -67,7 +67,7 @@ export async function* debounceActions(
         yield { push: run, until: step.push };
         continue;
       }
-      generation = generationOf(run) + 1;
+      generation = debounceGeneration(run) + 1;
     }
     // The run was retired, or the watch knows none: later runs have a generation above the record's.
     if (!run || attempt === 0) {

@@ -12,7 +12,7 @@ import { callerIn } from "../http/caller.ts";
 import { bodyOf, param } from "../http/input.ts";
 import { notFound } from "../http/problem.ts";
 
-export interface KeyDeps {
+interface KeyDeps {
   client: Pick<KubeClient, "get" | "patch">;
   store: Pick<ObjectStore, "get" | "put">;
   /** Milliseconds since the epoch. */

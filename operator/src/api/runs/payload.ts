@@ -12,7 +12,7 @@ import type { ObjectStore } from "../../storage/objectStore.ts";
 import { findPacket } from "../packets.ts";
 import { payloadTooLarge, type WirePayload } from "./wire/triggerBody.ts";
 
-export type PayloadFields = Pick<TaskRun["spec"], "payloadData" | "payloadType" | "payloadRef">;
+type PayloadFields = Pick<TaskRun["spec"], "payloadData" | "payloadType" | "payloadRef">;
 
 export async function storePayload(
   store: Pick<ObjectStore, "copy" | "head" | "put">,

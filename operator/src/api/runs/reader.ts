@@ -7,14 +7,14 @@ import { batchLabel } from "@fairlead/protocol/labels";
 import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
+import { debounceGeneration, debounceHash } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { invertedTime } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { listHistory, type RunSummary, readHistory } from "../../storage/runHistory.ts";
 
-export interface RunPage {
+interface RunPage {
   runs: TaskRun[];
   /** Cursors of the older and the newer page; absent where there is none. */
   next?: string;
@@ -72,7 +72,8 @@ export class RunReader {
     return this.#cache
       .byIndex("debounce", debounceHash(namespace, task, key))
       .reduce<TaskRun | undefined>(
-        (youngest, run) => (youngest && generationOf(youngest) >= generationOf(run) ? youngest : run),
+        (youngest, run) =>
+          youngest && debounceGeneration(youngest) >= debounceGeneration(run) ? youngest : run,
         undefined,
       );
   }

@@ -17,7 +17,7 @@ import { findRun, type RunAccessDeps } from "./access.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { triggerOptions } from "./wire/triggerBody.ts";
 
-export type ReplayDeps = RunAccessDeps & CreateDeps;
+type ReplayDeps = RunAccessDeps & CreateDeps;
 
 export const replayBody = triggerOptions.extend({
   payload: z.unknown().optional(),

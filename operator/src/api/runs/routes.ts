@@ -22,7 +22,7 @@ import { errorOf, listItem, runObject } from "./wire/runObject.ts";
 import { statusOf } from "./wire/status.ts";
 import { checkTags, latestMs, tagList } from "./wire/triggerBody.ts";
 
-export interface RunDeps extends RunAccessDeps, DataDeps {
+interface RunDeps extends RunAccessDeps, DataDeps {
   store: ObjectStore;
   reader: RunReader;
   /** Milliseconds since the epoch. */

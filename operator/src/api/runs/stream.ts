@@ -13,7 +13,7 @@ import { type DataDeps, loadRunData } from "./data.ts";
 import type { RunReader } from "./reader.ts";
 import { runObject } from "./wire/runObject.ts";
 
-export interface RunStreamDeps extends DataDeps {
+interface RunStreamDeps extends DataDeps {
   reader: RunReader;
 }
 

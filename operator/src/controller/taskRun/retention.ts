@@ -10,7 +10,7 @@ import { originLabel } from "@fairlead/protocol/labels";
 import type { Config } from "../../config.ts";
 import { KubeError } from "../../kube/client/kubeError.ts";
 import { again, at, done, type Requeue } from "../../kube/manager/requeue.ts";
-import { debounceHash, generationOf } from "../../model/keys/debounce.ts";
+import { debounceGeneration, debounceHash } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
@@ -64,7 +64,7 @@ async function recordGeneration({ store, config }: RetentionDeps, run: TaskRun):
   if (!debounce || !phase || task === undefined) return;
   const { namespace, name, uid } = run.metadata;
   const hash = debounceHash(namespace, task, debounce.key);
-  const generation = generationOf(run);
+  const generation = debounceGeneration(run);
   const known = await readKeyRecord(store, namespace, hash);
   if (known && known.generation >= generation) return;
   const expiresAt = new Date(Date.parse(finishedAt ?? "") + config.historySeconds * 1000).toISOString();

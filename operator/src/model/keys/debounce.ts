@@ -28,9 +28,9 @@ export const debounceHash = (namespace: string, task: string, key: string): stri
 export const debouncedRunName = (namespace: string, task: string, key: string, generation: number): string =>
   nameOfDigest("d", digest("debounced", namespace, task, key, String(generation)));
 
-export const generationOf = ({ spec }: TaskRun): number => spec.debounce?.generation ?? 0;
+export const debounceGeneration = ({ spec }: TaskRun): number => spec.debounce?.generation ?? 0;
 
-export type DebounceStep =
+type DebounceStep =
   /** The run answers the trigger; it starts then (milliseconds since the epoch). */
   | { push: number }
   /** It has answered this very request before. */

@@ -37,7 +37,7 @@ export function keyExpiresAt(run: TaskRun): number {
 }
 
 /** What decides whether a key is held: of a live run, or of the record of a retired one. */
-export interface KeyUse {
+interface KeyUse {
   phase: Phase | undefined;
   /** The key was reset. */
   freed: boolean;

@@ -4,7 +4,7 @@
  */
 import type { TaskRunSpec } from "../schema/taskRunFields.ts";
 
-export type TriggerField = keyof TaskRunSpec;
+type TriggerField = keyof TaskRunSpec;
 
 interface Traits {
   /**

@@ -171,7 +171,7 @@ function structural(node: Json): Json {
   return out;
 }
 
-export function openApiSchema(schema: z.ZodType): Json {
+function openApiSchema(schema: z.ZodType): Json {
   return structural(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Json);
 }
 

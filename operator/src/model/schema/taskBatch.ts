@@ -7,7 +7,7 @@ import { z } from "zod";
 import { conditions, listMap, resourceName, rules, text, time } from "./common.ts";
 import { taskRunFields } from "./taskRunFields.ts";
 
-export const batchPhases = ["Receiving", "Processing", "Completed", "PartiallyFailed", "Aborted"] as const;
+const batchPhases = ["Receiving", "Processing", "Completed", "PartiallyFailed", "Aborted"] as const;
 
 /** What an item may set: all that a TaskRun may, but for what the batch or the run's end decides. */
 export const batchItem = z.object(taskRunFields).omit({

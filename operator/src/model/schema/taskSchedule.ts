@@ -27,7 +27,7 @@ export const timezone = () =>
     message: "must be an IANA time zone, such as Europe/Berlin or UTC",
   });
 
-export const catchUpPolicies = ["none", "last", "all"] as const;
+const catchUpPolicies = ["none", "last", "all"] as const;
 
 export const taskScheduleSpec = rules(
   z.object({

@@ -15,7 +15,7 @@ const statuses = {
   Aborted: "ABORTED",
 } as const satisfies Record<BatchPhase, BatchStatus>;
 
-export interface BatchDetails {
+interface BatchDetails {
   /** Names of the runs, in the order of their items. */
   runs: readonly string[];
   /** The tasks of the items that got no run because they are wrong, by index. */

@@ -18,8 +18,6 @@ export interface RunData {
   outputPresignedUrl?: string;
 }
 
-export type WireRun = ReturnType<typeof commonFields>;
-
 /** What a list and a single run have in common. */
 export function commonFields(run: TaskRun, apiVersion: string | undefined) {
   const { metadata, spec, status = {} } = run;

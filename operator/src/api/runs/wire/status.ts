@@ -4,7 +4,7 @@ import { currentApiVersion, type RunStatus } from "@fairlead/protocol/status";
 import type { Phase, TaskRun } from "../../../model/resources.ts";
 import { isTerminal } from "../../../model/run/phase.ts";
 
-export type OldRunStatus =
+type OldRunStatus =
   | Exclude<RunStatus, "PENDING_VERSION" | "DEQUEUED" | "WAITING">
   | "WAITING_FOR_DEPLOY"
   | "FROZEN";
