@@ -1,10 +1,12 @@
 /** Durations as Trigger.dev's options write them: `10m`, `1h30m`, `2d`; a delay may also be a date. Pure. */
+import { durationPattern } from "@fairlead/protocol/durations";
+
 const units: Record<string, number> = { w: 604_800, d: 86_400, hr: 3_600, h: 3_600, m: 60, s: 1 };
 const maxLength = 100;
 
 /** In seconds; undefined for a text that is not a duration. */
 export function parseDuration(text: string): number | undefined {
-  if (text.length > maxLength || !/^(\d+(w|d|hr|h|m|s))+$/.test(text)) return undefined;
+  if (text.length > maxLength || !durationPattern.test(text)) return undefined;
   let seconds = 0;
   for (const [, count, unit] of text.matchAll(/(\d+)(w|d|hr|h|m|s)/g))
     seconds += Number(count) * (units[unit ?? ""] ?? 0);

@@ -1,11 +1,12 @@
 /** The options of a trigger as they go over the wire. */
+import { durationPattern } from "@fairlead/protocol/durations";
 import { InvalidOptionError } from "../errors.ts";
 import type { TriggerOptions } from "../types.ts";
 import { wireKey } from "./idempotencyKeys.ts";
 
 export async function wireOptions(options: TriggerOptions): Promise<Record<string, unknown>> {
   const { delay, ttl, idempotencyKey, queue, version, metadata, ...rest } = options;
-  if (typeof ttl === "string" && !/^(\d+(w|d|hr|h|m|s))+$/.test(ttl)) {
+  if (typeof ttl === "string" && !durationPattern.test(ttl)) {
     throw new InvalidOptionError(
       "ttl",
       `"${ttl}" is not a duration; it must be like 10m, a date is not allowed`,
