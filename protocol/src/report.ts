@@ -2,8 +2,10 @@
  * What a runner says about its attempt: as JSON in the container's termination message, and the report also
  * as the body of a call of the API. Either copy of a report settles the run, both together settle it once.
  *
- *   started ─► stopping ─► a report      in the termination message: each replaces the one before it,
+ *   nothing ─► stopping ─► a report      in the termination message: each replaces the one before it,
  *      └──────────────────────▲          and nothing replaces a report
+ *
+ * A container that fails while there is nothing (killed, aborted) gets the end of its log as its termination message.
  */
 
 /** Of the format; a runner and an operator that differ in it do not understand each other. */
@@ -70,15 +72,17 @@ export interface Report extends ReportHead {
 export type StopType = "canceled" | "maxDuration" | "shutdown";
 
 /**
- * What the termination message says before there is a result. When the container then ends without a report,
+ * What the termination message says once the attempt was asked to stop, while there is no result. When the container
+ * then ends without a report,
  *
- *   `started`              it was killed and had not reacted to SIGTERM: its event loop was blocked
- *   `stopping`, killed     the task's code did not end within the grace period
- *   `stopping`, exited     the task's code ended because it was asked to
+ *   killed     the task's code did not end within the grace period
+ *   exited     the task's code ended because it was asked to
  */
-export type Progress =
-  | { outcome: "started" }
-  /** `reason` follows when the API has answered. */
-  | { outcome: "stopping"; stoppingAt: string; reason?: StopType };
+export interface Progress {
+  outcome: "stopping";
+  stoppingAt: string;
+  /** Follows when the API has answered. */
+  reason?: StopType;
+}
 
 export type Mark = ReportHead & Progress;

@@ -25,7 +25,6 @@ export async function runAttempt(environment: Environment): Promise<never> {
   const startedAt = new Date().toISOString();
   const api = new EngineApi(environment);
   const message = new TerminationMessage(environment.terminationLog, { attempt, podUid, startedAt });
-  message.mark({ outcome: "started" });
   let exitCode = 1;
   const guard = new Guard((code, during) => {
     if (!message.settled && !stop.requested) {

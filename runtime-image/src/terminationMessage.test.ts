@@ -45,11 +45,11 @@ describe("TerminationMessage", () => {
     error: reportedError(new Failure("TASK_NOT_FOUND", "no task")),
   };
 
-  it("goes from started to stopping to a report, which stays", () => {
+  it("goes from stopping to a report, which stays", () => {
     const { attempt, podUid, startedAt } = base;
     const message = new TerminationMessage(path, { attempt, podUid, startedAt });
-    message.mark({ outcome: "started" });
-    expect(read()).toEqual({ v: 1, attempt, podUid, startedAt, outcome: "started" });
+    message.mark({ outcome: "stopping", stoppingAt: startedAt });
+    expect(read()).toEqual({ v: 1, attempt, podUid, startedAt, outcome: "stopping", stoppingAt: startedAt });
     message.mark({ outcome: "stopping", stoppingAt: startedAt, reason: "canceled" });
     expect(read()).toMatchObject({ outcome: "stopping", reason: "canceled" });
     expect(message.settled).toBe(false);

@@ -28,7 +28,7 @@ describe("a report", () => {
     expect(reportOf(left, 1, "p")).toEqual(report);
     expect(reportOf(left, 2, "p")).toBeUndefined();
     expect(reportOf(left, 1, "q")).toBeUndefined();
-    expect(reportOf(end({ terminationMessage: mark("started") }), 1, "p")).toBeUndefined();
+    expect(reportOf(end({ terminationMessage: mark("stopping") }), 1, "p")).toBeUndefined();
   });
 });
 
@@ -43,12 +43,20 @@ describe("a task without a report", () => {
     });
   });
 
-  test("killed with a blocked event loop says so", () => {
-    const killed = end({ exitCode: 137, reason: "Error", terminationMessage: mark("started") });
-    const { outcome, message } = endOfContainer(task, killed);
-    expect(outcome).toBe("Crashed");
-    expect(message).toMatch(/SIGKILL.*event loop/);
-    expect(message).not.toContain("podUid");
+  test("whose heap was full ran out of memory", () => {
+    const line = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
+    const aborted = end({ exitCode: 139, reason: "Error", terminationMessage: `${line}\n 1: 0xe1 node` });
+    expect(endOfContainer(task, aborted)).toMatchObject({
+      outcome: "Crashed",
+      reason: "OOMKilled",
+      retryable: false,
+    });
+  });
+
+  test("shows the end of its log", () => {
+    const terminationMessage = `${"noise\n".repeat(300)}Error: the database refused`;
+    const killed = end({ exitCode: 137, reason: "Error", terminationMessage });
+    expect(endOfContainer(task, killed).message).toMatch(/SIGKILL.*the database refused$/s);
   });
 
   test("says that it had been asked to stop", () => {

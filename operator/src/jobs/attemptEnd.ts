@@ -9,8 +9,9 @@ import { terminationMessageBytes } from "@fairlead/protocol/limits";
 import type { Report } from "@fairlead/protocol/report";
 import type { OutputRef, RunError } from "../model/resources.ts";
 import type { AttemptEnd } from "../model/run/event.ts";
-import { parseMark, parseReport, type ReadMark } from "../model/run/report.ts";
+import { parseMark, parseReport } from "../model/run/report.ts";
 import { outOfMemory } from "../model/run/settle.ts";
+import { isHeapFull } from "./heap.ts";
 import type { ContainerEnd } from "./podObserver.ts";
 import type { Program } from "./program.ts";
 
@@ -30,6 +31,8 @@ const signals: Record<number, string> = {
   15: "SIGTERM",
 };
 
+const quoted = 800;
+
 /** The report that a task's container left, if it is about this attempt. */
 export function reportOf(end: ContainerEnd, attempt: number, podUid: string | undefined): Report | undefined {
   const report = parseReport(end.terminationMessage);
@@ -47,7 +50,7 @@ export function endOfContainer(
 ): AttemptEnd {
   const times = { startedAt: end.startedAt, finishedAt: end.finishedAt, exitCode: end.exitCode };
   const mark = program.kind === "task" ? parseMark(end.terminationMessage) : undefined;
-  const detail = mark ? explainMark(mark) : quoteMessage(end.terminationMessage);
+  const detail = mark ? " It had been asked to stop." : quoteMessage(end.terminationMessage);
   if (end.disruption) {
     const { reason, message } = end.disruption;
     const text = `The cluster took the pod away: ${message || reason}`;
@@ -61,6 +64,10 @@ export function endOfContainer(
   }
   if (end.reason === "OOMKilled") {
     const message = "The container used more memory than its limit and was killed. Choose a larger machine.";
+    return { ...failure("Crashed", outOfMemory, message, false), ...times };
+  }
+  if (isHeapFull(end.exitCode, end.terminationMessage)) {
+    const message = "The JavaScript heap was full. Choose a larger machine: the heap grows with its memory.";
     return { ...failure("Crashed", outOfMemory, message, false), ...times };
   }
   if (end.reason === "DeadlineExceeded") {
@@ -108,16 +115,12 @@ function failure(
   return { outcome, reason, message: short, retryable, error: { name: reason, message: short } };
 }
 
-/** What the runner's last mark means for an attempt that ended without a report. */
-function explainMark({ outcome }: ReadMark): string {
-  return outcome === "stopping"
-    ? " It had been asked to stop."
-    : " Its event loop did not react before that: the task's code blocked it, or it was killed at once.";
+/** What the container wrote about its failure; without a message of its own that is the end of its log. */
+function quoteMessage(message: string): string {
+  const text = message.trim();
+  if (text === "") return "";
+  return ` It said: ${text.length > quoted ? `…${text.slice(-quoted)}` : text}`;
 }
-
-/** What the container wrote about its failure. */
-const quoteMessage = (message: string): string =>
-  message.trim() === "" ? "" : ` It said: ${message.trim().slice(0, 800)}`;
 
 /** Media type of an inline container's termination message. */
 export function typeOfText(text: string): string {

@@ -6,9 +6,11 @@ import { type PinnedTask, resolveProgram } from "./program.ts";
 const attempt: Attempt = { number: 1, job: "hello-1", slot: 1, admittedAt: "2026-01-01T00:00:00Z" };
 const defaults = { maxDurationSeconds: 3600, startTimeoutSeconds: 300 };
 
-function jobOf(spec: object, task?: PinnedTask) {
+const task: PinnedTask = { name: "t", id: "t", spec: { image: "i" } };
+
+function jobOf(spec: object, pinned?: PinnedTask) {
   const run = { metadata: { name: "hello", namespace: "prod", uid: "u1" }, spec } as TaskRun;
-  return buildJob(run, attempt, resolveProgram(run, task, defaults), [{ name: "FAIRLEAD_X", value: "1" }]);
+  return buildJob(run, attempt, resolveProgram(run, pinned, defaults), [{ name: "FAIRLEAD_X", value: "1" }]);
 }
 
 test("one pod, one try, owned by the run, findable by its labels", () => {
@@ -78,4 +80,19 @@ test("a machine is the container's resources", () => {
   const resources = jobOf({ container: { image: "i" }, machine: "small-2x" }).spec?.template.spec
     ?.containers[0]?.resources;
   expect(resources).toEqual({ requests: { cpu: "1", memory: "1G" }, limits: { memory: "1G" } });
+});
+
+test("a failed container without a message leaves the end of its log as one", () => {
+  for (const job of [jobOf({ container: { image: "i" } }), jobOf({ task: "t" }, task)])
+    expect(job.spec?.template.spec?.containers[0]?.terminationMessagePolicy).toBe("FallbackToLogsOnError");
+});
+
+test("a task's NODE_OPTIONS get the heap option, a container's stay", () => {
+  const podTemplate = { env: [{ name: "NODE_OPTIONS", value: "--enable-source-maps" }] };
+  const optionsOf = (job: ReturnType<typeof jobOf>) =>
+    job.spec?.template.spec?.containers[0]?.env?.find(({ name }) => name === "NODE_OPTIONS")?.value;
+  expect(optionsOf(jobOf({ container: { image: "i" }, podTemplate }))).toBe("--enable-source-maps");
+  expect(optionsOf(jobOf({ task: "t", podTemplate }, task))).toMatch(
+    /^--max-old-space.* --enable-source-maps$/,
+  );
 });

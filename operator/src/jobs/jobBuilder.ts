@@ -19,6 +19,7 @@ import {
 import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
+import { withHeapOption } from "./heap.ts";
 import { machineResources } from "./machine.ts";
 import type { ContainerProgram, Program } from "./program.ts";
 
@@ -116,6 +117,7 @@ function podSpec(program: Program, env: V1EnvVar[]): V1PodSpec {
 
 function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[]): V1Container {
   const own: Partial<ContainerProgram> = program.kind === "container" ? program : {};
+  const templateEnv = (template.env ?? []) as V1EnvVar[];
   return {
     name: containerName,
     image: program.image,
@@ -124,7 +126,11 @@ function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[])
     args: own.args,
     workingDir: own.workingDir,
     // Ours last: a later entry wins, and a user's variable must not hide the attempt's identity.
-    env: [...((template.env ?? []) as V1EnvVar[]), ...(own.env ?? []), ...env],
+    env: [
+      ...(program.kind === "task" ? withHeapOption(templateEnv) : templateEnv),
+      ...(own.env ?? []),
+      ...env,
+    ],
     // The namespace's variables first: what the Task or the run sets itself wins.
     envFrom: [
       { secretRef: { name: envSecretName, optional: true } },
@@ -136,7 +142,8 @@ function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[])
       (template.resources as V1Container["resources"]) ??
       machineResources(program.machine),
     volumeMounts: template.volumeMounts as unknown as V1Container["volumeMounts"],
-    terminationMessagePolicy: "File",
+    // Without a message of its own a failed container has the end of its log there: at most 2,048 bytes or 80 lines.
+    terminationMessagePolicy: "FallbackToLogsOnError",
     securityContext: template.securityContext
       ? undefined
       : { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },

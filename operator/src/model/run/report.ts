@@ -48,7 +48,7 @@ export type ReadMark = Pick<Mark, keyof ReportHead | "outcome">;
 
 const mark = z.object({
   ...head,
-  outcome: z.enum(["started", "stopping"]),
+  outcome: z.literal("stopping"),
 }) satisfies z.ZodType<ReadMark>;
 
 /**
