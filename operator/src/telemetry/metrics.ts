@@ -1,7 +1,7 @@
 /**
- * Every metric of ours, for both processes; docs/operate/metrics.md explains them to users. Names follow Prometheus
- * (counters end in `_total`, units are in the name) and, where there is one, controller-runtime. Node's own metrics
- * come with each registry.
+ * Every metric of ours, for both processes; docs/operate/metrics.md explains them to users. Names follow
+ * Prometheus (counters end in `_total`, units are in the name) and, where there is one, controller-runtime.
+ * Node's own metrics come with each registry.
  *
  * Values are read when Prometheus asks: who counts something only counts, and `observe` reads it.
  */

@@ -12,12 +12,15 @@ const batch = {
 describe("withDefaults", () => {
   test("the item wins, field by field", () => {
     expect(withDefaults({ task: "a", priority: 2 }, { priority: 1, tags: ["x"] })).toEqual({
-      ...{ task: "a", priority: 2, tags: ["x"] },
+      task: "a",
+      priority: 2,
+      tags: ["x"],
     });
   });
   test("an item's payload replaces the default one as a whole", () => {
     expect(withDefaults({ payloadData: "x" }, { task: "t", payload: { a: 1 }, payloadType: "b" })).toEqual({
-      ...{ task: "t", payloadData: "x" },
+      task: "t",
+      payloadData: "x",
     });
   });
   test("an item's container replaces the default task, and its task the default container", () => {
@@ -59,7 +62,9 @@ test("a run of a batch is owned by the batch, and names its item", () => {
     ],
   });
   expect(run.spec).toEqual({
-    ...{ task: "t", batch: { name: "nightly", index: 7 }, ttlSecondsAfterFinished: 60 },
+    task: "t",
+    batch: { name: "nightly", index: 7 },
+    ttlSecondsAfterFinished: 60,
   });
 });
 

@@ -78,22 +78,24 @@ export function payloadBytes(item: BatchItem): number {
   return text === undefined ? (item.payloadRef?.size ?? 0) : new TextEncoder().encode(text).length;
 }
 
+/** The API server gives it its uid. */
+type NewTaskRun = Omit<TaskRun, "metadata"> & { metadata: Omit<ObjectMeta, "uid"> };
+
 export const batchRunName = (batch: string, index: number): string => `${batch}-${index}`;
 
-export function batchRun(batch: TaskBatch, index: number, item: BatchItem, name: string): TaskRun {
+export function batchRun(batch: TaskBatch, index: number, item: BatchItem, name: string): NewTaskRun {
   const { metadata, kind } = batch;
   const { namespace, uid } = metadata;
   const spec: TaskRunSpec = { ...item, batch: { name: metadata.name, index } };
   const ttl = batch.spec.ttlSecondsAfterFinished;
   if (ttl !== undefined) spec.ttlSecondsAfterFinished = ttl;
-  // The API server gives it its uid.
-  const made: Omit<ObjectMeta, "uid"> = {
+  const newMetadata = {
     name,
     namespace,
     labels: { [originLabel]: "batch", [batchLabel]: metadata.name },
     ownerReferences: [{ apiVersion, kind, name: metadata.name, uid, controller: true }],
   };
-  return { apiVersion, kind: "TaskRun", metadata: made as ObjectMeta, spec };
+  return { apiVersion, kind: "TaskRun", metadata: newMetadata, spec };
 }
 
 export const isRunOf = (batch: TaskBatch, run: TaskRun): boolean =>

@@ -3,7 +3,7 @@
  *
  *   missing ─► open ─► completed | failed | canceled      a run of this batch
  *      ├─────► cached ─► completed | failed | canceled    a run that has the item's idempotency key already
- *      └─────► failed | canceled                          no run: rejected, deleted by a user, or the batch was stopped
+ *      └─────► failed | canceled                          no run: rejected, deleted, or the batch was stopped
  *
  * At most `maxConcurrency` items are open at once; an item that is not missing is never created again.
  */

@@ -33,7 +33,7 @@ local function checkFence(openOnly)
     return redis.error_reply("EPOCH another epoch")
   end
   if tonumber(seq) < tonumber(ARGV[3]) then
-    return redis.error_reply("EPOCH sequence went back from " .. ARGV[3] .. " to " .. seq)
+    return redis.error_reply("EPOCH sequence fell from " .. ARGV[3] .. " to " .. seq)
   end
   if openOnly and state ~= "open" then return redis.error_reply("EPOCH not open yet") end
 end

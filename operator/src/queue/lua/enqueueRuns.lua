@@ -1,7 +1,7 @@
 -- Makes runs pending. A run that holds the acquisition it asks for already is left alone; a pending one is
 -- moved if its order or lane has changed. So a repetition changes nothing.
 -- KEYS     the namespace's seven (checkFence.lua)
--- ARGV     1 term  2 epoch  3 seq  then for each run, at most 100: uid, name, last slot, order (16 digits), lane
+-- ARGV     1 term  2 epoch  3 seq  then for each run, at most 100: uid, name, last slot, order, lane
 -- Returns  {seq, changed}; FENCED, EPOCH
 local refused = checkFence(false)
 if refused then return refused end

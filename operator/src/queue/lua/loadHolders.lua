@@ -3,7 +3,8 @@
 -- yet) is added only where the limits leave room: otherwise its confirmation fails and the run queues again.
 -- Removes the pending entry of an older acquisition of the same run.
 -- KEYS     the namespace's seven (checkFence.lua)
--- ARGV     1 term  2 epoch  3 seq  then for each holder, at most 100: uid, name, slot, lane, 1 if tentative else 0
+-- ARGV     1 term  2 epoch  3 seq  then for each holder, at most 100: uid, name, slot, lane,
+--          1 if tentative, else 0
 -- Returns  {seq, added}; FENCED, EPOCH
 local refused = checkFence(false)
 if refused then return refused end

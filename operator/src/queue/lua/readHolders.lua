@@ -1,7 +1,8 @@
 -- Lists the slots that are held, for the sweeper, one page at a time.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 epoch  3 seq  4 the member to continue after, "" to begin
--- Returns  {seq, member to continue after ("" at the end), then for each holder: uid/slot, name}; FENCED, EPOCH
+-- Returns  {seq, member to continue after ("" at the end), then for each holder: uid/slot, name};
+--          FENCED, EPOCH
 local refused = checkFence(false)
 if refused then return refused end
 local page = 200
