@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { maxLines, problemsOf, walls } from "./sourceRules.ts";
+import { maxLines, problemsOf, unusedExports, walls } from "./sourceRules.ts";
 
 describe("walls between folders", () => {
   test.each([
@@ -47,5 +47,25 @@ test("a file of the greatest length passes, and one line more does not", () => {
   expect(problemsOf("hack/a.ts", "x\n".repeat(maxLines))).toEqual([]);
   expect(problemsOf("hack/a.ts", "x\n".repeat(maxLines + 1))).toEqual([
     `hack/a.ts: ${maxLines + 1} lines, at most ${maxLines}: split it`,
+  ]);
+});
+
+test("a comment of 110 columns passes, and one column more does not", () => {
+  const comment = `  // ${"ü".repeat(105)}`;
+  expect(problemsOf("hack/a.ts", `x\n${comment}\n`)).toEqual([]);
+  expect(problemsOf("hack/a.ts", `x\n${comment}ü\n`)).toEqual([
+    "hack/a.ts:2: a comment of 111 columns, at most 110",
+  ]);
+});
+
+test("an export that no other file uses is found", () => {
+  const texts = new Map([
+    ["hack/a.ts", "export const used = 1;\nexport interface Alone {}\nexport async function dead() {}\n"],
+    ["hack/b.ts", 'import { used } from "./a.ts";\n'],
+    ["test/e2e/fixtures/tasks.ts", "export const byName = 1;\n"],
+  ]);
+  expect(unusedExports(texts)).toEqual([
+    'hack/a.ts: exports Alone, which no other file uses: remove "export"',
+    'hack/a.ts: exports dead, which no other file uses: remove "export"',
   ]);
 });

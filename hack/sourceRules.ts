@@ -1,13 +1,16 @@
 /**
  * What no linter rule here says about the sources:
  *   - a folder imports only the folders that its row in `walls` names; imports of types count;
- *   - no source file is longer than 400 lines.
+ *   - no source file is longer than 400 lines, no line of a comment wider than 110 columns;
+ *   - a name that no other file uses is not exported.
  * Import cycles are the linter's (noImportCycles).
  */
 import { type Dirent, readdirSync, readFileSync } from "node:fs";
 import { dirname, extname, join, relative } from "node:path";
 
 export const maxLines = 400;
+/** As the formatter's limit for code, which leaves comments alone. */
+const maxCommentWidth = 110;
 
 const sourceFolders = [
   "protocol",
@@ -23,6 +26,9 @@ const sourceFolders = [
 ];
 const sourceExtensions = new Set([".ts", ".tsx", ".mjs", ".js", ".lua"]);
 const skippedFolders = new Set(["node_modules", "dist", ".fairlead", ".vitest"]);
+const commentPattern = /^\s*(\/?\*|\/\/|--)/;
+const exportPattern =
+  /^export (?:async )?(?:const|let|function|class|abstract class|interface|type|enum) ([\w$]+)/gm;
 const importPattern = /(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']/g;
 
 interface Wall {
@@ -88,8 +94,14 @@ export const walls: Record<string, Wall> = {
 /** Problems with one file, each one line that says what to change. `file` is relative to the project. */
 export function problemsOf(file: string, text: string): string[] {
   const problems: string[] = [];
-  const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
-  if (lines > maxLines) problems.push(`${file}: ${lines} lines, at most ${maxLines}: split it`);
+  const lines = text.replace(/\n$/, "").split("\n");
+  if (lines.length > maxLines) problems.push(`${file}: ${lines.length} lines, at most ${maxLines}: split it`);
+  for (const [index, line] of lines.entries()) {
+    if (!commentPattern.test(line) || [...line].length <= maxCommentWidth) continue;
+    problems.push(
+      `${file}:${index + 1}: a comment of ${[...line].length} columns, at most ${maxCommentWidth}`,
+    );
+  }
   for (const target of ownImports(file, text)) {
     const problem = forbidden(file, target);
     if (problem) problems.push(`${file}: imports ${target}: ${problem}`);
@@ -98,9 +110,27 @@ export function problemsOf(file: string, text: string): string[] {
 }
 
 export function checkSources(root: string): { files: number; problems: string[] } {
-  const files = sourceFolders.flatMap((folder) => [...walk(join(root, folder))]);
-  const problems = files.flatMap((path) => problemsOf(relative(root, path), readFileSync(path, "utf8")));
-  return { files: files.length, problems };
+  const paths = sourceFolders.flatMap((folder) => [...walk(join(root, folder))]);
+  const texts = new Map(paths.map((path) => [relative(root, path), readFileSync(path, "utf8")]));
+  const problems = [...texts].flatMap(([file, text]) => problemsOf(file, text));
+  return { files: paths.length, problems: [...problems, ...unusedExports(texts)] };
+}
+
+/**
+ * Exported names that stand in no other file, given the text of every file. Fixtures and examples are used
+ * from outside, by the names of their tasks.
+ */
+export function unusedExports(texts: ReadonlyMap<string, string>): string[] {
+  const users = new Map<string, number>();
+  for (const text of texts.values()) {
+    for (const word of new Set(text.match(/[\w$]+/g))) users.set(word, (users.get(word) ?? 0) + 1);
+  }
+  return [...texts].flatMap(([file, text]) => {
+    if (/^examples\/|\/fixtures\//.test(file)) return [];
+    const names = [...text.matchAll(exportPattern)].map((match) => match[1] as string);
+    const unused = names.filter((name) => users.get(name) === 1);
+    return unused.map((name) => `${file}: exports ${name}, which no other file uses: remove "export"`);
+  });
 }
 
 function forbidden(file: string, target: string): string | undefined {

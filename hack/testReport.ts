@@ -28,7 +28,7 @@ export interface Report {
 const mostFailures = 20;
 const mostLines = 12;
 
-export function countReport(report: Report): Count {
+function countReport(report: Report): Count {
   const broken = report.testResults.filter(
     (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
   );

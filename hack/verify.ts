@@ -39,7 +39,7 @@ const checks: Check[] = [
     run: async () => (await tool(process.execPath, ["hack/generate.ts", "--check"])).trim(),
   },
   {
-    name: "walls between folders, file length",
+    name: "walls between folders, file length, comment width, unused exports",
     run: async () => {
       const { files, problems } = checkSources(repoRoot);
       if (problems.length > 0) throw new Error(problems.join("\n"));

@@ -20,7 +20,7 @@ export async function readArchive(path: string): Promise<ImageArchive[]> {
   return refs.map((ref) => ({ ref, path }));
 }
 
-export function isFullyQualified(ref: string): boolean {
+function isFullyQualified(ref: string): boolean {
   const [registry, ...rest] = ref.split("/");
   const named = registry !== undefined && (/[.:]/.test(registry) || registry === "localhost");
   return named && rest.length > 0 && /:[\w][\w.-]*$/.test(rest.at(-1) ?? "");

@@ -156,7 +156,7 @@ export class KindCluster implements ClusterProvider {
 }
 
 /** The first node is the control plane, which also runs pods when it is the only node. */
-export function kindConfig(nodes: number): string {
+function kindConfig(nodes: number): string {
   const roles = ["control-plane", ...Array.from({ length: nodes - 1 }, () => "worker")];
   return JSON.stringify({
     kind: "Cluster",

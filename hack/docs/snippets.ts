@@ -7,8 +7,8 @@
  *   text output   what the snippet before it prints: each line appears, in this order; … stands for anything
  *   ts from=PATH  a part of that file, word for word
  *
- * A yaml snippet of ours that is not applied is offered to the API server with --dry-run=server, a ts snippet that is no part
- * of a file is compiled. Pure.
+ * A yaml snippet of ours that is not applied is offered to the API server with --dry-run=server, a ts snippet
+ * that is no part of a file is compiled. Pure.
  */
 import type { Page, Snippet } from "./page.ts";
 

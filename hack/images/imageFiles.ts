@@ -8,7 +8,7 @@ import { stringify } from "yaml";
 import { repoRoot } from "../lib/paths.ts";
 import type { BuiltImage, ImageName, Images } from "./catalog.ts";
 
-export const imagesFile = join(repoRoot, ".fairlead", "images.json");
+const imagesFile = join(repoRoot, ".fairlead", "images.json");
 export const valuesFile = join(repoRoot, ".fairlead", "images-values.yaml");
 
 export function writeImageFiles(images: Images): void {

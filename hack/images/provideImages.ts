@@ -38,10 +38,7 @@ export async function provideImages<N extends ImageName = ProductImage>(
 }
 
 /** Whether an image of the file is this one in a registry; the tag is the hash of its content. */
-export function isPushed(
-  built: Pick<BuiltImage, "ref">,
-  pushed: Pick<BuiltImage, "ref"> | undefined,
-): boolean {
+function isPushed(built: Pick<BuiltImage, "ref">, pushed: Pick<BuiltImage, "ref"> | undefined): boolean {
   if (!pushed || pushed.ref.startsWith(`${localRegistry}/`)) return false;
   return splitRef(pushed.ref).tag === splitRef(built.ref).tag;
 }

@@ -10,7 +10,7 @@ import { type Engine, localRegistry } from "./engine.ts";
 const kept = 3;
 const archivePattern = /^(.+)-([0-9a-f]{16})\.tar$/;
 
-export interface Archive {
+interface Archive {
   name: string;
   hash: string;
   usedAt: number;

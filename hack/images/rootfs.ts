@@ -2,10 +2,10 @@
  * Root folders for images where no registry is in reach, made from what a Debian machine has: the Node of
  * this project's dependencies, Debian's redis and busybox, the object store's static binary.
  *
- * The node one looks like distroless: /nodejs/bin/node, glibc and what Node links to, CA certificates, time zones,
- * a user `nonroot` 65532, /tmp. Programs come with the shared libraries that `ldd` names, in the merged /usr layout.
- * A Dockerfile copies `rootfs/` onto `scratch`; where a registry is, that folder is empty and the base is a public
- * image.
+ * The node one looks like distroless: /nodejs/bin/node, glibc and what Node links to, CA certificates, time
+ * zones, a user `nonroot` 65532, /tmp. Programs come with the shared libraries that `ldd` names, in the
+ * merged /usr layout. A Dockerfile copies `rootfs/` onto `scratch`; where a registry is, that folder is empty
+ * and the base is a public image.
  */
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -35,7 +35,8 @@ async function programsOf(name: RootfsName): Promise<Program[]> {
       return [{ from: join(nodePackage, "bin/node"), to: "/nodejs/bin/node", version }];
     }
     case "redis":
-      // Debian's redis-server is this binary under another name; the name it is called by decides what it does.
+      // Debian's redis-server is this binary under another name; the name it is called by decides what it
+      // does.
       return [
         { from: "/usr/bin/redis-check-rdb", to: "/usr/bin/redis-server" },
         { from: "/usr/bin/redis-cli", to: "/usr/bin/redis-cli" },

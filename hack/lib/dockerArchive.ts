@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 
-export interface ImageFile {
+interface ImageFile {
   /** Relative to the root, e.g. `pause` or `etc/passwd`. */
   path: string;
   content: Uint8Array | string;
@@ -12,7 +12,7 @@ export interface ImageFile {
   mode?: number;
 }
 
-export interface ImageConfig {
+interface ImageConfig {
   Entrypoint?: string[];
   Cmd?: string[];
   Env?: string[];

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 
 const maxCapturedBytes = 16 * 1024 * 1024;
 
-export interface ExecOptions {
+interface ExecOptions {
   cwd?: string;
   /** Added to this process's environment; `undefined` removes a variable. */
   env?: Record<string, string | undefined>;

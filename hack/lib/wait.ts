@@ -1,7 +1,7 @@
 /** Waiting for a condition, never for an amount of time. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-export interface WaitOptions {
+interface WaitOptions {
   /** 20 s unless given. */
   timeoutMs?: number;
   intervalMs?: number;

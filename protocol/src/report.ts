@@ -5,7 +5,8 @@
  *   nothing ─► stopping ─► a report      in the termination message: each replaces the one before it,
  *      └──────────────────────▲          and nothing replaces a report
  *
- * A container that fails while there is nothing (killed, aborted) gets the end of its log as its termination message.
+ * A container that fails while there is nothing (killed, aborted) gets the end of its log as its termination
+ * message.
  */
 
 /** Of the format; a runner and an operator that differ in it do not understand each other. */
@@ -72,8 +73,8 @@ export interface Report extends ReportHead {
 export type StopType = "canceled" | "maxDuration" | "shutdown";
 
 /**
- * What the termination message says once the attempt was asked to stop, while there is no result. When the container
- * then ends without a report,
+ * What the termination message says once the attempt was asked to stop, while there is no result. When the
+ * container then ends without a report,
  *
  *   killed     the task's code did not end within the grace period
  *   exited     the task's code ended because it was asked to

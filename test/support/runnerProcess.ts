@@ -14,7 +14,7 @@ import { type ScriptedEngine, token } from "./servers/scriptedEngine.ts";
 const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node/bin/node");
 
-export interface Ended {
+interface Ended {
   exitCode: number | null;
   signal: NodeJS.Signals | null;
   stdout: string;
@@ -129,7 +129,7 @@ export class RunnerImage {
   }
 }
 
-export interface RunOptions {
+interface RunOptions {
   payload?: unknown;
   attempt?: number;
   /** Merged into `ctx.run`. */

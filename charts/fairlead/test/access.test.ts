@@ -13,7 +13,9 @@ import {
 
 const namespaces = ["one", "two"];
 
-/** All rights of a process, each as `verb group/resource`, with `namespace:` where they are limited to one. */
+/**
+ * All rights of a process, each as `verb group/resource`, with `namespace:` where they are limited to one.
+ */
 function rightsOf(manifests: Manifest[], component: string): Set<string> {
   const rights = new Set<string>();
   for (const binding of manifests.filter(({ kind }) => kind.endsWith("RoleBinding"))) {

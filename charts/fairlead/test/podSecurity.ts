@@ -1,6 +1,6 @@
 /**
- * Kubernetes' Pod Security Standard `restricted`, as far as a pod's own fields decide it: what a namespace that
- * enforces it would refuse.
+ * Kubernetes' Pod Security Standard `restricted`, as far as a pod's own fields decide it: what a namespace
+ * that enforces it would refuse.
  */
 interface SecurityContext {
   privileged?: boolean;

@@ -76,8 +76,10 @@ export async function helm(args: string[], input = ""): Promise<ExecResult> {
   return tryRun("helm", args, { input, env: { PATH, KUBECONFIG: "/dev/null" } });
 }
 
-/** `helm template`, or with other words whatever takes a chart and values; the values come on standard input. */
-export function tryRender(values: Values = {}, options: RenderOptions = {}, command = ["template"]) {
+/**
+ * `helm template`, or with other words whatever takes a chart and values; the values come on standard input.
+ */
+function tryRender(values: Values = {}, options: RenderOptions = {}, command = ["template"]) {
   const { release = "fairlead", namespace = "jobs", withImages = true } = options;
   const files = withImages ? [images, values] : [values];
   const args = [...command, release, chart, "--namespace", namespace, "--values", "-"];

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { ClusterPlan } from "./plan.ts";
 import type { ClusterPaths } from "./state.ts";
 
-export interface ApiResponse {
+interface ApiResponse {
   status: number;
   text: string;
 }

@@ -9,7 +9,7 @@ import { ClusterError } from "../provider.ts";
 
 const mountPoint = "/sys/fs/cgroup";
 
-export function cgroupVersion(): 1 | 2 {
+function cgroupVersion(): 1 | 2 {
   return existsSync(join(mountPoint, "cgroup.controllers")) ? 2 : 1;
 }
 

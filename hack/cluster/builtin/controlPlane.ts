@@ -28,7 +28,7 @@ export const controlPlaneProcesses = [
   "local-volumes",
   "kube-proxy",
 ] as const;
-export type ControlPlaneProcess = (typeof controlPlaneProcesses)[number];
+type ControlPlaneProcess = (typeof controlPlaneProcesses)[number];
 
 export async function ensureControlPlane(
   cluster: Cluster,

@@ -34,7 +34,7 @@ export async function goToolchain(): Promise<GoToolchain> {
   return { command, version };
 }
 
-export function isNewEnough(version: string): boolean {
+function isNewEnough(version: string): boolean {
   const match = /^go(\d+)\.(\d+)/.exec(version);
   if (!match) return false;
   const [major, minor] = [Number(match[1]), Number(match[2])];

@@ -20,7 +20,7 @@ import { type Cluster, writeFileAtomic } from "./state.ts";
 const cniPlugins = "/usr/lib/cni";
 
 export const nodeProcesses = ["containerd", "kubelet", "kube-proxy"] as const;
-export type NodeProcess = (typeof nodeProcesses)[number];
+type NodeProcess = (typeof nodeProcesses)[number];
 
 export function processName(node: NodePlan, process: NodeProcess): string {
   return `${node.name}-${process}`;

@@ -68,7 +68,7 @@ export function logPath(paths: ClusterPaths, name: string): string {
 }
 
 /** The last lines of a process's log, for the message of an error. */
-export function logTail(paths: ClusterPaths, name: string, lines = 8): string {
+function logTail(paths: ClusterPaths, name: string, lines = 8): string {
   const file = logPath(paths, name);
   try {
     const tail = readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines);
@@ -83,7 +83,7 @@ export function endedEarly(paths: ClusterPaths, name: string): () => string | un
   return () => (isRunning(paths, name) ? undefined : `the process ended; ${logTail(paths, name)}`);
 }
 
-export function isRunning(paths: ClusterPaths, name: string): boolean {
+function isRunning(paths: ClusterPaths, name: string): boolean {
   const record = readRecord(paths, name);
   return record !== undefined && isAlive(record);
 }
@@ -140,7 +140,7 @@ export function readStartTime(pid: number): string | undefined {
 }
 
 /** The program's name, second field, may hold spaces and parentheses. */
-export function parseStartTime(stat: string): string | undefined {
+function parseStartTime(stat: string): string | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }

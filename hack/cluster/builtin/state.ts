@@ -1,8 +1,8 @@
 /**
  * The state of the built-in cluster between calls, and the paths of its files.
  *
- *   <cache>/cluster[-<name>]/   state.json, admin.kubeconfig, pki/, etcd/, log/, run/ (one record per process),
- *                               volumes/ (data of PersistentVolumes), node<N>/ (containerd's and kubelet's files)
+ *   <cache>/cluster[-<name>]/   state.json, admin.kubeconfig, pki/, etcd/, log/, run/ (a record per process),
+ *                               volumes/ (of PersistentVolumes), node<N>/ (containerd's and kubelet's files)
  *   /run/<prefix>/              sockets and containerd's run-time state: short paths, emptied by a reboot
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";

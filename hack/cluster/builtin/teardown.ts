@@ -129,7 +129,7 @@ async function unmountBelow(dir: string): Promise<void> {
 }
 
 /** Mount points at or below a folder, as /proc/self/mountinfo lists them, the last mounted first. */
-export function mountsBelow(dir: string, mountinfo: string): string[] {
+function mountsBelow(dir: string, mountinfo: string): string[] {
   return mountinfo
     .split("\n")
     .map((line) => line.split(" ")[4] ?? "")

@@ -41,7 +41,7 @@ const controllers: Record<OwnKind, KubeController<Deps>> = {
   schedules: taskSchedules,
 };
 
-export interface ControllerOptions {
+interface ControllerOptions {
   client: KubeClient;
   store: ObjectStore;
   tokens: RunTokens;

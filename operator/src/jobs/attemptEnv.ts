@@ -11,7 +11,7 @@ import { queueNameOf } from "../model/queue/governing.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
 import type { Program, TaskProgram } from "./program.ts";
 
-export interface AttemptAccess {
+interface AttemptAccess {
   apiUrl: string;
   /** Of the run's namespace. */
   environment: EnvironmentType;

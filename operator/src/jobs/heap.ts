@@ -1,13 +1,15 @@
 /**
  * Node's heap within the memory of its container.
  *
- * How large: the runtime image sets NODE_OPTIONS so that the heap may take three quarters of the container's memory
- * limit, wherever that limit comes from. A NODE_OPTIONS of the user replaces the image's; the Job builder puts the same
- * option in front of it where it sees the value (podTemplate.env), and the user's own heap options win.
+ * How large: the runtime image sets NODE_OPTIONS so that the heap may take three quarters of the container's
+ * memory limit, wherever that limit comes from. A NODE_OPTIONS of the user replaces the image's; the Job
+ * builder puts the same option in front of it where it sees the value (podTemplate.env), and the user's own
+ * heap options win.
  *
- * When it is full: Node writes a line to stderr and aborts. As the first process of its container that is exit code 139,
- * elsewhere 134; some checks of V8 end as 132 or 133. Only the line tells it from another crash. A container that left
- * no termination message has the end of its log there (FallbackToLogsOnError), and the line is in it.
+ * When it is full: Node writes a line to stderr and aborts. As the first process of its container that is
+ * exit code 139, elsewhere 134; some checks of V8 end as 132 or 133. Only the line tells it from another
+ * crash. A container that left no termination message has the end of its log there (FallbackToLogsOnError),
+ * and the line is in it.
  */
 import type { V1EnvVar } from "@kubernetes/client-node";
 

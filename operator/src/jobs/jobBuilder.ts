@@ -142,7 +142,8 @@ function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[])
       (template.resources as V1Container["resources"]) ??
       machineResources(program.machine),
     volumeMounts: template.volumeMounts as unknown as V1Container["volumeMounts"],
-    // Without a message of its own a failed container has the end of its log there: at most 2,048 bytes or 80 lines.
+    // Without a message of its own a failed container has the end of its log there: at most 2,048 bytes or 80
+    // lines.
     terminationMessagePolicy: "FallbackToLogsOnError",
     securityContext: template.securityContext
       ? undefined

@@ -111,7 +111,7 @@ export function resolveProgram(
 }
 
 /** The run's template over the Task's: maps and lists add up, single values are replaced. */
-export function mergeTemplates(base: PodTemplate | undefined, over: PodTemplate | undefined): PodTemplate {
+function mergeTemplates(base: PodTemplate | undefined, over: PodTemplate | undefined): PodTemplate {
   if (!base || !over) return over ?? base ?? {};
   const merged: PodTemplate = { ...base, ...over };
   for (const key of ["labels", "annotations", "nodeSelector"] as const) {

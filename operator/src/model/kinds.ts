@@ -1,6 +1,6 @@
 /**
- * Where Fairlead's own kinds live on the API server: what kube/ needs to address them. The type argument is what a
- * client call with that kind returns.
+ * Where Fairlead's own kinds live on the API server: what kube/ needs to address them. The type argument is
+ * what a client call with that kind returns.
  */
 import {
   group,

@@ -1,4 +1,6 @@
-/** The kinds of group fairlead.dev as full Kubernetes objects. Specs and statuses are inferred from schema/. */
+/**
+ * The kinds of group fairlead.dev as full Kubernetes objects. Specs and statuses are inferred from schema/.
+ */
 import type { TaskSpec, TaskStatus } from "./schema/task.ts";
 import type { TaskBatchSpec, TaskBatchStatus } from "./schema/taskBatch.ts";
 import type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";

@@ -12,7 +12,8 @@ it("tells types that JSON does not have as JSON does, and how to restore them", 
 });
 
 it("leaves out what is undefined in an object, whatever its key", () => {
-  // No backslashes: JSON.parse of V8 14.6 takes one key with an escape for another that it has seen in such an object.
+  // No backslashes: JSON.parse of V8 14.6 takes one key with an escape for another that it has seen in such
+  // an object.
   const tree = fc.letrec<{ node: Record<string, unknown> }>((tie) => ({
     node: fc.dictionary(
       fc.stringMatching(/^[a-z.]{0,4}$/),

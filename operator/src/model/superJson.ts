@@ -1,9 +1,10 @@
 /**
- * superjson as plain JSON, without its library: `{"json": …, "meta": {"values": {"path": ["undefined"]}}}`. Types that
- * JSON does not have are told as `json` tells them; what was undefined in an object is left out, as JSON leaves it out.
+ * superjson as plain JSON, without its library: `{"json": …, "meta": {"values": {"path": ["undefined"]}}}`.
+ * Types that JSON does not have are told as `json` tells them; what was undefined in an object is left out,
+ * as JSON leaves it out.
  */
 
-export interface SuperJson {
+interface SuperJson {
   json: unknown;
   /** How to restore the types. */
   meta?: unknown;

@@ -1,6 +1,6 @@
 /**
- * The controller of TaskBatches as production declares it, alone in its process, against a real API server and bucket;
- * it can die at any write.
+ * The controller of TaskBatches as production declares it, alone in its process, against a real API server
+ * and bucket; it can die at any write.
  */
 import { cacheDeclarations } from "../../../operator/src/controller/caches.ts";
 import { taskBatches } from "../../../operator/src/controller/taskBatch/controller.ts";

@@ -1,6 +1,6 @@
 /**
- * The whole controller as production composes it, against a real API server, Redis and bucket, without a kubelet: a
- * run comes as far as its Job. Two processes, of which one leads.
+ * The whole controller as production composes it, against a real API server, Redis and bucket, without a
+ * kubelet: a run comes as far as its Job. Two processes, of which one leads.
  */
 import type { Redis } from "ioredis";
 import { Registry } from "prom-client";

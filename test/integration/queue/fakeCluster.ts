@@ -10,7 +10,7 @@ import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmis
 
 type Phase = "Queued" | "Starting" | "Executing" | "Completed";
 
-export interface FakeRun extends PendingRun {
+interface FakeRun extends PendingRun {
   phase: Phase;
 }
 

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import superjson from "superjson";
 
-export interface RecordedCall {
+interface RecordedCall {
   /** `POST /api/v1/tasks/hello/trigger`. */
   call: string;
   authorization: string | undefined;

@@ -8,12 +8,12 @@ import type { AddressInfo } from "node:net";
 import type { Report } from "@fairlead/protocol/report";
 import { report } from "../../../operator/src/model/run/report.ts";
 
-export type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
+type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
 
 /** An answer; undefined cuts the connection, "never" lets the caller wait until the server is closed. */
 export type Answer = SentAnswer | "never" | undefined;
 
-export interface SentAnswer {
+interface SentAnswer {
   status: number;
   body?: unknown;
   delayMs?: number;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface ScriptedRequest {
+interface ScriptedRequest {
   method: string;
   url: string;
   headers: IncomingMessage["headers"];

@@ -3,7 +3,7 @@
  * last one is there. Or in one (older SDKs): all items in the body.
  *
  *   POST /api/v3/batches                 {runCount, …}                → 202 {id, runCount, isCached}
- *   POST /api/v3/batches/<id>/items      one JSON object per line     → {id, itemsAccepted, itemsDeduplicated, sealed}
+ *   POST /api/v3/batches/<id>/items      an object a line → {id, itemsAccepted, itemsDeduplicated, sealed}
  *   POST /api/v2/tasks/batch, /api/v1/tasks/batch   {items}
  *   GET  /api/v2/batches/<id>, /api/v1/batches/<id>; GET /api/v1/batches/<id>/results
  *

@@ -1,8 +1,8 @@
 /**
  * What a runner reports and asks about its own attempt; protocol/runnerApi.ts has the calls.
  *
- * 400 names the field. 401: the token is not ours. 404: the run does not exist any more. 409: the attempt is not the
- * current one, or the run has ended; nothing changes then, and a retry does not help.
+ * 400 names the field. 401: the token is not ours. 404: the run does not exist any more. 409: the attempt is
+ * not the current one, or the run has ended; nothing changes then, and a retry does not help.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
 import type { AttemptAnswer, StartBody, UploadAnswer, UploadBody } from "@fairlead/protocol/runnerApi";

@@ -28,7 +28,9 @@ const run = (generation: number, phase: "Delayed" | "Queued" = "Delayed"): TaskR
   status: { phase },
 });
 
-/** The first actions, with these live runs, the last of which the watch knows, and this record in the bucket. */
+/**
+ * The first actions, with these live runs, the last of which the watch knows, and this record in the bucket.
+ */
 async function actions(count: number, live: TaskRun[], { seen, retired }: Seen = { seen: live.at(-1) }) {
   const record: KeyRecord | undefined =
     retired === undefined

@@ -11,7 +11,7 @@ export interface CachedBatch extends TaskBatch {
   items?: ItemsSummary;
 }
 
-export interface ItemsSummary {
+interface ItemsSummary {
   source: "inline" | "object" | "staged";
   /** Of inline items. */
   count?: number;

@@ -34,7 +34,7 @@ const atOnce = 32;
 /** Runs that one pass creates before the progress is written. */
 const passLimit = 250;
 
-export interface Pass {
+interface Pass {
   outcomes: ItemOutcome[];
   /** What ended the pass early; to be thrown once the outcomes are recorded. */
   failure?: unknown;

@@ -23,7 +23,7 @@ import { pendingOf } from "./queueEntry.ts";
 const unknownTaskLimitMs = 24 * 3600 * 1000;
 
 /** What the caches know. */
-export interface QueuedView {
+interface QueuedView {
   run: CachedRun;
   task?: Task;
   environment: EnvironmentType;

@@ -15,7 +15,7 @@ import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.t
 import type { Environments } from "../namespace/environments.ts";
 import { holderOf, isAdmissible, pendingOf } from "./queueEntry.ts";
 
-export interface SourceDeps {
+interface SourceDeps {
   client: KubeClient;
   environments: Pick<Environments, "readLimit">;
   /** The Task with this id, from the cache: only to find the queue of a run that was never admitted. */

@@ -10,7 +10,7 @@ export interface CachedRun extends TaskRun {
   payload?: PayloadSummary;
 }
 
-export interface PayloadSummary {
+interface PayloadSummary {
   bytes: number;
   sha256: string;
 }

@@ -1,4 +1,6 @@
-/** TaskRuns, with their Jobs and pods; and what they wait for: a Task that is missing, the end of their batch. */
+/**
+ * TaskRuns, with their Jobs and pods; and what they wait for: a Task that is missing, the end of their batch.
+ */
 import { runLabel } from "@fairlead/protocol/labels";
 import { controllerOf, keyOfLabel, onChange } from "../../kube/manager/controller.ts";
 import { keyOf } from "../../kube/resources.ts";

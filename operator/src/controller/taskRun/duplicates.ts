@@ -3,8 +3,8 @@
  *
  * - A keyed run must have the name that is derived from its key. Its live predecessors are ruled out by the
  *   names; the retired ones by the record in the bucket: a generation that was used is not used again.
- * - An applied run with `ttlSecondsAfterFinished` has its name as its key: applied again after it was retired,
- *   it takes the result that it had.
+ * - An applied run with `ttlSecondsAfterFinished` has its name as its key: applied again after it was
+ *   retired, it takes the result that it had.
  *
  * While the bucket is down such a run waits: the error makes the work queue try again. Any other costs no
  * request.

@@ -14,7 +14,7 @@ import { type CachedRun, payloadText, summarize } from "./cache.ts";
 
 const linkLifetimeSeconds = 24 * 3600;
 
-export interface AttemptPayload {
+interface AttemptPayload {
   text?: string;
   type: string;
   url?: string;

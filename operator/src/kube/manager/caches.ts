@@ -7,7 +7,7 @@ import { Informer } from "../cache/informer.ts";
 import type { Source } from "../cache/reflector.ts";
 import type { KubeObject, Resource } from "../resources.ts";
 
-export interface CacheOptions<T> {
+interface CacheOptions<T> {
   labelSelector?: string;
   /** What is kept of an object. Applied more than once to some: must be idempotent. */
   transform?: (object: T) => T;
@@ -15,14 +15,14 @@ export interface CacheOptions<T> {
   indexes?: Readonly<Record<string, (object: T) => readonly string[]>>;
 }
 
-export interface CacheScope {
+interface CacheScope {
   client: Source;
   /** Empty: all. */
   namespaces: readonly string[];
   log: Logger;
 }
 
-export interface CacheDeclaration<T extends KubeObject> {
+interface CacheDeclaration<T extends KubeObject> {
   open(scope: CacheScope): Informer<T>;
 }
 

@@ -22,7 +22,7 @@ export interface Watched<T> {
   on(event: "change", handler: (key: string, before: T | undefined, after: T | undefined) => void): unknown;
 }
 
-export interface ControllerDeclaration<D, T extends KubeObject> {
+interface ControllerDeclaration<D, T extends KubeObject> {
   /** For logs and metrics, as in `taskRun`. */
   name: string;
   /** The objects that it looks after: a change brings their key, and a new leader begins with all of them. */
@@ -46,7 +46,7 @@ export interface WatchContext {
   record(object: KubeObject, event: ObjectEvent): void;
 }
 
-export type Watch<D> = (deps: D, context: WatchContext) => void;
+type Watch<D> = (deps: D, context: WatchContext) => void;
 
 /**
  * A declaration without the type of its objects, so that controllers of different kinds fit into one list.

@@ -16,7 +16,7 @@ import type { Controller, WatchContext } from "./controller.ts";
 import { EventRecorder } from "./eventRecorder.ts";
 import { WorkQueue } from "./workQueue.ts";
 
-export interface ManagerOptions<C extends CacheDeclarations> {
+interface ManagerOptions<C extends CacheDeclarations> {
   client: Source & Pick<KubeClient, "create" | "patch">;
   caches: C;
   /** That are watched; empty: all. */
@@ -42,7 +42,7 @@ export interface PeriodicWork<D> {
   begin: (deps: D) => (signal: AbortSignal) => Promise<unknown>;
 }
 
-export interface ControllerStats {
+interface ControllerStats {
   controller: string;
   /** Keys that wait to be reconciled. */
   depth: number;

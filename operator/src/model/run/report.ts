@@ -44,7 +44,7 @@ export const report = z.object({
 }) satisfies z.ZodType<Report>;
 
 /** Of a mark, what the operator needs to tell how a container ended. */
-export type ReadMark = Pick<Mark, keyof ReportHead | "outcome">;
+type ReadMark = Pick<Mark, keyof ReportHead | "outcome">;
 
 const mark = z.object({
   ...head,

@@ -19,7 +19,7 @@ import type { AttemptEnd, PodRef } from "./event.ts";
 import { infrastructureDelay, infrastructureRetryLimit, type RetryPolicy, retryDelay } from "./retry.ts";
 
 /** What an event that ends an attempt brings along; `random` in [0, 1) is for the backoff. */
-export interface EndContext extends PodRef {
+interface EndContext extends PodRef {
   retry: RetryPolicy;
   random: number;
 }

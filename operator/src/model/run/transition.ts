@@ -25,7 +25,7 @@ import type { RunEvent } from "./event.ts";
 import { isTerminal } from "./phase.ts";
 import { cut, finish, settle, settleStopped } from "./settle.ts";
 
-export type Transition =
+type Transition =
   | { status: TaskRunStatus }
   /** The event does not apply; a sentence that says why. Nothing changes. */
   | { refused: string };

@@ -1,6 +1,7 @@
 /**
- * CustomResourceDefinitions from the schemas: zod → JSON Schema → the structural subset that Kubernetes takes.
- * `npm run generate` writes them to crds/ and into the chart; `npm run verify` fails when they are stale.
+ * CustomResourceDefinitions from the schemas: zod → JSON Schema → the structural subset that Kubernetes
+ * takes. `npm run generate` writes them to crds/ and into the chart; `npm run verify` fails when they are
+ * stale.
  */
 import { z } from "zod";
 import { group, version } from "../resources.ts";

@@ -7,7 +7,8 @@
 -- O(log n) for each of at most ARGV[4] steps; a step admits a run or takes an inadmissible lane out.
 -- KEYS     the namespace's seven (checkFence.lua)
 -- ARGV     1 term  2 epoch  3 seq  4 steps, at most 100
--- Returns  {seq, 1 if there may be more to admit now else 0, then for each run: uid, name, slot}; FENCED, EPOCH
+-- Returns  {seq, 1 if there may be more to admit now else 0, then for each run: uid, name,
+--          slot}; FENCED, EPOCH
 local refused = checkFence(true)
 if refused then return refused end
 local room = limitOf("") - (redis.call("ZCARD", holders) - 1)

@@ -12,8 +12,8 @@
 -- beginning of its epoch, so that a key that Redis lost or evicted is noticed.
 --
 -- ARGV[1..3] of every script: the leader's term, its epoch, the last sequence that it has seen.
--- Refusals: "FENCED ..." a younger term leads, for good; "EPOCH ..." Redis has lost or replaced what the caller
--- knows: rebuild.
+-- Refusals: "FENCED ..." a younger term leads, for good; "EPOCH ..." Redis has lost or replaced what the
+-- caller knows: rebuild.
 local meta, limits, pending, runs, ready, holders, slots = unpack(KEYS)
 
 local function checkTerm()

@@ -11,7 +11,7 @@ import { endAttempt } from "./ends.ts";
 import { readResult } from "./result.ts";
 import type { AttemptAction, AttemptDecision, AttemptView, PodView } from "./view.ts";
 
-export type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods">;
+type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods">;
 
 export async function act(deps: ActDeps, view: AttemptView, decision: AttemptDecision): Promise<Outcome> {
   if ("event" in decision) {

@@ -117,7 +117,7 @@ function cachedPod({ pods }: ViewDeps, run: TaskRun, attempt: Attempt): PodView 
   return object && viewOfPod(object);
 }
 
-export const viewOfPod = (object: V1Pod): PodView => ({
+const viewOfPod = (object: V1Pod): PodView => ({
   object,
   ref: { pod: object.metadata?.name, podUid: object.metadata?.uid, node: object.spec?.nodeName },
   seen: observePod(object),
