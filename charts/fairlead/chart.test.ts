@@ -40,7 +40,7 @@ const variants: [string, Values][] = [
 ];
 
 describe("with no values", () => {
-  it("makes two of controller and api, Redis, the object store, and their Services", async () => {
+  it("the chart makes two of controller and api, Redis, the object store, and their Services", async () => {
     const manifests = await render();
     const workloads = manifests.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
     expect(
@@ -65,7 +65,7 @@ describe("with no values", () => {
     ]);
   });
 
-  it("runs the images that were given", async () => {
+  it("the chart runs the images that were given", async () => {
     const manifests = await render();
     const used = [...podTemplates(manifests)].map(([name, pod]) => [name, onlyContainer(pod).image]);
     expect(Object.fromEntries(used)).toEqual({
@@ -77,7 +77,7 @@ describe("with no values", () => {
     });
   });
 
-  it("gives both servers settings that they accept, with the chart's defaults", async () => {
+  it("the chart gives both servers settings that they accept, with the chart's defaults", async () => {
     const manifests = await render();
     const controller = readConfig(environment(manifests, "Deployment fairlead-controller"));
     expect(controller).toMatchObject({
@@ -100,7 +100,7 @@ describe("with no values", () => {
     expect(api.createSecrets).toEqual([]);
   });
 
-  it("lets Redis and the object store wait for the Secrets that the controller makes", async () => {
+  it("the chart lets Redis and the object store wait for the Secrets that the controller makes", async () => {
     const manifests = await render();
     for (const name of ["StatefulSet fairlead-redis", "Deployment fairlead-objectstore"]) {
       const pod = podTemplate(manifests, name);
@@ -114,7 +114,7 @@ describe("with no values", () => {
     }
   });
 
-  it("tells what to type next", async () => {
+  it("the chart tells what to type next", async () => {
     const text = await notes();
     for (const part of ["kubectl apply", "condition=Finished", "kubectl wait", "helm test"]) {
       expect(text).toContain(part);
@@ -126,7 +126,7 @@ describe("with no values", () => {
 });
 
 describe.each(variants)("with %s", (_, values) => {
-  it("makes pods that Pod Security `restricted` lets in, with a root file system that is read-only", async () => {
+  it("the chart makes pods that Pod Security `restricted` lets in, with a root file system that is read-only", async () => {
     const pods = podTemplates(await render(values));
     expect(pods.size).toBeGreaterThanOrEqual(3);
     for (const [name, pod] of pods) {
@@ -138,13 +138,13 @@ describe.each(variants)("with %s", (_, values) => {
     }
   });
 
-  it("never renders a Secret, and nothing random", async () => {
+  it("the chart never renders a Secret, and nothing random", async () => {
     const text = await renderText(values);
     expect(text).not.toMatch(/^\s*kind: Secret$/m);
     expect(await renderText(values)).toBe(text);
   });
 
-  it("makes only hooks that `helm test` runs, and no finalizers", async () => {
+  it("the chart makes only hooks that `helm test` runs, and no finalizers", async () => {
     for (const manifest of await render(values)) {
       expect(manifest.metadata).not.toHaveProperty("finalizers");
       const hook = manifest.metadata.annotations?.["helm.sh/hook"];
@@ -152,7 +152,7 @@ describe.each(variants)("with %s", (_, values) => {
     }
   });
 
-  it("selects the pods of one workload with each selector", async () => {
+  it("the chart selects the pods of one workload with each selector", async () => {
     const manifests = await render(values);
     const workloads = manifests.filter(({ spec }) => spec?.template);
     for (const { kind, metadata, spec } of manifests) {
@@ -168,7 +168,7 @@ describe.each(variants)("with %s", (_, values) => {
 });
 
 describe("parts", () => {
-  it("leaves out Redis and the object store where there are others", async () => {
+  it("the chart leaves out Redis and the object store where there are others", async () => {
     const manifests = await render(external);
     for (const kind of ["StatefulSet", "PersistentVolumeClaim"]) expect(namesOf(manifests, kind)).toEqual([]);
     expect(namesOf(manifests, "Deployment").sort()).toEqual(["fairlead-api", "fairlead-controller"]);
@@ -188,14 +188,14 @@ describe("parts", () => {
     });
   });
 
-  it("takes an external Redis without a password", async () => {
+  it("the chart takes an external Redis without a password", async () => {
     const manifests = await render({ redis: { ...external.redis, existingSecret: "" } });
     const { secrets, createSecrets } = readConfig(environment(manifests, "Deployment fairlead-controller"));
     expect(secrets.redis).toBe("");
     expect(createSecrets).not.toContain("redis");
   });
 
-  it("uses the Secrets that are named, and makes none of them", async () => {
+  it("the chart uses the Secrets that are named, and makes none of them", async () => {
     const manifests = await render({
       redis: { existingSecret: "my-redis" },
       objectStore: { existingSecret: "my-s3" },
@@ -214,7 +214,7 @@ describe("parts", () => {
     expect(redis.env?.[0]?.valueFrom?.secretKeyRef).toEqual({ name: "my-redis", key: "password" });
   });
 
-  it("keeps nothing on disk without persistence, and warns", async () => {
+  it("the chart keeps nothing on disk without persistence, and warns", async () => {
     const manifests = await render(withoutPersistence);
     expect(namesOf(manifests, "PersistentVolumeClaim")).toEqual([]);
     for (const name of ["StatefulSet fairlead-redis", "Deployment fairlead-objectstore"]) {
@@ -225,7 +225,7 @@ describe("parts", () => {
     expect(text).toContain("Redis forgets");
   });
 
-  it("asks for volumes of the size and class that were given, and keeps them at uninstall", async () => {
+  it("the chart asks for volumes of the size and class that were given, and keeps them at uninstall", async () => {
     const claim = (await render({ redis: { persistence: { size: "3Gi", storageClass: "fast" } } })).find(
       ({ kind, metadata }) => kind === "PersistentVolumeClaim" && metadata.name === "fairlead-redis",
     );
@@ -238,7 +238,7 @@ describe("parts", () => {
     expect(byDefault.spec).not.toHaveProperty("storageClassName");
   });
 
-  it("places pods, and lets no label of the user's stand for one that a selector needs", async () => {
+  it("the chart places pods, and lets no label of the user's stand for one that a selector needs", async () => {
     const placement = {
       podLabels: { team: "x", "app.kubernetes.io/component": "mine" },
       nodeSelector: { disk: "ssd" },
@@ -260,14 +260,14 @@ describe("parts", () => {
     }
   });
 
-  it("prefers an image's digest to its tag", async () => {
+  it("the chart prefers an image's digest to its tag", async () => {
     const digest = `sha256:${"a".repeat(64)}`;
     const manifests = await render({ image: { digest } });
     const { image } = onlyContainer(podTemplate(manifests, "Deployment fairlead-api"));
     expect(image).toBe(`registry.test/operator@${digest}`);
   });
 
-  it("starts every name with the release's, short enough for all suffixes and without dots", async () => {
+  it("the chart starts every name with the release's, short enough for all suffixes and without dots", async () => {
     const release = `a.${"b".repeat(50)}`;
     const names = (await render({ crds: { install: false } }, { release })).map((each) => each.metadata.name);
     for (const name of names) {

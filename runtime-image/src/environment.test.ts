@@ -15,7 +15,7 @@ const variables = {
 };
 
 describe("readEnvironment", () => {
-  it("has a default for what may be absent", () => {
+  it("readEnvironment has a default for what may be absent", () => {
     expect(readEnvironment(variables)).toMatchObject({
       apiUrl: "http://api:8080",
       attempt: 2,
@@ -28,7 +28,7 @@ describe("readEnvironment", () => {
     });
   });
 
-  it.each(Object.keys(variables))("names %s when it is missing", (name) => {
+  it.each(Object.keys(variables))("readEnvironment names %s when it is missing", (name) => {
     expect(() => readEnvironment({ ...variables, [name]: "" })).toThrow(`${name}: not set`);
   });
 
@@ -38,11 +38,11 @@ describe("readEnvironment", () => {
     );
   });
 
-  it("keeps an empty payload apart from none", () => {
+  it("readEnvironment keeps an empty payload apart from none", () => {
     expect(readEnvironment({ ...variables, FAIRLEAD_PAYLOAD: "" }).payload).toBe("");
   });
 
-  it("says what is wrong with the context", () => {
+  it("readEnvironment says what is wrong with the context", () => {
     expect(() => readEnvironment({ ...variables, FAIRLEAD_CTX: "{" })).toThrow(
       "FAIRLEAD_CTX: not the run's context",
     );

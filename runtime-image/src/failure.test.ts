@@ -38,13 +38,13 @@ describe("failureOf", () => {
 });
 
 describe("reportedError", () => {
-  it("keeps name, message and stack of an error", () => {
+  it("reportedError keeps name, message and stack of an error", () => {
     const error = new RangeError("out of range");
     expect(reportedError(failureOf(error))).toMatchObject({ name: "RangeError", message: "out of range" });
     expect(reportedError(failureOf(error)).stack).toContain("RangeError: out of range");
   });
 
-  it("names the runner's own failures by their code, without a stack", () => {
+  it("reportedError names the runner's own failures by their code, without a stack", () => {
     expect(reportedError(new Failure("OUTPUT_TOO_LARGE", "too large"))).toEqual({
       name: "OutputTooLarge",
       message: "too large",
@@ -68,11 +68,11 @@ describe("reportedError", () => {
       "was thrown, not an Error",
     ],
     ["a revoked proxy", revoked(), "was thrown, not an Error"],
-  ])("describes %s", (_what, value, message) => {
+  ])("reportedError describes %s", (_what, value, message) => {
     expect(reportedError(failureOf(value)).message).toContain(message);
   });
 
-  it("follows causes, also those that are not errors or form a circle", () => {
+  it("reportedError follows causes, also those that are not errors or form a circle", () => {
     const inner: Error & { cause?: unknown } = new Error("inner", { cause: "the disk" });
     const outer = new Error("outer", { cause: inner });
     const { stack } = reportedError(failureOf(outer));
@@ -81,7 +81,7 @@ describe("reportedError", () => {
     expect(reportedError(failureOf(outer)).stack?.match(/Caused by/g)).toHaveLength(5);
   });
 
-  it("cuts texts that the API would refuse for their length", () => {
+  it("reportedError cuts texts that the API would refuse for their length", () => {
     const error = Object.assign(new Error("🚢".repeat(2000)), {
       name: "N".repeat(500),
       stack: "s".repeat(20_000),

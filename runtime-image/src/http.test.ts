@@ -4,13 +4,13 @@ import { AnswerTooLarge, expectSuccess, Refused, retrying } from "./http.ts";
 const answer = (status: number) => ({ status, body: Buffer.from("why") });
 
 describe("expectSuccess", () => {
-  it.each([200, 204])("takes %i", (status) =>
+  it.each([200, 204])("expectSuccess takes %i", (status) =>
     expect(expectSuccess("GET", answer(status)).status).toBe(status),
   );
-  it.each([400, 401, 403, 404, 409, 413, 301])("takes %i as final", (status) => {
+  it.each([400, 401, 403, 404, 409, 413, 301])("expectSuccess takes %i as final", (status) => {
     expect(() => expectSuccess("GET", answer(status))).toThrow(Refused);
   });
-  it.each([408, 429, 500, 503])("takes %i as passing", (status) => {
+  it.each([408, 429, 500, 503])("expectSuccess takes %i as passing", (status) => {
     expect(() => expectSuccess("GET", answer(status))).toThrow(`GET: HTTP ${status} why`);
     expect(() => expectSuccess("GET", answer(status))).not.toThrow(Refused);
   });
@@ -26,7 +26,7 @@ describe("retrying", () => {
     return { tries, work };
   };
 
-  it("repeats with growing pauses until the budget is used up", async () => {
+  it("retrying repeats with growing pauses until the budget is used up", async () => {
     const { tries, work } = failing(new Error("down"));
     const began = performance.now();
     await expect(retrying({ budgetMs: 1000, tryMs: 400 }, work)).rejects.toThrow("down");

@@ -34,13 +34,13 @@ describe("superjson", () => {
     ["undefined", { a: undefined, b: [undefined] }],
     ["numbers without a JSON form", [Number.NaN, Number.POSITIVE_INFINITY, -0]],
     ["a value that refers back to itself", circle],
-  ])("carries %s", async (_what, value) => {
+  ])("superjson carries %s", async (_what, value) => {
     const output = await serializeOutput(value);
     expect(output?.type).toBe("application/super+json");
     expect(superjson.parse(output?.bytes.toString() ?? "")).toEqual(value);
   });
 
-  it("is not used for class instances, which become JSON", async () => {
+  it("superjson is not used for class instances, which become JSON", async () => {
     class Money {
       cents = 5;
     }
@@ -53,7 +53,7 @@ describe("there is no output", () => {
   it.each([
     ["undefined", undefined],
     ["an object whose toJSON returns nothing", { toJSON: () => undefined }],
-  ])("for %s", async (_what, value) => expect(await serializeOutput(value)).toBeUndefined());
+  ])("there is no output for %s", async (_what, value) => expect(await serializeOutput(value)).toBeUndefined());
 });
 
 describe("an output that cannot be stored is named with its path", () => {
@@ -101,7 +101,7 @@ describe("an output that cannot be stored is named with its path", () => {
       "output.when.toJSON() throws Error: no date",
     ],
     ["endless depth", endless(), "nested too deeply"],
-  ])("%s", async (_what, value, message) => {
+  ])("an output with %s is refused with its path", async (_what, value, message) => {
     const found = await problem(value);
     expect(found).toMatchObject({ code: "OUTPUT_NOT_SERIALIZABLE", retryable: false });
     expect(found.message).toContain(message);

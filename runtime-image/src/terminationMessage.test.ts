@@ -10,14 +10,14 @@ const times = { startedAt: "2026-01-01T00:00:00.000Z", finishedAt: "2026-01-01T0
 const base = { v: 1, attempt: 1, podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e", ...times } as const;
 
 describe("terminationMessage", () => {
-  it("keeps as much of the stack as fits", () => {
+  it("terminationMessage keeps as much of the stack as fits", () => {
     const error = { name: "Error", message: "m".repeat(1000), stack: "s".repeat(8192), retryable: true };
     const text = terminationMessage({ ...base, outcome: "failed", error });
     expect(Buffer.byteLength(text)).toBe(4095);
     expect(JSON.parse(text).error.message).toBe(error.message);
   });
 
-  it("is the whole report when that fits", () => {
+  it("terminationMessage is the whole report when that fits", () => {
     const report: Report = {
       ...base,
       outcome: "completed",
@@ -26,7 +26,7 @@ describe("terminationMessage", () => {
     expect(JSON.parse(terminationMessage(report))).toEqual(report);
   });
 
-  it("throws rather than lose an output that is stored nowhere else", () => {
+  it("terminationMessage throws rather than lose an output that is stored nowhere else", () => {
     const output = { type: "application/json", size: 5000, data: "x".repeat(5000) };
     const report: Report = { ...base, outcome: "completed", output };
     expect(fits(report)).toBe(false);
@@ -45,7 +45,7 @@ describe("TerminationMessage", () => {
     error: reportedError(new Failure("TASK_NOT_FOUND", "no task")),
   };
 
-  it("goes from stopping to a report, which stays", () => {
+  it("TerminationMessage goes from stopping to a report, which stays", () => {
     const { attempt, podUid, startedAt } = base;
     const message = new TerminationMessage(path, { attempt, podUid, startedAt });
     message.mark({ outcome: "stopping", stoppingAt: startedAt });

@@ -27,7 +27,7 @@ describe("logger", () => {
     });
   });
 
-  it("does not fail because of what it is given", () => {
+  it("the logger does not fail because of what it is given", () => {
     const circle: Record<string, unknown> = {};
     circle.self = circle;
     logger.info("circle", circle);

@@ -7,13 +7,13 @@ beforeEach(() => registeredTasks().clear());
 const run = (): void => {};
 
 describe("task", () => {
-  it("registers what it was given, under its id", () => {
+  it("task() registers what it was given, under its id", () => {
     const options = { id: "emails/welcome", run, cleanup: run };
     expect(task(options).id).toBe("emails/welcome");
     expect(registeredTasks().get("emails/welcome")).toBe(options);
   });
 
-  it("knows the types of id, payload and output", () => {
+  it("task() knows the types of id, payload and output", () => {
     const greet = task({
       id: "greet",
       run: async (payload: { name: string }, { ctx, signal }) => {
@@ -30,7 +30,7 @@ describe("task", () => {
     expectTypeOf(task({ id: "nothing", run: () => 1 })).toEqualTypeOf<Task<"nothing", void, number>>();
   });
 
-  it("refuses a second task with the same id", () => {
+  it("task() refuses a second task with the same id", () => {
     task({ id: "twice", run });
     expect(() => task({ id: "twice", run })).toThrow('id: "twice" is the id of another task already');
   });
@@ -39,7 +39,7 @@ describe("task", () => {
     expect(() => task({ id: id as string, run })).toThrow(/^id: .* it must have 1 to 128 letters/);
   });
 
-  it("refuses a run that is not a function", () => {
+  it("task() refuses a run that is not a function", () => {
     expect(() => task({ id: "a", run: "later" as never })).toThrow(
       'run: is of type string in task "a"; it must be a function',
     );

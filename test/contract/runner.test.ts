@@ -87,7 +87,7 @@ describe("a termination message", () => {
     );
   });
 
-  it("is read as a mark while there is no report", () => {
+  it("a termination message without a report is read as a mark", () => {
     const { v, attempt, podUid, startedAt } = base;
     const mark = { v, attempt, podUid, startedAt, outcome: "stopping", stoppingAt: startedAt };
     expect(parseMark(JSON.stringify(mark))).toMatchObject({ outcome: "stopping" });

@@ -155,7 +155,7 @@ describe("a manifest that is only shown", () => {
   });
   afterAll(() => namespace.remove());
 
-  test.each(shown)("is accepted by the API server: %s", async (path) => {
+  test.each(shown)("the API server accepts the manifests in %s", async (path) => {
     for (const { text, line } of shownManifests(pages.get(path) as Page)) {
       const args = ["--namespace", namespace.name, "apply", "--dry-run=server", "-f", "-"];
       const { code, stderr } = await tryRun("kubectl", args, { input: text });

@@ -86,19 +86,19 @@ const own = {
 const inside = (namespace: string, rights: string[]) => rights.map((right) => `${namespace}: ${right}`);
 
 describe.each(["controller", "api"] as const)("the rights of the %s", (component) => {
-  it("are its work in all namespaces, and its Secrets and lease in the release's", async () => {
+  it("the rights of a server are its work in all namespaces, and its Secrets and lease in the release's", async () => {
     const rights = rightsOf(await render(), component);
     const everywhere = component === "controller" ? each("list watch", "/namespaces") : [];
     expect(rights).toEqual(new Set([...work[component], ...everywhere, ...inside("jobs", own[component])]));
   });
 
-  it("are its work in the watched namespaces only", async () => {
+  it("the rights of a server are its work in the watched namespaces only", async () => {
     const rights = rightsOf(await render({ watchNamespaces: namespaces }), component);
     const watched = namespaces.flatMap((namespace) => inside(namespace, work[component]));
     expect(rights).toEqual(new Set([...watched, ...inside("jobs", own[component])]));
   });
 
-  it("follow the Secrets that are named", async () => {
+  it("the rights of a server follow the Secrets that are named", async () => {
     const named = { existingSecret: "mine" };
     const values = { redis: named, objectStore: named, signing: named, apiKey: named };
     const rights = [...rightsOf(await render(values), component)].filter((right) =>
@@ -109,7 +109,7 @@ describe.each(["controller", "api"] as const)("the rights of the %s", (component
 });
 
 describe("watchNamespaces", () => {
-  it("makes nothing of the cluster but CRDs", async () => {
+  it("a release with watchNamespaces makes nothing of the cluster but CRDs", async () => {
     const manifests = await render({ watchNamespaces: namespaces });
     expect(namesOf(manifests, "ClusterRole")).toEqual([]);
     expect(namesOf(manifests, "ClusterRoleBinding")).toEqual([]);
@@ -119,7 +119,7 @@ describe("watchNamespaces", () => {
     expect(env.FAIRLEAD_WATCH_NAMESPACES).toBe("one,two");
   });
 
-  it("names roles so that releases of the same name in two namespaces can watch one", async () => {
+  it("a release with watchNamespaces names roles so that releases of the same name in two namespaces can watch one", async () => {
     const values = { watchNamespaces: ["one"] };
     const rolesIn = (manifests: Manifest[]) =>
       namesOf(
@@ -148,7 +148,7 @@ describe("watchNamespaces", () => {
 });
 
 describe("service accounts", () => {
-  it("are each process's own, with a token only where the Kubernetes API is used", async () => {
+  it("service accounts are each process's own, with a token only where the Kubernetes API is used", async () => {
     const manifests = await render();
     const used = [...podTemplates(manifests)].map(([name, { spec }]) => [
       name,

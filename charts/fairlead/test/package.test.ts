@@ -15,7 +15,7 @@ describe("CRDs", () => {
   const crdsOf = (manifests: Manifest[]) =>
     manifests.filter(({ kind }) => kind === "CustomResourceDefinition");
 
-  it("are the generated ones, and stay at uninstall", async () => {
+  it("CRDs are the generated ones, and stay at uninstall", async () => {
     const crds = crdsOf(await render());
     expect(crds.map(({ metadata }) => metadata.name).sort()).toEqual(
       generated.map(({ metadata }) => metadata.name).sort(),
@@ -27,25 +27,25 @@ describe("CRDs", () => {
     }
   });
 
-  it("go at uninstall with crds.keep=false", async () => {
+  it("CRDs go at uninstall with crds.keep=false", async () => {
     const crds = crdsOf(await render({ crds: { keep: false } }));
     expect(crds).toHaveLength(generated.length);
     for (const { metadata } of crds) expect(metadata).not.toHaveProperty("annotations");
   });
 
-  it("are left out with crds.install=false", async () => {
+  it("CRDs are left out with crds.install=false", async () => {
     expect(crdsOf(await render({ crds: { install: false } }))).toEqual([]);
   });
 });
 
 describe("the chart", () => {
-  it("passes `helm lint --strict`", async () => {
+  it("the chart passes `helm lint --strict`", async () => {
     const { code, stdout, stderr } = await helm(["lint", "--strict", chart, "-f", "-"], stringify(images));
     expect(`${stdout}${stderr}`).not.toMatch(/\[(WARNING|ERROR)\]/);
     expect(code).toBe(0);
   });
 
-  it("is packaged with its CRDs and without its tests", async () => {
+  it("the chart is packaged with its CRDs and without its tests", async () => {
     const folder = mkdtempSync(join(tmpdir(), "fairlead-chart-"));
     try {
       expect((await helm(["package", chart, "--destination", folder])).code).toBe(0);

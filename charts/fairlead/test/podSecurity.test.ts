@@ -17,7 +17,7 @@ const contained = (change: Record<string, unknown>): PodSpec => {
 };
 
 describe("restrictedViolations", () => {
-  it("lets a restricted pod in", () => {
+  it("restrictedViolations lets a restricted pod in", () => {
     expect(restrictedViolations(good())).toEqual([]);
   });
 
@@ -42,7 +42,7 @@ describe("restrictedViolations", () => {
       "runAsNonRoot",
       { ...good(), initContainers: [{ name: "first", securityContext: { runAsNonRoot: false } }] },
     ],
-  ])("refuses a pod for its %s", (field, pod) => {
+  ])("restrictedViolations refuses a pod for its %s", (field, pod) => {
     expect(restrictedViolations(pod).join("\n")).toContain(field);
   });
 });

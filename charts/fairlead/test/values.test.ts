@@ -5,7 +5,7 @@ import { refusal, render, type Values } from "./render.ts";
 const notPublished =
   "is empty and no image is published yet: run `npm run images -- --push REGISTRY` and add `-f .fairlead/images-values.yaml`.";
 
-describe("refused", () => {
+describe("values that are refused", () => {
   it.each<[string, Values]>([
     ["replcas", { replcas: 1 }],
     ["/image", { image: { name: "x" } }],
@@ -43,7 +43,7 @@ describe("refused", () => {
     ["/objectStore/bucket", { objectStore: { bucket: "Runs" } }],
     ["/objectStore/forcePathStyle", { objectStore: { forcePathStyle: "yes" } }],
     ["/signing", { signing: { secret: "x" } }],
-  ])("%s in %j", async (field, values) => {
+  ])("an invalid %s is refused: %j", async (field, values) => {
     const message = await refusal(values);
     expect(message).toContain("values don't meet the specifications of the schema");
     expect(message).toContain(field);
@@ -59,7 +59,7 @@ describe("refused", () => {
       "objectStore.existingSecret is needed with objectStore.embedded=false",
       { objectStore: { embedded: false, endpoint: "https://s3.example" } },
     ],
-  ])("%s", async (sentence, values) => {
+  ])("values are refused with a message: %s", async (sentence, values) => {
     expect(await refusal(values)).toContain(sentence);
   });
 
@@ -67,22 +67,22 @@ describe("refused", () => {
     ["image.repository", { image: { repository: "" } }],
     ["redis.image.repository", { redis: { image: { repository: "" } } }],
     ["objectStore.image.repository", { objectStore: { image: { repository: "" } } }],
-  ])("an empty %s, with the way to get one", async (field, values) => {
+  ])("an empty %s is refused, with the way to get one", async (field, values) => {
     expect(await refusal(values)).toContain(`: ${field} ${notPublished}`);
   });
 
-  it("no values at all, with the same sentence", async () => {
+  it("no values at all are refused with the same sentence", async () => {
     expect(await refusal({}, { withImages: false })).toContain(notPublished);
   });
 });
 
-describe("taken", () => {
+describe("values that are accepted", () => {
   it.each<[string, Values]>([
     ["a registry with a port", { image: { repository: "registry.test:5000/team/operator" } }],
     ["the globals of a parent chart", { global: { any: 1 } }],
     ["a number as a limit", { api: { resources: { limits: { cpu: 1 } } } }],
     ["no image for what is not embedded", withoutEmbedded()],
-  ])("%s", async (_, values) => {
+  ])("values with %s are accepted", async (_, values) => {
     expect((await render(values)).length).toBeGreaterThan(10);
   });
 });

@@ -23,7 +23,7 @@ const report: Report = {
 const mark = (outcome: string) => JSON.stringify({ v: 1, attempt: 1, podUid: "p", startedAt: time, outcome });
 
 describe("a report", () => {
-  test("counts only for its own attempt and pod", () => {
+  test("a report counts only for its own attempt and pod", () => {
     const left = end({ terminationMessage: JSON.stringify(report) });
     expect(reportOf(left, 1, "p")).toEqual(report);
     expect(reportOf(left, 2, "p")).toBeUndefined();
@@ -35,7 +35,7 @@ describe("a report", () => {
 describe("a task without a report", () => {
   const task = { kind: "task" as const };
 
-  test("did not finish, whatever its exit code", () => {
+  test("a task without a report did not finish, whatever its exit code", () => {
     expect(endOfContainer(task, end({}))).toMatchObject({
       outcome: "Failed",
       reason: "NoReport",
@@ -43,7 +43,7 @@ describe("a task without a report", () => {
     });
   });
 
-  test("whose heap was full ran out of memory", () => {
+  test("a task whose heap was full ran out of memory", () => {
     const line = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
     const aborted = end({ exitCode: 139, reason: "Error", terminationMessage: `${line}\n 1: 0xe1 node` });
     expect(endOfContainer(task, aborted)).toMatchObject({
@@ -53,13 +53,13 @@ describe("a task without a report", () => {
     });
   });
 
-  test("shows the end of its log", () => {
+  test("a task without a report shows the end of its log", () => {
     const terminationMessage = `${"noise\n".repeat(300)}Error: the database refused`;
     const killed = end({ exitCode: 137, reason: "Error", terminationMessage });
     expect(endOfContainer(task, killed).message).toMatch(/SIGKILL.*the database refused$/s);
   });
 
-  test("says that it had been asked to stop", () => {
+  test("a task without a report says that it had been asked to stop", () => {
     const stopped = end({ exitCode: 1, reason: "Error", terminationMessage: mark("stopping") });
     expect(endOfContainer(task, stopped).message).toContain("asked to stop");
   });
@@ -97,11 +97,11 @@ describe("a container", () => {
       { terminationMessage: "x".repeat(4096) },
       { outcome: "Failed", reason: "OutputTooLarge" },
     ],
-  ])("ended by %s", (_what, over, expected) => {
+  ])("a container that ended by %s has the matching outcome", (_what, over, expected) => {
     expect(endOfContainer(container, end(over))).toMatchObject(expected);
   });
 
-  test("with an output", () => {
+  test("a container with an output completes, although its termination message was cut off", () => {
     const ref = { key: "k", size: 1, type: "application/json" };
     const cut = end({ terminationMessage: "x".repeat(4096) });
     expect(endOfContainer(container, cut, { ref, copy: 1 })).toMatchObject({

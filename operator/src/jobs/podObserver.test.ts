@@ -51,12 +51,12 @@ describe("observePod", () => {
     });
   });
 
-  test("runs when the main container does, whatever the others do", () => {
+  test("a pod runs when the main container does, whatever the others do", () => {
     const seen = observePod(pod({ phase: "Running", ...main({ running: { startedAt: at } }) }));
     expect(seen).toEqual({ state: "running", startedAt: at });
   });
 
-  test("has ended when the main container has, before the pod's phase says so", () => {
+  test("a pod has ended when the main container has, before the pod's phase says so", () => {
     const terminated = {
       exitCode: 137,
       reason: "OOMKilled",
@@ -104,9 +104,9 @@ describe("observePod", () => {
   });
 
   test.each([
-    ["before it ended: it was taken away", "2026-01-01T00:00:08Z", { reason: "PodDeleted" }],
-    ["after it ended: its result is its own", "2026-01-01T00:00:06Z", undefined],
-  ])("deleted %s", (_what, finishedAt, disruption) => {
+    ["before it ended was disrupted", "2026-01-01T00:00:08Z", { reason: "PodDeleted" }],
+    ["after it ended keeps its result", "2026-01-01T00:00:06Z", undefined],
+  ])("a pod that was deleted %s", (_what, finishedAt, disruption) => {
     const status = {
       phase: "Failed",
       ...main({ terminated: { exitCode: 137, reason: "Error", finishedAt } }),

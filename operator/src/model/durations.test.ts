@@ -13,13 +13,13 @@ describe("a duration", () => {
     "%j is not one",
     (text) => expect(parseDuration(text)).toBeUndefined(),
   );
-  it("is formatted in the largest units", () => {
+  it("a duration is formatted in the largest units", () => {
     expect([0, 59, 90, 3600, 90_061].map(formatDuration)).toEqual(["0s", "59s", "1m30s", "1h", "1d1h1m1s"]);
   });
 });
 
 describe("a delay", () => {
-  it("is a duration from now, or a date", () => {
+  it("a delay is a duration from now, or a date", () => {
     expect(parseDelay("1m", 1000)).toBe(61_000);
     expect(parseDelay("2030-01-01T00:00:00Z", 0)).toBe(Date.UTC(2030, 0, 1));
     expect(parseDelay("tomorrow", 0)).toBeUndefined();

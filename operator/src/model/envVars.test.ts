@@ -8,7 +8,7 @@ describe("a variable", () => {
   it.each([
     ["A", "any text\nof é lines"],
     ["_a1", ""],
-  ])("may have the name %s", (name, value) => expect(envVarProblem(name, value)).toBeUndefined());
+  ])("a variable may have the name %s", (name, value) => expect(envVarProblem(name, value)).toBeUndefined());
 
   it.each([
     ["1A", "", "is not a variable's name"],
@@ -19,9 +19,9 @@ describe("a variable", () => {
     ["FAIRLEAD_RUN_TOKEN", "", "Fairlead's own"],
     ["A", "a\0b", "NUL"],
     ["A", "x".repeat(65_537), "65537 bytes, at most 65536"],
-  ])("is refused: %s", (name, value, problem) => expect(envVarProblem(name, value)).toContain(problem));
+  ])("a variable is refused: %s", (name, value, problem) => expect(envVarProblem(name, value)).toContain(problem));
 
-  it("is refused when there are too many, or too many bytes in all", () => {
+  it("variables are refused when there are too many, or too many bytes in all", () => {
     const many = Array.from({ length: 1001 }, (_, n) => ({ name: `A${n}`, value: "", isSecret: false }));
     expect(envVarsProblem(many)).toContain("1001 variables, at most 1000");
     const long = Array.from({ length: 9 }, (_, n) => ({

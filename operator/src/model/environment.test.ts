@@ -3,11 +3,11 @@ import { environmentOf, ttlSecondsOf } from "./environment.ts";
 import { apiVersion, type Task, type TaskRun } from "./resources.ts";
 
 describe("the environment of a namespace", () => {
-  it("is prod without a limit when it has no settings", () => {
+  it("the environment of a namespace is prod without a limit when it has no settings", () => {
     expect(environmentOf({})).toEqual({ type: "prod", concurrencyLimit: undefined, problems: [] });
   });
 
-  it("is read from its label and annotation", () => {
+  it("the environment of a namespace is read from its label and annotation", () => {
     const labels = { "fairlead.dev/environment": "dev" };
     const annotations = { "fairlead.dev/concurrency-limit": "5" };
     expect(environmentOf({ labels, annotations })).toEqual({
@@ -26,7 +26,7 @@ describe("the environment of a namespace", () => {
     },
   );
 
-  it("is prod, and has a problem, with an unknown type", () => {
+  it("the environment of a namespace is prod, and has a problem, with an unknown type", () => {
     const read = environmentOf({ labels: { "fairlead.dev/environment": "test" } });
     expect(read.type).toBe("prod");
     expect(read.problems).toEqual([expect.stringContaining("dev, staging, prod, preview")]);

@@ -45,7 +45,7 @@ describe("the environment's key", () => {
   const key = () => api.requests.at(-1)?.headers.authorization;
   beforeEach(() => vi.stubEnv("TRIGGER_SECRET_KEY", "tr_env"));
 
-  it("does not take the place of a token that is missing", async () => {
+  it("the environment's key does not take the place of a token that is missing", async () => {
     await expect(auth.withAuth({ accessToken: undefined }, retrieve)).rejects.toThrow(MissingSettingError);
     await expect(auth.withAuth({ accessToken: undefined }, retrieve)).rejects.toThrow(/accessToken/);
     await expect(auth.withAuth({ accessToken: "" }, retrieve)).rejects.toThrow(/accessToken/);
@@ -55,7 +55,7 @@ describe("the environment's key", () => {
     expect(api.requests).toEqual([]);
   });
 
-  it("is used where no other is named, and again once the secret key is reset", async () => {
+  it("the environment's key is used where no other is named, and again once the secret key is reset", async () => {
     configure({ accessToken: "user" });
     await retrieve();
     expect(key()).toBe("Bearer user");
@@ -68,7 +68,7 @@ describe("the environment's key", () => {
 });
 
 describe("a batch", () => {
-  it("is created, streamed line by line, and streamed again until it is sealed", async () => {
+  it("a batch is created, streamed line by line, and streamed again until it is sealed", async () => {
     api.answers = [
       { body: { id: "batch_b", isCached: false } },
       { body: { sealed: false } },
@@ -90,7 +90,7 @@ describe("a batch", () => {
     ]);
   });
 
-  it("gives each item a key made from its own, so that a later batch with the key runs nothing again", async () => {
+  it("a batch gives each item a key made from its own, so that a later batch with the key runs nothing again", async () => {
     const lines: { options: { idempotencyKey: string } }[] = [];
     for (const key of ["k1", "k1", "k2"]) {
       api.requests.length = 0;
@@ -115,7 +115,7 @@ describe("a batch", () => {
     expect(keys).toEqual([one, own, one, own, two, own]);
   });
 
-  it("needs 1 to 1,000 items", async () => {
+  it("a batch needs 1 to 1,000 items", async () => {
     const many = Array.from({ length: 1001 }, () => ({ id: "t", payload: {} }));
     for (const items of [[], many]) {
       const refused = batch.trigger(items);
@@ -126,7 +126,7 @@ describe("a batch", () => {
     }
   });
 
-  it("names the item whose option is wrong, and sends nothing", async () => {
+  it("a batch names the item whose option is wrong, and sends nothing", async () => {
     const items = [{ payload: 1 }, { payload: 2, options: { ttl: "2030-01-01" } }];
     await expect(tasks.batchTrigger("t", items)).rejects.toMatchObject({
       name: "InvalidOptionError",

@@ -31,7 +31,7 @@ const bodyOf = (index = 0): { payload?: unknown; options: Record<string, unknown
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 describe("a trigger", () => {
-  it("sends its key, task and payload, and returns the run", async () => {
+  it("a trigger sends its key, task and payload, and returns the run", async () => {
     api.answers = [{ body: { id: "run_a", isCached: false }, headers: { "x-trigger-jwt": "token" } }];
     const handle = await tasks.trigger("emails/eu", { to: "ada" });
     expect(handle).toEqual({ id: "run_a", isCached: false, publicAccessToken: "token" });
@@ -43,7 +43,7 @@ describe("a trigger", () => {
     expect(bodyOf()).toEqual({ payload: { to: "ada" }, options: { payloadType: "application/json" } });
   });
 
-  it("sends every option", async () => {
+  it("a trigger sends every option", async () => {
     const delay = new Date("2030-01-01T00:00:00Z");
     await tasks.trigger("t", undefined, {
       delay,
@@ -78,7 +78,7 @@ describe("a trigger", () => {
     });
   });
 
-  it("sends a key's hash, which is what a reset sends, and the key for people", async () => {
+  it("a trigger sends a key's hash, which is what a reset sends, and the key for people", async () => {
     await tasks.trigger("t", {}, { idempotencyKey: "order-1" });
     await tasks.trigger("t", {}, { idempotencyKey: ["order", "1"] });
     await idempotencyKeys.reset("t", "order-1");
@@ -91,26 +91,26 @@ describe("a trigger", () => {
     expect(api.requests[2]?.url).toBe(`/api/v1/idempotencyKeys/${sha256("order-1")}/reset`);
   });
 
-  it("sends the hash of an unknown key as it is", async () => {
+  it("a trigger sends the hash of an unknown key as it is", async () => {
     const idempotencyKey = sha256("made elsewhere");
     await tasks.trigger("t", {}, { idempotencyKey });
     expect(bodyOf().options).toEqual({ idempotencyKey, payloadType: "application/json" });
   });
 
-  it("is refused with an empty key", async () => {
+  it("a trigger is refused with an empty key", async () => {
     await expect(tasks.trigger("t", {}, { idempotencyKey: "" })).rejects.toThrow(/idempotencyKey: .*empty/);
     await expect(tasks.trigger("t", {}, { idempotencyKey: [] })).rejects.toThrow(/idempotencyKey: .*empty/);
     expect(api.requests).toEqual([]);
   });
 
-  it("takes durations only as ttl", async () => {
+  it("a trigger takes durations only as ttl", async () => {
     await expect(tasks.trigger("t", {}, { ttl: "2030-01-01" })).rejects.toThrow(
       /ttl: "2030-01-01".*a date is not allowed/,
     );
     expect(api.requests).toEqual([]);
   });
 
-  it("sends values that JSON does not have as superjson, and strings as text", async () => {
+  it("a trigger sends values that JSON does not have as superjson, and strings as text", async () => {
     await tasks.trigger("t", { at: new Date(0), big: 1n });
     await tasks.trigger("t", "hello");
     expect(bodyOf(0).options.payloadType).toBe("application/super+json");
@@ -120,7 +120,7 @@ describe("a trigger", () => {
     expect(bodyOf(1)).toMatchObject({ payload: "hello", options: { payloadType: "text/plain" } });
   });
 
-  it("uploads a payload of 128 KiB and more first", async () => {
+  it("a trigger uploads a payload of 128 KiB and more first", async () => {
     api.answers = [
       { body: { presignedUrl: `${api.origin}/put`, storagePath: "p/1" } },
       {},
@@ -137,7 +137,7 @@ describe("a trigger", () => {
     expect(bodyOf(2)).toEqual({ payload: "p/1", options: { payloadType: "application/store" } });
   });
 
-  it("is refused with a payload of more than 10 MB, before anything is sent", async () => {
+  it("a trigger is refused with a payload of more than 10 MB, before anything is sent", async () => {
     await expect(tasks.trigger("t", "x".repeat(10 * 1024 * 1024 + 1))).rejects.toThrow(
       /10485761 bytes, at most 10485760/,
     );
@@ -153,20 +153,20 @@ describe("the object store", () => {
   });
   const urls = () => api.requests.map(({ url }) => url).slice(1);
 
-  it("is asked again when an upload fails", async () => {
+  it("the object store is asked again when an upload fails", async () => {
     api.answers = [upload(), { status: 503 }, { breaksOff: true }, {}, { body: { id: "run_a" } }];
     await tasks.trigger("t", text);
     expect(urls()).toEqual(["/put", "/put", "/put", "/api/v1/tasks/t/trigger"]);
     expect(api.requests.slice(1, 4).map(({ body }) => body === text)).toEqual([true, true, true]);
   });
 
-  it("is asked again for an output, also when it breaks off", async () => {
+  it("the object store is asked again for an output, also when it breaks off", async () => {
     api.answers = [output(), { status: 500 }, { breaksOff: true }, { body: { n: 1 } }];
     expect((await runs.retrieve("run_a")).output).toEqual({ n: 1 });
     expect(urls()).toEqual(["/output", "/output", "/output"]);
   });
 
-  it.each([403, 404])("is not asked again when it says %i", async (status) => {
+  it.each([403, 404])("the object store is not asked again when it says %i", async (status) => {
     api.answers = [upload(), { status }];
     await expect(tasks.trigger("t", text)).rejects.toMatchObject({ status });
     expect(urls()).toEqual(["/put"]);
@@ -175,7 +175,7 @@ describe("the object store", () => {
     expect(urls()).toHaveLength(3);
   });
 
-  it("is asked as often as maxAttempts allows, until the signal", async () => {
+  it("the object store is asked as often as maxAttempts allows, until the signal", async () => {
     api.answers = [upload(), { status: 503 }];
     await expect(tasks.trigger("t", text, {}, { maxAttempts: 1 })).rejects.toMatchObject({ status: 503 });
     expect(urls()).toEqual(["/put"]);
@@ -189,7 +189,7 @@ describe("the object store", () => {
 });
 
 describe("a subscription", () => {
-  it("closes its stream and forgets the signal when its loop is left", async () => {
+  it("a subscription closes its stream and forgets the signal when its loop is left", async () => {
     api.answers = [{ event: { id: "run_a", isCompleted: false } }];
     const { signal } = new AbortController();
     for await (const run of runs.subscribe("run_a", { signal })) {
@@ -204,7 +204,7 @@ describe("a subscription", () => {
 });
 
 describe("a call", () => {
-  it("is tried again under the same id when the API fails", async () => {
+  it("a call is tried again under the same id when the API fails", async () => {
     api.answers = [{ status: 503 }, { body: { id: "run_a" } }];
     await tasks.trigger("t", {});
     const ids = api.requests.map(({ headers }) => headers["x-trigger-request-idempotency-key"]);
@@ -212,7 +212,7 @@ describe("a call", () => {
     expect(new Set(ids).size).toBe(1);
   });
 
-  it("fails with the error of its status, with the API's message", async () => {
+  it("a call fails with the error of its status, with the API's message", async () => {
     api.answers = [{ status: 422, body: { error: "options.ttl: no" } }];
     await expect(tasks.trigger("t", {})).rejects.toThrow(UnprocessableEntityError);
     api.answers = [{ status: 401, body: { error: "Invalid or Missing API key" } }];
@@ -226,7 +226,7 @@ describe("a call", () => {
     expect(api.requests).toHaveLength(4);
   });
 
-  it("is tried again when its answer breaks off", async () => {
+  it("a call is tried again when its answer breaks off", async () => {
     api.answers = [{ breaksOff: true }, { body: { id: "run_a" } }];
     expect(await runs.cancel("run_a")).toEqual({ id: "run_a" });
     expect(api.requests).toHaveLength(2);
@@ -234,27 +234,27 @@ describe("a call", () => {
     await expect(runs.cancel("run_a", { maxAttempts: 1 })).rejects.toThrow(ApiConnectionError);
   });
 
-  it("with a wrong key fails with the key's name and the API's address", async () => {
+  it("a call with a wrong key fails with the key's name and the API's address", async () => {
     api.answers = [{ status: 401, body: { error: "Invalid or Missing API key" } }];
     await expect(runs.retrieve("run_a")).rejects.toThrow(
       /^Invalid or Missing API key: http:.* does not know this TRIGGER_SECRET_KEY$/,
     );
   });
 
-  it("is not tried again when the answer forbids it", async () => {
+  it("a call is not tried again when the answer forbids it", async () => {
     api.answers = [{ status: 500, headers: { "x-should-retry": "false" } }];
     await expect(runs.retrieve("run_a")).rejects.toMatchObject({ status: 500 });
     expect(api.requests).toHaveLength(1);
   });
 
-  it("ends with its signal", async () => {
+  it("a call ends with its signal", async () => {
     api.answers = [{ status: 503 }];
     const signal = AbortSignal.timeout(100);
     await expect(runs.retrieve("run_a", { signal })).rejects.toThrow();
     expect(api.requests).toHaveLength(1);
   });
 
-  it("fails with the address that does not answer", async () => {
+  it("a call fails with the address that does not answer", async () => {
     const work = () => runs.retrieve("run_a", { maxAttempts: 1 });
     // Port 1 would be refused by fetch itself.
     const other = auth.withAuth({ baseURL: "http://127.0.0.1:2", secretKey: "k" }, work);

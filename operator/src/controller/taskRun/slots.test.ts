@@ -50,7 +50,7 @@ function setUp(): { admission: FakeAdmission; slots: Slots } {
 }
 
 describe("a run's slot", () => {
-  it("is granted at once when there is room, held until the run leaves it, and released once", async () => {
+  it("a run's slot is granted at once when there is room, held until the run leaves it, and released once", async () => {
     const { admission, slots } = setUp();
     admission.onEnqueue = ({ uid }) => slots.onGrant(grant(uid, 1));
     expect(await slots.request(pending("a"))).toEqual(grant("a", 1));
@@ -62,7 +62,7 @@ describe("a run's slot", () => {
     expect(admission.calls.filter((call) => call.startsWith("release"))).toEqual(["release a/1"]);
   });
 
-  it("is given back when the grant could not be written", async () => {
+  it("a run's slot is given back when the grant could not be written", async () => {
     const { admission, slots } = setUp();
     slots.onGrant(grant("a", 1));
     await slots.giveBack(grant("a", 1));
@@ -70,7 +70,7 @@ describe("a run's slot", () => {
     expect(slots.granted(run("a", "Queued"))).toBeUndefined();
   });
 
-  it("is released while the run is in backoff, which still waits for another", async () => {
+  it("a run's slot is released while the run is in backoff, which still waits for another", async () => {
     const { admission, slots } = setUp();
     slots.onGrant(grant("a", 1));
     slots.hold(grant("a", 1));
@@ -78,7 +78,7 @@ describe("a run's slot", () => {
     expect(admission.calls).toEqual(["release a/1"]);
   });
 
-  it("is no longer waited for when the run ends while it waits, or is deleted", async () => {
+  it("a run's slot is no longer waited for when the run ends while it waits, or is deleted", async () => {
     const { admission, slots } = setUp();
     await slots.request(pending("a"));
     await slots.releaseUnneeded(run("a", "Canceled"));
@@ -88,7 +88,7 @@ describe("a run's slot", () => {
     expect(admission.calls).toEqual(["enqueue a", "remove a", "enqueue b", "release b/1", "remove b"]);
   });
 
-  it("is released when another run has the name", async () => {
+  it("a run's slot is released when another run has the name", async () => {
     const { admission, slots } = setUp();
     slots.onGrant(grant("a", 1));
     slots.hold(grant("a", 1));
@@ -97,7 +97,7 @@ describe("a run's slot", () => {
     expect(slots.granted(run("a", "Queued"))).toBeUndefined();
   });
 
-  it("is what the status says after a restart", async () => {
+  it("a run's slot is what the status says after a restart", async () => {
     const { admission, slots } = setUp();
     expect(await slots.confirm(run("a", "Starting", 4))).toBe(true);
     await slots.releaseUnneeded(run("a", "Failed", 4));

@@ -86,7 +86,7 @@ describe("an attempt's end", () => {
     expect(run.status?.attempts?.map((a) => a.outcome)).toEqual(["Failed", "Crashed", "Failed"]);
   });
 
-  it("is no attempt when the infrastructure failed; such losses are bounded", () => {
+  it("an attempt that the infrastructure ended does not count; such losses are bounded", () => {
     let run = play(newRun(), accepted);
     for (let n = 1; n <= infrastructureRetryLimit; n++) {
       run = play(run, admitted(n), started(n), ended(n, "Infrastructure"));
@@ -106,21 +106,21 @@ describe("an attempt's end", () => {
     expect(run.status?.attempts?.map((a) => a.machine)).toEqual([undefined, "large-1x"]);
   });
 
-  it("sets when the run began as its runner reports it, to the millisecond", () => {
+  it("an attempt's end sets when the run began as its runner reports it, to the millisecond", () => {
     const startedAt = "2026-01-01T00:00:00.566Z";
     const run = play(executing, ended(1, "Completed", { startedAt }));
     expect(run.status?.startedAt).toBe(startedAt);
     expect(run.status?.attempts?.[0]?.startedAt).toBe(startedAt);
   });
 
-  it("does not erase what is known of its pod", () => {
+  it("an attempt's end does not erase what is known of its pod", () => {
     const run = play(executing, { ...ended(1, "Completed"), pod: "r-1-x" } as RunEvent);
     expect(run.status?.attempts?.[0]).toMatchObject({ pod: "r-1-x", podUid: "p1" });
   });
 });
 
 describe("a stopped attempt", () => {
-  it("ends Canceled, without an error", () => {
+  it("a stopped attempt ends Canceled, without an error", () => {
     const run = play(executing, cancelRequested, { ...containerGone(1), exitCode: 143 } as RunEvent);
     expect(run.status).toMatchObject({
       phase: "Canceled",
@@ -130,13 +130,13 @@ describe("a stopped attempt", () => {
     expect(run.status?.stop).toBeUndefined();
   });
 
-  it("ends TimedOut after maxDuration, without a retry", () => {
+  it("a stopped attempt ends TimedOut after maxDuration, without a retry", () => {
     const run = play(executing, maxDurationElapsed(1), containerGone(1));
     expect(run.status).toMatchObject({ phase: "TimedOut", error: { name: "MaxDurationExceeded" } });
     expect(run.status?.attempts?.[0]?.outcome).toBe("TimedOut");
   });
 
-  it("counts as failed with the pod's reason after a start timeout, and is tried again", () => {
+  it("a stopped attempt counts as failed with the pod's reason after a start timeout, and is tried again", () => {
     const run = play(newRun(), accepted, admitted(1), startTimedOut(1), containerGone(1));
     expect(run.status).toMatchObject({ phase: "Queued", reason: "Backoff" });
     expect(run.status?.attempts?.[0]?.error?.name).toBe("ImagePullBackOff");

@@ -71,7 +71,7 @@ describe("a run, for any sequence of events,", () => {
     },
   );
 
-  it("never leaves a terminal phase, settles once, and holds a slot exactly while an attempt is under way", () => {
+  it("a run never leaves a terminal phase, settles once, and holds a slot exactly while an attempt is under way", () => {
     fc.assert(
       fc.property(fc.boolean(), fc.array(step, { maxLength: 60 }), (delayed, steps) => {
         let run = newRun(delayed ? { task: "t", delayUntil: later } : { task: "t" });

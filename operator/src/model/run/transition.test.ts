@@ -111,7 +111,7 @@ describe.each(table)("the event %s", (_name, event, leadsTo) => {
     },
   );
 
-  test.each(terminal)("leaves a run that is %s there", (phase) => {
+  test.each(terminal)("an event that does not apply leaves a run that is %s in its phase", (phase) => {
     const { status, ...run } = play(underWay.executing, ended(1, "Completed"));
     const finished = { ...run, status: { ...status, phase } };
     expect(phaseAfter(finished, event)).toBe(event.type === "Captured" ? phase : "refused");
@@ -142,25 +142,25 @@ test("the table has each event", () => {
 });
 
 describe("the life of a run", () => {
-  it("goes from creation to Completed with the output", () => {
+  it("a run goes from creation to Completed with the output", () => {
     const run = play(underWay.executing, ended(1, "Completed", { output: { n: 3 } }));
     expect(run.status).toMatchObject({ phase: "Completed", output: { n: 3 } });
     const conditions = Object.fromEntries(run.status?.conditions?.map((c) => [c.type, c.status]) ?? []);
     expect(conditions).toEqual({ Finished: "True", Complete: "True", Failed: "False", Captured: "False" });
   });
 
-  it("waits in Delayed until delayUntil has passed", () => {
+  it("a run waits in Delayed until delayUntil has passed", () => {
     expect(underWay.delayed.status?.phase).toBe("Delayed");
     expect(refusalOf(underWay.delayed, { type: "DelayChecked" })).toContain("not passed");
     expect(phaseAfter(underWay.delayed, { type: "DelayChecked" })).toBe("Queued");
   });
 
-  it("starts at once when delayUntil is in the past", () => {
+  it("a run starts at once when delayUntil is in the past", () => {
     const run = play(newRun({ task: "t", delayUntil: "2020-01-01T00:00:00Z" }), accepted);
     expect(run.status?.phase).toBe("Queued");
   });
 
-  it("gives a debounced run the payload that it has when its delay ends, any other the one that was accepted", () => {
+  it("a debounced run gets the payload that it has when its delay ends, and any other run the one that was accepted", () => {
     const debounce = { key: "k", delaySeconds: 5 };
     for (const [spec, digest] of [
       [{ task: "t", delayUntil: later, debounce }, "last"],
@@ -172,7 +172,7 @@ describe("the life of a run", () => {
     }
   });
 
-  it("takes the result of the run that used its key, before any attempt of its own and not after", () => {
+  it("a run takes the result of the run that used its key, before any attempt of its own and not after", () => {
     const run = play(underWay.queued, duplicate);
     expect(run.status).toMatchObject({
       phase: "Completed",
@@ -185,38 +185,38 @@ describe("the life of a run", () => {
     expect(refusalOf(underWay.queued, { ...duplicate, phase: "Executing" })).toContain("not finished");
   });
 
-  it("stays in the queue of its first admission", () => {
+  it("a run stays in the queue of its first admission", () => {
     const first: RunEvent = { type: "Admitted", slot: 1, queue: "a" };
     const second: RunEvent = { type: "Admitted", slot: 2, queue: "b" };
     const run = play(underWay.queued, first, started(1), ended(1, "Failed"), second);
     expect(run.status?.queue).toBe("a");
   });
 
-  it("needs a higher slot number for each admission", () => {
+  it("a run needs a higher slot number for each admission", () => {
     expect(refusalOf(underWay.backoff, admitted(1))).toContain("not above the last one");
   });
 
-  it("is canceled at once while it waits, and through Stopping while an attempt is under way", () => {
+  it("a run is canceled at once while it waits, and through Stopping while an attempt is under way", () => {
     expect(play(underWay.queued, cancelRequested).status?.phase).toBe("Canceled");
     expect(holdsSlot(underWay.canceling)).toBe(true);
     expect(refusalOf(underWay.canceling, ended(1, "Completed"))).toContain("CancelRequested");
     expect(play(underWay.canceling, containerGone(1)).status?.phase).toBe("Canceled");
   });
 
-  it("keeps the result of a report that came before Stopping", () => {
+  it("a run keeps the result of a report that came before Stopping", () => {
     const run = play(underWay.executing, ended(1, "Completed"));
     expect(refusalOf(run, cancelRequested)).toContain("Completed");
     expect(refusalOf(run, maxDurationElapsed(1))).toContain("Completed");
   });
 
-  it("refuses events of another attempt or another pod", () => {
+  it("a run refuses events of another attempt or another pod", () => {
     const run = play(underWay.backoff, admitted(2), started(2));
     expect(refusalOf(run, ended(1, "Completed"))).toContain("not the current one");
     const ofAnotherPod = { ...ended(2, "Completed"), podUid: "other" } as RunEvent;
     expect(refusalOf(run, ofAnotherPod)).toContain("not the attempt's pod");
   });
 
-  it("gives a lost slot back without having spent an attempt", () => {
+  it("a run gives a lost slot back without having spent an attempt", () => {
     const run = play(underWay.starting, { type: "SlotLost", attempt: 1 });
     expect(run.status).toMatchObject({ phase: "Queued", attempt: 0, attempts: [] });
     expect(play(run, admitted(2)).status?.attempt).toBe(1);
@@ -247,7 +247,7 @@ describe("the life of a run", () => {
     expect(refusalOf(underWay.executing, captured)).toContain("not ended");
   });
 
-  it("keeps the newest attempts, and older ones whose log is still to be captured", () => {
+  it("a run keeps the newest attempts, and older ones whose log is still to be captured", () => {
     let run = play(newRun({ task: "t", maxAttempts: 250 }), accepted);
     for (let n = 1; n <= attemptsKept + 2; n++) {
       run = play(run, admitted(n), started(n), ended(n, "Failed", {}, { maxAttempts: 250 }));
