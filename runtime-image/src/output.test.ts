@@ -53,7 +53,9 @@ describe("there is no output", () => {
   it.each([
     ["undefined", undefined],
     ["an object whose toJSON returns nothing", { toJSON: () => undefined }],
-  ])("there is no output for %s", async (_what, value) => expect(await serializeOutput(value)).toBeUndefined());
+  ])("there is no output for %s", async (_what, value) =>
+    expect(await serializeOutput(value)).toBeUndefined(),
+  );
 });
 
 describe("an output that cannot be stored is named with its path", () => {

@@ -19,7 +19,9 @@ describe("a variable", () => {
     ["FAIRLEAD_RUN_TOKEN", "", "Fairlead's own"],
     ["A", "a\0b", "NUL"],
     ["A", "x".repeat(65_537), "65537 bytes, at most 65536"],
-  ])("a variable is refused: %s", (name, value, problem) => expect(envVarProblem(name, value)).toContain(problem));
+  ])("a variable is refused: %s", (name, value, problem) =>
+    expect(envVarProblem(name, value)).toContain(problem),
+  );
 
   it("variables are refused when there are too many, or too many bytes in all", () => {
     const many = Array.from({ length: 1001 }, (_, n) => ({ name: `A${n}`, value: "", isSecret: false }));

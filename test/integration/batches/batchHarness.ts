@@ -1,4 +1,4 @@
-/** A namespace with batches in it, and what else acts there: users, and whoever ends runs. */
+/** A namespace with batches, and what acts on them beside the controller: users, and the end of runs. */
 import { randomBytes } from "node:crypto";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { type KubeClient, KubeError } from "../../../operator/src/kube/client/client.ts";
@@ -26,7 +26,7 @@ export async function startServers(): Promise<Servers & { stop(): Promise<void> 
   return { api, bucket, stop: async () => void (await Promise.all([api.stop(), bucket.stop()])) };
 }
 
-export class BatchWorld {
+export class BatchHarness {
   readonly namespace = `batches-${randomBytes(4).toString("hex")}`;
   readonly client: KubeClient;
   readonly store: ObjectStore;
@@ -39,19 +39,19 @@ export class BatchWorld {
     this.store = servers.bucket.store();
   }
 
-  static async create(servers: Servers): Promise<BatchWorld> {
-    const world = new BatchWorld(servers);
-    await world.client.create(Namespaces, undefined, { metadata: { name: world.namespace } });
-    return world;
+  static async create(servers: Servers): Promise<BatchHarness> {
+    const harness = new BatchHarness(servers);
+    await harness.client.create(Namespaces, undefined, { metadata: { name: harness.namespace } });
+    return harness;
   }
 
-  async controller(settings?: ControllerSettings): Promise<BatchController> {
+  async startController(settings?: ControllerSettings): Promise<BatchController> {
     const started = await BatchController.start(this.#servers, settings);
     this.#controllers.push(started);
     return started;
   }
 
-  async end(): Promise<void> {
+  async close(): Promise<void> {
     for (const one of this.#controllers.splice(0)) await one.stop();
     await this.client.close();
   }
@@ -63,9 +63,9 @@ export class BatchWorld {
     });
   }
 
-  async batch(name: string): Promise<TaskBatch> {
+  async loadBatch(name: string): Promise<TaskBatch> {
     const found = await this.client.get(TaskBatches, this.namespace, name);
-    if (!found) throw new Error(`TaskBatch ${name} is gone`);
+    if (!found) throw new Error(`TaskBatch ${name} does not exist`);
     return found;
   }
 
@@ -73,7 +73,7 @@ export class BatchWorld {
     return this.client.patch(TaskBatches, this.namespace, name, { spec }, { type: "merge" });
   }
 
-  /** As the API does it when the last item is there. */
+  /** As the API does when it has received the last item. */
   async seal(name: string): Promise<void> {
     const status = { sealedAt: new Date().toISOString() };
     await this.client.patch(
@@ -85,12 +85,12 @@ export class BatchWorld {
     );
   }
 
-  async runs(): Promise<TaskRun[]> {
+  async listRuns(): Promise<TaskRun[]> {
     return (await this.client.list(TaskRuns, this.namespace)).items;
   }
 
-  async open(): Promise<TaskRun[]> {
-    return (await this.runs()).filter((run) => !isFinished(run));
+  async listOpenRuns(): Promise<TaskRun[]> {
+    return (await this.listRuns()).filter((run) => !isFinished(run));
   }
 
   async endRun(name: string, phase: Phase, more: object = {}): Promise<void> {
@@ -110,30 +110,30 @@ export class BatchWorld {
     return waitFor(
       `TaskBatch ${name} ${what}`,
       async () => {
-        last = await this.batch(name);
+        last = await this.loadBatch(name);
         return fits(last) && last;
       },
       { timeoutMs, intervalMs: 20, describe: () => JSON.stringify(last?.status, undefined, 1) },
     );
   }
 
-  finished(name: string, timeoutMs?: number): Promise<TaskBatch> {
+  untilFinished(name: string, timeoutMs?: number): Promise<TaskBatch> {
     return this.until(name, "has finished", isBatchFinished, timeoutMs);
   }
 
-  runsOpen(count: number): Promise<TaskRun[]> {
+  untilRunsOpen(count: number): Promise<TaskRun[]> {
     let last: TaskRun[] = [];
     return waitFor(
       `${count} runs are open`,
       async () => {
-        last = await this.open();
+        last = await this.listOpenRuns();
         return last.length === count && last;
       },
       { timeoutMs: 20_000, intervalMs: 20, describe: () => `${last.length} are` },
     );
   }
 
-  async results(batch: TaskBatch): Promise<BatchResult[]> {
+  async loadResults(batch: TaskBatch): Promise<BatchResult[]> {
     if (!batch.status?.resultsRef) throw new Error("there are no results");
     const results = await readResults(this.store, batch.status.resultsRef);
     if (!results) throw new Error("the results are not in the bucket");
@@ -145,6 +145,6 @@ export class BatchWorld {
   }
 }
 
-/** Whether the API server refused, and what it said. */
+/** The API server's refusal. */
 export const refusalOf = (error: unknown): string =>
   error instanceof KubeError && error.status === 422 ? error.message : `no refusal: ${error}`;

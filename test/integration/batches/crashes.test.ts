@@ -6,7 +6,7 @@ import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import type { BatchItem } from "../../../operator/src/model/resources.ts";
 import { stageChunk } from "../../../operator/src/storage/batchItems.ts";
 import type { BatchController, ControllerSettings } from "./batchController.ts";
-import { BatchWorld, startServers } from "./batchWorld.ts";
+import { BatchHarness, startServers } from "./batchHarness.ts";
 
 let servers: Awaited<ReturnType<typeof startServers>>;
 beforeAll(async () => {
@@ -36,8 +36,8 @@ class Watcher {
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(world: BatchWorld, resourceVersion: string) {
-    this.#done = this.#follow(world, resourceVersion).catch((error: unknown) => {
+  constructor(harness: BatchHarness, resourceVersion: string) {
+    this.#done = this.#follow(harness, resourceVersion).catch((error: unknown) => {
       if (!this.#stop.signal.aborted) throw error;
     });
   }
@@ -47,10 +47,10 @@ class Watcher {
     await this.#done;
   }
 
-  async #follow(world: BatchWorld, resourceVersion: string): Promise<void> {
+  async #follow(harness: BatchHarness, resourceVersion: string): Promise<void> {
     const { signal } = this.#stop;
     const options = { resourceVersion, timeoutSeconds: 300, signal };
-    for await (const { type, object } of world.client.watch(TaskRuns, world.namespace, options)) {
+    for await (const { type, object } of harness.client.watch(TaskRuns, harness.namespace, options)) {
       if (type === "BOOKMARK") continue;
       const { uid, name } = object.metadata;
       this.uids.set(uid, name);
@@ -63,14 +63,14 @@ class Watcher {
 
 /** Runs a batch with a controller that dies and a successor; resolves to whether the first one died. */
 async function runBatch(dieAt: ControllerSettings["dieAt"]): Promise<boolean> {
-  const world = await BatchWorld.create(servers);
-  const { metadata } = await world.client.list(TaskRuns, world.namespace);
-  const watcher = new Watcher(world, metadata.resourceVersion ?? "");
+  const harness = await BatchHarness.create(servers);
+  const { metadata } = await harness.client.list(TaskRuns, harness.namespace);
+  const watcher = new Watcher(harness, metadata.resourceVersion ?? "");
   try {
-    let controller: BatchController = await world.controller({ dieAt });
-    const made = await world.apply("batch", { expectedCount: items.length, maxConcurrency });
-    await stageChunk(world.store, made.metadata, 0, items);
-    await world.seal("batch");
+    let controller: BatchController = await harness.startController({ dieAt });
+    const made = await harness.apply("batch", { expectedCount: items.length, maxConcurrency });
+    await stageChunk(harness.store, made.metadata, 0, items);
+    await harness.seal("batch");
     let died = false;
     await waitFor(
       "the batch has finished",
@@ -78,29 +78,29 @@ async function runBatch(dieAt: ControllerSettings["dieAt"]): Promise<boolean> {
         if (controller.isDead && !died) {
           died = true;
           await controller.stop();
-          controller = await world.controller();
+          controller = await harness.startController();
         }
-        const [first] = await world.open();
-        if (first) await world.endRun(first.metadata.name, "Completed");
-        return isBatchFinished(await world.batch("batch"));
+        const [first] = await harness.listOpenRuns();
+        if (first) await harness.endRun(first.metadata.name, "Completed");
+        return isBatchFinished(await harness.loadBatch("batch"));
       },
       {
         timeoutMs: 30_000,
         intervalMs: 5,
-        describe: async () => JSON.stringify((await world.batch("batch")).status),
+        describe: async () => JSON.stringify((await harness.loadBatch("batch")).status),
       },
     );
-    const batch = await world.batch("batch");
+    const batch = await harness.loadBatch("batch");
     expect(batch.status).toMatchObject({
       phase: "PartiallyFailed",
       counts: { total: 7, created: 7, running: 0, completed: 6, failed: 1, canceled: 0 },
     });
-    const results = await world.results(batch);
+    const results = await harness.loadResults(batch);
     expect(results.map(({ index, phase }) => `${index} ${phase}`)).toEqual(
       items.map((_, index) => `${index} ${index === 2 ? "Failed" : "Completed"}`),
     );
     expect(results.filter(({ isCached }) => isCached)).toHaveLength(1);
-    const runs = await world.runs();
+    const runs = await harness.listRuns();
     await waitFor("the watcher saw all", () => watcher.uids.size >= runs.length, { timeoutMs: 5_000 });
     expect([...watcher.uids.values()].sort()).toEqual(runs.map((run) => run.metadata.name).sort());
     expect(runs).toHaveLength(5);
@@ -108,7 +108,7 @@ async function runBatch(dieAt: ControllerSettings["dieAt"]): Promise<boolean> {
     return died || controller.isDead;
   } finally {
     await watcher.stop();
-    await world.end();
+    await harness.close();
   }
 }
 

@@ -22,15 +22,15 @@ afterAll(async () => {
   await server?.stop();
 });
 
-type Step = (world: SemaphoreHarness) => Promise<unknown>;
+type Step = (harness: SemaphoreHarness) => Promise<unknown>;
 const counts = new Map<string, number>();
 
 /** A step that is counted by its name. */
 function step(name: string, weight: number, arbitrary: fc.Arbitrary<Step>): fc.WeightedArbitrary<Step> {
   const counted = arbitrary.map((run): Step => {
-    const named: Step = (world) => {
+    const named: Step = (harness) => {
       counts.set(name, (counts.get(name) ?? 0) + 1);
-      return run(world);
+      return run(harness);
     };
     return Object.assign(named, { [fc.toStringMethod]: () => name });
   });
@@ -49,84 +49,84 @@ const steps = fc.array(
     step(
       "enqueue",
       10,
-      fc.tuple(queue, key, fc.constantFrom(0, 0, 1, 60)).map((args) => (world) => world.enqueue(...args)),
+      fc.tuple(queue, key, fc.constantFrom(0, 0, 1, 60)).map((args) => (harness) => harness.enqueue(...args)),
     ),
     step(
       "admit",
       8,
-      fc.integer({ min: 1, max: 6 }).map((most) => (world) => world.admit(most)),
+      fc.integer({ min: 1, max: 6 }).map((most) => (harness) => harness.admit(most)),
     ),
     step(
       "release",
       5,
-      fc.tuple(index, fc.boolean()).map((args) => (world) => world.release(...args)),
+      fc.tuple(index, fc.boolean()).map((args) => (harness) => harness.release(...args)),
     ),
     step(
       "repeat",
       2,
-      index.map((i) => (world) => world.repeat(i)),
+      index.map((i) => (harness) => harness.repeat(i)),
     ),
     step(
       "hurry",
       2,
-      index.map((i) => (world) => world.raisePriority(i)),
+      index.map((i) => (harness) => harness.raisePriority(i)),
     ),
     step(
       "late release",
       2,
-      index.map((i) => (world) => world.lateRelease(i)),
+      index.map((i) => (harness) => harness.lateRelease(i)),
     ),
     step(
       "remove",
       2,
-      index.map((i) => (world) => world.remove(i)),
+      index.map((i) => (harness) => harness.remove(i)),
     ),
     step(
       "queue limit",
       4,
       fc
         .tuple(queue, limit, fc.constantFrom(false, false, true))
-        .map((args) => (world) => world.setQueue(...args)),
+        .map((args) => (harness) => harness.setQueue(...args)),
     ),
     step(
       "namespace limit",
       2,
-      fc.constantFrom(null, 1, 2, 4).map((most) => (world) => world.setNamespace(most)),
+      fc.constantFrom(null, 1, 2, 4).map((most) => (harness) => harness.setNamespace(most)),
     ),
     step(
       "lost grants",
       1,
-      fc.constant<Step>((world) => world.admit(3, true)),
+      fc.constant<Step>((harness) => harness.admit(3, true)),
     ),
     step(
       "flush",
       1,
-      fc.constant<Step>((world) => world.lose("all")),
+      fc.constant<Step>((harness) => harness.lose("all")),
     ),
     step(
       "evicted key",
       1,
-      index.map((i) => (world) => world.lose(i)),
+      index.map((i) => (harness) => harness.lose(i)),
     ),
     step(
       "snapshot",
       2,
-      fc.constant<Step>((world) => world.snapshot()),
+      fc.constant<Step>((harness) => harness.snapshot()),
     ),
     step(
       "older copy",
       2,
-      fc.constant<Step>((world) => world.lose("last")),
+      fc.constant<Step>((harness) => harness.lose("last")),
     ),
     step(
       "new leader",
       1,
-      fc.constant<Step>((world) => world.newLeader()),
+      fc.constant<Step>((harness) => harness.newLeader()),
     ),
     step(
       "old leader first",
       1,
-      fc.constant<Step>((world) => world.staleSteals()),
+      fc.constant<Step>((harness) => harness.staleSteals()),
     ),
   ),
   { minLength: 5, maxLength: 50 },
@@ -140,14 +140,14 @@ test("no random history exceeds a limit, loses a run, breaks the order or accept
     fc.asyncProperty(steps, async (history) => {
       cases++;
       await redis.flushall();
-      const world = new SemaphoreHarness(redis, new Scripts(redis));
-      await world.rebuild();
+      const harness = new SemaphoreHarness(redis, new Scripts(redis));
+      await harness.rebuild();
       for (const act of history) {
-        await act(world);
-        await world.check();
+        await act(harness);
+        await harness.check();
       }
-      await world.drain();
-      await world.check();
+      await harness.drain();
+      await harness.check();
     }),
     { numRuns: 2_000, seed },
   );

@@ -9,7 +9,7 @@ import { reconcileTaskSchedule } from "./reconciler.ts";
 const minute = 60_000;
 const start = Date.UTC(2026, 0, 1);
 
-class World {
+class ScheduleHarness {
   now = start;
   schedule: TaskSchedule;
   readonly runs = new Map<string, TaskRun>();
@@ -92,36 +92,36 @@ class World {
   }
 }
 
-let world: World;
+let harness: ScheduleHarness;
 beforeEach(() => {
-  world = new World();
+  harness = new ScheduleHarness();
 });
 
 /** As the controller does: looks at once, then whenever a timer is due. */
 async function liveUntil(minutes: number): Promise<void> {
-  for (; world.now <= start + minutes * minute; world.now += 10_000) await world.reconcile();
+  for (; harness.now <= start + minutes * minute; harness.now += 10_000) await harness.reconcile();
 }
 
 describe("a schedule", () => {
   it("a schedule triggers each tick once, and its status is written only with a tick", async () => {
     await liveUntil(3);
-    expect(world.ticks).toEqual([1, 2, 3]);
-    expect([...world.runs.keys()][0]).toBe(`s-${(start + minute) / 1000}`);
-    expect(world.statusWrites).toBe(4);
-    expect(world.schedule.status).toMatchObject({
+    expect(harness.ticks).toEqual([1, 2, 3]);
+    expect([...harness.runs.keys()][0]).toBe(`s-${(start + minute) / 1000}`);
+    expect(harness.statusWrites).toBe(4);
+    expect(harness.schedule.status).toMatchObject({
       active: true,
       lastRun: `s-${(start + 3 * minute) / 1000}`,
       nextScheduledAt: "2026-01-01T00:04:00.000Z",
       missed: 0,
     });
-    expect(world.schedule.status?.upcoming).toHaveLength(5);
-    expect(world.next).toEqual(at(start + 4 * minute));
+    expect(harness.schedule.status?.upcoming).toHaveLength(5);
+    expect(harness.next).toEqual(at(start + 4 * minute));
   });
 
   it("a run of a schedule names its tick and has Trigger.dev's payload", async () => {
-    world = new World({ timezone: "Europe/Berlin", externalId: "customer-7" });
+    harness = new ScheduleHarness({ timezone: "Europe/Berlin", externalId: "customer-7" });
     await liveUntil(2);
-    const run = [...world.runs.values()][1];
+    const run = [...harness.runs.values()][1];
     expect(run?.metadata.labels).toEqual({ "fairlead.dev/origin": "schedule", "fairlead.dev/schedule": "s" });
     expect(run?.spec).toMatchObject({
       task: "t",
@@ -139,48 +139,48 @@ describe("a schedule", () => {
 
   it("a paused schedule triggers nothing, and continues from its resumption", async () => {
     await liveUntil(1);
-    world.edit({ paused: true });
+    harness.edit({ paused: true });
     await liveUntil(5);
-    expect(world.schedule.status).toMatchObject({ active: false, missed: 0 });
-    expect(world.schedule.status?.nextScheduledAt).toBeUndefined();
-    world.edit({ paused: false });
+    expect(harness.schedule.status).toMatchObject({ active: false, missed: 0 });
+    expect(harness.schedule.status?.nextScheduledAt).toBeUndefined();
+    harness.edit({ paused: false });
     await liveUntil(7);
-    expect(world.ticks).toEqual([1, 6, 7]);
-    expect(world.schedule.status?.missed).toBe(0);
+    expect(harness.ticks).toEqual([1, 6, 7]);
+    expect(harness.schedule.status?.missed).toBe(0);
   });
 
   it("an override pauses a schedule whatever its spec says", async () => {
-    world.schedule = { ...world.schedule, status: { override: { active: false } } };
+    harness.schedule = { ...harness.schedule, status: { override: { active: false } } };
     await liveUntil(2);
-    expect(world.ticks).toEqual([]);
-    expect(world.schedule.status?.override).toEqual({ active: false });
+    expect(harness.ticks).toEqual([]);
+    expect(harness.schedule.status?.override).toEqual({ active: false });
   });
 
   it("a schedule with a new expression counts from the change", async () => {
     await liveUntil(2);
-    world.edit({ cron: "*/5 * * * *" });
-    world.now = start + 7 * minute;
-    await world.reconcile();
-    expect(world.ticks).toEqual([1, 2]);
+    harness.edit({ cron: "*/5 * * * *" });
+    harness.now = start + 7 * minute;
+    await harness.reconcile();
+    expect(harness.ticks).toEqual([1, 2]);
     await liveUntil(10);
-    expect(world.ticks).toEqual([1, 2, 10]);
+    expect(harness.ticks).toEqual([1, 2, 10]);
   });
 
   it.each([
     [{ cron: "61 * * * *" }, "InvalidCron", /spec\.cron/],
     [{ timezone: "Mars/Base" }, "UnknownTimezone", /spec\.timezone/],
   ])("a schedule with an invalid field (%j) triggers nothing and says why", async (spec, reason, message) => {
-    world = new World(spec);
+    harness = new ScheduleHarness(spec);
     await liveUntil(2);
-    expect(world.runs.size).toBe(0);
-    expect(world.schedule.status?.active).toBe(false);
-    expect(world.schedule.status?.conditions?.[0]).toMatchObject({
+    expect(harness.runs.size).toBe(0);
+    expect(harness.schedule.status?.active).toBe(false);
+    expect(harness.schedule.status?.conditions?.[0]).toMatchObject({
       type: "Ready",
       status: "False",
       reason,
       message: expect.stringMatching(message),
     });
-    expect(world.statusWrites).toBe(1);
+    expect(harness.statusWrites).toBe(1);
   });
 });
 
@@ -193,21 +193,21 @@ it("no tick is lost or doubled, whichever writes the controller dies at", { time
   const down = fc.integer({ min: 0, max: 15_000 });
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(death, down), { maxLength: 6 }), async (deaths) => {
-      world = new World();
+      harness = new ScheduleHarness();
       for (const [one, downMs] of [...deaths, undefined].map((d) => d ?? ([undefined, 0] as const))) {
-        world.dieAt = one as World["dieAt"];
+        harness.dieAt = one as ScheduleHarness["dieAt"];
         try {
-          await liveUntil((world.now - start) / minute + 3);
+          await liveUntil((harness.now - start) / minute + 3);
         } catch (error) {
           expect((error as Error).message).toBe("died");
         }
-        world.dieAt = undefined;
-        world.now += downMs;
+        harness.dieAt = undefined;
+        harness.now += downMs;
       }
-      await world.reconcile();
-      const last = Math.floor((world.now - start) / minute);
-      expect(world.ticks).toEqual(Array.from({ length: last }, (_, i) => i + 1));
-      expect(world.schedule.status?.missed).toBe(0);
+      await harness.reconcile();
+      const last = Math.floor((harness.now - start) / minute);
+      expect(harness.ticks).toEqual(Array.from({ length: last }, (_, i) => i + 1));
+      expect(harness.schedule.status?.missed).toBe(0);
     }),
     { numRuns: 50 },
   );

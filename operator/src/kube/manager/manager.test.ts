@@ -31,7 +31,7 @@ const pod = (name: string, labels: Record<string, string>): V1Pod => ({
   metadata: { name, namespace: "n", uid: name, resourceVersion: String(++version), labels },
 });
 
-interface World {
+interface ManagerHarness {
   manager: Manager<typeof caches>;
   deps: Manager<typeof caches>["caches"];
   /** Keys in the order in which they were reconciled. */
@@ -53,7 +53,10 @@ afterEach(async () => {
  * A manager whose caches were filled from an API server that has these ConfigMaps, and that hears of no
  * change.
  */
-async function createWorld(existing: V1ConfigMap[] = [], options: { synced?: boolean } = {}): Promise<World> {
+async function createManagerHarness(
+  existing: V1ConfigMap[] = [],
+  options: { synced?: boolean } = {},
+): Promise<ManagerHarness> {
   const events: string[] = [];
   const warnings: object[] = [];
   const client = {
@@ -82,7 +85,7 @@ async function createWorld(existing: V1ConfigMap[] = [], options: { synced?: boo
   const process = new AbortController();
   ends.push(async () => process.abort());
   if (options.synced !== false) await manager.sync(process.signal);
-  const world: World = {
+  const harness: ManagerHarness = {
     manager,
     deps: manager.caches,
     keys: [],
@@ -101,11 +104,11 @@ async function createWorld(existing: V1ConfigMap[] = [], options: { synced?: boo
       return { stop };
     },
   };
-  return world;
+  return harness;
 }
 
-const mapsOf = (world: World): Controller<World["deps"]> =>
-  controllerOf<World["deps"], V1ConfigMap>({
+const mapsOf = (harness: ManagerHarness): Controller<ManagerHarness["deps"]> =>
+  controllerOf<ManagerHarness["deps"], V1ConfigMap>({
     name: "map",
     objects: ({ maps }) => maps,
     watches: [onChange(({ pods }) => pods, keyOfLabel("map"))],
@@ -114,59 +117,59 @@ const mapsOf = (world: World): Controller<World["deps"]> =>
         ? []
         : [{ type: "Normal", reason: before ? "Painted" : "Created", message: `${after.data?.color}` }],
     reconcile: async (_deps, key) => {
-      world.keys.push(key);
-      return world.behaviour(key);
+      harness.keys.push(key);
+      return harness.behaviour(key);
     },
   });
 
-const reconciled = (world: World, count: number): Promise<void> =>
-  vi.waitFor(() => expect(world.keys.length).toBeGreaterThanOrEqual(count), waiting);
+const reconciled = (harness: ManagerHarness, count: number): Promise<void> =>
+  vi.waitFor(() => expect(harness.keys.length).toBeGreaterThanOrEqual(count), waiting);
 
 test("a new leader begins with the key of every object", async () => {
-  const world = await createWorld([map("a"), map("b"), map("c")]);
-  world.manager.add(world.deps, mapsOf(world));
-  await world.lead();
-  await reconciled(world, 3);
-  expect(world.keys.sort()).toEqual(["n/a", "n/b", "n/c"]);
+  const harness = await createManagerHarness([map("a"), map("b"), map("c")]);
+  harness.manager.add(harness.deps, mapsOf(harness));
+  await harness.lead();
+  await reconciled(harness, 3);
+  expect(harness.keys.sort()).toEqual(["n/a", "n/b", "n/c"]);
 });
 
 test("a process that stands by reconciles nothing, records no Event and queues no key", async () => {
-  const world = await createWorld([map("a")]);
-  const controller = mapsOf(world);
-  world.manager.add(world.deps, controller);
-  world.deps.maps.upsertFromWrite(map("b", { color: "red" }));
-  world.manager.enqueue(controller, "n/b");
+  const harness = await createManagerHarness([map("a")]);
+  const controller = mapsOf(harness);
+  harness.manager.add(harness.deps, controller);
+  harness.deps.maps.upsertFromWrite(map("b", { color: "red" }));
+  harness.manager.enqueue(controller, "n/b");
   await sleep(20);
-  expect(world.keys).toEqual([]);
-  const { stop } = await world.lead();
-  await reconciled(world, 2);
+  expect(harness.keys).toEqual([]);
+  const { stop } = await harness.lead();
+  await reconciled(harness, 2);
   await stop();
-  world.deps.maps.upsertFromWrite(map("c", { color: "red" }));
+  harness.deps.maps.upsertFromWrite(map("c", { color: "red" }));
   await sleep(20);
-  expect(world.keys.sort()).toEqual(["n/a", "n/b"]);
-  expect(world.events).toEqual([]);
-  expect(world.manager.leads("n")).toBe(false);
+  expect(harness.keys.sort()).toEqual(["n/a", "n/b"]);
+  expect(harness.events).toEqual([]);
+  expect(harness.manager.leads("n")).toBe(false);
 });
 
 test("a change brings the object's key, and the keys that a watch finds before and after the change", async () => {
-  const world = await createWorld();
-  world.manager.add(world.deps, mapsOf(world));
-  await world.lead();
-  const { maps, pods } = world.deps;
+  const harness = await createManagerHarness();
+  harness.manager.add(harness.deps, mapsOf(harness));
+  await harness.lead();
+  const { maps, pods } = harness.deps;
   maps.upsertFromWrite(map("a"));
-  await reconciled(world, 1);
+  await reconciled(harness, 1);
   pods.upsertFromWrite(pod("p", { map: "b" }));
-  await reconciled(world, 2);
+  await reconciled(harness, 2);
   pods.upsertFromWrite(pod("p", { map: "c" }));
-  await reconciled(world, 4);
+  await reconciled(harness, 4);
   pods.upsertFromWrite(pod("q", { other: "d" }));
   await sleep(20);
-  expect(world.keys).toEqual(["n/a", "n/b", "n/b", "n/c"]);
+  expect(harness.keys).toEqual(["n/a", "n/b", "n/b", "n/c"]);
 });
 
 test("a key function may look into the caches", async () => {
-  const world = await createWorld([map("a", { color: "red" }), map("b", { color: "blue" })]);
-  const byColor = controllerOf<World["deps"]>({
+  const harness = await createManagerHarness([map("a", { color: "red" }), map("b", { color: "blue" })]);
+  const byColor = controllerOf<ManagerHarness["deps"]>({
     name: "painted",
     watches: [
       onChange(
@@ -176,68 +179,68 @@ test("a key function may look into the caches", async () => {
       ),
     ],
     reconcile: async (_deps, key) => {
-      world.keys.push(key);
+      harness.keys.push(key);
       return done;
     },
   });
-  world.manager.add(world.deps, byColor);
-  await world.lead();
-  world.deps.pods.upsertFromWrite(pod("p", { color: "blue" }));
-  await reconciled(world, 1);
-  expect(world.keys).toEqual(["n/b"]);
+  harness.manager.add(harness.deps, byColor);
+  await harness.lead();
+  harness.deps.pods.upsertFromWrite(pod("p", { color: "blue" }));
+  await reconciled(harness, 1);
+  expect(harness.keys).toEqual(["n/b"]);
 });
 
 test("a change is recorded as Events; a replaced object counts as new", async () => {
-  const world = await createWorld();
-  world.manager.add(world.deps, mapsOf(world));
-  const { stop } = await world.lead();
-  const { maps } = world.deps;
+  const harness = await createManagerHarness();
+  harness.manager.add(harness.deps, mapsOf(harness));
+  const { stop } = await harness.lead();
+  const { maps } = harness.deps;
   for (const one of [map("a", { color: "red" }), map("a", { color: "blue" }), map("a", { color: "blue" })])
     maps.upsertFromWrite(one);
   maps.upsertFromWrite(map("a", { color: "green" }, "another uid"));
   await stop();
-  expect(world.events).toEqual(["Created", "Painted", "Created"]);
+  expect(harness.events).toEqual(["Created", "Painted", "Created"]);
 });
 
 test("a key comes back when its reconciler wants to look again", async () => {
-  const world = await createWorld([map("a")]);
-  world.manager.add(world.deps, mapsOf(world));
+  const harness = await createManagerHarness([map("a")]);
+  harness.manager.add(harness.deps, mapsOf(harness));
   const due = Date.now() + 60;
-  world.behaviour = () => {
-    if (world.keys.length === 1) return again;
-    return world.keys.length === 2 ? at(due) : done;
+  harness.behaviour = () => {
+    if (harness.keys.length === 1) return again;
+    return harness.keys.length === 2 ? at(due) : done;
   };
-  await world.lead();
-  await reconciled(world, 2);
-  await reconciled(world, 3);
+  await harness.lead();
+  await reconciled(harness, 2);
+  await reconciled(harness, 3);
   expect(Date.now()).toBeGreaterThanOrEqual(due);
   await sleep(50);
-  expect(world.keys).toHaveLength(3);
+  expect(harness.keys).toHaveLength(3);
 });
 
 test("a reconciliation that fails is logged with its key, counted, and tried again after a backoff", async () => {
-  const world = await createWorld([map("a")]);
-  world.manager.add(world.deps, mapsOf(world));
+  const harness = await createManagerHarness([map("a")]);
+  harness.manager.add(harness.deps, mapsOf(harness));
   const times: number[] = [];
-  world.behaviour = () => {
+  harness.behaviour = () => {
     times.push(Date.now());
     if (times.length < 3) throw new Error("not now");
     return done;
   };
-  await world.lead();
-  await reconciled(world, 3);
+  await harness.lead();
+  await reconciled(harness, 3);
   const [first = 0, , third = 0] = times;
   expect(third - first).toBeGreaterThanOrEqual(2 * 19);
-  expect(world.warnings).toMatchObject([
+  expect(harness.warnings).toMatchObject([
     { map: "n/a", failures: 1 },
     { map: "n/a", failures: 2 },
   ]);
   const stats = { controller: "map", depth: 0, reconciles: 3, errors: 2 };
-  await vi.waitFor(() => expect(world.manager.stats()).toEqual([stats]), waiting);
+  await vi.waitFor(() => expect(harness.manager.stats()).toEqual([stats]), waiting);
 });
 
 test("periodic work runs only while the process leads, and begins anew with each term", async () => {
-  const world = await createWorld();
+  const harness = await createManagerHarness();
   const runs: number[] = [];
   let terms = 0;
   const counter: PeriodicWork<object> = {
@@ -249,11 +252,11 @@ test("periodic work runs only while the process leads, and begins anew with each
       return async () => void runs.push(term);
     },
   };
-  world.manager.addPeriodic({}, counter);
+  harness.manager.addPeriodic({}, counter);
   await sleep(20);
   expect(runs).toEqual([]);
   for (const term of [1, 2]) {
-    const { stop } = await world.lead();
+    const { stop } = await harness.lead();
     const ofTerm = () => runs.filter((one) => one === term).length;
     await vi.waitFor(() => expect(ofTerm()).toBeGreaterThan(1), waiting);
     await stop();
@@ -264,7 +267,7 @@ test("periodic work runs only while the process leads, and begins anew with each
 });
 
 test("a manager is not ready before its caches are filled, and not stuck at first", async () => {
-  const { manager } = await createWorld([], { synced: false });
+  const { manager } = await createManagerHarness([], { synced: false });
   expect(manager.problem()).toBe("the caches are not filled yet");
   expect(manager.stuck()).toBeUndefined();
   const stop = new AbortController();
@@ -274,6 +277,6 @@ test("a manager is not ready before its caches are filled, and not stuck at firs
 });
 
 test("a key for a controller that was not added is a mistake", async () => {
-  const world = await createWorld();
-  expect(() => world.manager.enqueue(mapsOf(world), "n/a")).toThrow("controller map was not added");
+  const harness = await createManagerHarness();
+  expect(() => harness.manager.enqueue(mapsOf(harness), "n/a")).toThrow("controller map was not added");
 });

@@ -44,7 +44,7 @@ describe("planBatch", () => {
 });
 
 /** Runs that exist, by name: what the API server would have after whatever crashed when. */
-class World {
+class BatchSimulation {
   readonly runs = new Map<number, ItemState>();
   readonly rejected = new Set<number>();
   readonly made = new Map<number, number>();
@@ -112,24 +112,24 @@ test("whatever crashes, each item gets one run, and never are more open than all
       fc.array(step, { maxLength: 60 }),
       fc.boolean(),
       (total, invalid, maxConcurrency, steps, mayCancel) => {
-        const world = new World(total, new Set(invalid), maxConcurrency);
+        const simulation = new BatchSimulation(total, new Set(invalid), maxConcurrency);
         for (const one of steps) {
-          if ("pass" in one) world.pass(one.pass);
-          else if ("finish" in one) world.finish(one.finish);
-          else if (mayCancel) world.stopReason = "Canceled";
-          expect(world.open).toBeLessThanOrEqual(maxConcurrency ?? total);
+          if ("pass" in one) simulation.pass(one.pass);
+          else if ("finish" in one) simulation.finish(one.finish);
+          else if (mayCancel) simulation.stopReason = "Canceled";
+          expect(simulation.open).toBeLessThanOrEqual(maxConcurrency ?? total);
         }
-        for (let left = 0; !planBatch(world.view()).finished; left++) {
+        for (let left = 0; !planBatch(simulation.view()).finished; left++) {
           expect(left, "it comes to an end").toBeLessThanOrEqual(2 * total + 2);
-          world.pass(-1);
-          world.finish(left);
+          simulation.pass(-1);
+          simulation.finish(left);
         }
-        const { counts } = planBatch(world.view());
+        const { counts } = planBatch(simulation.view());
         expect(counts.completed + counts.failed + counts.canceled).toBe(total);
-        expect([...world.made.values()].every((times) => times === 1)).toBe(true);
-        if (!world.stopReason) {
+        expect([...simulation.made.values()].every((times) => times === 1)).toBe(true);
+        if (!simulation.stopReason) {
           const valid = Array.from({ length: total }, (_, i) => i).filter((i) => !invalid.includes(i));
-          expect([...world.made.keys()].sort((a, b) => a - b)).toEqual(valid);
+          expect([...simulation.made.keys()].sort((a, b) => a - b)).toEqual(valid);
         }
       },
     ),
