@@ -70,14 +70,14 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
 
   const setup = KubeClient.fromEnvironment({ onWrite: crash });
   await ensureSecrets(setup, config, log, signal);
-  const { store, tokens } = await connect(setup, config, log, signal, crash);
-  await retrying("make the bucket", log, signal, () => store.ensureBucket());
-
-  // Only a leader may write; the lease itself has a client of its own.
+  // Only a leader may write, to the API server and to the bucket; the lease itself has a client of its own.
   const onWrite: WriteHook = (moment, what) => {
     if (moment === "before") election.assertLeader();
     crash?.(moment, what);
   };
+  const { store, tokens } = await connect(setup, config, log, signal, onWrite);
+  await retrying("make the bucket", log, signal, () => store.ensureBucket());
+
   const client = KubeClient.fromEnvironment({ onWrite });
   const controller = new Controller({
     client,

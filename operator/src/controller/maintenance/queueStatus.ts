@@ -6,6 +6,7 @@
 import { originLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
+import { inParallel } from "../../lib/parallel.ts";
 import { TaskQueues } from "../../model/kinds.ts";
 import { queueNameOf, settingsOf } from "../../model/queue/governing.ts";
 import { nameOfQueue, type TaskQueue, type TaskQueueStatus } from "../../model/resources.ts";
@@ -16,7 +17,17 @@ import { taskOf } from "../task/lookup.ts";
 /** A queue that was created for a trigger is deleted after so many days without a run. */
 const idleDays = 7;
 
-type QueueStatusDeps = Pick<Deps, "client" | "queues" | "runs" | "tasks" | "clock">;
+/** Status writes that are under way at once. */
+const writesAtOnce = 8;
+/** Of one round; more are only counted. */
+const loggedFailures = 5;
+
+export interface QueueStatusDeps extends Pick<Deps, "tasks" | "clock"> {
+  client: Pick<Deps["client"], "delete" | "patch">;
+  queues: Pick<Deps["queues"], "list" | "upsertFromWrite">;
+  runs: Pick<Deps["runs"], "list">;
+  log: Pick<Deps["log"], "warn">;
+}
 
 export const queueStatus: PeriodicWork<QueueStatusDeps> = {
   everyMs: 5_000,
@@ -31,25 +42,54 @@ interface Counts {
   oldest?: string;
 }
 
-async function writeQueueStatuses(deps: QueueStatusDeps, signal?: AbortSignal): Promise<void> {
+/** Resolves when all were tried. What fails is logged, keeps none of the others waiting, and comes again. */
+export async function writeQueueStatuses(deps: QueueStatusDeps, signal?: AbortSignal): Promise<void> {
   const counts = countRuns(deps);
-  for (const queue of deps.queues.list()) {
-    if (signal?.aborted) return;
-    const { namespace, name } = queue.metadata;
-    const count = counts.get(`${namespace}/${nameOfQueue(queue)}`);
-    if (!count && isAbandoned(deps, queue)) {
-      await deps.client.delete(TaskQueues, namespace, name, { uid: queue.metadata.uid });
-      continue;
+  const changes = changesOf(deps, counts);
+  let failures = 0;
+  const write = async (change: Change): Promise<void> => {
+    try {
+      await applyChange(deps, change);
+    } catch (error) {
+      if (signal?.aborted) return;
+      const { namespace, name } = change.queue.metadata;
+      if (failures++ < loggedFailures)
+        deps.log.warn({ err: error, namespace, queue: name }, queueStatus.failure);
     }
-    const patch = statusPatch(queue, count ?? { running: 0, queued: 0 });
-    if (!patch) continue;
-    const written = await deps.client
-      .patch(TaskQueues, namespace, name, { status: patch }, { type: "merge", subresource: "status" })
-      .catch((error: unknown) => {
-        if (!KubeError.is(error, "NotFound")) throw error;
-      });
-    if (written) deps.queues.upsertFromWrite(written);
+  };
+  await inParallel(changes, writesAtOnce, write, () => !signal?.aborted);
+  if (failures > loggedFailures) deps.log.warn({ queues: failures }, queueStatus.failure);
+}
+
+interface Change {
+  queue: TaskQueue;
+  /** Undefined: the queue is abandoned. */
+  patch?: object;
+}
+
+function* changesOf(deps: QueueStatusDeps, counts: ReadonlyMap<string, Counts>): Generator<Change> {
+  for (const queue of [...deps.queues.list()]) {
+    const count = counts.get(`${queue.metadata.namespace}/${nameOfQueue(queue)}`);
+    if (!count && isAbandoned(deps, queue)) yield { queue };
+    else {
+      const patch = statusPatch(queue, count ?? { running: 0, queued: 0 });
+      if (patch) yield { queue, patch };
+    }
   }
+}
+
+async function applyChange({ client, queues }: QueueStatusDeps, { queue, patch }: Change): Promise<void> {
+  const { namespace, name, uid } = queue.metadata;
+  if (!patch) {
+    await client.delete(TaskQueues, namespace, name, { uid });
+    return;
+  }
+  const written = await client
+    .patch(TaskQueues, namespace, name, { status: patch }, { type: "merge", subresource: "status" })
+    .catch((error: unknown) => {
+      if (!KubeError.is(error, "NotFound")) throw error;
+    });
+  if (written) queues.upsertFromWrite(written);
 }
 
 /** What in the status differs; undefined: nothing. `null` removes a field. */

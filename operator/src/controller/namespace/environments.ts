@@ -20,6 +20,7 @@ export class Environments {
   readonly #defaultLimit: number;
   readonly #log: Logger;
   readonly #known = new Map<string, Environment>();
+  #started: Promise<void> | undefined;
   /** Called with a namespace whose settings changed or that was deleted. */
   onChange: (namespace: string) => void = () => undefined;
 
@@ -31,8 +32,16 @@ export class Environments {
     this.#log = log;
   }
 
-  /** Resolves when every namespace was read once. */
-  async start(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when every namespace was read once. A further call starts nothing: it waits for the first one's
+   * reads.
+   */
+  start(signal: AbortSignal): Promise<void> {
+    this.#started ??= this.#start(signal);
+    return this.#started;
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
     if (this.#watched.length === 0) {
       const informer = new Informer<V1Namespace>(this.#client, Namespaces, { log: this.#log });
       informer.on("change", (name, _before, after) => this.#set(name, after));

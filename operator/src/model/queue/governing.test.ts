@@ -1,7 +1,7 @@
 import { originLabel } from "@fairlead/protocol/labels";
 import { describe, expect, it } from "vitest";
 import { apiVersion, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
-import { governing, queueNameOf, settingsOf } from "./governing.ts";
+import { governing, haveSameSettings, queueNameOf, settingsOf } from "./governing.ts";
 
 const run = (spec: TaskRun["spec"], status?: TaskRun["status"]): TaskRun => ({
   apiVersion,
@@ -80,4 +80,19 @@ describe("the settings of a queue", () => {
     expect(governing([made, queue("task", "2026-02-01T00:00:00Z", "task")])?.metadata.name).toBe("made");
     expect(governing([])).toBeUndefined();
   });
+});
+
+const counted = { observedGeneration: 1, running: 1, queued: 2 };
+
+it.each<[what: string, isSame: boolean, more: Partial<TaskQueue>]>([
+  ["its counts", true, { status: { running: 9, queued: 0, oldestQueuedAt: "t" } }],
+  ["an override that says the same", true, { status: { override: { concurrencyLimit: 3 } } }],
+  ["its limit", false, { spec: { concurrencyLimit: 4 } }],
+  ["its limit, by an override", false, { status: { override: { concurrencyLimit: 4 } } }],
+  ["a pause", false, { status: { override: { paused: true } } }],
+  ["its name", false, { spec: { name: "other", concurrencyLimit: 3 } }],
+  ["the object itself", false, { metadata: { name: "q", namespace: "n", uid: "another" } }],
+])("a change of %s is one of the queue's settings: not %s", (_what, isSame, more) => {
+  const before = queue("q", "2026-01-01", undefined, { spec: { concurrencyLimit: 3 }, status: counted });
+  expect(haveSameSettings(before, { ...before, ...more })).toBe(isSame);
 });

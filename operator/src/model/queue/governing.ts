@@ -4,7 +4,7 @@
  * limit given at trigger time; of those of one kind the oldest wins.
  */
 import { originLabel } from "@fairlead/protocol/labels";
-import { idOfTask, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
+import { idOfTask, nameOfQueue, type Task, type TaskQueue, type TaskRun } from "../resources.ts";
 
 /** The queue of an inline container that names none. */
 const containerQueue = "container";
@@ -34,6 +34,21 @@ export function settingsOf(queue: TaskQueue | undefined): QueueSettings {
     limit: override?.concurrencyLimit ?? queue?.spec.concurrencyLimit,
     paused: override?.paused ?? queue?.spec.paused ?? false,
   };
+}
+
+/** Whether a change of a TaskQueue leaves its queue as it was: numbers of runs in its status may differ. */
+export function haveSameSettings(before: TaskQueue, after: TaskQueue): boolean {
+  const relevant = (queue: TaskQueue) => {
+    const { limit, paused } = settingsOf(queue);
+    return JSON.stringify([
+      queue.metadata.uid,
+      isDeclared(queue.metadata),
+      nameOfQueue(queue),
+      limit,
+      paused,
+    ]);
+  };
+  return relevant(before) === relevant(after);
 }
 
 /** The TaskQueue that governs, of all with one name. */

@@ -22,6 +22,12 @@ import { attemptPayload, PayloadChanged } from "../payload.ts";
 import { endAttempt, failed } from "./ends.ts";
 import { type AttemptDecision, type AttemptView, isJobOf, quotaOr, recheckMs } from "./view.ts";
 
+/**
+ * Less than passes between the end of a leader's term and the begin of the next one: a request of an earlier
+ * leader cannot create a Job after the next one has looked for it.
+ */
+const createTimeoutMs = 4_000;
+
 /** Lifetime of the presigned PUT for a container's output: the longest that S3 signatures allow. */
 const outputUrlSeconds = 7 * 24 * 3600;
 
@@ -39,7 +45,9 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
     if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
     const env = await environment(deps, view, program);
     const job = buildJob(run, attempt, program, env);
-    deps.jobs.upsertFromWrite(await deps.client.create(Jobs, run.metadata.namespace, job));
+    const { namespace } = run.metadata;
+    const created = await deps.client.create(Jobs, namespace, job, { timeoutMs: createTimeoutMs });
+    deps.jobs.upsertFromWrite(created);
     return done;
   } catch (error) {
     if (KubeError.is(error, "AlreadyExists")) return adoptJob(deps, view);
