@@ -1,7 +1,7 @@
 /**
  * The one door through which the controller changes a run's status. Starts from the cached run, whose
  * resourceVersion makes the write fail when the cache is behind; then the run is read, and the event applied
- * to it as it is.
+ * to it as it is. A status that the API server refuses ends the run: trying the same again would never end.
  */
 import { KubeError } from "../../kube/client/client.ts";
 import { swapStatus } from "../../kube/status.ts";
@@ -32,6 +32,7 @@ export async function applyRunEvent(
     return remember(deps, await swapStatus(deps.client, TaskRuns, run, next.status));
   } catch (error) {
     if (KubeError.is(error, "NotFound")) return undefined;
+    if (isRefusal(error) && event.type !== "StatusRefused") return endRefused(deps, run, event, error);
     if (!KubeError.is(error, "Conflict")) throw error;
     if (ofThisVersion) return undefined;
   }
@@ -43,6 +44,25 @@ export async function applyRunEvent(
   // Refused against the live run: the cache was behind. Its change will bring the key back.
   if ("refused" in result) deps.log.debug({ run: run.metadata.name, event: event.type }, result.refused);
   return undefined;
+}
+
+/** Invalid, or too large. */
+const isRefusal = (error: unknown): error is KubeError =>
+  error instanceof KubeError && (error.status === 422 || error.status === 413);
+
+async function endRefused(
+  deps: EventDeps,
+  run: TaskRun,
+  event: RunEvent,
+  error: KubeError,
+): Promise<CachedRun | undefined> {
+  const { namespace, name } = run.metadata;
+  deps.log.error({ err: error, namespace, run: name, event: event.type }, "a run's status was refused");
+  const message = `The API server refused the run's status after ${event.type}: ${error.message}`;
+  const ended = await applyRunEvent(deps, run, { type: "StatusRefused", message });
+  // It is terminal, or another one by now.
+  if (!ended) throw error;
+  return ended;
 }
 
 /** Our own write is the newest state we know: the next step must not act on an older cache. */

@@ -45,3 +45,19 @@ it("stays within [delay, 2 * delay] and under the cap when randomized", () => {
     ),
   );
 });
+
+it("is a time within the cap for every policy that the schema allows", () => {
+  const policy = fc.record({
+    factor: fc.double({ min: 1, max: 100, noNaN: true }),
+    minTimeoutInMs: fc.constantFrom(0, 1, 86_400_000),
+    maxTimeoutInMs: fc.constantFrom(0, 1, 86_400_000),
+    randomize: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(policy, fc.integer({ min: 1, max: 250 }), (retry, n) => {
+      const delay = retryDelay(retryPolicy(run({ task: "t", retry }), undefined), n, 0.5);
+      expect(delay).toBeGreaterThanOrEqual(0);
+      expect(delay).toBeLessThanOrEqual(retry.maxTimeoutInMs);
+    }),
+  );
+});

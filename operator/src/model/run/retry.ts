@@ -43,6 +43,8 @@ export function retryPolicy(run: TaskRun, task: Retry | undefined): RetryPolicy 
 
 /** Milliseconds between failed attempt n (1-based) and the next; `random` is in [0, 1). */
 export function retryDelay(policy: RetryPolicy, n: number, random: number): number {
+  // Without a first delay there is none; 0 times an overflow would be no number.
+  if (policy.minTimeoutInMs === 0) return 0;
   const jitter = policy.randomize ? 1 + random : 1;
   const delay = jitter * policy.minTimeoutInMs * policy.factor ** (n - 1);
   return Math.round(Math.min(policy.maxTimeoutInMs, delay));

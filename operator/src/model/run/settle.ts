@@ -10,12 +10,14 @@
  *   stopped, canceled  ─► Canceled
  *   stopped, maxDuration elapsed ─► TimedOut
  *   stopped, start timeout       ─► as Failed, retryable
+ *   the API server refuses the status ─► SystemFailure, with what is needed to clean up
  *
  * Only transition.ts calls this; it has checked that the event is about the current attempt. Pure.
  */
 import type { Phase, TaskRunStatus } from "../resources.ts";
 import { knownPod, updateLastAttempt } from "./attempts.ts";
 import type { AttemptEnd, PodRef } from "./event.ts";
+import { cutText } from "./fit.ts";
 import { infrastructureDelay, infrastructureRetryLimit, type RetryPolicy, retryDelay } from "./retry.ts";
 
 /** What an event that ends an attempt brings along; `random` in [0, 1) is for the backoff. */
@@ -87,6 +89,20 @@ export function settleStopped(
   return finish({ ...status, attempts }, intent, stop, now, intent === "TimedOut" ? { error } : {});
 }
 
+/** What releases the slot and finds the Jobs; nothing that came from outside. */
+export function leastOf(
+  { revision, attempt, slot, queue, queuedAt, startedAt, attempts }: TaskRunStatus,
+  now: string,
+): TaskRunStatus {
+  return {
+    ...{ revision, attempt, slot, queue, queuedAt, startedAt },
+    attempts: attempts?.map(({ number, job, podUid, slot, admittedAt, outcome, finishedAt, captured }) => ({
+      ...{ number, job, podUid, slot, admittedAt, captured },
+      ...{ outcome: outcome ?? "Infrastructure", finishedAt: finishedAt ?? now },
+    })),
+  };
+}
+
 /** Into a terminal phase. */
 export function finish(
   status: TaskRunStatus,
@@ -135,5 +151,4 @@ function withEnd(status: TaskRunStatus, end: AttemptEnd, context: PodRef, now: s
 }
 
 /** A message in status has at most 1,024 characters. */
-export const cut = (message: string): string =>
-  message.length <= 1024 ? message : `${message.slice(0, 1021)}...`;
+export const cut = (message: string): string => cutText(message, 1024);

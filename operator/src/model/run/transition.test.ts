@@ -93,6 +93,11 @@ const table: [name: string, event: RunEvent, leadsTo: Partial<Record<UnderWay, P
     },
   ],
   ["ContainerGone", containerGone(1), { canceling: "Canceled", overdue: "TimedOut", unstarted: "Queued" }],
+  [
+    "StatusRefused",
+    { type: "StatusRefused", message: "422" },
+    Object.fromEntries(Object.keys(underWay).map((way) => [way, "SystemFailure"])),
+  ],
   ["Captured", { type: "Captured", attempt: 1, logKey: "k" }, { backoff: "Queued" }],
 ];
 
@@ -136,6 +141,7 @@ test("the table has each event", () => {
     StartTimedOut: true,
     ContainerGone: true,
     TtlElapsed: true,
+    StatusRefused: true,
     Captured: true,
   };
   expect(new Set(table.map(([, { type }]) => type))).toEqual(new Set(Object.keys(types)));

@@ -15,15 +15,18 @@
  *  2. An event about an attempt that is not the current one is refused, so a run settles once.
  *  3. The run holds a slot in Starting, Executing and Stopping only; each admission has a higher slot number.
  *  4. A report accepted before Stopping wins, afterwards the intended outcome does.
+ *  5. The status fits its schema, whatever the events say.
  *
  * Pure: no clock, no randomness; both come in with the call.
  */
 import type { Attempt, Phase, TaskRun, TaskRunStatus } from "../resources.ts";
+import { taskRunStatus } from "../schema/taskRun.ts";
 import { addAttempt, currentAttempt, knownPod, updateLastAttempt } from "./attempts.ts";
 import { setConditions } from "./conditions.ts";
 import type { RunEvent } from "./event.ts";
+import { fit } from "./fit.ts";
 import { isTerminal } from "./phase.ts";
-import { cut, finish, settle, settleStopped } from "./settle.ts";
+import { cut, finish, leastOf, settle, settleStopped } from "./settle.ts";
 
 type Transition =
   | { status: TaskRunStatus }
@@ -50,6 +53,7 @@ const appliesIn: Record<Exclude<RunEvent["type"], "Captured">, readonly From[]> 
   AttemptEnded: ["Starting", "Executing"],
   CancelRequested: ["New", "Delayed", "Queued", "Starting", "Executing"],
   ContainerGone: ["Stopping"],
+  StatusRefused: ["New", "Delayed", "Queued", "Starting", "Executing", "Stopping"],
 };
 
 export function transition(run: TaskRun, event: RunEvent, now: string): Transition {
@@ -63,7 +67,7 @@ export function transition(run: TaskRun, event: RunEvent, now: string): Transiti
     revision: (status.revision ?? 0) + 1,
     observedGeneration: run.metadata.generation,
   };
-  return { status: setConditions(changed, now) };
+  return { status: fit(taskRunStatus, setConditions(changed, now)) };
 }
 
 /** Why the event is not about the attempt that is under way. */
@@ -168,6 +172,14 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
       if (status.startedAt) return refused("the run does not wait for its first start");
       const message = "The run waited in its queue for longer than its ttl.";
       return becomes(finish(status, "Expired", { reason: "TtlElapsed", message }, now));
+    }
+
+    case "StatusRefused": {
+      const { message } = event;
+      const error = { name: "StatusRefused", message: cut(message) };
+      return becomes(
+        finish(leastOf(status, now), "SystemFailure", { reason: error.name, message }, now, { error }),
+      );
     }
 
     case "Captured":

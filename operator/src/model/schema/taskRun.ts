@@ -74,7 +74,7 @@ const outputRef = z.object({
   key: text(1024).describe("Object key in the bucket."),
   size: z.int().describe("Size in bytes."),
   sha256: text(64).optional().describe("SHA-256 in hex."),
-  type: text(64).describe("Media type."),
+  type: text(255).describe("Media type."),
 });
 
 const attempt = z.object({
