@@ -21,10 +21,6 @@ export const attemptLabel = "fairlead.dev/attempt";
 /** On Jobs, pods and ControllerRevisions: the name of the Task resource. */
 export const taskLabel = "fairlead.dev/task";
 
-/** Selects the Job and the pod of one attempt. */
-export const attemptSelector = (run: string, attempt: number): string =>
-  `${managedSelector},${runLabel}=${run},${attemptLabel}=${attempt}`;
-
 /** What created an object of ours. Absent: a user applied it. Retention removes only objects that have it. */
 export const originLabel = "fairlead.dev/origin";
 export type Origin = "api" | "batch" | "schedule" | "task" | "trigger";

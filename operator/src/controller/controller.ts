@@ -28,6 +28,8 @@ import { TaskVersions } from "./task/taskVersions.ts";
 import { taskBatches } from "./taskBatch/controller.ts";
 import { taskQueues } from "./taskQueue/controller.ts";
 import { admissionSource } from "./taskRun/admissionSource.ts";
+import { JobProblems } from "./taskRun/attempt/jobProblems.ts";
+import { livePods } from "./taskRun/attempt/livePods.ts";
 import { taskRuns } from "./taskRun/controller.ts";
 import { Slots } from "./taskRun/slots.ts";
 import { taskSchedules } from "./taskSchedule/controller.ts";
@@ -88,6 +90,8 @@ export class Controller {
       environments,
       versions: new TaskVersions(client),
       slots: new Slots(admission),
+      livePods: livePods(client),
+      jobProblems: new JobProblems({ client, log, clock: Date.now }),
       store,
       tokens,
       config,

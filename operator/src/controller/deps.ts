@@ -12,6 +12,8 @@ import type { ObjectStore } from "../storage/objectStore.ts";
 import type { cacheDeclarations } from "./caches.ts";
 import type { Environments } from "./namespace/environments.ts";
 import type { TaskVersions } from "./task/taskVersions.ts";
+import type { JobProblems } from "./taskRun/attempt/jobProblems.ts";
+import type { LivePods } from "./taskRun/attempt/livePods.ts";
 import type { Slots } from "./taskRun/slots.ts";
 
 export interface Deps extends Caches<typeof cacheDeclarations> {
@@ -20,6 +22,8 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   environments: Environments;
   versions: TaskVersions;
   slots: Slots;
+  livePods: LivePods;
+  jobProblems: JobProblems;
   store: ObjectStore;
   tokens: RunTokens;
   config: Config;

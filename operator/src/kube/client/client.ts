@@ -42,6 +42,8 @@ export interface ListOptions extends CallOptions {
   continue?: string;
   /** Absent: a consistent read of the newest state. "0": whatever the API server has at hand. */
   resourceVersion?: string;
+  /** Objects without spec and status. */
+  metadataOnly?: boolean;
 }
 
 export interface WatchOptions {
@@ -92,6 +94,7 @@ const pageSize = 500;
 /** Longest line of a watch: more than etcd can hold in one object. */
 const maxEventBytes = 32 * 1024 * 1024;
 const json = "application/json";
+const metadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 const patchTypes = {
   merge: "application/merge-patch+json",
   json: "application/json-patch+json",
@@ -133,14 +136,17 @@ export class KubeClient {
     namespace: string | undefined,
     options: ListOptions = {},
   ): Promise<KubeList<T>> {
-    const { signal, timeoutMs, ...query } = options;
+    const { signal, timeoutMs, metadataOnly, ...query } = options;
     const path = resourcePath(resource, namespace);
+    const accept = metadataOnly ? metadataList : undefined;
     const list = await this.#transport.json<{ metadata?: KubeList<T>["metadata"]; items?: T[] | null }>(
-      { method: "GET", path, query },
+      { method: "GET", path, query, accept },
       { signal, timeoutMs },
     );
     const items = list.items ?? [];
     for (const item of items) {
+      // What they are called when they come without the rest.
+      if (metadataOnly) Object.assign(item, { apiVersion: undefined, kind: undefined });
       item.apiVersion ??= apiVersionOf(resource);
       item.kind ??= resource.kind;
     }

@@ -14,6 +14,8 @@ export interface Request {
   query?: Record<string, string | number | boolean | undefined>;
   body?: string;
   contentType?: string;
+  /** Default: whatever the API server has, which is JSON. */
+  accept?: string;
 }
 
 export interface CallOptions {
@@ -86,7 +88,11 @@ export class Transport {
       origin,
       path: prefix + withQuery(request),
       method: request.method,
-      headers: request.contentType ? { ...headers, "content-type": request.contentType } : headers,
+      headers: {
+        ...headers,
+        ...(request.contentType && { "content-type": request.contentType }),
+        ...(request.accept && { accept: request.accept }),
+      },
       body: request.body,
       signal,
     });

@@ -17,18 +17,26 @@ const fromContainer = (run: TaskRun): TaskRun => ({
   spec: newRun({ container: { image: "i" } }).spec,
 });
 
-/** Caches with these objects, and an API server that has none and records what it is asked. */
-function worldWith(cached: { pod?: V1Pod; job?: V1Job }, seconds: number) {
+/** Caches with these objects, and an API server that has this Job at most and records what it is asked. */
+function worldWith(cached: { pod?: V1Pod; job?: V1Job }, seconds: number, alive?: V1Job) {
   const reads: string[] = [];
   const deps: ViewDeps = {
     client: {
       async get(resource, _namespace, name) {
         reads.push(`get ${resource.kind} ${name}`);
-        return undefined;
+        return alive as never;
       },
-      async list(resource) {
-        reads.push(`list ${resource.kind}`);
-        return { items: [], metadata: {} };
+    },
+    livePods: {
+      async get(_namespace, uid) {
+        reads.push(`pods of ${uid}`);
+        return new Set<string>();
+      },
+    },
+    jobProblems: {
+      async of(_namespace, job) {
+        reads.push(`problems of ${job}`);
+        return undefined;
       },
     },
     pods: { byIndex: () => (cached.pod ? [cached.pod] : []) },
@@ -46,18 +54,20 @@ function worldWith(cached: { pod?: V1Pod; job?: V1Job }, seconds: number) {
   return { deps, reads };
 }
 
-const live = ["get Job r-1", "list Pod"];
+const getJob = "get Job r-1";
+const live = [getJob, "pods of u"];
 
 test.each<
   [title: string, run: TaskRun, seconds: number, cached: { pod?: V1Pod; job?: V1Job }, reads: string[]]
 >([
   ["a Job is to be created", starting, 1, {}, []],
   ["a Job has its moment to get a pod", starting, 4, { job: job() }, []],
-  ["a Job has no pod for five seconds", starting, 5, { job: job() }, ["list Event"]],
+  ["a Job has no pod for five seconds", starting, 5, { job: job() }, ["problems of j1"]],
   ["the pod is there", executing, 9, { job: job(), pod }, []],
   ["a pod that was seen is missing", executing, 9, { job: job() }, live],
   ["a pod is to be stopped on its node", stopping, 9, { job: job(), pod }, []],
-  ["a pod is to be stopped without a node", stopping, 9, { job: job(), pod: unscheduled }, live],
+  ["a pod is to be stopped without a node", stopping, 9, { job: job(), pod: unscheduled }, [getJob]],
+  ["a Job without a pod is to be stopped and is gone", stopping, 9, {}, live],
   ["a log is to be captured", completed, 9, { job: job(), pod }, []],
   ["a log is to be captured without a pod", completed, 9, { job: job() }, live],
   ["a Job is to be removed", captured, 9, { job: job() }, []],
@@ -70,7 +80,17 @@ test.each<
     if (!attempt) throw new Error("the run has no attempt");
     const view = await loadAttempt(deps, ofContainer, attempt);
     expect(reads).toEqual(expected);
-    expect(view.live !== undefined).toBe(expected === live);
+    expect(view.live !== undefined).toBe(expected.includes(getJob));
     expect(view.program !== undefined).toBe(attempt.outcome === undefined);
   },
 );
+
+test("a Job that is to be stopped is found by one read, without a list of pods", async () => {
+  const { deps, reads } = worldWith({ pod: unscheduled }, 9, job(stopping));
+  const ofContainer = fromContainer(stopping);
+  const [attempt] = ofContainer.status?.attempts ?? [];
+  if (!attempt) throw new Error("the run has no attempt");
+  const view = await loadAttempt(deps, ofContainer, attempt);
+  expect(reads).toEqual([getJob]);
+  expect(view.live?.job).toBeDefined();
+});

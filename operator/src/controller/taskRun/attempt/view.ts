@@ -6,20 +6,22 @@
  *   an attempt to be stopped has no pod on a node    → `live`
  *   an ended attempt has no pod to take a log from   → `live`
  *   a Job has had no pod for some seconds            → `podProblem`, from its Events
+ *
+ * Attempts that ask at the same time share lists: what one of them asks does not grow with the others.
  */
-import { attemptSelector } from "@fairlead/protocol/labels";
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
 import { type Observation, observePod } from "../../../jobs/podObserver.ts";
 import { type Program, resolveProgram } from "../../../jobs/program.ts";
 import type { Informer } from "../../../kube/cache/informer.ts";
 import type { KubeClient } from "../../../kube/client/client.ts";
-import { Events, Jobs, Pods } from "../../../kube/resources.ts";
+import { Jobs } from "../../../kube/resources.ts";
 import type { Attempt, Task, TaskRun } from "../../../model/resources.ts";
 import type { PodRef } from "../../../model/run/event.ts";
 import type { Deps } from "../../deps.ts";
 import { taskOf } from "../../task/lookup.ts";
 import type { CachedRun } from "../cache.ts";
 import type { Decision } from "../decision.ts";
+import { attemptOfPod } from "./livePods.ts";
 
 export interface AttemptView {
   run: CachedRun;
@@ -34,7 +36,7 @@ export interface AttemptView {
   /** From the caches. */
   pod?: PodView;
   job?: V1Job;
-  /** From the API server, where it was asked. */
+  /** From the API server, where it was asked. `hasPods`: it may have one. */
   live?: { job?: V1Job; hasPods: boolean };
   podProblem?: Problem;
 }
@@ -65,7 +67,9 @@ export type AttemptAction =
 export type AttemptDecision = Decision<AttemptAction>;
 
 export interface ViewDeps extends Pick<Deps, "clock" | "random"> {
-  client: Pick<KubeClient, "get" | "list">;
+  client: Pick<KubeClient, "get">;
+  livePods: Pick<Deps["livePods"], "get">;
+  jobProblems: Pick<Deps["jobProblems"], "of">;
   pods: Pick<Informer<V1Pod>, "byIndex">;
   jobs: Pick<Informer<V1Job>, "get">;
   tasks: Pick<Informer<Task>, "byIndex">;
@@ -92,8 +96,8 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
     pod: cachedPod(deps, run, attempt),
     job: deps.jobs.get(namespace, attempt.job),
   };
-  if (needsLiveRead(view)) view.live = await readLive(deps, run, attempt);
-  else if (isPodOverdue(view)) view.podProblem = await readPodProblem(deps, namespace, attempt);
+  if (needsLiveRead(view)) view.live = await readLive(deps, view);
+  else if (isPodOverdue(view)) view.podProblem = await readPodProblem(deps, namespace, view.job);
   return view;
 }
 
@@ -133,13 +137,17 @@ function needsLiveRead({ run, attempt, pod }: AttemptView): boolean {
   return !pod && attempt.podUid !== undefined;
 }
 
-/** The Job first: without it no pod can come after the list was made. */
-async function readLive({ client }: ViewDeps, run: TaskRun, attempt: Attempt): Promise<AttemptView["live"]> {
-  const { namespace, name } = run.metadata;
-  const job = await client.get(Jobs, namespace, attempt.job);
-  const labelSelector = attemptSelector(name, attempt.number);
-  const pods = await client.list(Pods, namespace, { labelSelector });
-  return { job: job && isJobOf(run, job) ? job : undefined, hasPods: pods.items.length > 0 };
+/**
+ * The Job first: without it no pod can come after the list was made. An attempt that is stopped needs no list
+ * while its Job is there, which is deleted first, or a pod.
+ */
+async function readLive(deps: ViewDeps, { run, attempt, pod }: AttemptView): Promise<AttemptView["live"]> {
+  const { namespace, uid } = run.metadata;
+  const found = await deps.client.get(Jobs, namespace, attempt.job);
+  const job = found && isJobOf(run, found) ? found : undefined;
+  if (pod || (job && run.status?.phase === "Stopping")) return { job, hasPods: true };
+  const pods = await deps.livePods.get(namespace, uid);
+  return { job, hasPods: pods.has(attemptOfPod(uid, attempt.number)) };
 }
 
 export const isJobOf = (run: TaskRun, job: V1Job): boolean =>
@@ -153,15 +161,11 @@ export const podDue = (attempt: Attempt): number => Date.parse(attempt.admittedA
 
 /** Why the Job controller creates no pod: a quota, pod security. */
 async function readPodProblem(
-  { client }: ViewDeps,
+  { jobProblems }: ViewDeps,
   namespace: string,
-  attempt: Attempt,
+  job: V1Job | undefined,
 ): Promise<Problem | undefined> {
-  const events = await client.list(Events, namespace, {
-    fieldSelector: `involvedObject.kind=Job,involvedObject.name=${attempt.job},reason=FailedCreate`,
-    limit: 10,
-  });
-  const message = events.items.at(-1)?.message;
+  const message = await jobProblems.of(namespace, job?.metadata?.uid ?? "");
   return message ? { reason: quotaOr("FailedCreate", message), message } : undefined;
 }
 
