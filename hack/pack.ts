@@ -5,9 +5,8 @@
  *   .fairlead/pack/stage/                       the same, as a folder; made anew each time
  *
  * It has ES modules, CommonJS and the types of both, for Node 20 and later, Bun and Deno, and no
- * dependencies: superjson is in it as a file of its own, loaded by the first value that needs it. Fails when
- * a bundle would need a package, or when importing it would load superjson. Inside the repository
- * `@fairlead/sdk` stays its sources.
+ * dependencies. Fails when a bundle would need a package. Inside the repository `@fairlead/sdk` stays its
+ * sources.
  */
 import {
   cpSync,
@@ -19,9 +18,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createRequire } from "node:module";
 import { join, relative } from "node:path";
-import { build as esbuild, type Metafile } from "esbuild";
+import { build as esbuild } from "esbuild";
 import { run } from "./lib/exec.ts";
 import { withLock } from "./lib/lock.ts";
 import { repoRoot } from "./lib/paths.ts";
@@ -47,10 +45,10 @@ export async function packSdk(): Promise<Packed> {
     rmSync(stage, { recursive: true, force: true });
     mkdirSync(stage, { recursive: true });
     const manifest = packageJson();
-    const bundles = [await bundle("esm"), await bundle("cjs")];
+    await bundle("esm");
+    await bundle("cjs");
     await types();
     writeFileSync(join(stage, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-    writeFileSync(join(stage, "THIRD-PARTY-LICENSES.txt"), licensesOf(bundles));
     cpSync(join(repoRoot, "docs", "use", "sdk.md"), join(stage, "README.md"));
     const license = join(repoRoot, "LICENSE");
     if (existsSync(license)) cpSync(license, join(stage, "LICENSE"));
@@ -79,18 +77,15 @@ function packageJson() {
       },
       "./package.json": "./package.json",
     },
-    files: ["dist", "THIRD-PARTY-LICENSES.txt"],
+    files: ["dist"],
   };
 }
 
-async function bundle(format: Format): Promise<Metafile> {
+async function bundle(format: Format): Promise<void> {
   const extension = extensions[format];
   const { metafile } = await esbuild({
     absWorkingDir: repoRoot,
-    entryPoints: {
-      index: join(sdk, "src", "index.ts"),
-      superjson: createRequire(join(sdk, "package.json")).resolve("superjson"),
-    },
+    entryPoints: { index: join(sdk, "src", "index.ts") },
     outdir: join(stage, "dist", format),
     outExtension: { ".js": extension },
     bundle: true,
@@ -103,17 +98,6 @@ async function bundle(format: Format): Promise<Metafile> {
     chunkNames: "[name]-[hash]",
     // CommonJS: import() as require(), which also works where there are no ES modules (Jest).
     supported: { "dynamic-import": format === "esm" },
-    plugins: [
-      {
-        name: "superjson-apart",
-        setup: ({ onResolve }) => {
-          onResolve({ filter: /^superjson$/ }, ({ kind }) => {
-            if (kind !== "dynamic-import") throw new Error("superjson must only be loaded by import()");
-            return { path: `./superjson${extension}`, external: true };
-          });
-        },
-      },
-    ],
     logLevel: "error",
     legalComments: "none",
     metafile: true,
@@ -126,25 +110,12 @@ async function bundle(format: Format): Promise<Metafile> {
       `the SDK imports ${foreign.map(({ path }) => path).join(", ")}: it may have no dependencies`,
     );
   }
-  return metafile;
 }
 
 /** Declarations, twice: TypeScript tells by their names whether they are of ES modules or of CommonJS. */
 async function types(): Promise<void> {
   const declarations = await sdkDeclarations({ comments: true });
   writeDeclarations(typesFolder, declarations, { "d.ts": extensions.esm, "d.cts": extensions.cjs });
-}
-
-/** The licenses of the packages that are in the bundles. */
-function licensesOf(bundles: readonly Metafile[]): string {
-  const paths = bundles.flatMap(({ inputs }) => Object.keys(inputs));
-  const packages = paths.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
-  const texts = [...new Set(packages)].sort().map((folder) => {
-    const read = (name: string): string => readFileSync(join(repoRoot, folder, name), "utf8");
-    const { name, version } = JSON.parse(read("package.json")) as { name: string; version: string };
-    return `${name} ${version}\n\n${read("LICENSE").trim()}\n`;
-  });
-  return texts.join(`\n${"-".repeat(80)}\n\n`);
 }
 
 async function archive(name: string): Promise<Packed> {

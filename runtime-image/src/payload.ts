@@ -1,8 +1,10 @@
 /** The run's payload: in a variable when it is small, else behind a presigned URL. */
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { Environment } from "./environment.ts";
+import { parseJson } from "./exactJson.ts";
 import { Failure } from "./failure.ts";
 import { AnswerTooLarge, expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
+import { warn } from "./stdio.ts";
 
 const budgetMs = 30_000;
 const tryMs = 15_000;
@@ -23,14 +25,28 @@ async function parsePayload(text: string, mediaType: string): Promise<unknown> {
     const message = `payload: ${mediaType} is not a type that a task reads; it reads application/json, application/super+json and text/plain`;
     throw new Failure("PAYLOAD_ERROR", message);
   }
+  if (text.startsWith("\ufeff")) {
+    const message = `payload: begins with a byte order mark, which ${type} has not; send it without`;
+    throw new Failure("PAYLOAD_ERROR", message);
+  }
   try {
+    if (!isSuper) return parse(text);
     // Dates, Maps, BigInts: what a client sends that has them. Others do not wait for this to load.
-    return isSuper ? (await import("superjson")).parse(text) : JSON.parse(text);
+    return (await import("@fairlead/sdk/superJson/decode")).parseSuperJson(text, parse);
   } catch (error) {
     const message = `payload: not valid ${type}: ${(error as Error).message}`;
     throw new Failure("PAYLOAD_ERROR", message);
   }
 }
+
+/** Numbers that JavaScript cannot hold are told in the log. */
+function parse(text: string): unknown {
+  const { value, changes } = parseJson(text, "payload");
+  for (const change of changes) warn(change);
+  return value;
+}
+
+class NotUtf8 extends Error {}
 
 /**
  * A new attempt gets a new URL and may find the bucket up again; only a payload that is too large stays so.
@@ -43,12 +59,14 @@ async function download(url: string): Promise<string> {
         await httpRequest(url, { method: "GET", timeoutMs, maxBytes: maxPayloadBytes }),
       ),
     );
+    // Read all the same, it would have U+FFFD in place of what it has.
+    if (!process.getBuiltinModule("node:buffer").isUtf8(response.body)) throw new NotUtf8("it is not UTF-8");
     return response.body.toString("utf8");
   } catch (error) {
     const message = `payload: could not be read from object storage: ${(error as Error).message}`;
     const isMissing = error instanceof Refused && error.status === 404;
     throw new Failure("PAYLOAD_ERROR", message, {
-      retryable: !isMissing && !(error instanceof AnswerTooLarge),
+      retryable: !isMissing && !(error instanceof AnswerTooLarge || error instanceof NotUtf8),
       cause: error,
     });
   }

@@ -7,8 +7,8 @@ const maxDepth = 1_000;
 
 /**
  * True for null, booleans, strings, finite numbers, and arrays and plain objects of these. False for values
- * that JSON would change (undefined, Date, Map, BigInt, -0, class instances) and for those that refer back to
- * themselves.
+ * that JSON would change (undefined, Date, Map, BigInt, -0, class instances, symbols as keys) and for those
+ * that refer back to themselves.
  */
 export function isPlainJson(value: unknown, above: Set<object> = new Set()): boolean {
   if (value === null || typeof value === "string" || typeof value === "boolean") return true;
@@ -21,6 +21,7 @@ export function isPlainJson(value: unknown, above: Set<object> = new Set()): boo
   // By index, since a hole in an array counts as undefined.
   let isPlain = true;
   if (isArray) for (let i = 0; isPlain && i < value.length; i++) isPlain = isPlainJson(value[i], above);
+  else if (Object.getOwnPropertySymbols(value).length > 0) isPlain = false;
   else isPlain = Object.values(value).every((item) => isPlainJson(item, above));
   above.delete(value);
   return isPlain;

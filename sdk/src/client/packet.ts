@@ -1,11 +1,11 @@
 /**
  * Payloads and outputs as they are sent: plain JSON as JSON, a string as text, and values that JSON does not
- * have (Date, Map, Set, BigInt, undefined …) as superjson, which is loaded only for them. A payload of 128
- * KiB or more is uploaded to object storage first.
+ * have (Date, Map, Set, BigInt, undefined …) as superjson. A payload of 128 KiB or more is uploaded to object
+ * storage first.
  */
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { InvalidOptionError } from "../errors.ts";
-import { isPlainJson } from "../plainJson.ts";
+import { jsonType, NotEncodableError, type Serialized, serialize, TooLargeError } from "../serialize.ts";
 import type { RequestOptions } from "../types.ts";
 import { request } from "./request.ts";
 import { sendToStore } from "./send.ts";
@@ -19,31 +19,43 @@ export interface Packet {
 const offloadBytes = 128 * 1024;
 
 export async function packetOf(payload: unknown, options: RequestOptions = {}): Promise<Packet> {
-  if (payload === undefined) return {};
-  const { text, type } = await serialize(payload);
+  if (typeof payload === "string" && payload.isWellFormed())
+    return packet(payload, payload, "text/plain", options);
+  const serialized = await trySerialize(payload);
+  return serialized ? packet(serialized.text, serialized.json, serialized.type, options) : {};
+}
+
+async function packet(text: string, json: unknown, type: string, options: RequestOptions): Promise<Packet> {
   const bytes = Buffer.byteLength(text);
-  if (bytes > maxPayloadBytes) {
-    const problem = `${bytes} bytes, at most ${maxPayloadBytes} (10 MB) are allowed; put it into storage of your own and pass where it is`;
-    throw new InvalidOptionError("payload", problem);
-  }
+  if (bytes > maxPayloadBytes) throw tooLarge(`${bytes} bytes`);
   if (bytes >= offloadBytes)
     return { payload: await upload(text, type, options), payloadType: "application/store" };
-  return type === "application/json" ? { payload, payloadType: type } : { payload: text, payloadType: type };
+  return { payload: type === jsonType ? json : text, payloadType: type };
 }
 
-async function serialize(payload: unknown): Promise<{ text: string; type: string }> {
-  if (typeof payload === "string") return { text: payload, type: "text/plain" };
-  if (isPlainJson(payload)) return { text: JSON.stringify(payload), type: "application/json" };
-  const superjson = await import("superjson");
-  return { text: superjson.stringify(payload), type: "application/super+json" };
+/** Half a surrogate pair is no text in UTF-8: JSON has an escape for it. */
+async function trySerialize(payload: unknown): Promise<Serialized | undefined> {
+  try {
+    return await serialize(payload, "payload", maxPayloadBytes);
+  } catch (error) {
+    if (error instanceof NotEncodableError) throw new InvalidOptionError(error.path, error.problem);
+    if (error instanceof TooLargeError) throw tooLarge(`more than ${maxPayloadBytes} bytes`);
+    throw error;
+  }
 }
 
-/** The value with the types that JSON does not have. Without them when superjson does not know one. */
+const tooLarge = (size: string): InvalidOptionError =>
+  new InvalidOptionError(
+    "payload",
+    `${size}, at most ${maxPayloadBytes} (10 MB) are allowed; put it into storage of your own and pass where it is`,
+  );
+
+/** The value with the types that JSON does not have. What has an unknown one stays as JSON tells it. */
 export async function restored(json: unknown, meta: unknown): Promise<unknown> {
   if (meta === undefined) return json;
-  const superjson = await import("superjson");
+  const { decode } = await import("../superJson/decode.ts");
   try {
-    return superjson.deserialize({ json, meta } as Parameters<typeof superjson.deserialize>[0]);
+    return decode(json, meta);
   } catch {
     return json;
   }
