@@ -11,6 +11,7 @@ import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
 import { queueIndex } from "./taskQueue/lookup.ts";
 import { type CachedRun, missingTaskIndex, withoutPayload } from "./taskRun/cache.ts";
+import { recordIndex } from "./taskRun/duplicates.ts";
 
 /** The uid of the run that a Job or a pod was made for. */
 const runUidIndex = ({ metadata }: { metadata?: { labels?: Record<string, string> } }): string[] => {
@@ -23,7 +24,7 @@ const ours = {
   tasks: cacheOf(Tasks, { indexes: { id: taskIndex } }),
   runs: cacheOf<CachedRun>(TaskRuns, {
     transform: withoutPayload,
-    indexes: { batch: keyOfLabel(batchLabel), missingTask: missingTaskIndex },
+    indexes: { batch: keyOfLabel(batchLabel), missingTask: missingTaskIndex, record: recordIndex },
   }),
   batches: cacheOf<CachedBatch>(TaskBatches, { transform: withoutItems }),
   queues: cacheOf(TaskQueues, { indexes: { name: queueIndex } }),

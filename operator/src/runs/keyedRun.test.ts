@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { keyedRunName, keyHash } from "../model/keys/idempotency.ts";
-import type { KeyRecord } from "../storage/keyRecord.ts";
-import { keyRecordKey } from "../storage/layout.ts";
+import { type KeyRecord, writeKeyRecord } from "../storage/keyRecord.ts";
+import { testStore } from "../storage/testStore.ts";
 import { keyCandidates, type RunKey } from "./keyedRun.ts";
 
 const key: RunKey = { namespace: "default", task: "hello", key: "k" };
@@ -15,13 +15,10 @@ const record: KeyRecord = {
 
 /** The first two candidates, with this record in the bucket. */
 async function firstTwo(kept: KeyRecord | undefined, from?: number) {
-  const recordKey = keyRecordKey("default", keyHash("default", "hello", "k"));
-  const get = async (asked: string) =>
-    kept && asked === recordKey
-      ? { body: new TextEncoder().encode(JSON.stringify(kept)), size: 1 }
-      : undefined;
+  const store = testStore(() => now);
+  if (kept) await writeKeyRecord(store, "default", keyHash("default", "hello", "k"), kept);
   const found = [];
-  for await (const candidate of keyCandidates({ store: { get }, clock: () => now }, key, from)) {
+  for await (const candidate of keyCandidates({ store, clock: () => now }, key, from)) {
     if (found.push(candidate) === 2) break;
   }
   return found;

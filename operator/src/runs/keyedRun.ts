@@ -27,7 +27,7 @@ type KeyCandidate =
 
 /** Where a key may be held, or free, in order. `from`: earlier generations do not count. */
 export async function* keyCandidates(
-  deps: { store: Pick<ObjectStore, "get">; clock: () => number },
+  deps: { store: Pick<ObjectStore, "get" | "list">; clock: () => number },
   key: RunKey,
   from = 0,
 ): AsyncGenerator<KeyCandidate, void> {
@@ -53,12 +53,12 @@ export const liveGenerations = (
   );
 
 export const readRecordOf = (
-  store: Pick<ObjectStore, "get">,
+  store: Pick<ObjectStore, "get" | "list">,
   { namespace, task, key }: RunKey,
 ): Promise<KeyRecord | undefined> => readKeyRecord(store, namespace, keyHash(namespace, task, key));
 
 export const writeRecordOf = (
-  store: Pick<ObjectStore, "put">,
+  store: Pick<ObjectStore, "get" | "put">,
   { namespace, task, key }: RunKey,
   record: KeyRecord,
 ): Promise<void> => writeKeyRecord(store, namespace, keyHash(namespace, task, key), record);

@@ -1,14 +1,20 @@
-/** The record of an idempotency key, or of an applied run's name, that stays when its run is retired. */
+/**
+ * The record of an idempotency key, of a debounce key, or of an applied run's name, that stays when its run is
+ * retired. Each generation has its own object and the highest one counts, so that a record only rises: in
+ * whatever order runs are retired, and whoever writes at the same time.
+ */
 import { z } from "zod";
 import { phases } from "../model/schema/taskRun.ts";
-import { keyRecordKey } from "./layout.ts";
+import { keyRecordKey, keyRecordsPrefix } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
 const keyRecord = z.object({
   generation: z.int().min(0),
   run: z.object({ name: z.string(), uid: z.string() }),
   phase: z.enum(phases),
-  /** RFC 3339. After it the record counts as absent, and is swept. */
+  /** RFC 3339. */
+  finishedAt: z.iso.datetime().optional(),
+  /** RFC 3339. After it the key is free. The record stays as long as history has the run. */
   expiresAt: z.iso.datetime(),
   /** The key was reset: the next generation may run. */
   freed: z.boolean().optional(),
@@ -19,23 +25,35 @@ export type KeyRecord = z.infer<typeof keyRecord>;
 const maxBytes = 4096;
 
 export async function readKeyRecord(
-  store: Pick<ObjectStore, "get">,
+  store: Pick<ObjectStore, "get" | "list">,
   namespace: string,
   hash: string,
 ): Promise<KeyRecord | undefined> {
-  const object = await store.get(keyRecordKey(namespace, hash), { maxBytes });
-  return object && parseKeyRecord(object.body);
+  const { objects } = await store.list(keyRecordsPrefix(namespace, hash), { limit: 1 });
+  const highest = objects[0];
+  return highest && readRecord(store, highest.key);
 }
 
-export function parseKeyRecord(body: Uint8Array): KeyRecord | undefined {
-  return keyRecord.parse(JSON.parse(new TextDecoder().decode(body)));
+/** Undefined when it is gone, or is none. */
+export async function readRecord(
+  store: Pick<ObjectStore, "get">,
+  key: string,
+): Promise<KeyRecord | undefined> {
+  const object = await store.get(key, { maxBytes });
+  return object && keyRecord.parse(JSON.parse(new TextDecoder().decode(object.body)));
 }
 
-export function writeKeyRecord(
-  store: Pick<ObjectStore, "put">,
+/**
+ * Writes the record of one generation. Repeated for the same run, a reset that came in between stays in force.
+ */
+export async function writeKeyRecord(
+  store: Pick<ObjectStore, "get" | "put">,
   namespace: string,
   hash: string,
   record: KeyRecord,
 ): Promise<void> {
-  return store.put(keyRecordKey(namespace, hash), JSON.stringify(record), { type: "application/json" });
+  const key = keyRecordKey(namespace, hash, record.generation);
+  const known = await readRecord(store, key);
+  const freed = known?.freed && known.run.uid === record.run.uid ? { freed: true } : {};
+  await store.put(key, JSON.stringify({ ...record, ...freed }), { type: "application/json" });
 }

@@ -6,13 +6,13 @@
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.container/output     of an inline container
  *   ns/<namespace>/payloads/<name>.<id>                                of a run that the API made
  *   ns/<namespace>/packets/<path>                                      what a client uploaded as a payload
- *   ns/<namespace>/history/runs/<name>.json.gz                         a retired run
- *   ns/<namespace>/history/index/<inverted time>.<name>                its summary; newest first by creation
- *   ns/<namespace>/keys/<hash>                                         the record of a used key or name
+ *   ns/<namespace>/history/runs/<name>/<uid>.json.gz                   a retired run
+ *   ns/<namespace>/history/index/<inverted time>.<name>.<uid>          its summary; newest first by creation
+ *   ns/<namespace>/records/<hash>/<inverted generation>                the record of a used key or name
  *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch, and
  *                                                                      `batch.json.gz` when it is retired
  *
- * The uid distinguishes a run from an earlier one of the same name; the pod's uid distinguishes the attempt's
+ * Names come again. The uid distinguishes a run from an earlier one of the same name; the pod's uid distinguishes the attempt's
  * pod from one that should not exist. An inline container gets its URL before it has a pod, hence
  * `container`. No key is another key's folder: a bucket on a file system cannot hold both.
  */
@@ -35,14 +35,24 @@ export const containerOutputKey = (run: RunMeta, attempt: number): string =>
 
 export const namespacesPrefix = "ns/";
 export const runsPrefix = (namespace: string): string => `ns/${namespace}/runs/`;
-export const keysPrefix = (namespace: string): string => `ns/${namespace}/keys/`;
-export const keyRecordKey = (namespace: string, hash: string): string => `${keysPrefix(namespace)}${hash}`;
+export const recordsPrefix = (namespace: string): string => `ns/${namespace}/records/`;
+/** The records of one key or name, a generation each. */
+export const keyRecordsPrefix = (namespace: string, hash: string): string =>
+  `${recordsPrefix(namespace)}${hash}/`;
+/** Sorts the highest generation first. No writer of one generation can overwrite another's. */
+export const keyRecordKey = (namespace: string, hash: string, generation: number): string =>
+  `${keyRecordsPrefix(namespace, hash)}${String(latestGeneration - generation).padStart(10, "0")}`;
+
+const latestGeneration = 9_999_999_999;
 
 /** Folder of everything that belongs to one run. */
 export const runFolder = (run: RunMeta): string => `${runPrefix(run)}/`;
 
-export const historyKey = (namespace: string, name: string): string =>
-  `ns/${namespace}/history/runs/${name}.json.gz`;
+/** The retired runs that had this name, one after the other. */
+export const historyFolder = (namespace: string, name: string): string =>
+  `ns/${namespace}/history/runs/${name}/`;
+export const historyKey = ({ namespace, name, uid }: RunMeta): string =>
+  `${historyFolder(namespace, name)}${uid}.json.gz`;
 
 export const historyIndexPrefix = (namespace: string): string => `ns/${namespace}/history/index/`;
 
@@ -52,7 +62,15 @@ const latestMs = 10 ** 13;
 export const invertedTime = (ms: number): string => String(latestMs - ms).padStart(13, "0");
 
 export const historyIndexKey = (run: RunMeta & Pick<ObjectMeta, "creationTimestamp">): string =>
-  `${historyIndexPrefix(run.namespace)}${invertedTime(Date.parse(run.creationTimestamp ?? ""))}.${run.name}`;
+  historyIndexPrefix(run.namespace) + historyCursor(run);
+
+/** The place of a run in a list that begins with the newest. */
+export const historyCursor = ({
+  name,
+  uid,
+  creationTimestamp,
+}: Pick<ObjectMeta, "name" | "uid" | "creationTimestamp">): string =>
+  `${invertedTime(Date.parse(creationTimestamp ?? ""))}.${name}.${uid}`;
 
 export const batchesPrefix = (namespace: string): string => `ns/${namespace}/batches/`;
 export const batchFolder = ({ namespace, name, uid }: RunMeta): string =>

@@ -1,12 +1,14 @@
 /**
- * History: a retired run is one compressed object, found by its name, and a small summary whose key sorts by
- * creation, newest first, so that a page of the list is one listing. Nothing but the bucket is needed to find
- * and read it. Both writes may be repeated.
+ * History: a retired run is one compressed object, found by its name and uid, and a small summary whose key
+ * sorts by creation, newest first, so that a page of the list is one listing. Nothing but the bucket is needed
+ * to find and read it. Both writes may be repeated. A name that came again has several runs in history; none
+ * hides or overwrites another.
  */
 import type { TaskRun } from "../model/resources.ts";
 import { type SummaryField, summarySpec } from "../model/run/triggerFields.ts";
 import { getJson, putJson } from "./gzipJson.ts";
-import { historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
+import { historyFolder, historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
+import { objectsBelow } from "./listing.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
 /** The fields of a run that a list shows and filters by. */
@@ -14,6 +16,8 @@ export interface RunSummary {
   name: string;
   uid: string;
   createdAt: string;
+  /** Key of its payload in the bucket, which is deleted with it. */
+  payloadKey?: string;
   labels?: Record<string, string>;
   spec: Pick<TaskRun["spec"], SummaryField>;
   status: Pick<
@@ -37,21 +41,45 @@ interface HistoryPage {
 }
 
 const maxSummaryBytes = 64 * 1024;
+/** Runs of one name that are compared when they were retired in one second. */
+const sameSecond = 10;
 
 export async function writeHistory(store: Pick<ObjectStore, "put">, run: TaskRun): Promise<void> {
-  const { namespace, name } = run.metadata;
-  await putJson(store, historyKey(namespace, name), run);
+  await putJson(store, historyKey(run.metadata), run);
   // The summary comes last, so that a run that is listed can be read.
   await store.put(historyIndexKey(run.metadata), JSON.stringify(summaryOf(run)), {
     type: "application/json",
   });
 }
 
+/** The retired run with this name and uid. */
 export const readHistory = (
   store: Pick<ObjectStore, "get">,
   namespace: string,
+  { name, uid }: { name: string; uid: string },
+): Promise<TaskRun | undefined> => getJson(store, historyKey({ namespace, name, uid }));
+
+/** The run that was retired last of those that had this name. */
+export async function readLastHistory(
+  store: Pick<ObjectStore, "get" | "list">,
+  namespace: string,
   name: string,
-): Promise<TaskRun | undefined> => getJson(store, historyKey(namespace, name));
+): Promise<TaskRun | undefined> {
+  const folder = historyFolder(namespace, name);
+  let newest: { key: string; modifiedMs: number }[] = [];
+  for await (const object of objectsBelow(store, folder)) {
+    const [{ modifiedMs } = object] = newest;
+    if (object.modifiedMs > modifiedMs) newest = [];
+    if (object.modifiedMs >= modifiedMs && newest.length < sameSecond) newest.push(object);
+  }
+  // The bucket counts seconds.
+  const runs = await Promise.all(newest.map(({ key }) => getJson<TaskRun>(store, key)));
+  return runs
+    .flatMap((run) => run ?? [])
+    .reduce<TaskRun | undefined>((last, run) => (last && ended(last) >= ended(run) ? last : run), undefined);
+}
+
+const ended = ({ status }: TaskRun): string => status?.finishedAt ?? "";
 
 /** The next `limit` retired runs after the cursor, newest first by creation. */
 export async function listHistory(
@@ -64,12 +92,13 @@ export async function listHistory(
   const { objects, more } = await store.list(prefix, { startAfter, limit: options.limit });
   const read = await Promise.all(objects.map(({ key }) => store.get(key, { maxBytes: maxSummaryBytes })));
   // A summary may have been swept since the listing.
-  const runs = read.flatMap((object) =>
-    object ? [JSON.parse(new TextDecoder().decode(object.body)) as RunSummary] : [],
-  );
+  const runs = read.flatMap((object) => (object ? [parseSummary(object.body)] : []));
   const last = objects.at(-1);
   return { runs, next: more && last ? last.key.slice(prefix.length) : undefined };
 }
+
+export const parseSummary = (body: Uint8Array): RunSummary =>
+  JSON.parse(new TextDecoder().decode(body)) as RunSummary;
 
 export function summaryOf({ metadata, spec, status = {} }: TaskRun): RunSummary {
   const { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf } = status;
@@ -77,6 +106,7 @@ export function summaryOf({ metadata, spec, status = {} }: TaskRun): RunSummary 
     name: metadata.name,
     uid: metadata.uid,
     createdAt: metadata.creationTimestamp ?? "",
+    ...(spec.payloadRef && { payloadKey: spec.payloadRef.key }),
     labels: metadata.labels,
     spec: summarySpec(spec),
     status: { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf },

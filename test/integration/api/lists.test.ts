@@ -151,3 +151,24 @@ test("the list of runs counts as current while its watch receives bookmarks", as
   expect(reader.isFresh(Date.now() + 151_000)).toBe(false);
   stop.abort();
 });
+
+test("of two runs that had one name, each is listed under an id that opens it and no other", async () => {
+  const uids = [1, 2].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+  for (const [n, uid] of uids.entries()) {
+    const one = oldRun(n);
+    const metadata = { ...one.metadata, name: "twice", uid };
+    const finishedAt = new Date(day + n * 60_000).toISOString();
+    const status = { ...one.status, phase: "Completed" as const, output: { uid }, finishedAt };
+    await writeHistory(api.store, { ...one, metadata, spec: { task: "echo", tags: ["twice"] }, status });
+  }
+  const retrieve = async (id: string) => {
+    const answer = await api.fetch(`/api/v3/runs/${id}`);
+    return (await answer.json()) as { id: string; output: unknown };
+  };
+  const { data } = await page("filter[tag]=twice");
+  expect(data.map(({ id }) => id)).toEqual(["run_twice", `run_twice.${uids[0]}`]);
+  for (const [n, { id }] of data.entries())
+    expect(await retrieve(id)).toMatchObject({ id, output: { uid: uids[1 - n] } });
+  const missing = await api.fetch(`/api/v3/runs/run_twice.${uids[0]?.replace(/^0/, "f")}`);
+  expect(missing.status).toBe(404);
+});

@@ -15,7 +15,12 @@ import { readBatchHistory, writeBatchHistory } from "../../../operator/src/stora
 import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
 import { payloadKey } from "../../../operator/src/storage/layout.ts";
 import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
-import { listHistory, readHistory, writeHistory } from "../../../operator/src/storage/runHistory.ts";
+import {
+  listHistory,
+  readHistory,
+  readLastHistory,
+  writeHistory,
+} from "../../../operator/src/storage/runHistory.ts";
 import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
 
 let server: ObjectStoreServer;
@@ -82,11 +87,13 @@ describe("objects", () => {
 });
 
 describe("history", () => {
-  test("history is read by name, and listed newest first in pages", async () => {
+  test("history is read by name and uid, and listed newest first in pages", async () => {
     for (let n = 0; n < 5; n++) await writeHistory(store, run("history", `run-${n}`, start + n * hour));
     const kept = run("history", "run-3", start + 3 * hour);
-    expect(await readHistory(store, "history", "run-3")).toEqual(kept);
-    expect(await readHistory(store, "history", "nothing")).toBeUndefined();
+    expect(await readHistory(store, "history", kept.metadata)).toEqual(kept);
+    expect(await readHistory(store, "history", { name: "run-3", uid: "another" })).toBeUndefined();
+    expect(await readLastHistory(store, "history", "run-3")).toEqual(kept);
+    expect(await readLastHistory(store, "history", "run")).toBeUndefined();
     const pages: string[][] = [];
     let after: string | undefined;
     do {
@@ -184,7 +191,11 @@ describe("the record of an idempotency key", () => {
 });
 
 test("the sweeper deletes what has expired, with all that belongs to it, and nothing else", async () => {
-  const [old, young] = [run("sweep", "old", start), run("sweep", "young", start + 50 * hour)];
+  const payload = (name: string) => ({
+    spec: { task: "t", payloadRef: { key: `ns/sweep/payloads/${name}.1`, size: 2 } },
+  });
+  const old = run("sweep", "old", start, payload("old"));
+  const young = run("sweep", "young", start + 50 * hour, payload("young"));
   for (const one of [old, young]) {
     await store.put(payloadKey(one.metadata), "{}", text);
     await writeHistory(store, one);
@@ -193,7 +204,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   const at = (ms: number) => new Date(ms).toISOString();
   await writeKeyRecord(store, "sweep", "over", { ...record, expiresAt: at(start + hour) });
   await writeKeyRecord(store, "sweep", "valid", { ...record, expiresAt: at(start + 100 * hour) });
-  const none = { get: () => undefined };
+  const none = { get: () => undefined, list: () => [], byIndex: () => [] };
   // A batch that was applied again shows the results of the retired one.
   const shown = { key: "ns/sweep/batches/nightly.u1/results.ndjson", size: 2 };
   const batches = { ...none, list: () => [{ status: { resultsRef: shown } }] };
@@ -204,7 +215,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     runs: none,
     batches,
     clock: () => start + 60 * hour,
-    config: { historySeconds: 48 * 3600 },
+    config: { historySeconds: 48 * 3600, watchNamespaces: [] },
     log: pino({ level: "silent" }),
   } as unknown as BucketSweepDeps;
   await store.put("ns/sweep/payloads/old.1", "{}", text);
@@ -221,11 +232,11 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   expect(left.map((key) => key.replace(/\d{13}/, "T"))).toEqual([
     "ns/sweep/batches/nightly.u1/results.ndjson",
     "ns/sweep/batches/nightly.u2/results.ndjson",
-    "ns/sweep/history/index/T.young",
-    "ns/sweep/history/runs/young.json.gz",
-    "ns/sweep/keys/valid",
+    "ns/sweep/history/index/T.young.uid-young",
+    "ns/sweep/history/runs/young/uid-young.json.gz",
     "ns/sweep/packets/trigger/packet_1/payload.json",
     "ns/sweep/payloads/young.1",
+    "ns/sweep/records/valid/9999999999",
     "ns/sweep/runs/young.uid-young/payload",
   ]);
   // Everything was written after that clock's time, so as orphans all of it is young.

@@ -1,4 +1,5 @@
 /** What comes in with a request, checked: a Problem names what is wrong. */
+import { idPrefix } from "@fairlead/protocol/ids";
 import type { Request } from "express";
 import type { z } from "zod";
 import { Problem } from "./problem.ts";
@@ -48,6 +49,13 @@ export const requestKeyOf = (request: Request): string | undefined =>
 /** `run_abc` → `abc`; the name alone will do. */
 export const nameIn = (id: string, prefix: string): string =>
   id.startsWith(prefix) ? id.slice(prefix.length) : id;
+
+/** The run that an id names: `run_<name>`, or with its uid `run_<name>.<uid>`. */
+export function runOfId(id: string): { name: string; uid?: string } {
+  const name = nameIn(id, idPrefix.run);
+  const [, before, uid] = /^(.+)\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.exec(name) ?? [];
+  return before === undefined ? { name } : { name: before, uid };
+}
 
 /** One part of the path. */
 export const param = (request: Request, name: string): string =>

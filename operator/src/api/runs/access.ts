@@ -1,13 +1,13 @@
 /** The run that a request names, and changes of its spec. */
-import { idPrefix, runId } from "@fairlead/protocol/ids";
+import { runId } from "@fairlead/protocol/ids";
 import type { Request, Response } from "express";
 import { type KubeClient, KubeError } from "../../kube/client/client.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { allow } from "../auth/auth.ts";
-import { nameIn, param } from "../http/input.ts";
+import { param, runOfId } from "../http/input.ts";
 import { notFound, Problem, refusal } from "../http/problem.ts";
-import type { RunReader } from "./reader.ts";
+import type { ReadRun, RunReader } from "./reader.ts";
 
 export interface RunAccessDeps {
   client: Pick<KubeClient, "patch">;
@@ -20,11 +20,12 @@ export async function findRun(
   request: Request,
   response: Response,
   verb: "read" | "write",
-): Promise<TaskRun> {
-  const name = nameIn(param(request, "id"), idPrefix.run);
-  const { namespace } = allow(response, `${verb}:runs:${runId(name)}`);
-  const run = await deps.reader.get(namespace, name);
-  if (!run) throw notFound(`run ${runId(name)}`);
+): Promise<ReadRun> {
+  const { name, uid } = runOfId(param(request, "id"));
+  const id = runId(name, uid);
+  const { namespace } = allow(response, `${verb}:runs:${id}`);
+  const run = await deps.reader.get(namespace, name, uid);
+  if (!run) throw notFound(`run ${id}`);
   return run;
 }
 

@@ -35,7 +35,7 @@ import {
 
 export interface CreateDeps extends DebounceDeps {
   client: Pick<KubeClient, "create" | "get" | "replace">;
-  store: Pick<ObjectStore, "copy" | "delete" | "get" | "head" | "put">;
+  store: Pick<ObjectStore, "copy" | "delete" | "get" | "head" | "list" | "put">;
   reader: Pick<RunReader, "get" | "youngestOf">;
 }
 

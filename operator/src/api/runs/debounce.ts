@@ -24,7 +24,7 @@ import type { RunReader } from "./reader.ts";
 
 export interface DebounceDeps {
   client: Pick<KubeClient, "get" | "replace">;
-  store: Pick<ObjectStore, "delete" | "get">;
+  store: Pick<ObjectStore, "delete" | "get" | "list">;
   reader: Pick<RunReader, "youngestOf">;
   /** Milliseconds since the epoch. */
   clock: () => number;

@@ -14,7 +14,7 @@ import { notFound } from "../http/problem.ts";
 
 interface KeyDeps {
   client: Pick<KubeClient, "get" | "patch">;
-  store: Pick<ObjectStore, "get" | "put">;
+  store: Pick<ObjectStore, "get" | "list" | "put">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }

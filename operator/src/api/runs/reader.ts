@@ -3,19 +3,26 @@
  * from any replica), else from history; lists from this replica's own watch and history together, newest
  * first.
  */
-import { batchLabel } from "@fairlead/protocol/labels";
+import { runId } from "@fairlead/protocol/ids";
+import { batchLabel, originLabel } from "@fairlead/protocol/labels";
 import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
+import { inParallel } from "../../lib/parallel.ts";
 import { debounceGeneration, debounceHash } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
-import { invertedTime } from "../../storage/layout.ts";
+import { historyCursor } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { listHistory, type RunSummary, readHistory } from "../../storage/runHistory.ts";
+import { listHistory, type RunSummary, readHistory, readLastHistory } from "../../storage/runHistory.ts";
+
+export interface ReadRun extends TaskRun {
+  /** Its id, where that of its name is, or may be, another run's. */
+  id?: string;
+}
 
 interface RunPage {
-  runs: TaskRun[];
+  runs: ReadRun[];
   /** Cursors of the older and the newer page; absent where there is none. */
   next?: string;
   previous?: string;
@@ -61,10 +68,13 @@ export class RunReader {
     return this.#cache.synced && nowMs - this.#cache.lastActivityAt < staleMs;
   }
 
-  /** By name, live or retired. */
-  async get(namespace: string, name: string): Promise<TaskRun | undefined> {
+  /** Live or retired. With a uid: that run and no other; else the one that has the name, or had it last. */
+  async get(namespace: string, name: string, uid?: string): Promise<ReadRun | undefined> {
     if (!namePattern.test(name)) return undefined;
-    return (await this.#client.get(TaskRuns, namespace, name)) ?? readHistory(this.#store, namespace, name);
+    const live = await this.#client.get(TaskRuns, namespace, name);
+    if (uid === undefined) return live ?? readLastHistory(this.#store, namespace, name);
+    const run = live?.metadata.uid === uid ? live : await readHistory(this.#store, namespace, { name, uid });
+    return run && { ...run, id: runId(name, uid) };
   }
 
   /** The youngest run of a debounce key that this replica has seen. */
@@ -95,7 +105,7 @@ export class RunReader {
     { size, after, before }: { size: number; after?: string; before?: string },
   ): Promise<RunPage> {
     const live = [...this.#cache.list()].filter((run) => run.metadata.namespace === namespace);
-    const known = new Set(live.map(({ metadata }) => metadata.name));
+    const known = new Set(live.map(({ metadata }) => metadata.uid));
     const found = new Map(live.filter(matchesFilter).map((run) => [cursorOf(run), run]));
     const start = before === undefined ? after : undefined;
     let [cursor, scanned, wanted] = [start, 0, size + 1];
@@ -105,7 +115,7 @@ export class RunReader {
       scanned += page.runs.length;
       for (const run of page.runs.map((summary) => fromSummary(namespace, summary))) {
         // A run that is being retired is in both.
-        if (known.has(run.metadata.name) || !matchesFilter(run)) continue;
+        if (known.has(run.metadata.uid) || !matchesFilter(run)) continue;
         found.set(cursorOf(run), run);
         matches++;
       }
@@ -115,7 +125,21 @@ export class RunReader {
     const page = cutPage(found, { size, after, before });
     // The list stopped at its limit, not at the end of history: the next page continues there.
     if (before === undefined && page.next === undefined && scanned >= scanLimit) page.next = cursor;
+    await this.#distinguish(namespace, page.runs, known);
     return page;
+  }
+
+  /** Gives those whose name a later run has, or had, an id of their own. Names that the API makes do not come again. */
+  async #distinguish(namespace: string, runs: ReadRun[], live: ReadonlySet<string>): Promise<void> {
+    const retired = runs.filter(
+      ({ metadata }) => !live.has(metadata.uid) && metadata.labels?.[originLabel] !== "api",
+    );
+    await inParallel(retired.values(), 16, async (run) => {
+      const { name, uid } = run.metadata;
+      const isTaken = this.#cache.get(namespace, name) !== undefined;
+      const last = isTaken ? undefined : (await readLastHistory(this.#store, namespace, name))?.metadata.uid;
+      if (last !== uid) run.id = runId(name, uid);
+    });
   }
 }
 
@@ -138,8 +162,7 @@ function cutPage(
 }
 
 /** As in the keys of history: sorts newest first. */
-const cursorOf = ({ metadata }: TaskRun): string =>
-  `${invertedTime(Date.parse(metadata.creationTimestamp ?? ""))}.${metadata.name}`;
+const cursorOf = ({ metadata }: TaskRun): string => historyCursor(metadata);
 
 function fromSummary(namespace: string, { name, uid, createdAt, labels, spec, status }: RunSummary): TaskRun {
   return {

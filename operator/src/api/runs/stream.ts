@@ -2,12 +2,12 @@
  * GET /realtime/fairlead/v1/runs/<id>: a run as server-sent events, each `data: <run object>`; the stream
  * ends when the run has ended. Changes come from this replica's watch, the object is read live.
  */
-import { idPrefix, runId } from "@fairlead/protocol/ids";
+import { runId } from "@fairlead/protocol/ids";
 import { currentApiVersion } from "@fairlead/protocol/status";
 import { Router } from "express";
 import { isFinished } from "../../model/run/phase.ts";
 import { allow } from "../auth/auth.ts";
-import { nameIn, param } from "../http/input.ts";
+import { param, runOfId } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import { type DataDeps, loadRunData } from "./data.ts";
 import type { RunReader } from "./reader.ts";
@@ -27,9 +27,11 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
   /** Streams by namespace. */
   const open = new Map<string, number>();
   router.get("/realtime/fairlead/v1/runs/:id", async (request, response) => {
-    const name = nameIn(param(request, "id"), idPrefix.run);
-    const { namespace } = allow(response, `read:runs:${runId(name)}`);
-    if (!(await deps.reader.get(namespace, name))) throw notFound(`run ${runId(name)}`);
+    const { name, uid } = runOfId(param(request, "id"));
+    const id = runId(name, uid);
+    const { namespace } = allow(response, `read:runs:${id}`);
+    const found = await deps.reader.get(namespace, name, uid);
+    if (!found) throw notFound(`run ${id}`);
     // The client has left meanwhile: no "close" would ever come.
     if (response.destroyed) return;
     const own = open.get(namespace) ?? 0;
@@ -47,8 +49,13 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
       isSending = true;
       while (isStale && !response.writableEnded && !response.destroyed) {
         isStale = false;
-        const run = await deps.reader.get(namespace, name);
-        if (!run) break;
+        const run = await deps.reader.get(namespace, name, found.metadata.uid);
+        // It was deleted; another one may have its name.
+        if (!run) {
+          response.end();
+          break;
+        }
+        run.id = found.id;
         const text = JSON.stringify(runObject(run, currentApiVersion, await loadRunData(deps, request, run)));
         if (text !== sent) response.write(`data: ${text}\n\n`);
         // The client does not read: it can reconnect.

@@ -61,8 +61,7 @@ export async function findCachedRun(
   if (known?.metadata.uid === uid) return known;
   const live = await deps.client.get(TaskRuns, namespace, name);
   if (live?.metadata.uid === uid) return live;
-  const past = await readHistory(deps.store, namespace, name);
-  return past?.metadata.uid === uid ? past : undefined;
+  return readHistory(deps.store, namespace, { name, uid });
 }
 
 /** Records which of the shared runs have finished; true when one has. A deleted run counts as canceled. */

@@ -10,6 +10,7 @@
  * request.
  */
 import { keyResetAnnotation, originLabel } from "@fairlead/protocol/labels";
+import { debounceHash } from "../../model/keys/debounce.ts";
 import { appliedHash, keyExpiresAt, keyedRunName, keyHash } from "../../model/keys/idempotency.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
@@ -30,7 +31,7 @@ export async function duplicateOf(
   const record = await readKeyRecord(deps.store, namespace, hash);
   if (!record || record.run.uid === uid || Date.parse(record.expiresAt) <= deps.clock()) return undefined;
   if (record.generation < generationOf(run)) return undefined;
-  const original = await readHistory(deps.store, namespace, record.run.name);
+  const original = await readHistory(deps.store, namespace, record.run);
   const what = run.spec.idempotencyKey === undefined ? `The name ${name}` : "The idempotency key";
   return {
     type: "Duplicate",
@@ -62,10 +63,39 @@ export function recordOf(
       generation: generationOf(run),
       run: { name, uid },
       phase,
+      finishedAt,
       expiresAt,
       ...(freed ? { freed } : {}),
     },
   };
+}
+
+/**
+ * The name of a debounced run is not used again: the record of its key has the generation of the last retired
+ * one.
+ */
+export function debounceRecordOf(
+  run: TaskRun,
+  historySeconds: number,
+): { hash: string; record: KeyRecord } | undefined {
+  const hash = debouncedHash(run);
+  const { phase, finishedAt } = run.status ?? {};
+  if (!hash || !phase || !finishedAt) return undefined;
+  const { name, uid } = run.metadata;
+  const expiresAt = new Date(Date.parse(finishedAt) + historySeconds * 1000).toISOString();
+  const generation = run.spec.debounce?.generation ?? 0;
+  return { hash, record: { generation, run: { name, uid }, phase, finishedAt, expiresAt } };
+}
+
+/** Values of the index "record" of the cache of runs: the records that a live run's names depend on. */
+export const recordIndex = (run: TaskRun): string[] =>
+  [recordHash(run), debouncedHash(run)].flatMap((hash) =>
+    hash === undefined ? [] : [`${run.metadata.namespace}/${hash}`],
+  );
+
+function debouncedHash({ metadata, spec }: TaskRun): string | undefined {
+  if (!spec.debounce || spec.task === undefined) return undefined;
+  return debounceHash(metadata.namespace, spec.task, spec.debounce.key);
 }
 
 const generationOf = (run: TaskRun): number =>

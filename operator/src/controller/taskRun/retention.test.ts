@@ -1,7 +1,15 @@
 import { originLabel } from "@fairlead/protocol/labels";
-import { expect, test } from "vitest";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { debouncedRunName, debounceHash } from "../../model/keys/debounce.ts";
+import { keyedRunName, keyHash } from "../../model/keys/idempotency.ts";
 import { apiVersion, type TaskRun } from "../../model/resources.ts";
-import { retirementDue } from "./retention.ts";
+import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
+import { listHistory, readHistory, readLastHistory, writeHistory } from "../../storage/runHistory.ts";
+import { testStore } from "../../storage/testStore.ts";
+import type { CachedRun } from "./cache.ts";
+import { recordOf } from "./duplicates.ts";
+import { retire, retirementDue } from "./retention.ts";
 
 const ended = Date.parse("2026-01-01T00:00:00Z");
 const config = { retentionSeconds: 3600 };
@@ -34,4 +42,104 @@ test("what API, batch and schedule made is retired after a time; what was applie
 test("nothing is retired before it has ended and its logs are stored", () => {
   expect(retirementDue(run("api", 0, "False"), config)).toBeUndefined();
   expect(retirementDue({ ...run("api", 0), status: { phase: "Executing" } }, config)).toBeUndefined();
+});
+
+describe("the record of a key", () => {
+  const config = { retentionSeconds: 0, historySeconds: 3600 };
+
+  /** A generation of the key that ended, each for longer after its predecessor. */
+  function generation(
+    number: number,
+    phase: "Completed" | "Failed",
+    kind: "idempotency" | "debounce",
+  ): CachedRun {
+    const spec: CachedRun["spec"] =
+      kind === "idempotency"
+        ? { task: "t", idempotencyKey: "k", idempotencyKeyGeneration: number }
+        : { task: "t", debounce: { key: "k", delaySeconds: 1, mode: "leading", generation: number } };
+    const name =
+      kind === "idempotency" ? keyedRunName("n", "t", "k", number) : debouncedRunName("n", "t", "k", number);
+    const one = run("api", 0);
+    return {
+      ...one,
+      metadata: {
+        ...one.metadata,
+        name,
+        uid: `u${number}`,
+        creationTimestamp: new Date(ended).toISOString(),
+      },
+      spec,
+      status: { ...one.status, phase },
+    };
+  }
+
+  const phases = fc.constantFrom("Completed" as const, "Failed" as const);
+  const retirements = fc.array(phases, { minLength: 1, maxLength: 6 }).chain((all) =>
+    fc.tuple(
+      fc.constant(all),
+      fc.shuffledSubarray(
+        all.map((_, n) => n),
+        { minLength: all.length },
+      ),
+    ),
+  );
+
+  test.each(["idempotency", "debounce"] as const)(
+    "the record of an %s key is the highest generation, in whatever order and however many at once they are retired",
+    (kind) =>
+      fc.assert(
+        fc.asyncProperty(retirements, fc.boolean(), async ([all, order], atOnce) => {
+          const store = testStore(() => ended);
+          const runs = all.map((phase, number) => generation(number, phase, kind));
+          const deps = {
+            store,
+            config,
+            clock: () => ended + 1000,
+            batches: { get: () => undefined },
+            client: {
+              get: async (_kind: unknown, _namespace: string, name: string) =>
+                runs.find(({ metadata }) => metadata.name === name),
+              delete: async () => undefined,
+            },
+          } as unknown as Parameters<typeof retire>[0];
+          const retired = order.map((number) => runs[number] as CachedRun);
+          if (atOnce) await Promise.all(retired.map((one) => retire(deps, one)));
+          else for (const one of retired) await retire(deps, one);
+          const hash = kind === "idempotency" ? keyHash("n", "t", "k") : debounceHash("n", "t", "k");
+          const last = runs.length - 1;
+          expect(await readKeyRecord(store, "n", hash)).toMatchObject({
+            generation: last,
+            run: { uid: `u${last}` },
+            phase: all[last],
+          });
+          for (const one of runs) expect(await readHistory(store, "n", one.metadata)).toEqual(one);
+        }),
+        { numRuns: 60 },
+      ),
+  );
+
+  test("a run that is retired again after a crash keeps the reset of its key", async () => {
+    const store = testStore(() => ended);
+    const record = recordOf(generation(0, "Completed", "idempotency"), 3600);
+    if (!record) throw new Error("no record");
+    await writeKeyRecord(store, "n", record.hash, { ...record.record, freed: true });
+    await writeKeyRecord(store, "n", record.hash, record.record);
+    expect(await readKeyRecord(store, "n", record.hash)).toMatchObject({ freed: true });
+  });
+});
+
+test("each of several runs that had one name stays in history", async () => {
+  let now = ended;
+  const store = testStore(() => now);
+  const [first, second] = ["u1", "u2"].map((uid) => {
+    const one = run(undefined, 0);
+    return { ...one, metadata: { ...one.metadata, uid, creationTimestamp: new Date(ended).toISOString() } };
+  }) as [CachedRun, CachedRun];
+  await writeHistory(store, first);
+  now += 1000;
+  await writeHistory(store, second);
+  expect(await readHistory(store, "n", first.metadata)).toEqual(first);
+  expect(await readLastHistory(store, "n", "r")).toEqual(second);
+  const { runs } = await listHistory(store, "n", { limit: 10 });
+  expect(runs.map(({ uid }) => uid).sort()).toEqual(["u1", "u2"]);
 });

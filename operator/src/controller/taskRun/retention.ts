@@ -10,16 +10,15 @@ import { originLabel } from "@fairlead/protocol/labels";
 import type { Config } from "../../config.ts";
 import { KubeError } from "../../kube/client/kubeError.ts";
 import { again, at, done, type Requeue } from "../../kube/manager/requeue.ts";
-import { debounceGeneration, debounceHash } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
-import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
+import { writeKeyRecord } from "../../storage/keyRecord.ts";
 import { writeHistory } from "../../storage/runHistory.ts";
 import type { Deps } from "../deps.ts";
 import { batchAllowsRetirement } from "../taskBatch/cache.ts";
 import type { CachedRun } from "./cache.ts";
-import { recordOf } from "./duplicates.ts";
+import { debounceRecordOf, recordOf } from "./duplicates.ts";
 
 type RetentionDeps = Pick<Deps, "client" | "store" | "clock" | "config" | "batches">;
 
@@ -37,7 +36,8 @@ export async function retire(deps: RetentionDeps, run: CachedRun): Promise<Reque
     await writeHistory(deps.store, live);
     const keyed = recordOf(live, deps.config.historySeconds);
     if (keyed) await writeKeyRecord(deps.store, namespace, keyed.hash, keyed.record);
-    await recordGeneration(deps, live);
+    const debounced = debounceRecordOf(live, deps.config.historySeconds);
+    if (debounced) await writeKeyRecord(deps.store, namespace, debounced.hash, debounced.record);
   }
   try {
     const { resourceVersion } = live.metadata;
@@ -52,23 +52,6 @@ export async function retire(deps: RetentionDeps, run: CachedRun): Promise<Reque
     return again;
   }
   return done;
-}
-
-/**
- * The name of a debounced run is not used again: the record of its key has the generation of the last retired
- * one.
- */
-async function recordGeneration({ store, config }: RetentionDeps, run: TaskRun): Promise<void> {
-  const { debounce, task } = run.spec;
-  const { phase, finishedAt } = run.status ?? {};
-  if (!debounce || !phase || task === undefined) return;
-  const { namespace, name, uid } = run.metadata;
-  const hash = debounceHash(namespace, task, debounce.key);
-  const generation = debounceGeneration(run);
-  const known = await readKeyRecord(store, namespace, hash);
-  if (known && known.generation >= generation) return;
-  const expiresAt = new Date(Date.parse(finishedAt ?? "") + config.historySeconds * 1000).toISOString();
-  await writeKeyRecord(store, namespace, hash, { generation, run: { name, uid }, phase, expiresAt });
 }
 
 /** Milliseconds since the epoch; undefined: not before something else happens. */

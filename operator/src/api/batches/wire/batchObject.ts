@@ -31,7 +31,7 @@ export function batchObject({ metadata, spec, status = {} }: TaskBatch, { runs, 
     createdAt: metadata.creationTimestamp,
     updatedAt: status.finishedAt ?? status.startedAt ?? metadata.creationTimestamp,
     runCount,
-    runs: runs.map(runId),
+    runs: runs.map((name) => runId(name)),
     processing: {
       completedAt: status.finishedAt,
       errors: (status.errors ?? []).map(({ index, message }) => ({

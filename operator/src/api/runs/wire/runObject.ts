@@ -19,7 +19,7 @@ export interface RunData {
 }
 
 /** What a list and a single run have in common. */
-export function commonFields(run: TaskRun, apiVersion: string | undefined) {
+export function commonFields(run: TaskRun & { id?: string }, apiVersion: string | undefined) {
   const { metadata, spec, status = {} } = run;
   const name = statusOf(run);
   const createdAt = metadata.creationTimestamp ?? "";
@@ -27,7 +27,7 @@ export function commonFields(run: TaskRun, apiVersion: string | undefined) {
   const changed =
     [finishedAt, startedAt, status.queuedAt, createdAt].find((at) => at !== undefined) ?? createdAt;
   return {
-    id: runId(metadata.name),
+    id: run.id ?? runId(metadata.name),
     status: statusFor(name, apiVersion),
     taskIdentifier: spec.task ?? "container",
     idempotencyKey: metadata.annotations?.[idempotencyKeyAnnotation] ?? spec.idempotencyKey,
@@ -49,14 +49,18 @@ export function commonFields(run: TaskRun, apiVersion: string | undefined) {
   };
 }
 
-export function listItem(run: TaskRun, apiVersion: string | undefined) {
+export function listItem(run: TaskRun & { id?: string }, apiVersion: string | undefined) {
   return {
     ...commonFields(run, apiVersion),
     env: { id: run.metadata.namespace, name: run.metadata.namespace },
   };
 }
 
-export function runObject(run: TaskRun, apiVersion: string | undefined, data: RunData = {}) {
+export function runObject(
+  run: TaskRun & { id?: string },
+  apiVersion: string | undefined,
+  data: RunData = {},
+) {
   const { spec, status = {} } = run;
   const attempts = status.attempts ?? [];
   return {
