@@ -17,8 +17,8 @@ export const isId = (text: string): boolean => text.length <= maxIdLength && idP
 export const idPrefix = { run: "run_", batch: "batch_", schedule: "sched_", queue: "queue_" } as const;
 
 /**
- * A run's id names the run that has the name now, or had it last. Names that the API makes are not used again; an
- * applied one may be, and then the id with the uid is that of one run and no other.
+ * A run's id names the run that has the name now, or had it last. Names that the API makes are not used
+ * again; an applied one may be, and then the id with the uid is that of one run and no other.
  */
 export const runId = (name: string, uid?: string): string =>
   idPrefix.run + (uid === undefined ? name : `${name}.${uid}`);

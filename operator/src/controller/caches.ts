@@ -11,7 +11,7 @@ import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
 import { queueIndex } from "./taskQueue/lookup.ts";
 import { type CachedRun, missingTaskIndex, withoutPayload } from "./taskRun/cache.ts";
-import { recordIndex } from "./taskRun/duplicates.ts";
+import { recordIndex } from "./taskRun/keyRecords.ts";
 
 /** The uid of the run that a Job or a pod was made for. */
 const runUidIndex = ({ metadata }: { metadata?: { labels?: Record<string, string> } }): string[] => {

@@ -1,6 +1,6 @@
 /**
- * The record of an idempotency key, of a debounce key, or of an applied run's name, that stays when its run is
- * retired. Each generation has its own object and the highest one counts, so that a record only rises: in
+ * The record of an idempotency key, of a debounce key, or of an applied run's name, that stays when its run
+ * is retired. Each generation has its own object and the highest one counts, so that a record only rises: in
  * whatever order runs are retired, and whoever writes at the same time.
  */
 import { z } from "zod";
@@ -44,7 +44,8 @@ export async function readRecord(
 }
 
 /**
- * Writes the record of one generation. Repeated for the same run, a reset that came in between stays in force.
+ * Writes the record of one generation. Repeated for the same run, a reset that came in between stays in
+ * force.
  */
 export async function writeKeyRecord(
   store: Pick<ObjectStore, "get" | "put">,

@@ -12,9 +12,9 @@
  *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch, and
  *                                                                      `batch.json.gz` when it is retired
  *
- * Names come again. The uid distinguishes a run from an earlier one of the same name; the pod's uid distinguishes the attempt's
- * pod from one that should not exist. An inline container gets its URL before it has a pod, hence
- * `container`. No key is another key's folder: a bucket on a file system cannot hold both.
+ * Names come again. The uid distinguishes a run from an earlier one of the same name; the pod's uid
+ * distinguishes the attempt's pod from one that should not exist. An inline container gets its URL before it
+ * has a pod, hence `container`. No key is another key's folder: a bucket on a file system cannot hold both.
  */
 import type { ObjectMeta } from "../model/resources.ts";
 

@@ -1,8 +1,8 @@
 /**
  * History: a retired run is one compressed object, found by its name and uid, and a small summary whose key
- * sorts by creation, newest first, so that a page of the list is one listing. Nothing but the bucket is needed
- * to find and read it. Both writes may be repeated. A name that came again has several runs in history; none
- * hides or overwrites another.
+ * sorts by creation, newest first, so that a page of the list is one listing. Nothing but the bucket is
+ * needed to find and read it. Both writes may be repeated. A name that came again has several runs in
+ * history; none hides or overwrites another.
  */
 import type { TaskRun } from "../model/resources.ts";
 import { type SummaryField, summarySpec } from "../model/run/triggerFields.ts";

@@ -8,7 +8,8 @@ import {
   type BucketSweepDeps,
   sweepBucket,
 } from "../../../operator/src/controller/maintenance/bucketSweeper.ts";
-import { duplicateOf, recordOf } from "../../../operator/src/controller/taskRun/duplicates.ts";
+import { duplicateOf } from "../../../operator/src/controller/taskRun/duplicates.ts";
+import { recordOf } from "../../../operator/src/controller/taskRun/keyRecords.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { readBatchHistory, writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type Debounce, debouncedRunName, debounceHash } from "../../model/keys/debounce.ts";
 import { apiVersion, type TaskRun } from "../../model/resources.ts";
-import type { KeyRecord } from "../../storage/keyRecord.ts";
-import { keyRecordKey } from "../../storage/layout.ts";
+import { type KeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
+import { testStore } from "../../storage/testStore.ts";
 import { debounceActions } from "./debounce.ts";
 
 const now = Date.UTC(2026, 0, 1);
@@ -41,18 +41,15 @@ async function actions(count: number, live: TaskRun[], { seen, retired }: Seen =
           phase: "Completed",
           expiresAt: new Date(now + 1_000).toISOString(),
         };
-  const body = new TextEncoder().encode(JSON.stringify(record));
-  const recordKey = keyRecordKey("default", debounceHash("default", "hello", "k"));
+  const store = testStore(() => now);
+  if (record) await writeKeyRecord(store, "default", debounceHash("default", "hello", "k"), record);
   const deps = {
     client: {
       get: async (_kind: unknown, _namespace: unknown, name: string) =>
         live.find(({ metadata }) => metadata.name === name),
       replace: async () => expect.fail("nothing is written"),
     },
-    store: {
-      get: async (key: string) => (record && key === recordKey ? { body, size: body.length } : undefined),
-      delete: async () => {},
-    },
+    store,
     reader: { youngestOf: () => seen },
     clock: () => now,
   };

@@ -129,7 +129,10 @@ export class RunReader {
     return page;
   }
 
-  /** Gives those whose name a later run has, or had, an id of their own. Names that the API makes do not come again. */
+  /**
+   * Gives those whose name a later run has, or had, an id of their own. Names that the API makes do not come
+   * again.
+   */
   async #distinguish(namespace: string, runs: ReadRun[], live: ReadonlySet<string>): Promise<void> {
     const retired = runs.filter(
       ({ metadata }) => !live.has(metadata.uid) && metadata.labels?.[originLabel] !== "api",

@@ -5,7 +5,7 @@ import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import { historyIndexKey, historyKey, logKey, outputKey, payloadKey } from "../../storage/layout.ts";
 import { readHistory, writeHistory } from "../../storage/runHistory.ts";
 import { type TestStore, testStore } from "../../storage/testStore.ts";
-import { recordIndex } from "../taskRun/duplicates.ts";
+import { recordIndex } from "../taskRun/keyRecords.ts";
 import { type BucketSweepDeps, sweepBucket } from "./bucketSweeper.ts";
 
 const hour = 3_600_000;

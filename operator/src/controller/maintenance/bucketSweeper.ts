@@ -225,7 +225,10 @@ class SweepRound {
   }
 }
 
-/** What TaskRuns name as their payload and their output, and the folders `ns/<namespace>/<kind>/<name>.<uid>/` of it. */
+/**
+ * What TaskRuns name as their payload and their output, and the folders `ns/<namespace>/<kind>/<name>.<uid>/`
+ * of it.
+ */
 function referredKeys({ runs }: Pick<BucketSweepDeps, "runs">): Set<string> {
   const keys = new Set<string>();
   for (const { spec, status } of runs.list()) {

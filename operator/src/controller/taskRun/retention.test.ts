@@ -8,7 +8,7 @@ import { readKeyRecord, writeKeyRecord } from "../../storage/keyRecord.ts";
 import { listHistory, readHistory, readLastHistory, writeHistory } from "../../storage/runHistory.ts";
 import { testStore } from "../../storage/testStore.ts";
 import type { CachedRun } from "./cache.ts";
-import { recordOf } from "./duplicates.ts";
+import { recordOf } from "./keyRecords.ts";
 import { retire, retirementDue } from "./retention.ts";
 
 const ended = Date.parse("2026-01-01T00:00:00Z");

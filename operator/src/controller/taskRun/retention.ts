@@ -18,7 +18,7 @@ import { writeHistory } from "../../storage/runHistory.ts";
 import type { Deps } from "../deps.ts";
 import { batchAllowsRetirement } from "../taskBatch/cache.ts";
 import type { CachedRun } from "./cache.ts";
-import { debounceRecordOf, recordOf } from "./duplicates.ts";
+import { debounceRecordOf, recordOf } from "./keyRecords.ts";
 
 type RetentionDeps = Pick<Deps, "client" | "store" | "clock" | "config" | "batches">;
 
