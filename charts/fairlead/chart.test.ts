@@ -42,12 +42,12 @@ const variants: [string, Values][] = [
 describe("with no values", () => {
   it("the chart makes two of controller and api, Redis, the object store, and their Services", async () => {
     const manifests = await render();
-    const workloads = manifests.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
+    const workloads = manifests.filter(({ kind }) => kind === "Deployment");
     expect(
       workloads.map(({ kind, metadata, spec }) => `${spec.replicas} ${kind} ${metadata.name}`).sort(),
     ).toEqual([
       "1 Deployment fairlead-objectstore",
-      "1 StatefulSet fairlead-redis",
+      "1 Deployment fairlead-redis",
       "2 Deployment fairlead-api",
       "2 Deployment fairlead-controller",
     ]);
@@ -59,10 +59,7 @@ describe("with no values", () => {
       "fairlead-redis": 6379,
       "fairlead-objectstore": 7070,
     });
-    expect(namesOf(manifests, "PersistentVolumeClaim").sort()).toEqual([
-      "fairlead-objectstore",
-      "fairlead-redis",
-    ]);
+    expect(namesOf(manifests, "PersistentVolumeClaim")).toEqual(["fairlead-objectstore"]);
   });
 
   it("the chart runs the images that were given", async () => {
@@ -72,7 +69,7 @@ describe("with no values", () => {
       "Deployment fairlead-api": "registry.test/operator:1111",
       "Deployment fairlead-controller": "registry.test/operator:1111",
       "Deployment fairlead-objectstore": "registry.test/versitygw:3333",
-      "StatefulSet fairlead-redis": "registry.test/redis:2222",
+      "Deployment fairlead-redis": "registry.test/redis:2222",
       "Pod fairlead-test": "registry.test/operator:1111",
     });
   });
@@ -102,7 +99,7 @@ describe("with no values", () => {
 
   it("the chart lets Redis and the object store wait for the Secrets that the controller makes", async () => {
     const manifests = await render();
-    for (const name of ["StatefulSet fairlead-redis", "Deployment fairlead-objectstore"]) {
+    for (const name of ["Deployment fairlead-redis", "Deployment fairlead-objectstore"]) {
       const pod = podTemplate(manifests, name);
       const secret = pod.spec.volumes?.find((volume) => volume.name === "credentials")?.secret;
       const [, expected] = name.split(" ");
@@ -167,10 +164,54 @@ describe.each(variants)("with %s", (_, values) => {
   });
 });
 
+describe("the loss of a node", () => {
+  it("every pod leaves a node that does not answer within seconds, Redis first", async () => {
+    const manifests = await render();
+    const seconds = (part: string) =>
+      podTemplate(manifests, `Deployment fairlead-${part}`).spec.tolerations?.map((one) => [
+        one.key,
+        one.tolerationSeconds,
+      ]);
+    const both = (limit: number) => [
+      ["node.kubernetes.io/not-ready", limit],
+      ["node.kubernetes.io/unreachable", limit],
+    ];
+    expect(seconds("redis")).toEqual(both(5));
+    for (const part of ["controller", "api", "objectstore"]) expect(seconds(part)).toEqual(both(15));
+  });
+
+  it("a time that the values set for such a node counts", async () => {
+    const own = { key: "node.kubernetes.io/unreachable", operator: "Exists", tolerationSeconds: 600 };
+    const manifests = await render({ redis: { tolerations: [own] } });
+    const { tolerations } = podTemplate(manifests, "Deployment fairlead-redis").spec;
+    expect(tolerations?.filter(({ key }) => key === own.key)).toEqual([own]);
+  });
+
+  it("Redis has no volume that would keep it on its node", async () => {
+    const manifests = await render();
+    expect(namesOf(manifests, "PersistentVolumeClaim")).toEqual(["fairlead-objectstore"]);
+    const pod = podTemplate(manifests, "Deployment fairlead-redis");
+    expect(pod.spec.volumes).toContainEqual({ name: "data", emptyDir: {} });
+    expect(onlyContainer(pod).args?.join(" ")).toContain("--appendonly no");
+  });
+
+  it("replicas prefer nodes of their own", async () => {
+    const manifests = await render();
+    for (const part of ["controller", "api"]) {
+      const { affinity } = podTemplate(manifests, `Deployment fairlead-${part}`).spec;
+      const [term] = affinity?.podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+      expect(term?.podAffinityTerm).toMatchObject({
+        topologyKey: "kubernetes.io/hostname",
+        labelSelector: { matchLabels: { "app.kubernetes.io/component": part } },
+      });
+    }
+  });
+});
+
 describe("parts", () => {
   it("the chart leaves out Redis and the object store where there are others", async () => {
     const manifests = await render(external);
-    for (const kind of ["StatefulSet", "PersistentVolumeClaim"]) expect(namesOf(manifests, kind)).toEqual([]);
+    expect(namesOf(manifests, "PersistentVolumeClaim")).toEqual([]);
     expect(namesOf(manifests, "Deployment").sort()).toEqual(["fairlead-api", "fairlead-controller"]);
     expect(namesOf(manifests, "Service")).toEqual(["fairlead-api"]);
     const config = readConfig(environment(manifests, "Deployment fairlead-controller"));
@@ -210,31 +251,30 @@ describe("parts", () => {
       "api-key": "my-key",
     });
     expect(config.createSecrets).toEqual([]);
-    const redis = onlyContainer(podTemplate(manifests, "StatefulSet fairlead-redis"));
+    const redis = onlyContainer(podTemplate(manifests, "Deployment fairlead-redis"));
     expect(redis.env?.[0]?.valueFrom?.secretKeyRef).toEqual({ name: "my-redis", key: "password" });
   });
 
   it("the chart keeps nothing on disk without persistence, and warns", async () => {
     const manifests = await render(withoutPersistence);
     expect(namesOf(manifests, "PersistentVolumeClaim")).toEqual([]);
-    for (const name of ["StatefulSet fairlead-redis", "Deployment fairlead-objectstore"]) {
-      expect(podTemplate(manifests, name).spec.volumes).toContainEqual({ name: "data", emptyDir: {} });
-    }
-    const text = await notes(withoutPersistence);
-    expect(text).toContain("WARNING: persistence.enabled=false. Payloads");
-    expect(text).toContain("Redis forgets");
+    const { volumes } = podTemplate(manifests, "Deployment fairlead-objectstore").spec;
+    expect(volumes).toContainEqual({ name: "data", emptyDir: {} });
+    expect(await notes(withoutPersistence)).toContain("WARNING: persistence.enabled=false. Payloads");
   });
 
   it("the chart asks for volumes of the size and class that were given, and keeps them at uninstall", async () => {
-    const claim = (await render({ redis: { persistence: { size: "3Gi", storageClass: "fast" } } })).find(
-      ({ kind, metadata }) => kind === "PersistentVolumeClaim" && metadata.name === "fairlead-redis",
+    const claim = (
+      await render({ objectStore: { persistence: { size: "3Gi", storageClass: "fast" } } })
+    ).find(
+      ({ kind, metadata }) => kind === "PersistentVolumeClaim" && metadata.name === "fairlead-objectstore",
     );
     expect(claim?.spec).toMatchObject({
       storageClassName: "fast",
       resources: { requests: { storage: "3Gi" } },
     });
     expect(claim?.metadata.annotations).toEqual({ "helm.sh/resource-policy": "keep" });
-    const byDefault = find(await render(), "PersistentVolumeClaim", "fairlead-redis");
+    const byDefault = find(await render(), "PersistentVolumeClaim", "fairlead-objectstore");
     expect(byDefault.spec).not.toHaveProperty("storageClassName");
   });
 
@@ -249,10 +289,10 @@ describe("parts", () => {
     const values = Object.fromEntries(parts.map((part) => [part, placement]));
     const manifests = await render({ ...values, imagePullSecrets: [{ name: "my-registry" }] });
     for (const part of parts) {
-      const kind = part === "redis" ? "StatefulSet" : "Deployment";
-      const { metadata, spec } = podTemplate(manifests, `${kind} fairlead-${part.toLowerCase()}`);
-      const { podLabels: _, ...fields } = placement;
+      const { metadata, spec } = podTemplate(manifests, `Deployment fairlead-${part.toLowerCase()}`);
+      const { podLabels: _, tolerations, ...fields } = placement;
       expect(spec).toMatchObject({ ...fields, imagePullSecrets: [{ name: "my-registry" }] });
+      expect(spec.tolerations).toEqual(expect.arrayContaining(tolerations));
       expect(metadata.labels).toMatchObject({
         team: "x",
         "app.kubernetes.io/component": part.toLowerCase(),

@@ -1,7 +1,7 @@
 /** Installs the chart of this work tree into the cluster in KUBECONFIG, or upgrades its release. */
 import { join } from "node:path";
 import { valuesFile } from "../images/imageFiles.ts";
-import { ExecError, run, tryRun } from "../lib/exec.ts";
+import { run } from "../lib/exec.ts";
 import { repoRoot } from "../lib/paths.ts";
 import { say, step } from "../lib/progress.ts";
 
@@ -13,9 +13,7 @@ const timeout = "5m";
 export async function installRelease(set: readonly string[] = []): Promise<void> {
   const persistence = (await hasDefaultStorageClass()) ? [] : ["persistence.enabled=false"];
   if (persistence.length > 0) {
-    say(
-      "The cluster has no default StorageClass: Redis and the object store lose their data with their pods.",
-    );
+    say("The cluster has no default StorageClass: the object store loses its data with its pod.");
   }
   const values = [...persistence, ...set].flatMap((value) => ["--set", value]);
   const namespace = ["--namespace", releaseNamespace, "--create-namespace"];
@@ -25,13 +23,6 @@ export async function installRelease(set: readonly string[] = []): Promise<void>
   const command = ["upgrade", "--install", releaseName, chart, ...namespace, ...flags];
   await step(`helm upgrade --install ${releaseName} charts/fairlead`, async () => {
     await unlock();
-    const first = await tryRun("helm", command);
-    if (first.code === 0) return;
-    if (!/StatefulSet\.apps .* is invalid: spec: Forbidden/.test(first.stderr))
-      throw new ExecError("helm upgrade", first);
-    // An earlier work tree declared the volumes differently: its pods and volumes are kept.
-    const sets = ["--selector", `app.kubernetes.io/instance=${releaseName}`, "--cascade=orphan"];
-    await run("kubectl", ["delete", "statefulset", "--namespace", releaseNamespace, ...sets]);
     await run("helm", command);
   });
 }

@@ -43,7 +43,11 @@ labels:
   {{- toYaml (merge $own .values.podLabels) | nindent 2 }}
 {{- end }}
 
-{{/* Which nodes; replicas keep apart where they can. Takes {root, component, values}. */}}
+{{/*
+Which nodes, and how long on one that does not answer: other nodes take over after tolerationSeconds (15 by default;
+Kubernetes' own default is 300). Replicas do not share a node where there are two. Takes {root, component, values,
+tolerationSeconds}.
+*/}}
 {{- define "fairlead.podScheduling" -}}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets: {{ toJson . }}
@@ -51,11 +55,32 @@ imagePullSecrets: {{ toJson . }}
 {{- with .values.nodeSelector }}
 nodeSelector: {{ toJson . }}
 {{- end }}
-{{- with .values.tolerations }}
-tolerations: {{ toJson . }}
-{{- end }}
+tolerations:
+  {{- with .values.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- $seconds := .tolerationSeconds | default 15 }}
+  {{- $own := list }}
+  {{- range .values.tolerations }}{{ $own = append $own .key }}{{ end }}
+  {{- range list "node.kubernetes.io/not-ready" "node.kubernetes.io/unreachable" }}
+  {{- if not (has . $own) }}
+  - { key: {{ . }}, operator: Exists, effect: NoExecute, tolerationSeconds: {{ $seconds }} }
+  {{- end }}
+  {{- end }}
 {{- with .values.affinity }}
 affinity: {{ toJson . }}
+{{- else }}
+{{- if hasKey .values "replicas" }}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "fairlead.selectorLabels" . | nindent 14 }}
+{{- end }}
 {{- end }}
 {{- if hasKey .values "replicas" }}
 topologySpreadConstraints:
@@ -68,10 +93,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/*
-The volume `data` and the claim behind it, which stays at `helm uninstall`. Both take {name, part}. Redis' claim is no
-template of its StatefulSet, as an upgrade could not change that one.
-*/}}
+{{/* The volume `data` and the claim behind it, which stays at `helm uninstall`. Both take {name, part}. */}}
 {{- define "fairlead.dataVolume" -}}
 {{- if .part.root.Values.persistence.enabled -}}
 - { name: data, persistentVolumeClaim: { claimName: {{ .name }} } }

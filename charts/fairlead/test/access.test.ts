@@ -158,7 +158,7 @@ describe("service accounts", () => {
       "Deployment fairlead-api": "fairlead-api",
       "Deployment fairlead-controller": "fairlead-controller",
       "Deployment fairlead-objectstore": "no token",
-      "StatefulSet fairlead-redis": "no token",
+      "Deployment fairlead-redis": "no token",
       "Pod fairlead-test": "fairlead-test",
     });
     for (const name of ["fairlead-api", "fairlead-controller", "fairlead-test"]) {

@@ -29,6 +29,12 @@ export interface PodTemplate {
     automountServiceAccountToken?: boolean;
     containers: Container[];
     volumes?: ({ name: string } & Record<string, unknown>)[];
+    tolerations?: { key?: string; operator?: string; tolerationSeconds?: number }[];
+    affinity?: {
+      podAntiAffinity?: {
+        preferredDuringSchedulingIgnoredDuringExecution: { podAffinityTerm: Record<string, unknown> }[];
+      };
+    };
     [field: string]: unknown;
   };
 }
