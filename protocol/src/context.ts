@@ -1,6 +1,6 @@
 /**
  * What a task's code learns about its run. The operator sends it with each attempt as JSON in FAIRLEAD_CTX,
- * with times in RFC 3339 (`TaskContext<string>`); the runner turns them into dates. Field names are
+ * with times in RFC 3339 (`SentContext`); the runner turns them into dates. Field names are
  * Trigger.dev's.
  */
 import type { StopType } from "./report.ts";
@@ -63,6 +63,12 @@ export interface TaskContext<Time = Date> {
     /** Name of the preset, for example `small-1x`. */
     name: string;
   };
+}
+
+/** The context as it is sent in FAIRLEAD_CTX. */
+export interface SentContext extends TaskContext<string> {
+  /** The run's metadata are too large for a variable, and not in here: `GET attempt/metadata` has them. */
+  hasLargeMetadata?: boolean;
 }
 
 /** Why a run is stopped; `signal.reason` of an aborted run. */

@@ -28,6 +28,9 @@ export const maxInlineDataBytes = 512 * 1024;
 /** A run's metadata as JSON. Trigger.dev's limit. */
 export const maxMetadataBytes = 256 * 1024;
 
+/** Metadata within FAIRLEAD_CTX; the runner asks the API for larger ones, for the same reason. */
+export const maxMetadataEnvBytes = 32 * 1024;
+
 /** A container's termination message. Kubernetes cuts at this length. */
 export const terminationMessageBytes = 4096;
 

@@ -3,6 +3,7 @@
  * without an answer the run settles by the termination message.
  *
  *   GET  attempt          → 200 AttemptAnswer
+ *   GET  attempt/metadata    → 200 MetadataAnswer
  *   POST attempt/start    StartBody  → 204
  *   POST attempt/output   UploadBody → 200 UploadAnswer
  *   POST attempt/report   Report     → 204
@@ -16,6 +17,11 @@ export interface AttemptAnswer {
   phase?: string;
   /** Why the attempt is being stopped; absent when neither a user nor its maximum duration asked for it. */
   stopReason?: Exclude<StopType, "shutdown">;
+}
+
+export interface MetadataAnswer {
+  /** `spec.metadata` of the TaskRun. */
+  metadata: unknown;
 }
 
 export interface StartBody {

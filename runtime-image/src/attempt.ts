@@ -11,6 +11,7 @@ import type { Environment } from "./environment.ts";
 import { execute, type Result } from "./execution.ts";
 import { Failure, failureOf, inspected, reportedError } from "./failure.ts";
 import { Guard } from "./guard.ts";
+import { Refused } from "./http.ts";
 import { flushOutput, warn } from "./stdio.ts";
 import { Stop } from "./stop.ts";
 import { fits, TerminationMessage } from "./terminationMessage.ts";
@@ -28,8 +29,9 @@ export async function runAttempt(environment: Environment): Promise<never> {
   let exitCode = 1;
   const guard = new Guard((code, during) => {
     if (!message.settled && !stop.requested) {
-      const text = `The task called process.exit(${code}) before it finished (during ${during}).`;
-      const failure = new Failure("PROCESS_EXIT", text, { retryable: true });
+      const text = `The task called process.exit(${code}) during ${during}; return from run to complete, or throw to fail`;
+      // Zero is no accident: another attempt would end in the same way.
+      const failure = new Failure("PROCESS_EXIT", text, { retryable: code !== 0 });
       message.settle(reportOf({ outcome: "failed", failure }));
       logFailure(failure);
     }
@@ -63,9 +65,8 @@ export async function runAttempt(environment: Environment): Promise<never> {
     guard,
     onBegin: () => {
       if (finished) return;
-      api
-        .start(startedAt)
-        .catch((error) => warn("the start could not be reported to the API:", error.message));
+      // Nothing follows from a start that the API did not learn of: the controller sees the container run.
+      api.start(startedAt).catch(() => {});
     },
     fits: (output) => fits(reportOf({ outcome: "completed", output })),
   }).catch((error) => ({ outcome: "failed", failure: failureOf(error) }));
@@ -75,11 +76,11 @@ export async function runAttempt(environment: Environment): Promise<never> {
     exitCode = report.outcome === "completed" ? 0 : 1;
     const durable = message.settle(report);
     if (result.outcome === "failed") logFailure(result.failure);
-    await api
-      .report(report, durable ? reportBudgetMs : onlyReportBudgetMs)
-      .catch((error) =>
-        warn("the report could not be sent to the API, the termination message has it:", error.message),
-      );
+    await api.report(report, durable ? reportBudgetMs : onlyReportBudgetMs).catch((error) => {
+      // The attempt had ended already, by a cancellation or its maxDuration.
+      if (error instanceof Refused && error.status === 409) return;
+      warn("the report could not be sent to the API, the termination message has it:", error.message);
+    });
   }
   await flushOutput();
   process.exit(exitCode);

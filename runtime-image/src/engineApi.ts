@@ -5,6 +5,7 @@
 import type { Report, StopType } from "@fairlead/protocol/report";
 import {
   type AttemptAnswer,
+  type MetadataAnswer,
   runnerApi,
   type StartBody,
   type UploadAnswer,
@@ -14,6 +15,9 @@ import type { Environment } from "./environment.ts";
 import { expectSuccess, type HttpRequest, httpRequest, retrying } from "./http.ts";
 
 const answerBytes = 64 * 1024;
+/** A resource has at most 1.5 MiB. */
+const metadataBytes = 2 * 1024 * 1024;
+const metadataBudgetMs = 30_000;
 const tryMs = 5000;
 const startBudgetMs = 5000;
 
@@ -33,6 +37,15 @@ export class EngineApi {
   async stopReason(timeoutMs: number): Promise<StopType | undefined> {
     const { stopReason } = await this.#call<AttemptAnswer>("GET", "", timeoutMs);
     return stopReason === "canceled" || stopReason === "maxDuration" ? stopReason : undefined;
+  }
+
+  /** The run's metadata, for when they are too large for a variable. */
+  async metadata(): Promise<unknown> {
+    const budget = { budgetMs: metadataBudgetMs, tryMs };
+    const { metadata } = await retrying(budget, (ms) =>
+      this.#call<MetadataAnswer>("GET", "/metadata", ms, undefined, metadataBytes),
+    );
+    return metadata;
   }
 
   /**
@@ -57,6 +70,7 @@ export class EngineApi {
     path: string,
     timeoutMs: number,
     body?: object,
+    maxBytes = answerBytes,
   ): Promise<Partial<T>> {
     const { apiUrl, token } = this.#environment;
     const response = await httpRequest(`${apiUrl}${runnerApi}/attempt${path}`, {
@@ -67,7 +81,7 @@ export class EngineApi {
       },
       body: body && JSON.stringify(body),
       timeoutMs,
-      maxBytes: answerBytes,
+      maxBytes,
     });
     const { status, body: answer } = expectSuccess(`${method} ${runnerApi}/attempt${path}`, response);
     return status === 204 || answer.length === 0 ? {} : JSON.parse(answer.toString());

@@ -1,5 +1,5 @@
 /** What this attempt is to execute, read from the variables that the operator set on its container. */
-import type { TaskContext } from "@fairlead/protocol/context";
+import type { SentContext, TaskContext } from "@fairlead/protocol/context";
 import { type EnvName, env } from "@fairlead/protocol/env";
 
 export interface Environment {
@@ -14,6 +14,8 @@ export interface Environment {
   payloadType: string;
   payloadUrl?: string;
   ctx: TaskContext;
+  /** The metadata are not in `ctx` yet. */
+  hasLargeMetadata: boolean;
   gracePeriodMs: number;
   terminationLog: string;
 }
@@ -38,7 +40,7 @@ export function readEnvironment(variables: Variables): Environment {
     payload: variables[env.payload],
     payloadType: variables[env.payloadType] || "application/json",
     payloadUrl: variables[env.payloadUrl],
-    ctx: readContext(required(variables, env.context)),
+    ...readContext(required(variables, env.context)),
     gracePeriodMs: (Number.isFinite(grace) ? grace : defaultGraceSeconds) * 1000,
     terminationLog: variables[env.terminationLog] || "/dev/termination-log",
   };
@@ -55,15 +57,16 @@ function required(variables: Variables, name: EnvName): string {
 }
 
 /** JSON has no dates; the context has. */
-function readContext(text: string): TaskContext {
+function readContext(text: string): Pick<Environment, "ctx" | "hasLargeMetadata"> {
   try {
-    const { run, attempt, ...rest } = JSON.parse(text) as TaskContext<string>;
+    const { run, attempt, hasLargeMetadata = false, ...rest } = JSON.parse(text) as SentContext;
     const [createdAt, startedAt] = [new Date(run.createdAt), new Date(run.startedAt)];
-    return {
+    const ctx = {
       ...rest,
       run: { ...run, createdAt, startedAt },
       attempt: { ...attempt, startedAt: new Date(attempt.startedAt) },
     };
+    return { ctx, hasLargeMetadata };
   } catch (error) {
     throw new Error(`${env.context}: not the run's context as JSON: ${(error as Error).message}`);
   }

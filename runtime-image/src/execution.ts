@@ -13,11 +13,12 @@
  * after a shutdown, since a run that was canceled or timed out stays so.
  */
 
+import type { TaskContext } from "@fairlead/protocol/context";
 import type { ReportedOutput } from "@fairlead/protocol/report";
 import type { HookParams } from "@fairlead/sdk";
 import type { EngineApi } from "./engineApi.ts";
 import type { Environment } from "./environment.ts";
-import { type Failure, failureOf, inspected } from "./failure.ts";
+import { Failure, failureOf, inspected } from "./failure.ts";
 import type { Guard } from "./guard.ts";
 import { loadTask } from "./loader.ts";
 import { serializeOutput } from "./output.ts";
@@ -50,18 +51,19 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
   const { environment, guard, stop } = deps;
   let task: AnyTask;
   let payload: unknown;
+  let ctx: TaskContext;
   try {
     // A payload behind a URL is on its way while the code loads.
-    const pending = readPayload(environment);
+    const pending = Promise.all([readPayload(environment), readContext(deps)]);
     pending.catch(() => {});
     const { entry, taskId } = environment;
     task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId));
-    payload = await pending;
+    [payload, ctx] = await pending;
   } catch (error) {
     return { outcome: "failed", failure: failureOf(error, "TASK_LOAD_ERROR") };
   }
   if (stop.requested) return { outcome: "stopped" };
-  const params: AnyParams = { payload, ctx: environment.ctx, signal: stop.signal, task: environment.taskId };
+  const params: AnyParams = { payload, ctx, signal: stop.signal, task: environment.taskId };
   const result = await runTask(deps, task, params);
   try {
     if (task.cleanup) await guard.watch("cleanup", () => task.cleanup?.(params));
@@ -70,6 +72,18 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
     warn("cleanup failed too:", inspected(failureOf(error).shown));
   }
   return result;
+}
+
+/** The context with the run's metadata. A new attempt may find the API up again. */
+async function readContext({ environment, api }: ExecutionDeps): Promise<TaskContext> {
+  const { ctx, hasLargeMetadata } = environment;
+  if (!hasLargeMetadata) return ctx;
+  try {
+    return { ...ctx, run: { ...ctx.run, metadata: await api.metadata() } };
+  } catch (error) {
+    const message = `metadata: cannot be read from the API: ${(error as Error).message}`;
+    throw new Failure("PAYLOAD_ERROR", message, { retryable: true, cause: error });
+  }
 }
 
 async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): Promise<Result> {

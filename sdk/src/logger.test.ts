@@ -27,6 +27,11 @@ describe("logger", () => {
     });
   });
 
+  it("time, level and message are the first fields of a line", () => {
+    logger.info("hi", { n: 1 });
+    expect(Object.keys(JSON.parse(lines[0] ?? ""))).toEqual(["time", "level", "message", "n"]);
+  });
+
   it("the logger does not fail because of what it is given", () => {
     const circle: Record<string, unknown> = {};
     circle.self = circle;

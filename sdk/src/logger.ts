@@ -12,7 +12,8 @@ function write(level: Level, message: string, properties: LogProperties | undefi
   const head = { time: new Date().toISOString(), level, message };
   let line: string;
   try {
-    line = JSON.stringify({ ...properties, ...head }, plain);
+    // Twice: these come first, and nothing takes their place.
+    line = JSON.stringify({ ...head, ...properties, ...head }, plain);
   } catch (error) {
     line = JSON.stringify({ ...head, loggerError: String(error) });
   }

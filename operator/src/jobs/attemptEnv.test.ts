@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { EnvironmentType } from "../model/environment.ts";
 import type { Attempt, TaskRun, TaskRunStatus } from "../model/resources.ts";
-import { attemptEnv } from "./attemptEnv.ts";
+import { attemptEnv, fitsVariable } from "./attemptEnv.ts";
 import { resolveProgram } from "./program.ts";
 
 const attempt: Attempt = { number: 2, job: "hello-2", slot: 3, admittedAt: "2026-01-01T00:00:00Z" };
@@ -58,3 +58,30 @@ test("dollars survive what Kubernetes makes of them", () => {
     );
   }
 });
+
+test.each([
+  ["no", undefined],
+  ["few", { a: "$x" }],
+  ["as many as fit", { a: "x".repeat(32 * 1024 - 8) }],
+])("a task gets %s metadata with its context", (_what, metadata) => {
+  const ctx = JSON.parse(valuesOf({ task: "greet", metadata }).FAIRLEAD_CTX?.replaceAll("$$", "$") ?? "");
+  expect(ctx.run.metadata).toEqual(metadata);
+  expect(ctx.hasLargeMetadata).toBeUndefined();
+});
+
+test("no variable grows with the metadata, whatever their size", () => {
+  for (const size of [32 * 1024 - 7, 140_000, 256 * 1024]) {
+    const context = valuesOf({ task: "greet", metadata: { a: "é".repeat(size) } }).FAIRLEAD_CTX ?? "";
+    expect(Buffer.byteLength(context)).toBeLessThan(2048);
+    expect(JSON.parse(context)).toMatchObject({ hasLargeMetadata: true, run: { id: "run_hello" } });
+  }
+});
+
+test.each([
+  ["", true],
+  ["x".repeat(64 * 1024), true],
+  ["x".repeat(64 * 1024 + 1), false],
+  ["é".repeat(32 * 1024 + 1), false],
+  ["a\0b", false],
+  ["line\nline\r\u0001", true],
+])("the payload %j fits into a variable: %s", (text, expected) => expect(fitsVariable(text)).toBe(expected));

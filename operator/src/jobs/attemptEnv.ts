@@ -2,9 +2,10 @@
  * The environment of an attempt's container: its contract with the runner and with any other program.
  * docs/use/containers.md describes it to users.
  */
-import type { TaskContext } from "@fairlead/protocol/context";
+import type { SentContext } from "@fairlead/protocol/context";
 import { type EnvName, env } from "@fairlead/protocol/env";
 import { runId } from "@fairlead/protocol/ids";
+import { maxMetadataEnvBytes, maxPayloadEnvBytes } from "@fairlead/protocol/limits";
 import type { V1EnvVar } from "@kubernetes/client-node";
 import { type EnvironmentType, triggerEnvironments } from "../model/environment.ts";
 import { queueNameOf } from "../model/queue/governing.ts";
@@ -16,7 +17,7 @@ interface AttemptAccess {
   /** Of the run's namespace. */
   environment: EnvironmentType;
   token: string;
-  /** Absent when the run has no payload. `text` only up to maxPayloadEnvBytes. */
+  /** Absent when the run has no payload. `text` only if it fits into a variable. */
   payload?: { text?: string; type: string; url?: string };
   /** Inline containers only. */
   outputUrl?: string;
@@ -55,14 +56,19 @@ export function attemptEnv(
 /** Kubernetes expands `$(NAME)` in values, and makes one `$` of two. */
 const escaped = (value: string): string => value.replaceAll("$", "$$$$");
 
-/** What a task sees as `ctx`. */
+/** Whether a payload can be a variable: those end at U+0000, and Linux bounds their length. */
+export const fitsVariable = (text: string): boolean =>
+  !text.includes("\0") && Buffer.byteLength(text) <= maxPayloadEnvBytes;
+
+/** What a task sees as `ctx`, less large metadata. */
 function context(
   run: TaskRun,
   attempt: Attempt,
   program: TaskProgram,
   environment: EnvironmentType,
-): TaskContext<string> {
+): SentContext {
   const { spec, metadata } = run;
+  const hasLargeMetadata = Buffer.byteLength(JSON.stringify(spec.metadata ?? null)) > maxMetadataEnvBytes;
   return {
     task: { id: program.taskId },
     attempt: { number: attempt.number, startedAt: attempt.admittedAt },
@@ -78,10 +84,11 @@ function context(
       priority: spec.priority,
       idempotencyKey: spec.idempotencyKey,
       version: run.status?.version,
-      metadata: spec.metadata,
+      metadata: hasLargeMetadata ? undefined : spec.metadata,
     },
     queue: { name: queueNameOf(run, undefined) },
     environment: { slug: metadata.namespace, type: triggerEnvironments[environment] },
     machine: program.machine ? { name: program.machine } : undefined,
+    ...(hasLargeMetadata ? { hasLargeMetadata } : {}),
   };
 }

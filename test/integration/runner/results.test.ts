@@ -149,7 +149,7 @@ describe("a task that fails", () => {
     [
       "unreadable-output",
       {
-        message: expect.stringContaining("reading output.items[1] throws Error: not loaded"),
+        message: expect.stringMatching(/output\.items\[1\].*: cannot be read: Error: not loaded/),
         code: "OUTPUT_NOT_SERIALIZABLE",
         retryable: false,
       },
@@ -172,12 +172,15 @@ describe("a task that fails", () => {
     expect(stack).not.toContain("runner.mjs");
   });
 
-  it("process.exit in a task is an error, whatever its code", async () => {
-    const ended = await image.run(engine, "exits", { payload: { code: 0 } });
+  it.each([
+    [0, false],
+    [3, true],
+  ])("process.exit(%i) in a task is an error; tried again: %s", async (code, retryable) => {
+    const ended = await image.run(engine, "exits", { payload: { code } });
     expect(ended.exitCode).toBe(1);
     expect(ended.stdout).toContain("about to exit");
-    expect(reportIn(ended).error).toMatchObject({ code: "PROCESS_EXIT", retryable: true });
-    expect(reportIn(ended).error?.message).toContain("process.exit(0) before it finished");
+    expect(reportIn(ended).error).toMatchObject({ code: "PROCESS_EXIT", retryable });
+    expect(reportIn(ended).error?.message).toContain(`process.exit(${code}) during run; return from run`);
     expect(reportIn(ended).error?.stack).toContain("tasks.mjs");
   });
 

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import type { Report } from "@fairlead/protocol/report";
 import { report } from "../../../operator/src/model/run/report.ts";
 
-type Endpoint = "attempt" | "start" | "output" | "report" | "put" | "payload";
+type Endpoint = "attempt" | "metadata" | "start" | "output" | "report" | "put" | "payload";
 
 /** An answer; undefined cuts the connection, "never" lets the caller wait until the server is closed. */
 export type Answer = SentAnswer | "never" | undefined;
@@ -33,7 +33,9 @@ export class ScriptedEngine {
   /** Replaces the answers of an endpoint; called with the number of earlier calls. */
   readonly answers: Partial<Record<Endpoint, (nth: number) => Answer>> = {};
   /** The answer to GET payload. */
-  payload = "";
+  payload: string | Buffer = "";
+  /** Of the run, when they are too large for its context. */
+  metadata: unknown;
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -103,6 +105,8 @@ export class ScriptedEngine {
     switch (endpoint) {
       case "attempt":
         return { status: 200, body: { phase: "Executing" } };
+      case "metadata":
+        return { status: 200, body: { metadata: this.metadata } };
       case "output":
         return {
           status: 200,
@@ -122,6 +126,7 @@ export class ScriptedEngine {
 function endpointOf(request: IncomingMessage): Endpoint | undefined {
   const routes: Record<string, Endpoint> = {
     "GET /engine/v1/attempt": "attempt",
+    "GET /engine/v1/attempt/metadata": "metadata",
     "POST /engine/v1/attempt/start": "start",
     "POST /engine/v1/attempt/output": "output",
     "POST /engine/v1/attempt/report": "report",
@@ -133,7 +138,7 @@ function endpointOf(request: IncomingMessage): Endpoint | undefined {
 
 function send(response: ServerResponse, { status, body }: SentAnswer): void {
   response.statusCode = status;
-  if (typeof body === "string") response.end(body);
+  if (typeof body === "string" || Buffer.isBuffer(body)) response.end(body);
   else if (body === undefined) response.end();
   else response.setHeader("content-type", "application/json").end(JSON.stringify(body));
 }

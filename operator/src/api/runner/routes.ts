@@ -5,7 +5,13 @@
  * not the current one, or the run has ended; nothing changes then, and a retry does not help.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
-import type { AttemptAnswer, StartBody, UploadAnswer, UploadBody } from "@fairlead/protocol/runnerApi";
+import type {
+  AttemptAnswer,
+  MetadataAnswer,
+  StartBody,
+  UploadAnswer,
+  UploadBody,
+} from "@fairlead/protocol/runnerApi";
 import express, { type RequestHandler, type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
@@ -56,6 +62,11 @@ export function runnerRouter(deps: RunnerDeps): Router {
     const intent = status?.stop?.intent;
     const stopReason = intent === "Canceled" ? "canceled" : intent === "TimedOut" ? "maxDuration" : undefined;
     response.json({ phase: status?.phase, stopReason } satisfies AttemptAnswer);
+  });
+
+  router.get("/attempt/metadata", async (_request, response) => {
+    const { spec } = await loadRun(deps, claimsIn(response));
+    response.json({ metadata: spec.metadata } satisfies MetadataAnswer);
   });
 
   router.post("/attempt/start", async (request, response) => {

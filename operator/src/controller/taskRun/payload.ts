@@ -5,7 +5,8 @@
  * with what was accepted, so that a payload edited after creation fails the run instead of running something
  * else.
  */
-import { maxPayloadBytes, maxPayloadEnvBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
+import { maxPayloadBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
+import { fitsVariable } from "../../jobs/attemptEnv.ts";
 import type { Program } from "../../jobs/program.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { payloadKey } from "../../storage/layout.ts";
@@ -66,7 +67,7 @@ export async function attemptPayload(
   if (text === undefined || summarize(text).sha256 !== run.status?.payloadDigest) {
     throw new PayloadChanged("spec.payload changed after the run was created: create another TaskRun");
   }
-  const inline = Buffer.byteLength(text) <= maxPayloadEnvBytes ? text : undefined;
+  const inline = fitsVariable(text) ? text : undefined;
   if (inline !== undefined && program.kind === "task") return { text: inline, type };
   const key = payloadKey(run.metadata);
   await deps.store.put(key, text, { type });
