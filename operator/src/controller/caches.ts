@@ -3,6 +3,7 @@
  * ours that has one needs a controller, which the compiler demands in controller.ts.
  */
 import { attemptLabel, batchLabel, managedSelector, runLabel, runUidLabel } from "@fairlead/protocol/labels";
+import { jobProjection, podProjection } from "../jobs/projection.ts";
 import { cacheOf } from "../kube/manager/caches.ts";
 import { keyOfLabel } from "../kube/manager/controller.ts";
 import { Jobs, Pods } from "../kube/resources.ts";
@@ -10,7 +11,7 @@ import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../mode
 import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
 import { queueIndex } from "./taskQueue/lookup.ts";
-import { type CachedRun, missingTaskIndex, withoutPayload } from "./taskRun/cache.ts";
+import { type CachedRun, missingTaskIndex, toCachedRun } from "./taskRun/cache.ts";
 import { recordIndex } from "./taskRun/keyRecords.ts";
 
 /** The uid of the run that a Job or a pod was made for. */
@@ -23,7 +24,7 @@ const runUidIndex = ({ metadata }: { metadata?: { labels?: Record<string, string
 const ours = {
   tasks: cacheOf(Tasks, { indexes: { id: taskIndex } }),
   runs: cacheOf<CachedRun>(TaskRuns, {
-    transform: withoutPayload,
+    transform: toCachedRun,
     indexes: { batch: keyOfLabel(batchLabel), missingTask: missingTaskIndex, record: recordIndex },
   }),
   batches: cacheOf<CachedBatch>(TaskBatches, { transform: withoutItems }),
@@ -33,9 +34,10 @@ const ours = {
 
 export const cacheDeclarations = {
   ...ours,
-  jobs: cacheOf(Jobs, { labelSelector: managedSelector }),
+  jobs: cacheOf(Jobs, { labelSelector: managedSelector, transform: jobProjection }),
   pods: cacheOf(Pods, {
     labelSelector: managedSelector,
+    transform: podProjection,
     indexes: {
       attempt: (pod) =>
         keyOfLabel(runLabel)(pod).map((run) => `${run}/${pod.metadata?.labels?.[attemptLabel]}`),

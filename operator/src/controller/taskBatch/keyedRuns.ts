@@ -11,7 +11,7 @@ import { isTerminal } from "../../model/run/phase.ts";
 import { createOrFind, type NewTaskRun } from "../../runs/createOrFind.ts";
 import { keyCandidates } from "../../runs/keyedRun.ts";
 import { readHistory } from "../../storage/runHistory.ts";
-import { withoutPayload } from "../taskRun/cache.ts";
+import { type CachedRun, toCachedRun } from "../taskRun/cache.ts";
 import type { BatchDeps } from "./status.ts";
 
 /** The run that holds the key, if it is not the item's own. Throws what the API server says of the run. */
@@ -47,7 +47,7 @@ export async function createKeyedRun(
 export async function createItemRun(deps: BatchDeps, wanted: NewTaskRun): Promise<TaskRun> {
   const { run } = await createOrFind(deps.client, wanted);
   if (!run) throw new Error(`TaskRun ${wanted.metadata.name} was deleted concurrently`);
-  deps.runs.upsertFromWrite(withoutPayload(run));
+  deps.runs.upsertFromWrite(toCachedRun(run));
   return run;
 }
 
@@ -56,7 +56,7 @@ export async function findCachedRun(
   deps: BatchDeps,
   namespace: string,
   { run: { name, uid } }: CachedOutcome,
-): Promise<TaskRun | undefined> {
+): Promise<CachedRun | undefined> {
   const known = deps.runs.get(namespace, name);
   if (known?.metadata.uid === uid) return known;
   const live = await deps.client.get(TaskRuns, namespace, name);

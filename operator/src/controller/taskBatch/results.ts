@@ -7,10 +7,12 @@ import { type BatchResult, type ItemOutcome, resultOf } from "../../model/batch/
 import { duplicateReason, endOfBatch } from "../../model/batch/phase.ts";
 import type { BatchCounts, StopReason } from "../../model/batch/plan.ts";
 import { TaskBatches } from "../../model/kinds.ts";
-import type { TaskBatch, TaskRun } from "../../model/resources.ts";
+import type { TaskBatch } from "../../model/resources.ts";
 import { writeBatchHistory } from "../../storage/batchHistory.ts";
 import { readOutcomes, writeResults } from "../../storage/batchItems.ts";
 import { isoNow } from "../deps.ts";
+import type { CachedRun } from "../taskRun/cache.ts";
+import { wholeRun } from "../taskRun/wholeRun.ts";
 import type { CachedBatch } from "./cache.ts";
 import { findCachedRun } from "./keyedRuns.ts";
 import { runsOf } from "./runs.ts";
@@ -45,12 +47,13 @@ async function loadResults(
   const outcomes = status?.settled
     ? await readOutcomes(deps.store, metadata)
     : new Map<number, ItemOutcome>();
-  const runs = new Map<number, TaskRun>();
+  const runs = new Map<number, CachedRun>();
   for (const run of runsOf(deps, batch)) runs.set(run.spec.batch?.index ?? -1, run);
   const results: BatchResult[] = [];
   const indexes = Array.from({ length: total }, (_, index) => index);
   await inParallel(indexes.values(), 16, async (index) => {
-    const run = runs.get(index);
+    const cached = runs.get(index);
+    const run = cached && ((await wholeRun(deps, cached, "status")) ?? cached);
     results[index] = run
       ? resultOf(index, run)
       : await loadResultWithoutRun(deps, batch, index, outcomes, stopReason);
@@ -71,7 +74,8 @@ async function loadResultWithoutRun(
       const { run, phase } = outcome;
       if (!phase) return { ...noRun(index, "Canceled", "The batch was canceled."), run, isCached: true };
       const found = await findCachedRun(deps, batch.metadata.namespace, outcome);
-      return found ? resultOf(index, found, true) : { index, run, phase, isCached: true };
+      const whole = found && ((await wholeRun(deps, found, "status")) ?? found);
+      return whole ? resultOf(index, whole, true) : { index, run, phase, isCached: true };
     }
     case "rejected":
       return { index, phase: "Failed", error: { name: "InvalidItem", message: outcome.message } };

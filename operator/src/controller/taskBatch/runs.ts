@@ -22,10 +22,10 @@ import {
 } from "../../model/batch/item.ts";
 import { isBatchFinished } from "../../model/batch/phase.ts";
 import { TaskBatches, TaskRuns } from "../../model/kinds.ts";
-import type { BatchItem, TaskBatch, TaskRun } from "../../model/resources.ts";
+import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { batchPayloadKey, type IndexedItem, readItems } from "../../storage/batchItems.ts";
-import { summarize, withoutPayload } from "../taskRun/cache.ts";
+import { type CachedRun, summarize, toCachedRun } from "../taskRun/cache.ts";
 import { type CachedBatch, summarizeItems } from "./cache.ts";
 import { createItemRun, createKeyedRun } from "./keyedRuns.ts";
 import type { BatchDeps } from "./status.ts";
@@ -88,7 +88,7 @@ async function findDeletedRuns(
   for await (const run of deps.client.listAll(TaskRuns, namespace, {
     labelSelector: `${batchLabel}=${name}`,
   })) {
-    deps.runs.upsertFromWrite(withoutPayload(run));
+    deps.runs.upsertFromWrite(toCachedRun(run));
   }
   const existing = indexesOfRuns(deps, batch);
   return suspects
@@ -96,7 +96,7 @@ async function findDeletedRuns(
     .map((index) => ({ index, kind: "deleted", message: "The item's TaskRun was deleted." }));
 }
 
-export const runsOf = (deps: BatchDeps, batch: CachedBatch): TaskRun[] =>
+export const runsOf = (deps: BatchDeps, batch: CachedBatch): CachedRun[] =>
   deps.runs
     .byIndex("batch", `${batch.metadata.namespace}/${batch.metadata.name}`)
     .filter((run) => isRunOf(batch, run));
@@ -165,7 +165,7 @@ export async function cancelRuns(deps: BatchDeps, batch: CachedBatch): Promise<v
     try {
       const patch = { metadata: { uid }, spec: { cancelRequested: true } };
       const written = await deps.client.patch(TaskRuns, namespace, name, patch, { type: "merge" });
-      deps.runs.upsertFromWrite(withoutPayload(written));
+      deps.runs.upsertFromWrite(toCachedRun(written));
     } catch (error) {
       // Deleted, or another one has its name.
       if (!KubeError.is(error, "NotFound") && !KubeError.is(error, "Conflict")) throw error;

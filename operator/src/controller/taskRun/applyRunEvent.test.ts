@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { KubeError } from "../../kube/client/kubeError.ts";
 import type { TaskRun } from "../../model/resources.ts";
-import { accepted, admitted, newRun, now, play } from "../../model/run/testEvents.ts";
+import { accepted, admitted, ended, newRun, now, play } from "../../model/run/testEvents.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
+import { toCachedRun } from "./cache.ts";
 
 const invalid = new KubeError({
   ...{ method: "PUT", path: "/status", status: 422, reason: "Invalid" },
@@ -10,10 +11,11 @@ const invalid = new KubeError({
 });
 
 /** An API server that refuses each status that has a node in it, or all. */
-function serverThat(refuses: (run: TaskRun) => boolean) {
+function serverThat(refuses: (run: TaskRun) => boolean, live?: TaskRun) {
   const written: TaskRun[] = [];
   const deps = {
     client: {
+      get: async () => live,
       async replace(_resource: unknown, _namespace: unknown, _name: unknown, run: TaskRun) {
         if (refuses(run)) throw invalid;
         written.push(run);
@@ -46,4 +48,19 @@ test("a status that the API server refuses ends the run, which says so and keeps
 test("an API server that refuses every status is asked again later", async () => {
   const { deps } = serverThat(() => true);
   await expect(applyRunEvent(deps, starting, started)).rejects.toBe(invalid);
+});
+
+const big = { output: "x".repeat(8_000) };
+const completed = play(starting, started, ended(1, "Completed", big));
+
+test("the status of a run whose output the cache left out is written with its output", async () => {
+  const cached = toCachedRun(completed);
+  expect(cached.status?.output).toBeUndefined();
+  const captured = { type: "Captured", attempt: 1 } as const;
+  const { deps, written } = serverThat(() => false, completed);
+  const run = await applyRunEvent(deps, cached, captured);
+  expect(written).toMatchObject([{ status: { ...big, attempts: [{ captured: true }] } }]);
+  expect(run?.status?.output).toBeUndefined();
+  const other = { ...completed, metadata: { ...completed.metadata, uid: "another" } };
+  expect(await applyRunEvent(serverThat(() => false, other).deps, cached, captured)).toBeUndefined();
 });

@@ -1,7 +1,8 @@
 /**
  * The one door through which the controller changes a run's status. Starts from the cached run, whose
  * resourceVersion makes the write fail when the cache is behind; then the run is read, and the event applied
- * to it as it is. A status that the API server refuses ends the run: trying the same again would never end.
+ * to it as it is. A cached run whose status lacks a part is read first. A status that the API server refuses
+ * ends the run: trying the same again would never end.
  */
 import { KubeError } from "../../kube/client/client.ts";
 import { swapStatus } from "../../kube/status.ts";
@@ -11,7 +12,8 @@ import type { RunEvent } from "../../model/run/event.ts";
 import { transition } from "../../model/run/transition.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
 import { type Deps, isoNow } from "../deps.ts";
-import { type CachedRun, withoutPayload } from "./cache.ts";
+import { type CachedRun, toCachedRun } from "./cache.ts";
+import { wholeRun } from "./wholeRun.ts";
 
 export type EventDeps = Pick<Deps, "client" | "runs" | "clock" | "log">;
 
@@ -21,15 +23,19 @@ export type EventDeps = Pick<Deps, "client" | "runs" | "clock" | "log">;
  */
 export async function applyRunEvent(
   deps: EventDeps,
-  run: TaskRun,
+  run: CachedRun,
   event: RunEvent,
   { ofThisVersion = false } = {},
 ): Promise<CachedRun | undefined> {
   const now = isoNow(deps);
-  const next = transition(run, event, now);
+  if ("refused" in transition(run, event, now)) return undefined;
+  const base = await wholeRun(deps, run, "status");
+  if (!base || (ofThisVersion && base.metadata.resourceVersion !== run.metadata.resourceVersion))
+    return undefined;
+  const next = transition(base, event, now);
   if ("refused" in next) return undefined;
   try {
-    return remember(deps, await swapStatus(deps.client, TaskRuns, run, next.status));
+    return remember(deps, await swapStatus(deps.client, TaskRuns, base, next.status));
   } catch (error) {
     if (KubeError.is(error, "NotFound")) return undefined;
     if (isRefusal(error) && event.type !== "StatusRefused") return endRefused(deps, run, event, error);
@@ -52,7 +58,7 @@ const isRefusal = (error: unknown): error is KubeError =>
 
 async function endRefused(
   deps: EventDeps,
-  run: TaskRun,
+  run: CachedRun,
   event: RunEvent,
   error: KubeError,
 ): Promise<CachedRun | undefined> {
@@ -67,7 +73,7 @@ async function endRefused(
 
 /** Our own write is the newest state we know: the next step must not act on an older cache. */
 function remember({ runs }: EventDeps, written: TaskRun): CachedRun {
-  const cached = withoutPayload(written);
+  const cached = toCachedRun(written);
   runs.upsertFromWrite(cached);
   return cached;
 }

@@ -1,13 +1,17 @@
 /**
- * TaskRuns as the controller's cache holds them: without their payloads, which would fill its memory. What is
- * kept of a payload is its size and its SHA-256, so that a payload that was edited later is noticed.
+ * TaskRuns as the controller's cache holds them: without what would fill its memory and is needed once. A
+ * payload is replaced by its size and its SHA-256, so that a payload that was edited later is noticed. Big
+ * metadata, outputs and stack traces are left out, which is noted: whoever needs them reads the run live
+ * (wholeRun.ts), and a status is written on the base of a whole one only.
  */
 import { createHash } from "node:crypto";
-import type { TaskRun, TaskRunSpec } from "../../model/resources.ts";
+import type { TaskRun, TaskRunSpec, TaskRunStatus } from "../../model/resources.ts";
 
 export interface CachedRun extends TaskRun {
   /** Absent for a run without a payload in its spec. */
   payload?: PayloadSummary;
+  /** What lacks a part. */
+  cut?: { metadata?: true; status?: true };
 }
 
 interface PayloadSummary {
@@ -15,13 +19,45 @@ interface PayloadSummary {
   sha256: string;
 }
 
+/** What is kept of metadata, and of output and stack traces together: most have less. */
+const keptBytes = 2048;
+
 /** Transform of the TaskRun informer. */
-export function withoutPayload(run: TaskRun): CachedRun {
+export function toCachedRun(run: CachedRun): CachedRun {
   const text = payloadText(run.spec);
-  if (text === undefined) return run;
-  const { payload: _payload, payloadData: _data, ...spec } = run.spec;
-  return { ...run, spec, payload: summarize(text) };
+  const { payload: _payload, payloadData: _data, metadata, ...spec } = run.spec;
+  const keepsMetadata = jsonBytes(metadata) <= keptBytes;
+  const status = run.status && withoutBodies(run.status);
+  const cut = {
+    ...run.cut,
+    ...(!keepsMetadata && { metadata: true as const }),
+    ...(status !== run.status && { status: true as const }),
+  };
+  return {
+    ...run,
+    spec: keepsMetadata && metadata !== undefined ? { ...spec, metadata } : spec,
+    ...(status && { status }),
+    ...(text !== undefined && { payload: summarize(text) }),
+    ...((cut.metadata || cut.status) && { cut }),
+  };
 }
+
+function withoutBodies(status: TaskRunStatus): TaskRunStatus {
+  const { output, error, attempts = [] } = status;
+  const stacks = [error, ...attempts.map((attempt) => attempt.error)];
+  const bytes = stacks.reduce((sum, one) => sum + (one?.stack?.length ?? 0), jsonBytes(output));
+  if (bytes <= keptBytes) return status;
+  const { output: _output, ...kept } = status;
+  if (error) kept.error = withoutStack(error);
+  if (status.attempts)
+    kept.attempts = attempts.map((one) => (one.error ? { ...one, error: withoutStack(one.error) } : one));
+  return kept;
+}
+
+const withoutStack = <E extends { stack?: string }>({ stack: _stack, ...error }: E): E => error as E;
+
+const jsonBytes = (value: unknown): number =>
+  value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
 
 /** The payload as text; undefined when the run has none in its spec. */
 export function payloadText(spec: TaskRunSpec): string | undefined {

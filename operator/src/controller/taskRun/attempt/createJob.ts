@@ -15,10 +15,12 @@ import type { Program } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { at, done, type Requeue } from "../../../kube/manager/requeue.ts";
 import { Jobs } from "../../../kube/resources.ts";
+import type { TaskRun } from "../../../model/resources.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
 import type { Deps } from "../../deps.ts";
 import { attemptPayload, PayloadChanged } from "../payload.ts";
+import { wholeRun } from "../wholeRun.ts";
 import { endAttempt, failed } from "./ends.ts";
 import { type AttemptDecision, type AttemptView, isJobOf, quotaOr, recheckMs } from "./view.ts";
 
@@ -43,7 +45,9 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
   try {
     const isHeld = await deps.slots.confirm(run);
     if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
-    const env = await environment(deps, view, program);
+    const whole = await wholeRun(deps, run, "metadata");
+    if (!whole) return done;
+    const env = await environment(deps, view, program, whole);
     const job = buildJob(run, attempt, program, env);
     const { namespace } = run.metadata;
     const created = await deps.client.create(Jobs, namespace, job, { timeoutMs: createTimeoutMs });
@@ -57,11 +61,12 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
   }
 }
 
-async function environment(deps: JobDeps, { run, attempt }: AttemptView, program: Program) {
+/** `whole`: the run with its metadata. */
+async function environment(deps: JobDeps, { run, attempt }: AttemptView, program: Program, whole: TaskRun) {
   const { namespace, name, uid } = run.metadata;
   const claims = { ns: namespace, run: name, uid, attempt: attempt.number, retry: program.retry };
   const outputKey = containerOutputKey(run.metadata, attempt.number);
-  return attemptEnv(run, attempt, program, {
+  return attemptEnv(whole, attempt, program, {
     apiUrl: deps.config.apiUrl,
     environment: deps.environments.of(namespace).type,
     token: await deps.tokens.sign(claims),
