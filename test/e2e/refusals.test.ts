@@ -44,6 +44,11 @@ const refused: [string, Manifest, RegExp][] = [
   ["neither", taskRun("x", {}), /exactly one of spec\.task .* and spec\.container/],
   ["a name that is too long", taskRun("x".repeat(59), { container }), /at most 58 characters/],
   ["a date that is none", taskRun("x", { container, delayUntil: "tomorrow" }), /spec\.delayUntil.*date-time/],
+  [
+    "a date with an offset that is none",
+    taskRun("x", { container, delayUntil: "2030-01-01T00:00:00+99:99" }),
+    /spec\.delayUntil.*must be a time with its zone/s,
+  ],
   ["an unknown machine", taskRun("x", { container, machine: "huge" }), /spec\.machine.*supported values/],
   [
     "a field of a later version",

@@ -103,6 +103,22 @@ describe("a trigger", () => {
     expect(api.requests).toEqual([]);
   });
 
+  it.each([
+    [{ delay: "60 " }, /^delay: "60 " is not a duration/],
+    [{ delay: "01/12/2026" }, /^delay: "01\/12\/2026" is not a duration .*, or a date with its time zone/],
+    [{ delay: "2027-02-30T00:00:00Z" }, /^delay: /],
+    [{ delay: new Date("soon") }, /^delay: "Invalid Date" is not/],
+    [{ delay: 5000 as unknown as string }, /^delay: 5000 is not/],
+    [{ ttl: "60" }, /^ttl: "60" is not a duration/],
+    [{ ttl: -1 }, /^ttl: -1 is not a duration/],
+    [{ idempotencyKey: "k", idempotencyKeyTTL: "24" }, /^idempotencyKeyTTL: "24" is not a duration/],
+    [{ debounce: { key: "k", delay: "1 h" } }, /^debounce\.delay: "1 h" is not/],
+    [{ debounce: { key: "k", delay: "1s", maxDelay: "1m " } }, /^debounce\.maxDelay: "1m " is not/],
+  ])("a trigger with %j is refused before anything is sent", async (options, message) => {
+    await expect(tasks.trigger("t", {}, options)).rejects.toThrow(message);
+    expect(api.requests).toEqual([]);
+  });
+
   it("a trigger takes durations only as ttl", async () => {
     await expect(tasks.trigger("t", {}, { ttl: "2030-01-01" })).rejects.toThrow(
       /ttl: "2030-01-01".*a date is not allowed/,

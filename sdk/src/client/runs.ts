@@ -8,6 +8,7 @@ import { pause } from "./pause.ts";
 import { parse, request, segment } from "./request.ts";
 import { connect, sendToStore, textOf } from "./send.ts";
 import { settingsInForce } from "./settings.ts";
+import { wireDelay } from "./triggerOptions.ts";
 
 /** What a list shows of a run. */
 export interface RunSummary {
@@ -180,7 +181,7 @@ export const runs = {
 
   /** Moves the start of a run that is delayed. */
   async reschedule(id: string, body: { delay: string | Date }, options: RequestOptions = {}): Promise<Run> {
-    const delay = body.delay instanceof Date ? body.delay.toISOString() : body.delay;
+    const delay = wireDelay(body.delay);
     const path = `/api/v1/runs/${segment(id)}/reschedule`;
     const answer = await request<WireRun>({ ...options, method: "POST", path, body: { delay } });
     return complete(answer.body, options);

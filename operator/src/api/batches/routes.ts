@@ -25,7 +25,8 @@ import { type Caller, callerIn } from "../http/caller.ts";
 import { bodyOf, nameIn, param, requestKeyOf } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import type { RunReader } from "../runs/reader.ts";
-import { keyTtlOf, triggerBody } from "../runs/wire/triggerBody.ts";
+import { keyTtlOf } from "../runs/wire/times.ts";
+import { triggerBody } from "../runs/wire/triggerBody.ts";
 import { createBatch, findBatch, takesItems } from "./create.ts";
 import { BatchReceiver, batchScopes, demandTask, drainItems, itemsOf, refuseAborted } from "./receiver.ts";
 import { batchObject, resultObject } from "./wire/batchObject.ts";
@@ -99,7 +100,7 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
       const { items, ...options } = bodyOf(batchOneShotBody, request);
       const key = options.idempotencyKey ?? request.get("idempotency-key");
       for (const { task } of items) demandTask(caller, task);
-      const keyTtlSeconds = keyTtlOf(request.get("idempotency-key-ttl"));
+      const keyTtlSeconds = keyTtlOf(request.get("idempotency-key-ttl"), "idempotency-key-ttl");
       const { batch, isCached } = await createBatch(deps, caller, {
         ...options,
         runCount: items.length,

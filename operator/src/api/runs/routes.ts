@@ -7,7 +7,6 @@ import { maxInlineDataBytes } from "@fairlead/protocol/limits";
 import { apiVersionHeader } from "@fairlead/protocol/status";
 import { type Request, Router } from "express";
 import { z } from "zod";
-import { parseDelay } from "../../model/durations.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
@@ -20,7 +19,8 @@ import type { RunReader } from "./reader.ts";
 import { filterOf } from "./wire/runFilter.ts";
 import { errorOf, listItem, runObject } from "./wire/runObject.ts";
 import { statusOf } from "./wire/status.ts";
-import { checkTags, latestMs, tagList } from "./wire/triggerBody.ts";
+import { rescheduledTo } from "./wire/times.ts";
+import { checkTags, tagList } from "./wire/triggerBody.ts";
 
 interface RunDeps extends RunAccessDeps, DataDeps {
   store: ObjectStore;
@@ -66,16 +66,10 @@ export function runsRouter(deps: RunDeps): Router {
   router.post("/api/v1/runs/:id/reschedule", async (request, response) => {
     const run = await findRun(deps, request, response, "write");
     const { delay } = bodyOf(rescheduleBody, request);
-    const until = parseDelay(delay, deps.clock());
-    if (until === undefined || until <= deps.clock() || until > latestMs) {
-      throw new Problem(
-        400,
-        `delay: "${delay}" is not a valid duration (for example 1h), nor a date in the future`,
-      );
-    }
+    const delayUntil = rescheduledTo(delay, deps.clock());
     if (statusOf(run) !== "DELAYED")
       throw new Problem(400, "The run is not DELAYED any more: only a delayed run can be rescheduled");
-    const changed = await patchSpec(deps, run, { delayUntil: new Date(until).toISOString() });
+    const changed = await patchSpec(deps, run, { delayUntil });
     response.json(runObject(changed, apiVersionOf(request), await loadRunData(deps, request, changed)));
   });
 

@@ -161,6 +161,11 @@ describe("the life of a run", () => {
     expect(phaseAfter(underWay.delayed, { type: "DelayChecked" })).toBe("Queued");
   });
 
+  it("waits in Delayed while delayUntil cannot be read", () => {
+    const run = play(newRun({ task: "t", delayUntil: "2020-01-01T00:00:00+24:00" }), accepted);
+    expect(run.status?.phase).toBe("Delayed");
+  });
+
   it("a run starts at once when delayUntil is in the past", () => {
     const run = play(newRun({ task: "t", delayUntil: "2020-01-01T00:00:00Z" }), accepted);
     expect(run.status?.phase).toBe("Queued");

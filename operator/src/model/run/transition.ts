@@ -190,7 +190,8 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
 /** Into Delayed or Queued, by the time. */
 function enter(status: TaskRunStatus, run: TaskRun, now: string): Transition {
   const until = run.spec.delayUntil;
-  if (until && Date.parse(until) > Date.parse(now)) {
+  // A time that cannot be read (an offset of 24:00, which Kubernetes takes) has not passed.
+  if (until && !(Date.parse(until) <= Date.parse(now))) {
     const message = `Waits until ${until}.`;
     if (status.phase === "Delayed" && status.message === message) return refused("the delay has not passed");
     return becomes({ ...status, phase: "Delayed", reason: "DelayUntil", message });

@@ -14,6 +14,7 @@ import {
   queueRef,
   resourceName,
   retry,
+  rules,
   seconds,
   taskId,
   text,
@@ -74,7 +75,11 @@ export const taskRunFields = {
     .max(yearSeconds)
     .optional()
     .describe("Seconds by which the run jumps ahead in its queue. Default 0."),
-  delayUntil: time()
+  delayUntil: rules(time(), {
+    // The format date-time lets an offset of 99 hours pass; reading it does not.
+    rule: "self.getFullYear() >= 0",
+    message: "must be a time with its zone, such as 2030-12-24T18:00:00Z",
+  })
     .optional()
     .describe(
       "The run does not start before this time (RFC 3339). May change while Delayed. Default: at once.",

@@ -2,8 +2,8 @@
  * `filter[status]=QUEUED,EXECUTING&filter[tag]=a …` of a list of runs, as a predicate. Lists are separated by
  * commas.
  */
+import { parseDuration } from "@fairlead/protocol/durations";
 import { batchId, scheduleId } from "@fairlead/protocol/ids";
-import { parseDuration } from "../../../model/durations.ts";
 import { defaultQueueOf } from "../../../model/queue/governing.ts";
 import type { TaskRun } from "../../../model/resources.ts";
 import { Problem } from "../../http/problem.ts";

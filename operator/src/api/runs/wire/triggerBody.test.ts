@@ -38,11 +38,6 @@ describe("trigger options", () => {
       { idempotencyKey: "k", idempotencyKeyTTLSeconds: 60 },
     ],
     [
-      "a lifetime that cannot be read",
-      { idempotencyKey: "k", idempotencyKeyTTL: "soon" },
-      { idempotencyKey: "k" },
-    ],
-    [
       "any other option",
       { priority: 10, maxAttempts: 2, machine: "small-2x", test: true, lockToVersion: "abc" },
       { priority: 10, maxAttempts: 2, machine: "small-2x", test: true, version: "abc" },

@@ -5,12 +5,12 @@
 import { idPattern, idRule, isId, maxIdLength } from "@fairlead/protocol/ids";
 import { maxMetadataBytes, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
-import { parseDelay, parseDuration } from "../../../model/durations.ts";
 import type { Debounce } from "../../../model/keys/debounce.ts";
 import type { TaskRunSpec } from "../../../model/resources.ts";
 import type { OptionField } from "../../../model/run/triggerFields.ts";
 import { machineNames } from "../../../model/schema/common.ts";
 import { Problem } from "../../http/problem.ts";
+import { debounceSecondsOf, durationLimitOf, keyTtlOf, startOf, ttlOf } from "./times.ts";
 
 const queueName = z.string().min(1).max(maxIdLength).regex(idPattern, `not a valid name: use ${idRule}`);
 export const tagList = z
@@ -89,10 +89,6 @@ export const triggerBody = z.object({
  * Media type of a payload that the client put into the bucket itself; the payload is then its storage path.
  */
 export const storeType = "application/store";
-/** The end of the year 9999: the last time that RFC 3339 can express. */
-export const latestMs = Date.UTC(9999, 11, 31);
-/** The client's word for "none". */
-const noMaxDuration = 2_147_483_647;
 
 export interface WirePayload {
   /** Undefined: none. */
@@ -168,12 +164,6 @@ function queueOf({ queue }: TriggerOptions): TaskRunSpec["queue"] {
   };
 }
 
-/** Undefined: at once. */
-function startOf(delay: string | number, nowMs: number): string | undefined {
-  const untilMs = delayOf(delay, nowMs);
-  return untilMs > nowMs ? new Date(untilMs).toISOString() : undefined;
-}
-
 function refuseUnsupported(options: TriggerOptions): void {
   const unsupported = ["concurrency", "externalDeploymentId"] as const;
   for (const name of unsupported) {
@@ -198,9 +188,9 @@ export function debounceOf({ debounce, delay }: TriggerOptions): Debounce | unde
     );
   }
   const { key, mode = "leading" } = debounce;
-  const delaySeconds = debounceSeconds("delay", debounce.delay);
+  const delaySeconds = debounceSecondsOf("delay", debounce.delay);
   if (debounce.maxDelay === undefined) return { key, mode, delaySeconds };
-  const maxDelaySeconds = debounceSeconds("maxDelay", debounce.maxDelay);
+  const maxDelaySeconds = debounceSecondsOf("maxDelay", debounce.maxDelay);
   if (maxDelaySeconds <= delaySeconds) {
     throw new Problem(
       422,
@@ -209,46 +199,6 @@ export function debounceOf({ debounce, delay }: TriggerOptions): Debounce | unde
   }
   return { key, mode, delaySeconds, maxDelaySeconds };
 }
-
-function debounceSeconds(field: "delay" | "maxDelay", text: string): number {
-  const parsed = parseDuration(text);
-  if (parsed !== undefined && parsed >= 1 && parsed <= yearSeconds) return parsed;
-  throw new Problem(
-    422,
-    `options.debounce.${field}: "${text.slice(0, 80)}" is not a valid duration of at least a second (for example 30s); a date is not allowed`,
-  );
-}
-
-function delayOf(delay: string | number, nowMs: number): number {
-  const until = typeof delay === "number" ? nowMs + delay * 1000 : parseDelay(delay, nowMs);
-  if (until === undefined || !(Math.abs(until) <= latestMs)) {
-    throw new Problem(
-      422,
-      `options.delay: "${delay}" is not a valid duration (for example 1h30m), nor a date up to the year 9999`,
-    );
-  }
-  return until;
-}
-
-function ttlOf(ttl: string | number): number {
-  const parsed = typeof ttl === "number" ? ttl : /^\d+$/.test(ttl) ? Number(ttl) : parseDuration(ttl);
-  if (parsed === undefined || !Number.isInteger(parsed) || parsed < 0 || parsed > yearSeconds) {
-    throw new Problem(
-      422,
-      `options.ttl: "${ttl}" is not a valid duration (for example 10m), nor a number of seconds; a date is not allowed`,
-    );
-  }
-  return parsed;
-}
-
-/** As upstream, a lifetime that cannot be read means the default. */
-export function keyTtlOf(ttl: string | undefined): number | undefined {
-  const parsed = ttl === undefined ? undefined : parseDuration(ttl);
-  return parsed && parsed <= yearSeconds ? parsed : undefined;
-}
-
-const durationLimitOf = (given: number): number | undefined =>
-  given >= noMaxDuration ? yearSeconds : Math.min(Math.max(given, 5), yearSeconds);
 
 function metadataOf(metadata: unknown, type = "application/json"): unknown {
   let value = metadata;
