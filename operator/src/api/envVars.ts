@@ -33,13 +33,19 @@ interface EnvVarDeps {
   client: Pick<KubeClient, "get" | "patch">;
 }
 
-export const envVarBody = z.object({ name: z.string(), value: z.string(), isSecret: z.boolean().optional() });
-export const envVarUpdateBody = z.object({ value: z.string() });
-export const envVarImportBody = z.object({
+export const envVarBody = z.strictObject({
+  name: z.string(),
+  value: z.string(),
+  isSecret: z.boolean().optional(),
+});
+export const envVarUpdateBody = z.strictObject({ value: z.string() });
+export const envVarImportBody = z.strictObject({
   variables: z.record(z.string(), z.string()),
   /** Variables that are there already get the new value. Default false: then they are refused. */
   override: z.boolean().optional(),
   isSecret: z.boolean().optional(),
+  /** Who sent it, as the official CLI tells; nothing here acts on it. */
+  source: z.unknown().optional(),
 });
 
 const redacted = "<redacted>";

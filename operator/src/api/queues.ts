@@ -28,9 +28,12 @@ export interface QueueDeps {
 }
 
 const kind = z.enum(["id", "task", "custom"]).default("id");
-export const queuePauseBody = z.object({ type: kind, action: z.enum(["pause", "resume"]) });
-export const queueOverrideBody = z.object({ type: kind, concurrencyLimit: z.int().min(1).max(100_000) });
-export const queueResetBody = z.object({ type: kind });
+export const queuePauseBody = z.strictObject({ type: kind, action: z.enum(["pause", "resume"]) });
+export const queueOverrideBody = z.strictObject({
+  type: kind,
+  concurrencyLimit: z.int().min(1).max(100_000),
+});
+export const queueResetBody = z.strictObject({ type: kind });
 /** Queues that a list looks at. */
 const listLimit = 10_000;
 

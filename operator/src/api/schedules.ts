@@ -27,7 +27,7 @@ export interface ScheduleDeps {
   clock: () => number;
 }
 
-export const scheduleBody = z.object({
+export const scheduleBody = z.strictObject({
   task: z.string().min(1).max(128),
   cron: z.string().min(1).max(128),
   timezone: z.string().min(1).max(64).optional(),

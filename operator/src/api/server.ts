@@ -3,7 +3,7 @@
  * `{ "error": "a sentence" }`.
  */
 import { runnerApi } from "@fairlead/protocol/runnerApi";
-import express, { type ErrorRequestHandler, type Request, type RequestHandler, Router } from "express";
+import { type ErrorRequestHandler, type Request, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
@@ -14,6 +14,7 @@ import { authenticate } from "./auth/auth.ts";
 import { tokensRouter } from "./auth/tokens.ts";
 import { batchesRouter } from "./batches/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
+import { jsonBody } from "./http/jsonBody.ts";
 import { Problem } from "./http/problem.ts";
 import { rateLimit } from "./http/rateLimit.ts";
 import { loggedPath, requestLog } from "./http/requestLog.ts";
@@ -57,7 +58,7 @@ export function apiRouter(deps: ApiDeps): Router {
     ["/api", "/realtime"],
     authenticate(deps.keys),
     rateLimit(rate, deps.clock),
-    express.json({ limit: bodyBytes }),
+    jsonBody(bodyBytes),
   );
   router.use(keyedRoutes(deps));
   router.use(unsupportedRouter());

@@ -4,6 +4,7 @@
  * server ignores it here, and it may be big.
  */
 import { isDeepStrictEqual } from "node:util";
+import { cloneJson } from "../lib/exactJson.ts";
 import type { KubeClient } from "./client/client.ts";
 import { KubeError } from "./client/kubeError.ts";
 import { apiVersionOf, type KubeObject, type Resource } from "./resources.ts";
@@ -47,4 +48,4 @@ export async function replaceStatus<T extends WithStatus>(
 }
 
 /** Without fields that are undefined. */
-const asSent = (status: object | undefined): unknown => status && JSON.parse(JSON.stringify(status));
+const asSent = (status: object | undefined): unknown => cloneJson(status);

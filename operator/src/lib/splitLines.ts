@@ -1,16 +1,20 @@
-/** The lines of a byte stream, each bounded. A last line without a line end was cut off, and is dropped. */
+/**
+ * The lines of a byte stream, each bounded. A last line without a line end was cut off, and is dropped. Throws
+ * TextDecoder's error at a line that is not UTF-8.
+ */
 export async function* splitLines(
   stream: AsyncIterable<Uint8Array>,
   maxBytes: number,
 ): AsyncGenerator<string, void, undefined> {
   const newline = 10;
+  const utf8 = new TextDecoder("utf-8", { fatal: true });
   let parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
     let start = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
       parts.push(chunk.subarray(start, end));
-      yield Buffer.concat(parts).toString("utf8");
+      yield utf8.decode(Buffer.concat(parts));
       parts = [];
       size = 0;
       start = end + 1;

@@ -4,6 +4,8 @@
  * as JSON leaves it out.
  */
 
+import { parseExact } from "../lib/exactJson.ts";
+
 interface SuperJson {
   json: unknown;
   /** How to restore the types. */
@@ -16,7 +18,7 @@ export const isSuperJson = (type: string | undefined): boolean => type?.includes
 export function parseSuperJson(text: string): SuperJson | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseExact(text);
   } catch {
     return undefined;
   }

@@ -13,6 +13,7 @@
  * change any more.
  */
 import { maxBatchItems, maxInlineDataBytes } from "@fairlead/protocol/limits";
+import { parseExact, parseExactBelow } from "../lib/exactJson.ts";
 import { inParallel } from "../lib/parallel.ts";
 import type { BatchResult, ItemOutcome } from "../model/batch/item.ts";
 import { newName } from "../model/ids.ts";
@@ -109,7 +110,7 @@ export async function copyToChunks(
 
 export function parseItem(index: number, line: string): IndexedItem {
   try {
-    return { index, item: JSON.parse(line) as BatchItem };
+    return { index, item: parseExactBelow(line, "payload", "metadata") as BatchItem };
   } catch (error) {
     return { index, problem: `the line is not valid JSON: ${(error as Error).message}` };
   }
@@ -157,7 +158,7 @@ export async function readResults(
   { key, size }: { key: string; size: number },
 ): Promise<BatchResult[] | undefined> {
   const got = await store.get(key, { maxBytes: Math.max(1, size) });
-  return got && linesIn(got.body).map((line) => JSON.parse(line) as BatchResult);
+  return got && linesIn(got.body).map((line) => parseExact(line) as BatchResult);
 }
 
 /** All outputs of one answer together. */

@@ -1,6 +1,7 @@
 /** A value as a compressed JSON object in the bucket. */
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
+import { parseExact } from "../lib/exactJson.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
 /** Compressed size: more than the API server allows one resource. */
@@ -14,5 +15,5 @@ export async function putJson(store: Pick<ObjectStore, "put">, key: string, valu
 /** Undefined when there is no such object. */
 export async function getJson<T>(store: Pick<ObjectStore, "get">, key: string): Promise<T | undefined> {
   const object = await store.get(key, { maxBytes });
-  return object && (JSON.parse((await decompress(object.body)).toString("utf8")) as T);
+  return object && (parseExact((await decompress(object.body)).toString("utf8")) as T);
 }

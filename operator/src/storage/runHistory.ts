@@ -4,6 +4,7 @@
  * needed to find and read it. Both writes may be repeated. A name that came again has several runs in
  * history; none hides or overwrites another.
  */
+import { parseExact } from "../lib/exactJson.ts";
 import type { TaskRun } from "../model/resources.ts";
 import { type SummaryField, summarySpec } from "../model/run/triggerFields.ts";
 import { getJson, putJson } from "./gzipJson.ts";
@@ -98,7 +99,7 @@ export async function listHistory(
 }
 
 export const parseSummary = (body: Uint8Array): RunSummary =>
-  JSON.parse(new TextDecoder().decode(body)) as RunSummary;
+  parseExact(new TextDecoder().decode(body)) as RunSummary;
 
 export function summaryOf({ metadata, spec, status = {} }: TaskRun): RunSummary {
   const { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf } = status;

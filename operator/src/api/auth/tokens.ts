@@ -11,7 +11,7 @@ interface TokenDeps {
   clock: () => number;
 }
 
-export const tokenBody = z.object({
+export const tokenBody = z.strictObject({
   scopes: z.array(z.string().max(256)).max(100).default([]),
   expirationTime: z
     .union([
@@ -27,6 +27,8 @@ export const tokenBody = z.object({
     .optional(),
   /** The token counts for one trigger. */
   oneTimeUse: z.boolean().optional(),
+  /** For the realtime API of Trigger.dev; nothing here acts on it. */
+  realtime: z.unknown().optional(),
 });
 const longestSeconds = 366 * 86_400;
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_557_600 };

@@ -16,6 +16,7 @@ import type { ObjectStore } from "../../storage/objectStore.ts";
 import { demand } from "../auth/auth.ts";
 import type { Caller } from "../http/caller.ts";
 import { check } from "../http/input.ts";
+import { parseText } from "../http/jsonBody.ts";
 import { Problem } from "../http/problem.ts";
 import { findPacket } from "../packets.ts";
 import { payloadOf, specOf, triggerBody } from "../runs/wire/triggerBody.ts";
@@ -159,8 +160,13 @@ export class BatchReceiver {
 
 /** The items of a request, one JSON object per line. */
 export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerator<ReceivedItem> {
-  for await (const line of splitLines(bytesOf(request, maxBytes), maxBytes)) {
-    if (line.trim() !== "") yield parseLine(line);
+  try {
+    for await (const line of splitLines(bytesOf(request, maxBytes), maxBytes)) {
+      if (line.trim() !== "") yield parseLine(line);
+    }
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_ENCODING_INVALID_ENCODED_DATA") throw error;
+    throw new Problem(400, "items: a line is not valid UTF-8: send JSON in UTF-8");
   }
 }
 
@@ -189,12 +195,4 @@ async function* atMost(stream: AsyncIterable<Uint8Array>, limit: number): AsyncG
   yield Buffer.from("\n");
 }
 
-function parseLine(line: string): ReceivedItem {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new Problem(400, `items: a line is not JSON: ${(error as Error).message}`);
-  }
-  return check(item, value, "item");
-}
+const parseLine = (line: string): ReceivedItem => check(item, parseText(line, "items: a line"), "item");

@@ -40,13 +40,17 @@ interface BatchRouteDeps {
   clock: () => number;
 }
 
-export const batchCreateBody = z.object({
+export const batchCreateBody = z.strictObject({
   runCount: z.int().min(1).max(maxBatchItems, `a batch has at most ${maxBatchItems} items: make several`),
   idempotencyKey: z.string().min(1).max(2048).optional(),
   /** Fairlead's own: how many runs of the batch may be unfinished at once. */
   maxConcurrency: z.int().min(1).max(maxBatchItems).optional(),
-  parentRunId: z.string().optional(),
   resumeParentOnCompletion: z.boolean().optional(),
+  // What the official SDKs send by themselves, and nothing here acts on.
+  taskIdentifiers: z.array(z.string()).max(maxBatchItems).optional(),
+  idempotencyKeyOptions: z.unknown().optional(),
+  parentRunId: z.string().optional(),
+  dependentAttempt: z.string().optional(),
 });
 
 export const batchOneShotBody = batchCreateBody.partial().extend({

@@ -2,20 +2,57 @@
 import { idPrefix } from "@fairlead/protocol/ids";
 import type { Request } from "express";
 import type { z } from "zod";
+import { isRawNumber } from "../../lib/exactJson.ts";
+import { nearest } from "../../lib/nearest.ts";
+import { isUnreadBody } from "./jsonBody.ts";
 import { Problem } from "./problem.ts";
 
-/** The body, by its schema. */
+/** The body, by its schema. A body that was not read, as it is no JSON, must not pass for none. */
 export function bodyOf<T>(schema: z.ZodType<T>, request: Request): T {
-  return check(schema, request.body ?? {}, "body");
+  if (isUnreadBody(request)) {
+    const type = request.get("content-type");
+    const found = type === undefined ? "missing" : `"${type.slice(0, 80)}" is not application/json`;
+    throw new Problem(415, `Content-Type: ${found}: send JSON as application/json`);
+  }
+  return check(schema, request.body === undefined ? {} : request.body, "body");
 }
 
+/** 422 for a field that the schema does not have, 400 for any other fault. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: wordOf });
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(
-    (issue) => `${issue.path.join(".") || where}: ${issue.message.replace(/^Invalid input: /, "")}`,
+  const issues = parsed.error.issues.flatMap((issue) => inBranch(issue));
+  const problems = issues.map(
+    ({ path, message }) => `${path.join(".") || where}: ${message.replace(/^Invalid input: /, "")}`,
   );
-  throw new Problem(400, problems.slice(0, 5).join("; "));
+  const isUnknown = issues.some(({ code }) => code === "unrecognized_keys");
+  throw new Problem(isUnknown ? 422 : 400, problems.slice(0, 5).join("; ").slice(0, 2000));
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Of a union, the issues of the form that the value has. */
+function inBranch(issue: Issue): Issue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const fits = issue.errors.find(
+    (some) => !some.some(({ code, path }) => code === "invalid_type" && !path.length),
+  );
+  return fits?.flatMap((one) => inBranch({ ...one, path: [...issue.path, ...one.path] })) ?? [issue];
+}
+
+function wordOf(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === "invalid_type" && isRawNumber(issue.input)) return "the number is too large";
+  if (issue.code !== "unrecognized_keys") return undefined;
+  const shape = (issue.inst as z.ZodObject | undefined)?.def.shape ?? {};
+  return issue.keys.map((key) => unknownField(key, Object.keys(shape))).join(", ");
+}
+
+function unknownField(key: string, known: readonly string[]): string {
+  const meant = nearest(key, known);
+  const name = JSON.stringify(key.slice(0, 80));
+  return meant
+    ? `${name} is not a known field: use ${meant}`
+    : `${name} is not a known field: use ${known.join(", ")}`;
 }
 
 /** The token of `Authorization: Bearer <token>`. */

@@ -21,6 +21,7 @@ import type { TaskRun } from "../../model/resources.ts";
 import { currentAttempt } from "../../model/run/attempts.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { endOfReport, report } from "../../model/run/report.ts";
+import { mediaType } from "../../model/schema/common.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
 import type { RunClaims, RunTokens } from "../../runs/runToken.ts";
 import { outputKey } from "../../storage/layout.ts";
@@ -49,7 +50,7 @@ const start = z.object({
 const upload = z.object({
   podUid,
   size: z.int().min(0),
-  type: z.string().min(1).max(64),
+  type: mediaType(),
 }) satisfies z.ZodType<UploadBody>;
 
 export function runnerRouter(deps: RunnerDeps): Router {

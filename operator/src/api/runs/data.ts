@@ -1,6 +1,7 @@
 /** Payload and output of a run: the value while it is small, above 512 KB the URL where it is. */
 import { maxInlineDataBytes } from "@fairlead/protocol/limits";
 import type { Request } from "express";
+import { parseExact } from "../../lib/exactJson.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isSuperJson, parseSuperJson } from "../../model/superJson.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
@@ -88,7 +89,7 @@ function parse(text: string, type = "application/json"): Value {
     if (read) return { value: read.json, meta: read.meta };
   }
   try {
-    return { value: JSON.parse(text) as unknown };
+    return { value: parseExact(text) };
   } catch {
     return { value: text };
   }

@@ -19,7 +19,7 @@ interface KeyDeps {
   clock: () => number;
 }
 
-export const keyResetBody = z.object({ taskIdentifier: z.string().min(1).max(128) });
+export const keyResetBody = z.strictObject({ taskIdentifier: z.string().min(1).max(128) });
 
 export function idempotencyKeysRouter(deps: KeyDeps): Router {
   const router = Router();

@@ -1,5 +1,4 @@
 /** A run's metadata: JSON that travels with the run; clients read it, and change it with operations. */
-import { maxMetadataBytes } from "@fairlead/protocol/limits";
 import { Router } from "express";
 import { z } from "zod";
 import { KubeError } from "../../kube/client/client.ts";
@@ -14,8 +13,9 @@ import { isFinished } from "../../model/run/phase.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import { findRun, type RunAccessDeps } from "./access.ts";
+import { checkMetadata } from "./wire/triggerBody.ts";
 
-export const metadataBody = z.object({
+export const metadataBody = z.strictObject({
   metadata: z.record(z.string(), z.unknown()).optional(),
   operations: z.array(metadataOperation).max(1000).optional(),
   parentOperations: z.array(metadataOperation).max(1000).optional(),
@@ -35,8 +35,8 @@ export function runMetadataRouter(deps: RunAccessDeps): Router {
     const { metadata: given, ...by } = bodyOf(metadataBody, request);
     // As in Trigger.dev, a run without a parent is its own parent and root.
     const operations = [by.operations, by.parentOperations, by.rootOperations].flatMap((some) => some ?? []);
-    const before = given ?? run.spec.metadata ?? {};
-    const metadata = applyChanges(before as Record<string, unknown>, operations);
+    const before = checkMetadata(given ?? run.spec.metadata ?? {}, "metadata");
+    const metadata = applyChanges(before, operations);
     await replaceMetadata(deps, run, metadata);
     response.json({ metadata });
   });
@@ -49,10 +49,7 @@ function applyChanges(
   operations: MetadataOperation[],
 ): Record<string, unknown> {
   try {
-    const metadata = applyOperations(before, operations);
-    const size = Buffer.byteLength(JSON.stringify(metadata));
-    if (size <= maxMetadataBytes) return metadata;
-    throw new Problem(413, `metadata: ${size} bytes, at most ${maxMetadataBytes} are allowed`);
+    return checkMetadata(applyOperations(before, operations), "metadata");
   } catch (error) {
     if (error instanceof RangeError) throw new Problem(400, `operations: ${error.message}`);
     throw error;

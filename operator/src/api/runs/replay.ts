@@ -6,6 +6,7 @@ import { runId } from "@fairlead/protocol/ids";
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { Router } from "express";
 import { z } from "zod";
+import { parseExact } from "../../lib/exactJson.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { replayOptions } from "../../model/run/triggerFields.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
@@ -72,7 +73,7 @@ async function loadPayload(
 function asSent(text: string, type: string): unknown {
   if (type !== "application/json") return text;
   try {
-    return JSON.parse(text);
+    return parseExact(text);
   } catch {
     throw new Problem(422, "payload: the run's own is not valid JSON, which its type promises: send one");
   }

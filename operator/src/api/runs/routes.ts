@@ -98,8 +98,8 @@ export function runsRouter(deps: RunDeps): Router {
   return router;
 }
 
-export const rescheduleBody = z.object({ delay: z.string() });
-export const tagsBody = z.object({ tags: tagList });
+export const rescheduleBody = z.strictObject({ delay: z.string() });
+export const tagsBody = z.strictObject({ tags: tagList });
 async function loadResult(deps: RunDeps, run: TaskRun) {
   const id = runId(run.metadata.name);
   const { phase, error } = run.status ?? {};

@@ -4,6 +4,7 @@
  * Aborted.
  */
 
+import { isUtf8 } from "node:buffer";
 import { originLabel } from "@fairlead/protocol/labels";
 import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
@@ -114,6 +115,12 @@ async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Validat
       return {
         reason: "ItemsTooLarge",
         message: `spec.itemsRef: the object has more than ${batchSourceLimit} bytes; all items of a batch may have at most that.`,
+      };
+    }
+    if (!isUtf8(got.body)) {
+      return {
+        reason: "InvalidItems",
+        message: "spec.itemsRef: the object is not valid UTF-8: write one JSON object per line, in UTF-8.",
       };
     }
     const lines = linesIn(got.body);

@@ -8,6 +8,7 @@
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import type { KubeConfig } from "@kubernetes/client-node";
+import { parseExact } from "../../lib/exactJson.ts";
 import { splitLines } from "../../lib/splitLines.ts";
 import { type WriteHook, withHook } from "../../lib/writeHook.ts";
 import {
@@ -285,7 +286,7 @@ export class KubeClient {
       const body = await this.#transport.stream(request, signal, idleTimeoutMs ?? 0);
       onOpen?.();
       for await (const line of splitLines(body, maxEventBytes)) {
-        const event = JSON.parse(line) as WatchEvent<T> | { type: "ERROR"; object: StatusObject };
+        const event = parseExact(line) as WatchEvent<T> | { type: "ERROR"; object: StatusObject };
         if (event.type === "ERROR") {
           throw errorFromStatus(request, event.object);
         }

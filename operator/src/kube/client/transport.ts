@@ -4,6 +4,7 @@
  */
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
+import { parseExact } from "../../lib/exactJson.ts";
 import { pause } from "../../lib/time.ts";
 import type { Connection } from "./connection.ts";
 import { errorFromAnswer, KubeError } from "./kubeError.ts";
@@ -98,7 +99,7 @@ export class Transport {
     });
     const text = await answer.body.text();
     if (answer.statusCode >= 300) throw answered(request, answer, text);
-    return JSON.parse(text) as R;
+    return parseExact(text) as R;
   }
 }
 

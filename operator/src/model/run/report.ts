@@ -9,6 +9,8 @@ import {
   reportVersion,
 } from "@fairlead/protocol/report";
 import { z } from "zod";
+import { parseExact } from "../../lib/exactJson.ts";
+import { maxMediaTypeLength } from "../schema/common.ts";
 import { isSuperJson, parseSuperJson } from "../superJson.ts";
 import type { AttemptEnd } from "./event.ts";
 
@@ -24,7 +26,7 @@ export const report = z.object({
   outcome: z.enum(["completed", "failed"]),
   output: z
     .object({
-      type: z.string().max(64),
+      type: z.string().max(maxMediaTypeLength),
       key: z.string().max(1024).optional(),
       size: z.int().min(0).max(maxOutputBytes),
       sha256: z.string().length(64).optional(),
@@ -111,7 +113,7 @@ export function copyOf(data: string, type: string): unknown {
   if (isSuperJson(type)) return parseSuperJson(data)?.json;
   if (!type.startsWith("application/json")) return undefined;
   try {
-    return JSON.parse(data);
+    return parseExact(data);
   } catch {
     return undefined;
   }

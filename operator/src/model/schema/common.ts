@@ -43,6 +43,14 @@ export const openObject = (maxProperties = 64) =>
 
 export const text = (max: number, min = 0) => z.string().min(min).max(max);
 
+/** A media type: what an HTTP header can carry. */
+export const mediaType = () =>
+  text(maxMediaTypeLength, 1).regex(
+    /^[!-~]([ -~]*[!-~])?$/,
+    "not a media type: use visible ASCII, for example text/plain",
+  );
+export const maxMediaTypeLength = 255;
+
 /** RFC 3339, checked by the API server as `date-time`. */
 export const time = () => z.iso.datetime({ offset: true }).meta({ format: "date-time" });
 

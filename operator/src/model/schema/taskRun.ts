@@ -6,7 +6,17 @@
 import { errorLimits } from "@fairlead/protocol/report";
 import { z } from "zod";
 import { immutableFields, untilQueuedFields } from "../run/triggerFields.ts";
-import { anyJson, type CelRule, conditions, listMap, machineNames, rules, text, time } from "./common.ts";
+import {
+  anyJson,
+  type CelRule,
+  conditions,
+  listMap,
+  machineNames,
+  maxMediaTypeLength,
+  rules,
+  text,
+  time,
+} from "./common.ts";
 import { notYet } from "./notYet.ts";
 import { taskRunFields } from "./taskRunFields.ts";
 
@@ -74,7 +84,7 @@ const outputRef = z.object({
   key: text(1024).describe("Object key in the bucket."),
   size: z.int().describe("Size in bytes."),
   sha256: text(64).optional().describe("SHA-256 in hex."),
-  type: text(255).describe("Media type."),
+  type: text(maxMediaTypeLength).describe("Media type."),
 });
 
 const attempt = z.object({

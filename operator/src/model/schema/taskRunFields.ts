@@ -9,6 +9,7 @@ import {
   envFromList,
   envList,
   machine,
+  mediaType,
   openObject,
   podTemplate,
   queueRef,
@@ -54,7 +55,7 @@ export const taskRunFields = {
   payloadData: text(maxPayloadDataBytes)
     .optional()
     .describe("The payload as exact text, for programs. Type in payloadType."),
-  payloadType: text(64)
+  payloadType: mediaType()
     .optional()
     .describe("Media type of payloadData or payloadRef. Default application/json."),
   payloadRef: z
@@ -129,7 +130,10 @@ export const taskRunFields = {
     .optional()
     .describe("Up to 10 tags to find the run by.")
     .meta({ "x-kubernetes-list-type": "set" }),
-  metadata: anyJson().optional().describe("Any JSON object that travels with the run, up to 256 KiB."),
+  metadata: anyJson()
+    .meta({ type: "object" })
+    .optional()
+    .describe("Any JSON object that travels with the run, up to 256 KiB."),
   parent: stringMap("Name of the run that triggered this one.").optional(),
   batch: z
     .object({

@@ -9,7 +9,7 @@ import { Problem } from "../../http/problem.ts";
 /** The end of the year 9999: the last time that RFC 3339 can express. */
 const latestMs = Date.UTC(9999, 11, 31);
 /** The client's word for "none". */
-const noMaxDuration = 2_147_483_647;
+export const noMaxDuration = 2_147_483_647;
 
 const shown = (value: string | number): string =>
   typeof value === "number" ? String(value) : JSON.stringify(value.slice(0, 80));
@@ -74,5 +74,5 @@ export function debounceSecondsOf(field: "delay" | "maxDelay", text: string): nu
   );
 }
 
-export const durationLimitOf = (given: number): number =>
-  given >= noMaxDuration ? yearSeconds : Math.min(Math.max(given, 5), yearSeconds);
+/** The bounds are the schema's. */
+export const durationLimitOf = (given: number): number => Math.min(given, yearSeconds);

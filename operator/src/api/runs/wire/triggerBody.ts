@@ -5,14 +5,31 @@
 import { idPattern, idRule, isId, maxIdLength } from "@fairlead/protocol/ids";
 import { maxMetadataBytes, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
+import { isRawNumber, parseExact } from "../../../lib/exactJson.ts";
 import type { Debounce } from "../../../model/keys/debounce.ts";
 import type { TaskRunSpec } from "../../../model/resources.ts";
 import type { OptionField } from "../../../model/run/triggerFields.ts";
-import { machineNames } from "../../../model/schema/common.ts";
+import { triggerFields } from "../../../model/run/triggerFields.ts";
+import { machineNames, mediaType } from "../../../model/schema/common.ts";
 import { Problem } from "../../http/problem.ts";
-import { debounceSecondsOf, durationLimitOf, keyTtlOf, startOf, ttlOf } from "./times.ts";
+import { debounceSecondsOf, durationLimitOf, keyTtlOf, noMaxDuration, startOf, ttlOf } from "./times.ts";
 
 const queueName = z.string().min(1).max(maxIdLength).regex(idPattern, `not a valid name: use ${idRule}`);
+/** Trigger.dev's shortest one. Its word for "none" is beyond the longest. */
+const maxDuration = z.union([z.literal(noMaxDuration), z.int().min(5).max(yearSeconds)]);
+
+/** What the official SDKs send by themselves inside a task or beside a payload, and nothing here acts on. */
+const withoutEffect = {
+  parentRunId: z.string().optional(),
+  parentAttempt: z.string().optional(),
+  parentBatch: z.string().optional(),
+  dependentAttempt: z.string().optional(),
+  dependentBatch: z.string().optional(),
+  payloadSize: z.number().optional(),
+};
+/** Options of Trigger.dev that a user sets, and Fairlead does not have. */
+const unsupported = ["region", "concurrency", "gates", "externalDeploymentId", "bulkActionId"] as const;
+
 export const tagList = z
   .union([z.string(), z.array(z.string()).max(1_000)])
   .transform((tags) => [...new Set([tags].flat().filter((tag) => tag !== ""))]);
@@ -33,17 +50,23 @@ export function checkTaskId(id: string): void {
   );
 }
 
-export const triggerOptions = z.object({
-  concurrencyKey: z.coerce.string().min(1).max(256).optional(),
+/** Strict, as all of this file: a field that it does not have is refused. */
+export const triggerOptions = z.strictObject({
+  // A number, as Trigger.dev takes it; what has no text of its own would make one key of all values.
+  concurrencyKey: z
+    .union([z.string().min(1).max(256), z.number().transform(String)], "a string is needed")
+    .optional(),
   delay: z.union([z.string(), z.number()]).optional(),
   ttl: z.union([z.string(), z.number()]).optional(),
   idempotencyKey: z.string().min(1).max(2048).optional(),
   idempotencyKeyTTL: z.string().optional(),
-  idempotencyKeyOptions: z.looseObject({ key: z.string().max(2048).optional() }).optional(),
+  idempotencyKeyOptions: z
+    .strictObject({ key: z.string().max(2048).optional(), scope: z.string().max(64).optional() })
+    .optional(),
   queue: z
     .union([
       queueName.transform((name): { name?: string; concurrencyLimit?: number | null } => ({ name })),
-      z.object({
+      z.strictObject({
         name: queueName.optional(),
         concurrencyLimit: z.int().min(1).max(100_000).nullish(),
       }),
@@ -51,37 +74,31 @@ export const triggerOptions = z.object({
     .optional(),
   machine: z.enum(machineNames).optional(),
   maxAttempts: z.int().min(1).max(250).optional(),
-  maxDuration: z.int().min(1).optional(),
+  maxDuration: maxDuration.optional(),
   metadata: z.unknown().optional(),
   metadataType: z.string().optional(),
-  payloadType: z.string().max(64).optional(),
-  payloadSize: z.number().optional(),
-  priority: z.number().min(-yearSeconds).max(yearSeconds).optional(),
+  payloadType: mediaType().optional(),
+  priority: z.int().min(-yearSeconds).max(yearSeconds).optional(),
   tags: tagList.optional(),
   test: z.boolean().optional(),
   lockToVersion: z.string().min(1).max(64).optional(),
-  region: z.string().optional(),
   debounce: z
-    .object({
+    .strictObject({
       key: z.string().min(1).max(512),
       delay: z.string(),
       mode: z.enum(["leading", "trailing"]).optional(),
       maxDelay: z.string().optional(),
     })
     .optional(),
-  // Options for use inside a task, and options that are not supported yet: refused where they would do
-  // something.
-  parentRunId: z.string().optional(),
   resumeParentOnCompletion: z.boolean().optional(),
-  concurrency: z.unknown().optional(),
-  externalDeploymentId: z.string().optional(),
+  ...Object.fromEntries(unsupported.map((option) => [option, z.unknown().optional()])),
+  ...withoutEffect,
 });
 
 export type TriggerOptions = z.infer<typeof triggerOptions>;
 
-export const triggerBody = z.object({
+export const triggerBody = z.strictObject({
   payload: z.unknown().optional(),
-  context: z.unknown().optional(),
   options: triggerOptions.optional(),
 });
 
@@ -114,7 +131,10 @@ export function payloadOf(
     }
     return { type, storagePath: payload };
   }
-  const text = type !== "application/json" && typeof payload === "string" ? payload : JSON.stringify(payload);
+  const text =
+    type !== "application/json" && typeof payload === "string" ? payload : jsonOf(payload, "payload");
+  if (!text.isWellFormed())
+    throw new Problem(422, "payload: has half of a surrogate pair, which UTF-8 cannot hold: leave it out");
   const size = Buffer.byteLength(text);
   if (size > maxPayloadBytes) throw payloadTooLarge(size);
   return { text, type };
@@ -136,11 +156,11 @@ type SpecField = Exclude<OptionField, "debounce">;
 export function specOf(options: TriggerOptions, nowMs: number): Pick<TaskRunSpec, SpecField> {
   refuseUnsupported(options);
   checkTags(options.tags ?? [], "options.tags");
-  const { delay, ttl, priority, maxDuration, metadata } = options;
+  const { delay, ttl, maxDuration, metadata } = options;
   const fields: Record<SpecField, unknown> & { [F in SpecField]: TaskRunSpec[F] } = {
     queue: queueOf(options),
     concurrencyKey: options.concurrencyKey,
-    priority: priority === undefined ? undefined : Math.round(priority),
+    priority: options.priority,
     delayUntil: delay === undefined ? undefined : startOf(delay, nowMs),
     ttlSeconds: ttl === undefined ? undefined : ttlOf(ttl),
     idempotencyKey: options.idempotencyKey,
@@ -153,7 +173,20 @@ export function specOf(options: TriggerOptions, nowMs: number): Pick<TaskRunSpec
     metadata: metadata === undefined ? undefined : metadataOf(metadata, options.metadataType),
     test: options.test || undefined,
   };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  for (const [field, value] of given) refuseHalfCharacters(field, value);
+  return Object.fromEntries(given);
+}
+
+/** Half of a surrogate pair, which no UTF-8 can carry: it would come out as another character. */
+function refuseHalfCharacters(field: string, value: unknown): void {
+  // JSON.stringify escapes it, and no other surrogate.
+  if (!/(?<!\\)(?:\\\\)*\\ud[89a-f]/.test(JSON.stringify(value))) return;
+  const { option = field } = triggerFields[field as SpecField];
+  throw new Problem(
+    422,
+    `options.${option}: has half of a surrogate pair, which UTF-8 cannot hold: leave it out`,
+  );
 }
 
 function queueOf({ queue }: TriggerOptions): TaskRunSpec["queue"] {
@@ -165,9 +198,8 @@ function queueOf({ queue }: TriggerOptions): TaskRunSpec["queue"] {
 }
 
 function refuseUnsupported(options: TriggerOptions): void {
-  const unsupported = ["concurrency", "externalDeploymentId"] as const;
   for (const name of unsupported) {
-    if (options[name] !== undefined)
+    if ((options as Record<string, unknown>)[name] !== undefined)
       throw new Problem(422, `options.${name}: not supported by Fairlead yet: leave it out`);
   }
   if (options.resumeParentOnCompletion) {
@@ -201,21 +233,45 @@ export function debounceOf({ debounce, delay }: TriggerOptions): Debounce | unde
 }
 
 function metadataOf(metadata: unknown, type = "application/json"): unknown {
-  let value = metadata;
-  if (typeof metadata === "string" && type.includes("json")) {
-    try {
-      value = JSON.parse(metadata);
-    } catch {
-      throw new Problem(
-        422,
-        "options.metadata: not valid JSON, which its type promises: send JSON, or leave metadataType out",
-      );
-    }
+  const value = typeof metadata === "string" && type.includes("json") ? parsedMetadata(metadata) : metadata;
+  const { json, meta } =
+    type.includes("super+json") && isJsonObject(value) && "json" in value ? value : { json: value };
+  if (meta !== undefined && Object.keys(meta ?? {}).length > 0)
+    throw new Problem(
+      422,
+      "options.metadata: has types that JSON does not have: turn them into text or numbers",
+    );
+  return checkMetadata(json, "options.metadata");
+}
+
+function parsedMetadata(text: string): unknown {
+  try {
+    return parseExact(text);
+  } catch {
+    throw new Problem(
+      422,
+      "options.metadata: not valid JSON, which its type promises: send JSON, or leave metadataType out",
+    );
   }
-  if (typeof value === "object" && value && "json" in value && type.includes("super+json"))
-    value = value.json;
-  const size = Buffer.byteLength(JSON.stringify(value) ?? "");
+}
+
+export function checkMetadata(value: unknown, field: string): Record<string, unknown> {
+  if (!isJsonObject(value))
+    throw new Problem(422, `${field}: not an object: give it names, for example {"progress": 1}`);
+  const size = Buffer.byteLength(jsonOf(value, field));
   if (size > maxMetadataBytes)
-    throw new Problem(413, `options.metadata: ${size} bytes, at most ${maxMetadataBytes} are allowed`);
+    throw new Problem(413, `${field}: ${size} bytes, at most ${maxMetadataBytes} are allowed`);
   return value;
+}
+
+const isJsonObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
+
+function jsonOf(value: unknown, field: string): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) throw new Problem(422, `${field}: nested too deeply`);
+    throw error;
+  }
 }

@@ -4,6 +4,7 @@
  * Every output is moved to where outputs are. An inline container's is the object that it PUT to
  * FAIRLEAD_OUTPUT_URL, else its termination message, which is written to the same key.
  */
+import { isUtf8 } from "node:buffer";
 import { maxOutputCopyBytes, terminationMessageBytes } from "@fairlead/protocol/limits";
 import { type ContainerOutput, endOfContainer, reportOf, typeOfText } from "../../../jobs/attemptEnd.ts";
 import type { ContainerEnd } from "../../../jobs/podObserver.ts";
@@ -11,6 +12,7 @@ import type { Program } from "../../../jobs/program.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
 import type { AttemptEnd } from "../../../model/run/event.ts";
 import { copyOf, endOfReport } from "../../../model/run/report.ts";
+import { maxMediaTypeLength } from "../../../model/schema/common.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
 import type { ObjectStore } from "../../../storage/objectStore.ts";
 import { storeReportOutput } from "../../../storage/reportOutput.ts";
@@ -45,10 +47,16 @@ async function readOutput(
   if (put) {
     const small =
       put.size <= maxOutputCopyBytes ? await store.get(key, { maxBytes: maxOutputCopyBytes }) : undefined;
-    const text = small && Buffer.from(small.body).toString("utf8");
+    // Other bytes would come out as replacement characters: they stay in the object alone.
+    const text = small && isUtf8(small.body) ? Buffer.from(small.body).toString("utf8") : undefined;
     const type = text !== undefined && !put.type?.startsWith("text/") ? typeOfText(text) : put.type;
+    // A longer type stays with the object alone.
     return {
-      ref: { key, size: put.size, type: type ?? "application/octet-stream" },
+      ref: {
+        key,
+        size: put.size,
+        type: type && type.length <= maxMediaTypeLength ? type : "application/octet-stream",
+      },
       copy: text === undefined ? undefined : copyOfText(text, type ?? ""),
     };
   }
