@@ -4,8 +4,8 @@
  * what `JSON.rawJSON` makes of its text: an object that `JSON.stringify` writes as it was read. All other
  * values are as `JSON.parse` gives them, so a text without such a number costs one search more.
  *
- * What JSON itself leaves open is not kept: white space, the spelling of a string's escapes, the order of keys
- * that are whole numbers, and all but the last of two equal keys.
+ * What JSON itself leaves open is not kept: white space, the spelling of a string's escapes, the order of
+ * keys that are whole numbers, and all but the last of two equal keys.
  */
 
 /** What `JSON.rawJSON` makes; structuredClone and arithmetic do not know it. */
@@ -41,8 +41,8 @@ function keepText(this: unknown, _key: string, value: unknown, { source }: { sou
 }
 
 /**
- * For what has a schema: numbers are plain, except below the named keys, where anything may be. A whole number
- * that a double cannot hold stays as it is everywhere, so that a schema refuses it.
+ * For what has a schema: numbers are plain, except below the named keys, where anything may be. A whole
+ * number that a double cannot hold stays as it is everywhere, so that a schema refuses it.
  */
 export function parseExactBelow(text: string, ...keys: string[]): unknown {
   const value = parseExact(text);

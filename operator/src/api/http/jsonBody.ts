@@ -7,7 +7,7 @@ import { parseExactBelow } from "../../lib/exactJson.ts";
 import { Problem } from "./problem.ts";
 
 /** The fields of requests in which a client may send any JSON; `value` is that of a metadata operation. */
-export const anyJsonFields = ["payload", "metadata", "value"];
+const anyJsonFields = ["payload", "metadata", "value"];
 
 export const jsonBody = (limit: number): RequestHandler[] => [
   express.raw({ limit, type: (request) => isJson(request as Request) }),
