@@ -2,10 +2,13 @@
  * Every label and annotation that Fairlead sets or reads. Users select on them and other programs may; a
  * value once released keeps its meaning.
  *
- *   on Jobs, pods and ControllerRevisions   managed-by, run, run-uid, attempt, task
+ *   on Jobs, pods and ControllerRevisions   managed-by, run, run-uid, attempt, task; pods: stopped-at
  *   on our own kinds                        origin, batch, schedule; annotations of keys and debouncing
  *   on namespaces and Secrets               environment, concurrency-limit; api-key, redacted-variables
  */
+
+/** On pods: when they were told to stop, by the controller's clock. */
+export const stoppedAtAnnotation = "fairlead.dev/stopped-at";
 
 /** On each object that Fairlead makes for a run or a Task. Informers select on it. */
 export const managedByLabel = "app.kubernetes.io/managed-by";

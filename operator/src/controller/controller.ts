@@ -28,7 +28,7 @@ import { TaskVersions } from "./task/taskVersions.ts";
 import { taskBatches } from "./taskBatch/controller.ts";
 import { taskQueues } from "./taskQueue/controller.ts";
 import { admissionSource } from "./taskRun/admissionSource.ts";
-import { JobProblems } from "./taskRun/attempt/jobProblems.ts";
+import { EventProblems } from "./taskRun/attempt/eventProblems.ts";
 import { livePods } from "./taskRun/attempt/livePods.ts";
 import { taskRuns } from "./taskRun/controller.ts";
 import { Slots } from "./taskRun/slots.ts";
@@ -91,7 +91,9 @@ export class Controller {
       versions: new TaskVersions(client),
       slots: new Slots(admission),
       livePods: livePods(client),
-      jobProblems: new JobProblems({ client, log, clock: Date.now }),
+      jobProblems: new EventProblems("jobs", { client, log, clock: Date.now }),
+      podProblems: new EventProblems("pods", { client, log, clock: Date.now }),
+      scaleUps: new EventProblems("scaleUps", { client, log, clock: Date.now }),
       store,
       tokens,
       config,

@@ -12,7 +12,7 @@ import type { ObjectStore } from "../storage/objectStore.ts";
 import type { cacheDeclarations } from "./caches.ts";
 import type { Environments } from "./namespace/environments.ts";
 import type { TaskVersions } from "./task/taskVersions.ts";
-import type { JobProblems } from "./taskRun/attempt/jobProblems.ts";
+import type { EventProblems } from "./taskRun/attempt/eventProblems.ts";
 import type { LivePods } from "./taskRun/attempt/livePods.ts";
 import type { Slots } from "./taskRun/slots.ts";
 
@@ -23,7 +23,11 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   versions: TaskVersions;
   slots: Slots;
   livePods: LivePods;
-  jobProblems: JobProblems;
+  jobProblems: EventProblems;
+  /** Why pods do not start on their nodes. */
+  podProblems: EventProblems;
+  /** What autoscalers make room for. */
+  scaleUps: EventProblems;
   store: ObjectStore;
   tokens: RunTokens;
   config: Config;

@@ -85,7 +85,7 @@ describe("a container", () => {
     [
       "no start",
       { exitCode: undefined, reason: "UnexpectedAdmissionError" },
-      { outcome: "Failed", reason: "UnexpectedAdmissionError" },
+      { outcome: "Infrastructure", reason: "UnexpectedAdmissionError" },
     ],
     [
       "an eviction, whatever the code",

@@ -14,6 +14,8 @@ const queued = play(newRun(), accepted);
 const withTtl = play(newRun({ task: "t", ttlSeconds: 60 }), accepted);
 /** The next attempt is due after a second. */
 const inBackoff = play(withTtl, admitted(1), started(1), ended(1, "Failed"));
+const withoutTask = play(queued, { type: "Inadmissible", reason: "TaskNotFound", message: "none" });
+const unstarted = play(withTtl, admitted(1), ended(1, "Infrastructure"));
 const container = play(newRun({ container: { image: "i" } }), accepted);
 const duplicate: RunEvent = {
   type: "Duplicate",
@@ -56,7 +58,7 @@ const rows: [
     queued,
     1,
     {},
-    { event: { type: "Inadmissible", reason: "TaskNotFound" }, requeue: at(second(24 * hour)) },
+    { event: { type: "Inadmissible", reason: "TaskNotFound" }, requeue: at(second(1 + 24 * hour)) },
   ],
   [
     "is inadmissible without its Task until its ttl",
@@ -67,10 +69,24 @@ const rows: [
   ],
   [
     "is rejected after a day without its Task",
-    queued,
+    withoutTask,
     24 * hour,
     {},
     { event: { type: "Rejected", reason: "TaskNotFound" } },
+  ],
+  [
+    "has a day from the first look for its Task, however long it was queued before",
+    queued,
+    25 * hour,
+    {},
+    { event: { type: "Inadmissible", reason: "TaskNotFound" }, requeue: at(second(49 * hour)) },
+  ],
+  [
+    "does not expire in the backoff after an attempt that never started",
+    unstarted,
+    60,
+    { task, version },
+    { do: "takeSlot" },
   ],
   [
     "is rejected when its version is not stored",

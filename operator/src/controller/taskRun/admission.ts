@@ -94,7 +94,9 @@ const taskMissing: AdmissionCheck = (view) => {
   if (task || run.spec.task === undefined) return undefined;
   const reason = "TaskNotFound";
   const message = `No Task in namespace ${run.metadata.namespace} has the id ${run.spec.task}; the run starts when one is applied.`;
-  const due = Date.parse(run.status?.queuedAt ?? "") + unknownTaskLimitMs;
+  // Since it was first looked for, which may be long after the run was queued.
+  const since = run.status?.reason === reason ? Date.parse(run.status.since ?? "") || now : now;
+  const due = since + unknownTaskLimitMs;
   if (now >= due) return { event: { type: "Rejected", reason, message } };
   return { event: { type: "Inadmissible", reason, message }, requeue: earliest(at(due), ttlDue(view)) };
 };
@@ -110,8 +112,8 @@ const admissible: AdmissionCheck = (view) => ({ do: "takeSlot", requeue: ttlDue(
 /** When a run expires that has not started before; never for one that did, or without a ttl. */
 function ttlDue({ run, task, environment }: QueuedView): Requeue {
   const ttl = ttlSecondsOf(run, task, environment);
-  const { startedAt, queuedAt } = run.status ?? {};
-  return ttl === 0 || startedAt || !queuedAt ? done : at(Date.parse(queuedAt) + ttl * 1000);
+  const { startedAt, attempt, queuedAt } = run.status ?? {};
+  return ttl === 0 || startedAt || attempt || !queuedAt ? done : at(Date.parse(queuedAt) + ttl * 1000);
 }
 
 async function act(deps: AdmissionDeps, view: AdmissionView, decision: AdmissionDecision): Promise<Outcome> {

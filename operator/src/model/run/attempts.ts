@@ -30,6 +30,17 @@ export function updateLastAttempt(status: TaskRunStatus, changes: Partial<Attemp
   return last ? [...attempts.slice(0, -1), { ...last, ...changes }] : attempts;
 }
 
+/**
+ * When the attempt began, by the clock of its node, which may be anything: within what our own clock knows,
+ * after its admission and before now. (Two of our own clocks may differ by a moment.)
+ */
+export function startOf(status: TaskRunStatus, at: string, now: string): string {
+  const earliest = status.attempts?.at(-1)?.admittedAt ?? now;
+  const ms = Date.parse(at);
+  if (!(ms >= Date.parse(earliest))) return earliest;
+  return ms > Date.parse(now) + 1000 ? now : at;
+}
+
 /** What is known of the attempt's pod: an unknown field must not erase a known one. */
 export function knownPod({ pod, podUid, node }: PodRef): PodRef {
   return { ...(pod && { pod }), ...(podUid && { podUid }), ...(node && { node }) };

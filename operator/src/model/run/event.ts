@@ -17,6 +17,12 @@ export interface AttemptEnd {
   finishedAt?: string;
 }
 
+/**
+ * What follows when an attempt could not start: another one as the policy says, none, or one that the policy
+ * does not count.
+ */
+export type StartRetry = "policy" | "never" | "infrastructure";
+
 /** The pod of an attempt, as far as it is known. */
 export interface PodRef {
   pod?: string;
@@ -59,7 +65,8 @@ export type RunEvent =
     } & PodRef)
   | { type: "CancelRequested" }
   | { type: "MaxDurationElapsed"; attempt: number; seconds: number }
-  | { type: "StartTimedOut"; attempt: number; reason: string; message: string }
+  /** `retry`: whether another attempt follows; as the policy says, unless it is set. */
+  | { type: "StartTimedOut"; attempt: number; reason: string; message: string; retry?: StartRetry }
   /** The container of a Stopping attempt no longer runs, or was never there. */
   | ({
       type: "ContainerGone";

@@ -14,8 +14,29 @@ export interface RetryPolicy {
   outOfMemoryMachine?: TaskRunStatus["machine"];
 }
 
-/** Attempts that may be lost to the infrastructure before the run ends as SystemFailure. */
+/** Attempts that may be lost to the infrastructure within an hour before the run ends as SystemFailure. */
 export const infrastructureRetryLimit = 5;
+const hourMs = 3_600_000;
+
+/** Reasons of an attempt that never ran since there was no room for it. Waiting for room has no limit. */
+export const isForWantOfRoom = (reason: string): boolean =>
+  /^(OutOf.|(TopologyAffinityError|NodePorts|VolumeAttachmentLimitExceeded|NodePressure|JobSuspended)$)/.test(
+    reason,
+  );
+
+/**
+ * How many attempts were lost to the infrastructure within the last hour, for want of room or for any other
+ * reason: a run of many hours on nodes that come and go is not given up.
+ */
+export function recentLosses({ attempts = [] }: TaskRunStatus, forRoom: boolean, now: string): number {
+  const since = Date.parse(now) - hourMs;
+  return attempts.filter(
+    ({ outcome, error, finishedAt }) =>
+      outcome === "Infrastructure" &&
+      isForWantOfRoom(error?.name ?? "") === forRoom &&
+      Date.parse(finishedAt ?? "") >= since,
+  ).length;
+}
 
 const defaults: RetryPolicy = {
   maxAttempts: 3,
@@ -50,5 +71,5 @@ export function retryDelay(policy: RetryPolicy, n: number, random: number): numb
   return Math.round(Math.min(policy.maxTimeoutInMs, delay));
 }
 
-/** Backoff after the n-th infrastructure failure in a row: 1 s, 2 s, 4 s … 30 s, without jitter. */
+/** Backoff after the n-th infrastructure failure within an hour: 1 s, 2 s, 4 s … 30 s, without jitter. */
 export const infrastructureDelay = (n: number): number => Math.min(30_000, 1000 * 2 ** (n - 1));

@@ -6,19 +6,27 @@
  *   TimedOut           ─► TimedOut
  *   Failed, Crashed    ─► backoff while it is retryable and attempts are left, else Failed, Crashed
  *                         killed for its memory: once more on the larger machine that the policy names
- *   Infrastructure     ─► backoff, at most infrastructureRetryLimit times, else SystemFailure
+ *   Infrastructure     ─► backoff, at most infrastructureRetryLimit times within an hour, else SystemFailure;
+ *                         for want of room without a limit
  *   stopped, canceled  ─► Canceled
  *   stopped, maxDuration elapsed ─► TimedOut
- *   stopped, start timeout       ─► as Failed, retryable
+ *   stopped, start timeout       ─► as Failed, retryable unless it can never start; or as Infrastructure
  *   the API server refuses the status ─► SystemFailure, with what is needed to clean up
  *
  * Only transition.ts calls this; it has checked that the event is about the current attempt. Pure.
  */
 import type { Phase, TaskRunStatus } from "../resources.ts";
-import { knownPod, updateLastAttempt } from "./attempts.ts";
+import { knownPod, startOf, updateLastAttempt } from "./attempts.ts";
 import type { AttemptEnd, PodRef } from "./event.ts";
 import { cutText } from "./fit.ts";
-import { infrastructureDelay, infrastructureRetryLimit, type RetryPolicy, retryDelay } from "./retry.ts";
+import {
+  infrastructureDelay,
+  infrastructureRetryLimit,
+  isForWantOfRoom,
+  type RetryPolicy,
+  recentLosses,
+  retryDelay,
+} from "./retry.ts";
 
 /** What an event that ends an attempt brings along; `random` in [0, 1) is for the backoff. */
 interface EndContext extends PodRef {
@@ -48,9 +56,11 @@ export function settle(
     case "TimedOut":
       return finish(ended, "TimedOut", end, now, { error: end.error });
     case "Infrastructure": {
-      const losses = (status.infrastructureRetries ?? 0) + 1;
-      const counted = { ...ended, infrastructureRetries: losses };
-      if (losses <= infrastructureRetryLimit) return backoff(counted, end, infrastructureDelay(losses), now);
+      const counted = { ...ended, infrastructureRetries: (status.infrastructureRetries ?? 0) + 1 };
+      const isForRoom = isForWantOfRoom(end.reason);
+      const losses = recentLosses(ended, isForRoom, now);
+      if (isForRoom || losses <= infrastructureRetryLimit)
+        return backoff(counted, end, infrastructureDelay(losses), now);
       return finish(counted, "SystemFailure", end, now, { error: end.error });
     }
     case "Failed":
@@ -77,7 +87,9 @@ export function settleStopped(
   const { intent, reason, message } = stop;
   const error = { name: reason, message };
   if (intent === "Failed") {
-    return settle(status, { outcome: "Failed", reason, message, retryable: true, error }, context, now);
+    const outcome = stop.retry === "infrastructure" ? "Infrastructure" : "Failed";
+    const retryable = stop.retry !== "never";
+    return settle(status, { outcome, reason, message, retryable, error }, context, now);
   }
   const attempts = updateLastAttempt(status, {
     ...knownPod(context),
@@ -138,7 +150,7 @@ function backoff(status: TaskRunStatus, end: AttemptEnd, delayMs: number, now: s
 function withEnd(status: TaskRunStatus, end: AttemptEnd, context: PodRef, now: string): TaskRunStatus {
   const attempts = updateLastAttempt(status, {
     ...knownPod(context),
-    ...(end.startedAt && { startedAt: end.startedAt }),
+    ...(end.startedAt && { startedAt: startOf(status, end.startedAt, now) }),
     finishedAt: now,
     outcome: end.outcome,
     exitCode: end.exitCode,
@@ -146,7 +158,7 @@ function withEnd(status: TaskRunStatus, end: AttemptEnd, context: PodRef, now: s
   });
   // A runner reports milliseconds, the container's status has whole seconds.
   const isFirst = status.startedAt === undefined || status.startedAt === status.attempts?.at(-1)?.startedAt;
-  const startedAt = isFirst ? (end.startedAt ?? status.startedAt) : status.startedAt;
+  const startedAt = (isFirst && attempts.at(-1)?.startedAt) || status.startedAt;
   return { ...status, startedAt, stop: undefined, attempts };
 }
 

@@ -21,9 +21,9 @@
  */
 import type { Attempt, Phase, TaskRun, TaskRunStatus } from "../resources.ts";
 import { taskRunStatus } from "../schema/taskRun.ts";
-import { addAttempt, currentAttempt, knownPod, updateLastAttempt } from "./attempts.ts";
+import { addAttempt, currentAttempt, knownPod, startOf, updateLastAttempt } from "./attempts.ts";
 import { setConditions } from "./conditions.ts";
-import type { RunEvent } from "./event.ts";
+import type { RunEvent, StartRetry } from "./event.ts";
 import { fit } from "./fit.ts";
 import { isTerminal } from "./phase.ts";
 import { cut, finish, leastOf, settle, settleStopped } from "./settle.ts";
@@ -64,11 +64,15 @@ export function transition(run: TaskRun, event: RunEvent, now: string): Transiti
   if ("refused" in next) return next;
   const changed: TaskRunStatus = {
     ...next.status,
+    since: isSameWhy(status, next.status) ? (status.since ?? now) : now,
     revision: (status.revision ?? 0) + 1,
     observedGeneration: run.metadata.generation,
   };
   return { status: fit(taskRunStatus, setConditions(changed, now)) };
 }
+
+const isSameWhy = (before: TaskRunStatus, after: TaskRunStatus): boolean =>
+  before.phase === after.phase && before.reason === after.reason;
 
 /** Why the event is not about the attempt that is under way. */
 function wrongAttempt(status: TaskRunStatus, event: RunEvent): string | undefined {
@@ -143,8 +147,11 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
         phase: "Executing",
         reason: "Running",
         message: `Attempt ${event.attempt} runs.`,
-        startedAt: status.startedAt ?? event.at,
-        attempts: updateLastAttempt(status, { ...knownPod(event), startedAt: event.at }),
+        startedAt: status.startedAt ?? startOf(status, event.at, now),
+        attempts: updateLastAttempt(status, {
+          ...knownPod(event),
+          ...{ startedAt: startOf(status, event.at, now), observedAt: now },
+        }),
       });
 
     case "AttemptEnded":
@@ -162,14 +169,14 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
     }
 
     case "StartTimedOut":
-      return becomes(stop(status, "Failed", event, now));
+      return becomes(stop(status, "Failed", event, now, event.retry));
 
     case "ContainerGone":
       if (!status.stop) return refused("status.stop is missing");
       return becomes(settleStopped(status, status.stop, event, now));
 
     case "TtlElapsed": {
-      if (status.startedAt) return refused("the run does not wait for its first start");
+      if (status.startedAt || status.attempt) return refused("the run does not wait for its first start");
       const message = "The run waited in its queue for longer than its ttl.";
       return becomes(finish(status, "Expired", { reason: "TtlElapsed", message }, now));
     }
@@ -237,9 +244,10 @@ function stop(
   intent: NonNullable<TaskRunStatus["stop"]>["intent"],
   { reason, message }: { reason: string; message: string },
   now: string,
+  retry?: StartRetry,
 ): TaskRunStatus {
   const why = { reason, message: cut(message) };
-  return { ...status, phase: "Stopping", ...why, stop: { intent, ...why, at: now } };
+  return { ...status, phase: "Stopping", ...why, stop: { intent, ...why, ...(retry && { retry }), at: now } };
 }
 
 function capture(status: TaskRunStatus, event: Extract<RunEvent, { type: "Captured" }>): Transition {

@@ -96,7 +96,10 @@ const attempt = z.object({
   slot: z.int().describe("Number of the queue slot's acquisition."),
   machine: z.enum(machineNames).optional().describe("Machine preset, when a retry raised it."),
   admittedAt: time().describe("When the attempt got its slot."),
-  startedAt: time().optional().describe("When its container began to run."),
+  startedAt: time().optional().describe("When its container began to run, by the node's clock."),
+  observedAt: time()
+    .optional()
+    .describe("When its start was observed, by Fairlead's clock; maxDurationSeconds counts from here."),
   finishedAt: time().optional().describe("When its outcome was known."),
   outcome: z
     .enum(["Completed", "Failed", "Crashed", "TimedOut", "Canceled", "Infrastructure"])
@@ -116,6 +119,7 @@ export const taskRunStatus = z.object({
   phase: z.enum(phases).optional().describe("Where the run is in its life."),
   reason: text(128).optional().describe("Why it is in this phase, in one word."),
   message: text(1024).optional().describe("The same as a sentence."),
+  since: time().optional().describe("Since when it is in this phase for this reason."),
   attempt: z.int().optional().describe("Number of the current attempt; 0 before the first."),
   slot: z.int().optional().describe("Number of the last acquisition of a queue slot."),
   infrastructureRetries: z
@@ -149,6 +153,10 @@ export const taskRunStatus = z.object({
         .describe("Phase to end in once the container is gone."),
       reason: text(128).describe("Why it is stopped."),
       message: text(1024).describe("The same as a sentence."),
+      retry: z
+        .enum(["policy", "never", "infrastructure"])
+        .optional()
+        .describe("After an attempt that could not start: whether another one follows. Default policy."),
       at: time().describe("When the stop began."),
     })
     .optional()

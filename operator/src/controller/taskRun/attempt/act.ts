@@ -1,4 +1,5 @@
 /** Carries out what was decided for an attempt: one event, or one action, which may lead to an event. */
+import { stoppedAtAnnotation } from "@fairlead/protocol/labels";
 import { done, earliest } from "../../../kube/manager/requeue.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
 import type { Deps } from "../../deps.ts";
@@ -8,7 +9,7 @@ import { captured } from "./capture.ts";
 import { captureLog } from "./captureLog.ts";
 import { createJob, type JobDeps } from "./createJob.ts";
 import { endAttempt } from "./ends.ts";
-import { readResult } from "./result.ts";
+import { readLostResult, readResult } from "./result.ts";
 import type { AttemptAction, AttemptDecision, AttemptView, PodView } from "./view.ts";
 
 type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods">;
@@ -35,7 +36,7 @@ async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction):
       await deleteJob(deps, view);
       return done;
     case "endPod":
-      if (pod) await endPod(deps, pod);
+      if (pod) await endPod(deps, pod, view.now);
       return done;
     case "readResult":
       if (pod?.seen.state !== "ended" || !program) return done;
@@ -44,6 +45,8 @@ async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction):
         await readResult(deps.store, { run, attempt, program }, pod.seen.end, pod.ref.podUid),
         pod.ref,
       );
+    case "readLostResult":
+      return program ? endAttempt(view, await readLostResult(deps.store, run, attempt, program)) : done;
     case "captureLog": {
       if (!pod) return done;
       const logKey = await captureLog(deps.client, deps.store, run, attempt, pod.object);
@@ -55,9 +58,11 @@ async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction):
 async function endPod(
   { client, pods }: Pick<ActDeps, "client" | "pods">,
   { object }: PodView,
+  now: number,
 ): Promise<void> {
   const { namespace, name = "", uid } = object.metadata ?? {};
-  const patch = { metadata: { uid }, spec: { activeDeadlineSeconds: 1 } };
+  const annotations = { [stoppedAtAnnotation]: new Date(now).toISOString() };
+  const patch = { metadata: { uid, annotations }, spec: { activeDeadlineSeconds: 1 } };
   pods.upsertFromWrite(await client.patch(Pods, namespace, name, patch, { type: "merge" }));
 }
 

@@ -33,6 +33,16 @@ const endOf = (outcome: AttemptEnd["outcome"], reason: string, message: string):
   error: { name: reason, message: message.slice(0, 1024) },
 });
 
+/**
+ * When a pod that was deleted counts as lost: by its deletionTimestamp a node that answers would have ended
+ * it. Who deleted it does not matter; a drain of a dead node hides that the node is dead. Infinity: never.
+ */
+export function silentDue(view: AttemptView): number {
+  const { deletionTimestamp } = view.pod?.object.metadata ?? {};
+  if (!deletionTimestamp || view.pod?.seen.state === "ended") return Number.POSITIVE_INFINITY;
+  return nodeLostDue(view, new Date(deletionTimestamp).toISOString());
+}
+
 /** When a silent node counts as lost. */
 export const nodeLostDue = ({ config }: AttemptView, since: string): number =>
   Date.parse(since) + config.nodeLostAfterSeconds * 1000;

@@ -16,7 +16,7 @@ import {
   time,
   viewOf,
 } from "./testViews.ts";
-import type { AttemptView } from "./view.ts";
+import type { AttemptView, PodView } from "./view.ts";
 
 const blocked = { reason: "ImagePullBackOff", message: "no such image" };
 const blockedPod = podIn({ state: "pending", waiting: "ContainerCreating", blocked });
@@ -24,6 +24,16 @@ const pastDeadline = {
   ...job(),
   status: { conditions: [{ type: "Failed", status: "True", reason: "DeadlineExceeded" }] },
 };
+const jobWith = (type: string, reason?: string) => ({
+  ...job(),
+  status: { conditions: [{ type, status: "True", reason }] },
+});
+const pastTarget = jobWith("FailureTarget", "DeadlineExceeded");
+const deletion = { reason: "PodDeleted", message: "the pod was deleted" };
+const killed = { exitCode: 137, reason: "Error", message: "", terminationMessage: "" };
+const podDeleted = podIn({ state: "ended", end: { ...killed, disruption: deletion } });
+const ofContainer = (known: Partial<PodView>, reason = "Error") =>
+  podIn({ state: "ended", end: { ...killed, reason }, provisional: true }, known);
 const end = (outcome: string, reason: string) => ({
   event: { type: "AttemptEnded", attempt: 1, end: { outcome, reason } },
 });
@@ -32,17 +42,129 @@ const end = (outcome: string, reason: string) => ({
  * A row for each check and its bounds: start timeout after 30 s, maxDuration after 60 s, a lost node after 60
  * s.
  */
+const blockedSince = (n: number): TaskRun => ({
+  ...starting,
+  status: { ...starting.status, reason: "Forbidden", message: "no rights", since: time(n) },
+});
+const madeAt = (n: number) => ({
+  ...job(),
+  metadata: { ...job().metadata, creationTimestamp: time(n) as unknown as Date },
+});
+const waitsFor = (reason: string, message: string, known: Partial<PodView> = {}) =>
+  podIn({ state: "pending", waiting: reason, blocked: { reason, message } }, known);
+
+type Row = [title: string, run: TaskRun, seconds: number, known: Partial<AttemptView>, expected: object];
+const noName = waitsFor("InvalidImageName", "couldn't parse image name");
+const noSecret = waitsFor("CreateContainerConfigError", 'secret "x" not found');
+const patient = { ...viewOf(starting, 0).program, startTimeoutSeconds: 300 } as NonNullable<
+  AttemptView["program"]
+>;
+const noNode: PodView["ref"] = { pod: "r-1-x", podUid: "p1" };
+const tooLarge = waitsFor(
+  "Unschedulable",
+  "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+  { ref: noNode },
+);
+const never = (reason: string, message: RegExp) => ({
+  event: { type: "StartTimedOut", attempt: 1, reason, retry: "never", message },
+});
+
+/** What can never pass, and what somebody has to make possible. */
+const impossible: Row[] = [
+  [
+    "with a name of an image that is none ends at once",
+    starting,
+    1,
+    { pod: noName },
+    never("InvalidImageName", /name is none/),
+  ],
+  [
+    "whose Secret is missing waits for it for a minute",
+    starting,
+    59,
+    { pod: noSecret, program: patient },
+    { event: { type: "StartBlocked" }, requeue: at(second(60)) },
+  ],
+  [
+    "whose Secret is missing ends after a minute",
+    starting,
+    60,
+    { pod: noSecret, program: patient },
+    never("CreateContainerConfigError", /within 60 s.*secret "x" not found/),
+  ],
+  [
+    "that fits no node ends after a minute",
+    starting,
+    60,
+    { pod: tooLarge, program: patient },
+    never("Unschedulable", /Insufficient cpu/),
+  ],
+  [
+    "that fits no node waits for one that an autoscaler makes",
+    starting,
+    60,
+    { pod: tooLarge, program: patient, isScalingUp: true },
+    { event: { type: "StartBlocked" }, requeue: at(second(300)) },
+  ],
+  [
+    "whose volume is missing is told by its Events",
+    starting,
+    20,
+    {
+      pod: pending,
+      program: patient,
+      podProblem: { reason: "FailedMount", message: 'configmap "x" not found' },
+    },
+    { event: { type: "StartBlocked", reason: "FailedMount" } },
+  ],
+  [
+    "whose registry does not answer times out, and it is the infrastructure's",
+    starting,
+    300,
+    { pod: waitsFor("ErrImagePull", "i/o timeout"), program: patient },
+    { event: { type: "StartTimedOut", retry: "infrastructure" } },
+  ],
+  [
+    "that a quota refuses by its size ends at once",
+    starting,
+    6,
+    {
+      job: job(),
+      podProblem: {
+        reason: "QuotaExceeded",
+        message: "exceeded quota: q, requested: cpu=2, used: cpu=0, limited: cpu=1",
+      },
+    },
+    never("QuotaExceeded", /allows less/),
+  ],
+];
+
 const rows: [title: string, run: TaskRun, seconds: number, known: Partial<AttemptView>, expected: object][] =
   [
     ["fails when its Task was deleted", starting, 1, { program: undefined }, end("Failed", "TaskNotFound")],
 
     ["creates the Job when there is none", starting, 1, {}, { do: "createJob", requeue: at(second(30)) }],
     [
-      "creates no Job after the start timeout",
+      "creates the Job however late, without one nothing has timed out",
       starting,
-      30,
+      999,
       {},
-      { event: { type: "StartTimedOut", reason: "StartTimeout", message: /There is no pod/ } },
+      { do: "createJob" },
+    ],
+    [
+      "whose Job is refused for as long as the start timeout times out",
+      blockedSince(10),
+      40,
+      {},
+      { event: { type: "StartTimedOut", reason: "Forbidden", message: /no rights/ } },
+    ],
+    ["whose Job is refused may start until then", blockedSince(10), 39, {}, { do: "createJob" }],
+    [
+      "has its start timeout counted from its Job",
+      starting,
+      39,
+      { job: madeAt(10), pod: pending },
+      at(second(40)),
     ],
 
     ["gives a Job five seconds for its pod", starting, 1, { job: job() }, at(second(5))],
@@ -63,7 +185,9 @@ const rows: [title: string, run: TaskRun, seconds: number, known: Partial<Attemp
       { event: { type: "StartTimedOut", reason: "QuotaExceeded", message: /30 s\. exceeded quota/ } },
     ],
 
-    ["waits for a pending pod until the start timeout", starting, 1, { pod: pending }, at(second(30))],
+    ["asks after ten seconds what a pod waits for", starting, 1, { pod: pending }, at(second(10))],
+    ["waits for a pending pod until the start timeout", starting, 11, { pod: pending }, at(second(30))],
+    ...impossible,
     [
       "records what blocks a pending pod",
       starting,
@@ -153,6 +277,68 @@ const rows: [title: string, run: TaskRun, seconds: number, known: Partial<Attemp
       9,
       { live: { hasPods: false } },
       end("Infrastructure", "PodDeleted"),
+    ],
+    [
+      "is completed when its Job is, and its pod is gone",
+      executing,
+      9,
+      { live: { job: jobWith("Complete"), hasPods: false } },
+      { do: "readLostResult" },
+    ],
+    [
+      "is completed when its Job is, and its pod was never seen",
+      starting,
+      9,
+      { job: jobWith("Complete"), live: { job: jobWith("Complete"), hasPods: false } },
+      { do: "readLostResult" },
+    ],
+    [
+      "waits for room when its Job was suspended",
+      executing,
+      9,
+      { live: { job: jobWith("Suspended"), hasPods: false } },
+      end("Infrastructure", "JobSuspended"),
+    ],
+    [
+      "has timed out when its Job's deadline deleted its pod",
+      executing,
+      9,
+      { pod: podDeleted, live: { job: pastTarget, hasPods: true } },
+      end("TimedOut", "DeadlineExceeded"),
+    ],
+    ["reads the result of a pod that was deleted", executing, 9, { pod: podDeleted }, { do: "readResult" }],
+    [
+      "waits for the pod's word after its container's",
+      executing,
+      9,
+      { pod: ofContainer({ seenAt: second(6) }) },
+      at(second(11)),
+    ],
+    [
+      "is judged without the pod's word after five seconds",
+      executing,
+      11,
+      { pod: ofContainer({ seenAt: second(6) }) },
+      { do: "readResult" },
+    ],
+    [
+      "waits for no word when memory was the reason",
+      executing,
+      7,
+      { pod: ofContainer({ seenAt: second(6) }, "OOMKilled") },
+      { do: "readResult" },
+    ],
+    [
+      "is lost when its pod was to end long ago, whoever deleted it",
+      executing,
+      70,
+      {
+        pod: {
+          ...running,
+          object: { ...running.object, metadata: { deletionTimestamp: time(10) as unknown as Date } },
+        },
+      },
+      end("Infrastructure", "NodeLost"),
     ],
     [
       "has timed out when its Job ran into its deadline",

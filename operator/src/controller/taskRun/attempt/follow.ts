@@ -6,21 +6,25 @@
  * only one.
  */
 
-import type { Program } from "../../../jobs/program.ts";
-import { at, done, earliest, type Requeue } from "../../../kube/manager/requeue.ts";
+import { isConclusive } from "../../../jobs/attemptEnd.ts";
+import { type JobVerdict, verdictOf } from "../../../jobs/jobVerdict.ts";
+import { at, done, earliest } from "../../../kube/manager/requeue.ts";
+import type { AttemptEnd } from "../../../model/run/event.ts";
 import { type Check, firstDecision } from "../decision.ts";
-import { endAttempt, failed, lostTo, nodeLostDue, timedOut } from "./ends.ts";
+import { endAttempt, failed, lostTo, nodeLostDue, silentDue, timedOut } from "./ends.ts";
 import {
-  type AttemptAction,
-  type AttemptDecision,
-  type AttemptView,
-  type PodView,
-  type Problem,
-  podDue,
-  recheckMs,
-} from "./view.ts";
+  type Followed,
+  jobMissing,
+  nextLook,
+  podExpected,
+  startBlocked,
+  startImpossible,
+  startTimedOut,
+} from "./start.ts";
+import { type AttemptAction, type AttemptDecision, type AttemptView, recheckMs } from "./view.ts";
 
-type Followed = AttemptView & { program: Program };
+/** From the end of the container to the pod's: 100 ms as a rule. */
+const verdictMs = 5_000;
 
 /** What an attempt under way needs now. */
 export function follow(view: AttemptView): AttemptDecision {
@@ -35,6 +39,34 @@ function taskDeleted(view: AttemptView): AttemptDecision {
   return endAttempt(view, failed("TaskNotFound", message));
 }
 
+/**
+ * The kubelet sends the end of a container first, and a moment later whether it took the pod away. It is
+ * waited for, but not for ever: another container of the pod may run on.
+ */
+function verdictExpected({ attempt, pod, now }: AttemptView): AttemptDecision | undefined {
+  if (pod?.seen.state !== "ended" || !pod.seen.provisional) return undefined;
+  if (isConclusive(pod.seen.end, attempt.number, pod.ref.podUid)) return undefined;
+  const due = (pod.seenAt ?? Number.NEGATIVE_INFINITY) + verdictMs;
+  return now < due ? at(due) : undefined;
+}
+
+/** A pod was deleted, and its Job says why. */
+function jobEnded(view: AttemptView): AttemptDecision | undefined {
+  const { pod, live, job } = view;
+  if (pod?.seen.state !== "ended" || pod.seen.end.disruption?.reason !== "PodDeleted") return undefined;
+  const end = endOfJob(verdictOf(live?.job ?? job));
+  return end && endAttempt(view, end, pod.ref);
+}
+
+function endOfJob(verdict: JobVerdict | undefined): AttemptEnd | undefined {
+  if (verdict === "deadline") {
+    const message = "The attempt ran into the deadline of its Job while no controller was there to stop it.";
+    return timedOut("DeadlineExceeded", message);
+  }
+  if (verdict !== "suspended") return undefined;
+  return lostTo("JobSuspended", "The Job was suspended, by Kueue or by hand; its pod was deleted.");
+}
+
 function containerEnded({ pod }: AttemptView): AttemptDecision | undefined {
   return pod?.seen.state === "ended" ? { do: "readResult" } : undefined;
 }
@@ -44,22 +76,27 @@ function nodeLost(view: AttemptView): AttemptDecision | undefined {
   const { pod, now } = view;
   if (pod?.seen.state !== "lost") return undefined;
   const due = nodeLostDue(view, pod.seen.since);
-  if (now < due) return at(due);
-  const message = `Node ${pod.ref.node} does not answer; the attempt is given up.`;
-  return endAttempt(view, lostTo("NodeLost", message), pod.ref);
+  return now < due ? at(due) : givenUp(view);
 }
 
+/** The pod was to end long ago. */
+const nodeSilent = (view: AttemptView): AttemptDecision | undefined =>
+  view.now >= silentDue(view) ? givenUp(view) : undefined;
+
+function givenUp(view: AttemptView): AttemptDecision {
+  const message = `Node ${view.pod?.ref.node} does not answer; the attempt is given up.`;
+  return endAttempt(view, lostTo("NodeLost", message), view.pod?.ref);
+}
+
+/** What the Job says counts; a Job that is complete is not run again, whatever became of its pod. */
 function podDeleted(view: AttemptView): AttemptDecision | undefined {
-  const { attempt, pod, live, now } = view;
-  if (pod || attempt.podUid === undefined) return undefined;
+  const { attempt, pod, job, live, now } = view;
+  if (pod || (attempt.podUid === undefined && !verdictOf(job))) return undefined;
   if (!live || live.hasPods) return at(now + recheckMs);
-  const isPastDeadline = live.job?.status?.conditions?.some(
-    ({ type, reason }) => type === "Failed" && reason === "DeadlineExceeded",
-  );
-  if (isPastDeadline) {
-    const message = "The attempt ran into the deadline of its Job while no controller was there to stop it.";
-    return endAttempt(view, timedOut("DeadlineExceeded", message));
-  }
+  const verdict = verdictOf(live.job);
+  if (verdict === "completed") return { do: "readLostResult" };
+  const end = endOfJob(verdict);
+  if (end) return endAttempt(view, end);
   const message = `The pod${attempt.pod ? ` ${attempt.pod}` : ""} was deleted while the attempt ran.`;
   return endAttempt(view, lostTo("PodDeleted", message));
 }
@@ -69,69 +106,27 @@ function containerStarted({ run, attempt, pod }: AttemptView): AttemptDecision |
   return { event: { type: "Started", attempt: attempt.number, at: pod.seen.startedAt, ...pod.ref } };
 }
 
-function maxDurationElapsed({ attempt, pod, program, now }: Followed): AttemptDecision | undefined {
+/** Counts from when the start was observed: a node's clock may be behind, and would end the attempt early. */
+function maxDurationElapsed(view: Followed): AttemptDecision | undefined {
+  const { attempt, pod, program, now } = view;
   if (pod?.seen.state !== "running") return undefined;
   const seconds = program.maxDurationSeconds;
-  const due = Date.parse(attempt.startedAt ?? attempt.admittedAt) + seconds * 1000;
-  if (now < due) return at(due);
+  const due = Date.parse(attempt.observedAt ?? attempt.startedAt ?? attempt.admittedAt) + seconds * 1000;
+  if (now < due) return earliest(at(due), at(silentDue(view)));
   return { event: { type: "MaxDurationElapsed", attempt: attempt.number, seconds } };
 }
 
-/** A Job needs a moment to get its pod. */
-function podExpected({ attempt, pod, job, now }: AttemptView): AttemptDecision | undefined {
-  const due = podDue(attempt);
-  return !pod && job && now < due ? at(due) : undefined;
-}
-
-function startTimedOut(view: Followed): AttemptDecision | undefined {
-  const { run, attempt, pod, program, now } = view;
-  if (now < startDue(view)) return undefined;
-  const earlier = run.status?.reason === "Admitted" ? undefined : run.status;
-  const blocked = problemOf(view);
-  const reason = blocked?.reason ?? earlier?.reason ?? "StartTimeout";
-  const why = blocked?.message ?? earlier?.message ?? unexplained(pod);
-  const message = `Not started within startTimeoutSeconds, ${program.startTimeoutSeconds} s. ${why}`;
-  return { event: { type: "StartTimedOut", attempt: attempt.number, reason, message } };
-}
-
-function jobMissing(view: Followed): AttemptDecision | undefined {
-  if (view.pod || view.job) return undefined;
-  return { do: "createJob", requeue: at(startDue(view)) };
-}
-
-function startBlocked(view: Followed): AttemptDecision | undefined {
-  const blocked = problemOf(view);
-  if (!blocked) return undefined;
-  return {
-    event: { type: "StartBlocked", attempt: view.attempt.number, ...blocked },
-    requeue: nextLook(view),
-  };
-}
-
-const startDue = ({ attempt, program }: Followed): number =>
-  Date.parse(attempt.admittedAt) + program.startTimeoutSeconds * 1000;
-
-/** A pod's change brings the run back; Events of a Job without a pod are asked for again. */
-function nextLook(view: Followed): Requeue {
-  const timeout = at(startDue(view));
-  return view.pod ? timeout : earliest(timeout, at(view.now + recheckMs));
-}
-
-const problemOf = ({ pod, podProblem }: AttemptView): Problem | undefined =>
-  pod?.seen.state === "pending" ? pod.seen.blocked : podProblem;
-
-const unexplained = (pod: PodView | undefined): string =>
-  pod?.seen.state === "pending"
-    ? `The pod gives no reason; it is ${pod.seen.waiting}.`
-    : "There is no pod, and no reason for that is known.";
-
 const checks: readonly Check<Followed, AttemptAction>[] = [
+  verdictExpected,
+  jobEnded,
   containerEnded,
   nodeLost,
+  nodeSilent,
   podDeleted,
   containerStarted,
   maxDurationElapsed,
   podExpected,
+  startImpossible,
   startTimedOut,
   jobMissing,
   startBlocked,

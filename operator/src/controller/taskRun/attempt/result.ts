@@ -13,7 +13,8 @@ import type { Attempt, TaskRun } from "../../../model/resources.ts";
 import type { AttemptEnd } from "../../../model/run/event.ts";
 import { copyOf, endOfReport } from "../../../model/run/report.ts";
 import { maxMediaTypeLength } from "../../../model/schema/common.ts";
-import { containerOutputKey } from "../../../storage/layout.ts";
+import { isSuperJson } from "../../../model/superJson.ts";
+import { containerOutputKey, outputKey } from "../../../storage/layout.ts";
 import type { ObjectStore } from "../../../storage/objectStore.ts";
 import { storeReportOutput } from "../../../storage/reportOutput.ts";
 
@@ -34,6 +35,28 @@ export async function readResult(
   return { ...endOfReport(stored), exitCode: end.exitCode };
 }
 
+/**
+ * The Job is complete and its pod is gone, with its termination message: the run is Completed, with the
+ * output that is in the bucket. It is not executed again.
+ */
+export async function readLostResult(
+  store: Pick<ObjectStore, "head" | "get">,
+  run: TaskRun,
+  attempt: Attempt,
+  { kind }: Pick<Program, "kind">,
+): Promise<AttemptEnd> {
+  const { number, podUid = "" } = attempt;
+  const key =
+    kind === "container" ? containerOutputKey(run.metadata, number) : outputKey(run.metadata, number, podUid);
+  const output = await readPut(store, key);
+  const where = output ? "its output was in the bucket" : "what it answered, if anything, is lost";
+  return {
+    ...{ outcome: "Completed", reason: "Completed" },
+    message: `The Job is complete. Its pod was deleted before it was read; ${where}.`,
+    ...{ output: output?.copy, outputRef: output?.ref },
+  };
+}
+
 /** Undefined when the container failed, gave no output, or its termination message was cut off. */
 async function readOutput(
   store: Store,
@@ -43,29 +66,38 @@ async function readOutput(
 ): Promise<ContainerOutput | undefined> {
   if (end.exitCode !== 0) return undefined;
   const key = containerOutputKey(run.metadata, attempt.number);
-  const put = await store.head(key);
-  if (put) {
-    const small =
-      put.size <= maxOutputCopyBytes ? await store.get(key, { maxBytes: maxOutputCopyBytes }) : undefined;
-    // Other bytes would come out as replacement characters: they stay in the object alone.
-    const text = small && isUtf8(small.body) ? Buffer.from(small.body).toString("utf8") : undefined;
-    const type = text !== undefined && !put.type?.startsWith("text/") ? typeOfText(text) : put.type;
-    // A longer type stays with the object alone.
-    return {
-      ref: {
-        key,
-        size: put.size,
-        type: type && type.length <= maxMediaTypeLength ? type : "application/octet-stream",
-      },
-      copy: text === undefined ? undefined : copyOfText(text, type ?? ""),
-    };
-  }
+  const put = await readPut(store, key);
+  if (put) return put;
   const text = end.terminationMessage;
   const size = Buffer.byteLength(text);
   if (size === 0 || size >= terminationMessageBytes) return undefined;
   const type = typeOfText(text);
   await store.put(key, text, { type });
   return { ref: { key, size, type }, copy: copyOfText(text, type) };
+}
+
+/** An output that was uploaded; a program that says no type, or a binary one, may mean JSON or text. */
+async function readPut(
+  store: Pick<ObjectStore, "head" | "get">,
+  key: string,
+): Promise<ContainerOutput | undefined> {
+  const put = await store.head(key);
+  if (!put) return undefined;
+  const small =
+    put.size <= maxOutputCopyBytes ? await store.get(key, { maxBytes: maxOutputCopyBytes }) : undefined;
+  // Other bytes would come out as replacement characters: they stay in the object alone.
+  const text = small && isUtf8(small.body) ? Buffer.from(small.body).toString("utf8") : undefined;
+  const isKnown = put.type?.startsWith("text/") || isSuperJson(put.type ?? "");
+  const type = text !== undefined && !isKnown ? typeOfText(text) : put.type;
+  // A longer type stays with the object alone.
+  return {
+    ref: {
+      key,
+      size: put.size,
+      type: type && type.length <= maxMediaTypeLength ? type : "application/octet-stream",
+    },
+    copy: text === undefined ? undefined : copyOfText(text, type ?? ""),
+  };
 }
 
 const copyOfText = (text: string, type: string): unknown =>

@@ -3,10 +3,11 @@
  * activeDeadlineSeconds: the pod stays, with its log. Deleting the Job is for pods that no kubelet has, and
  * the last resort. The run leaves Stopping when no container of the attempt can run any more.
  */
+import { stoppedAtAnnotation } from "@fairlead/protocol/labels";
 import { at, done } from "../../../kube/manager/requeue.ts";
 import type { PodRef } from "../../../model/run/event.ts";
 import { type Check, firstDecision } from "../decision.ts";
-import { nodeLostDue, retryOf } from "./ends.ts";
+import { nodeLostDue, retryOf, silentDue } from "./ends.ts";
 import { type AttemptAction, type AttemptDecision, type AttemptView, isOnNode } from "./view.ts";
 
 /** Beyond the grace period: the kubelet was slow or missed the patch. */
@@ -28,6 +29,12 @@ function nodeLost(view: AttemptView): AttemptDecision | undefined {
   if (pod?.seen.state !== "lost") return undefined;
   const due = nodeLostDue(view, pod.seen.since);
   return now < due ? at(due) : containerGone(view, pod.ref);
+}
+
+/** It was told to end long ago, and its node says nothing. */
+function nodeSilent(view: AttemptView): AttemptDecision | undefined {
+  const { pod, now } = view;
+  return pod && now >= silentDue(view) ? containerGone(view, pod.ref) : undefined;
 }
 
 /** No kubelet has the pod, or there is none: without its Job it can never start. */
@@ -53,6 +60,7 @@ function containerRunsOn(view: AttemptView): AttemptDecision | undefined {
 const checks: readonly Check<AttemptView, AttemptAction>[] = [
   containerEnded,
   nodeLost,
+  nodeSilent,
   notOnNode,
   containerRuns,
   containerRunsOn,
@@ -61,7 +69,9 @@ const checks: readonly Check<AttemptView, AttemptAction>[] = [
 function escalationDue({ run, pod, program }: AttemptView): number {
   const grace =
     pod?.object.spec?.terminationGracePeriodSeconds ?? program?.gracePeriodSeconds ?? defaultGraceSeconds;
-  return Date.parse(run.status?.stop?.at ?? "") + grace * 1000 + escalationMs;
+  const told = pod?.object.metadata?.annotations?.[stoppedAtAnnotation];
+  const since = Math.max(Date.parse(run.status?.stop?.at ?? ""), Date.parse(told ?? "") || 0);
+  return since + grace * 1000 + escalationMs;
 }
 
 function containerGone(view: AttemptView, pod: PodRef = {}, exitCode?: number): AttemptDecision {

@@ -10,6 +10,20 @@ const pod: V1Pod = {
   spec: { containers: [], nodeName: "node-1" },
 };
 const unscheduled: V1Pod = { metadata: pod.metadata, spec: { containers: [] } };
+const scheduled = {
+  ...{ type: "PodScheduled", status: "False", reason: "Unschedulable" },
+  message:
+    "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+};
+const tooLarge: V1Pod = { ...unscheduled, status: { phase: "Pending", conditions: [scheduled] } };
+const deleted: V1Pod = {
+  metadata: { ...pod.metadata, deletionTimestamp: new Date(second(9)) },
+  ...{ spec: pod.spec, status: { phase: "Failed" } },
+};
+const complete: V1Job = {
+  ...job(),
+  status: { conditions: [{ type: "Complete", status: "True" }] },
+};
 const completed = play(executing, ended(1, "Completed"));
 const captured = play(completed, { type: "Captured", attempt: 1 });
 const fromContainer = (run: TaskRun): TaskRun => ({
@@ -39,6 +53,18 @@ function worldWith(cached: { pod?: V1Pod; job?: V1Job }, seconds: number, alive?
         return undefined;
       },
     },
+    podProblems: {
+      async of(_namespace, uid) {
+        reads.push(`problems of ${uid}`);
+        return undefined;
+      },
+    },
+    scaleUps: {
+      async of(_namespace, uid) {
+        reads.push(`scale-up for ${uid}`);
+        return undefined;
+      },
+    },
     pods: { byIndex: () => (cached.pod ? [cached.pod] : []) },
     jobs: { get: () => cached.job },
     tasks: { byIndex: () => [] },
@@ -64,6 +90,11 @@ test.each<
   ["a Job has its moment to get a pod", starting, 4, { job: job() }, []],
   ["a Job has no pod for five seconds", starting, 5, { job: job() }, ["problems of j1"]],
   ["the pod is there", executing, 9, { job: job(), pod }, []],
+  ["the pod's start takes some seconds", starting, 9, { job: job(), pod }, []],
+  ["a pod says nothing for ten seconds", starting, 10, { job: job(), pod }, ["problems of p1"]],
+  ["a pod fits no node", starting, 10, { job: job(), pod: tooLarge }, ["scale-up for p1"]],
+  ["a pod was deleted", executing, 9, { job: job(), pod: deleted }, [getJob]],
+  ["a Job is complete without a pod", starting, 9, { job: complete }, live],
   ["a pod that was seen is missing", executing, 9, { job: job() }, live],
   ["a pod is to be stopped on its node", stopping, 9, { job: job(), pod }, []],
   ["a pod is to be stopped without a node", stopping, 9, { job: job(), pod: unscheduled }, [getJob]],

@@ -5,12 +5,17 @@
  *   a pod that was seen is missing                   → `live`
  *   an attempt to be stopped has no pod on a node    → `live`
  *   an ended attempt has no pod to take a log from   → `live`
+ *   a pod was deleted while its container ran        → `live`, for what the Job says
  *   a Job has had no pod for some seconds            → `podProblem`, from its Events
+ *   a pod on its node does not start, and says nothing → `podProblem`, from its Events
+ *   a pod fits no node as they are                   → `isScalingUp`, from its Events
  *
  * Attempts that ask at the same time share lists: what one of them asks does not grow with the others.
  */
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
+import { verdictOf } from "../../../jobs/jobVerdict.ts";
 import { type Observation, observePod } from "../../../jobs/podObserver.ts";
+import { startRowOf } from "../../../jobs/podStart.ts";
 import { type Program, resolveProgram } from "../../../jobs/program.ts";
 import type { Informer } from "../../../kube/cache/informer.ts";
 import type { KubeClient } from "../../../kube/client/client.ts";
@@ -21,7 +26,9 @@ import type { Deps } from "../../deps.ts";
 import { taskOf } from "../../task/lookup.ts";
 import type { CachedRun } from "../cache.ts";
 import type { Decision } from "../decision.ts";
+import type { EventProblems, Problem } from "./eventProblems.ts";
 import { attemptOfPod } from "./livePods.ts";
+import { createdAt, onNodeSince } from "./times.ts";
 
 export interface AttemptView {
   run: CachedRun;
@@ -38,20 +45,20 @@ export interface AttemptView {
   job?: V1Job;
   /** From the API server, where it was asked. `hasPods`: it may have one. */
   live?: { job?: V1Job; hasPods: boolean };
+  /** From Events: why there is no pod, or why one that is on its node does not start. */
   podProblem?: Problem;
+  /** An autoscaler makes room for the pod. */
+  isScalingUp?: boolean;
 }
 
 export interface PodView {
   object: V1Pod;
   ref: PodRef;
   seen: Observation;
+  /** When this state of it was first looked at, in milliseconds since the epoch. */
+  seenAt?: number;
   /** Whether it was stopped or deleted already. */
   isEnding: boolean;
-}
-
-export interface Problem {
-  reason: string;
-  message: string;
 }
 
 /** The one thing to do for an attempt; act.ts does it. */
@@ -59,6 +66,8 @@ export type AttemptAction =
   | "createJob"
   /** The result of the container that ended, from its report, its output or its exit code. */
   | "readResult"
+  /** The result of a Job that is complete, and whose pod is gone. */
+  | "readLostResult"
   /** Has the kubelet stop the pod and keep it. */
   | "endPod"
   | "captureLog"
@@ -69,7 +78,9 @@ export type AttemptDecision = Decision<AttemptAction>;
 export interface ViewDeps extends Pick<Deps, "clock" | "random"> {
   client: Pick<KubeClient, "get">;
   livePods: Pick<Deps["livePods"], "get">;
-  jobProblems: Pick<Deps["jobProblems"], "of">;
+  jobProblems: Pick<EventProblems, "of">;
+  podProblems: Pick<EventProblems, "of">;
+  scaleUps: Pick<EventProblems, "of">;
   pods: Pick<Informer<V1Pod>, "byIndex">;
   jobs: Pick<Informer<V1Job>, "get">;
   tasks: Pick<Informer<Task>, "byIndex">;
@@ -98,6 +109,9 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
   };
   if (needsLiveRead(view)) view.live = await readLive(deps, view);
   else if (isPodOverdue(view)) view.podProblem = await readPodProblem(deps, namespace, view.job);
+  else if (isQuiet(view)) view.podProblem = await deps.podProblems.of(namespace, view.pod?.ref.podUid ?? "");
+  else if (needsLargerNode(view))
+    view.isScalingUp = (await deps.scaleUps.of(namespace, view.pod?.ref.podUid ?? "")) !== undefined;
   return view;
 }
 
@@ -114,15 +128,27 @@ async function loadProgram(deps: ViewDeps, run: TaskRun, attempt: Attempt): Prom
 }
 
 /** The pod that status names; before it names one, any of the attempt. */
-function cachedPod({ pods }: ViewDeps, run: TaskRun, attempt: Attempt): PodView | undefined {
+function cachedPod({ pods, clock }: ViewDeps, run: TaskRun, attempt: Attempt): PodView | undefined {
+  const now = clock();
   const { namespace, name } = run.metadata;
   const all = pods.byIndex("attempt", `${namespace}/${name}/${attempt.number}`);
   const object = all.find((p) => p.metadata?.uid === attempt.podUid) ?? all[0];
-  return object && viewOfPod(object);
+  return object && viewOfPod(object, now);
 }
 
-const viewOfPod = (object: V1Pod): PodView => ({
+/** The cache has another object for each change of a pod. */
+const firstSeen = new WeakMap<V1Pod, number>();
+
+function seenAt(pod: V1Pod, now: number): number {
+  const known = firstSeen.get(pod);
+  if (known !== undefined) return known;
+  firstSeen.set(pod, now);
+  return now;
+}
+
+const viewOfPod = (object: V1Pod, now: number): PodView => ({
   object,
+  seenAt: seenAt(object, now),
   ref: { pod: object.metadata?.name, podUid: object.metadata?.uid, node: object.spec?.nodeName },
   seen: observePod(object),
   isEnding: object.spec?.activeDeadlineSeconds === 1 || object.metadata?.deletionTimestamp !== undefined,
@@ -131,10 +157,11 @@ const viewOfPod = (object: V1Pod): PodView => ({
 /** Whether a kubelet may have the pod's container. */
 export const isOnNode = (pod: PodView | undefined): pod is PodView => pod?.ref.node !== undefined;
 
-function needsLiveRead({ run, attempt, pod }: AttemptView): boolean {
+function needsLiveRead({ run, attempt, pod, job }: AttemptView): boolean {
   if (attempt.outcome !== undefined) return !attempt.captured && !pod;
   if (run.status?.phase === "Stopping") return !isOnNode(pod);
-  return !pod && attempt.podUid !== undefined;
+  if (pod) return pod.seen.state === "ended" && pod.seen.end.disruption?.reason === "PodDeleted";
+  return attempt.podUid !== undefined || verdictOf(job) !== undefined;
 }
 
 /**
@@ -153,11 +180,28 @@ async function readLive(deps: ViewDeps, { run, attempt, pod }: AttemptView): Pro
 export const isJobOf = (run: TaskRun, job: V1Job): boolean =>
   job.metadata?.ownerReferences?.some((owner) => owner.uid === run.metadata.uid) ?? false;
 
-const isPodOverdue = ({ attempt, pod, job, now }: AttemptView): boolean =>
-  attempt.outcome === undefined && !pod && job !== undefined && now >= podDue(attempt);
+const isPodOverdue = (view: AttemptView): boolean =>
+  view.attempt.outcome === undefined && !view.pod && view.job !== undefined && view.now >= podDue(view);
 
 /** When the Job should have its pod. */
-export const podDue = (attempt: Attempt): number => Date.parse(attempt.admittedAt) + recheckMs;
+export const podDue = (view: AttemptView): number => createdAt(view) + recheckMs;
+
+/** The pod has been on its node for some time, and says nothing of what it waits for. */
+const isQuiet = (view: AttemptView): boolean =>
+  view.attempt.outcome === undefined &&
+  isOnNode(view.pod) &&
+  view.pod.seen.state === "pending" &&
+  !view.pod.seen.blocked &&
+  view.now >= eventsDue(view);
+
+/** When a pod that is on its node and gives no reason is asked for its Events. */
+export const eventsDue = (view: AttemptView): number => onNodeSince(view) + 2 * recheckMs;
+
+/** As the nodes are now, the pod can never get one. */
+function needsLargerNode({ attempt, pod }: AttemptView): boolean {
+  const blocked = pod?.seen.state === "pending" && !pod.ref.node ? pod.seen.blocked : undefined;
+  return attempt.outcome === undefined && !!blocked && startRowOf(blocked, false).verdict === "never";
+}
 
 /** Why the Job controller creates no pod: a quota, pod security. */
 async function readPodProblem(
@@ -165,8 +209,8 @@ async function readPodProblem(
   namespace: string,
   job: V1Job | undefined,
 ): Promise<Problem | undefined> {
-  const message = await jobProblems.of(namespace, job?.metadata?.uid ?? "");
-  return message ? { reason: quotaOr("FailedCreate", message), message } : undefined;
+  const problem = await jobProblems.of(namespace, job?.metadata?.uid ?? "");
+  return problem && { ...problem, reason: quotaOr(problem.reason, problem.message) };
 }
 
 export const quotaOr = (reason: string, message: string): string =>

@@ -1,46 +1,63 @@
 /**
- * Why Jobs get no pods: a quota, pod security. The Job controller says it in Events, which have no index by
- * their object, so the Events of all Jobs of a namespace are read together: however many Jobs wait, one read
- * of a bounded number of pages in five seconds. What does not fit into one read is read by the next.
+ * What only Events say: why Jobs get no pods (a quota, pod security), why pods do not start on their nodes (a
+ * volume, the network), and that an autoscaler makes room. Events have no index by their object, so those of
+ * one kind in a namespace are read together: however many wait, one read of a bounded number of pages in five
+ * seconds. What does not fit into one read is read by the next.
  *
- * A failed read is no answer and does not fail whoever asked: a Job without a pod has its deadline all the
- * same.
+ * A failed read is no answer and does not fail whoever asked: a start has its deadline all the same.
  */
 import type { Logger } from "pino";
 import type { KubeClient } from "../../../kube/client/client.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { Events } from "../../../kube/resources.ts";
 
-export interface JobProblemsDeps {
+export interface EventDeps {
   client: Pick<KubeClient, "list">;
   log: Pick<Logger, "warn">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
 
+export interface Problem {
+  reason: string;
+  message: string;
+}
+
 interface NamespaceEvents {
   readAt: number;
   reading?: Promise<void>;
-  /** Messages by the Job's uid: of the last pass over all Events, and of the one that is under way. */
-  last: Map<string, string>;
-  now: Map<string, string>;
+  /** By the object's uid: of the last pass over all Events, and of the one that is under way. */
+  last: Map<string, Problem>;
+  now: Map<string, Problem>;
   continue?: string;
 }
 
 const intervalMs = 5_000;
 const [pageSize, pagesAtOnce] = [500, 2];
-const fieldSelector = "involvedObject.kind=Job,reason=FailedCreate";
 
-export class JobProblems {
-  readonly #deps: JobProblemsDeps;
+/** Which Events are read, and which reasons count. */
+const selections = {
+  jobs: { fieldSelector: "involvedObject.kind=Job,reason=FailedCreate", reasons: /^/ },
+  pods: {
+    fieldSelector: "involvedObject.kind=Pod,type=Warning",
+    reasons:
+      /^(FailedMount|FailedAttachVolume|FailedCreatePodSandBox|NetworkNotReady|FailedCreatePodContainer)$/,
+  },
+  scaleUps: { fieldSelector: "involvedObject.kind=Pod,reason=TriggeredScaleUp", reasons: /^/ },
+} as const;
+
+export class EventProblems {
+  readonly #selection: (typeof selections)[keyof typeof selections];
+  readonly #deps: EventDeps;
   readonly #namespaces = new Map<string, NamespaceEvents>();
 
-  constructor(deps: JobProblemsDeps) {
+  constructor(selection: keyof typeof selections, deps: EventDeps) {
+    this.#selection = selections[selection];
     this.#deps = deps;
   }
 
-  /** What the last Event says of this Job; undefined: nothing. */
-  async of(namespace: string, jobUid: string): Promise<string | undefined> {
+  /** What the last Event says of this object; undefined: nothing. */
+  async of(namespace: string, uid: string): Promise<Problem | undefined> {
     const known = this.#of(namespace);
     if (this.#deps.clock() - known.readAt >= intervalMs) {
       known.reading ??= this.#read(namespace, known).finally(() => {
@@ -48,7 +65,7 @@ export class JobProblems {
       });
     }
     await known.reading;
-    return known.now.get(jobUid) ?? known.last.get(jobUid);
+    return known.now.get(uid) ?? known.last.get(uid);
   }
 
   #of(namespace: string): NamespaceEvents {
@@ -62,6 +79,7 @@ export class JobProblems {
 
   async #read(namespace: string, known: NamespaceEvents): Promise<void> {
     known.readAt = this.#deps.clock();
+    const { fieldSelector, reasons } = this.#selection;
     try {
       for (let page = 0; page < pagesAtOnce; page++) {
         const events = await this.#deps.client.list(Events, namespace, {
@@ -69,8 +87,9 @@ export class JobProblems {
           limit: pageSize,
           continue: known.continue,
         });
-        for (const { involvedObject, message } of events.items)
-          if (involvedObject.uid && message) known.now.set(involvedObject.uid, message);
+        for (const { involvedObject, reason = "", message } of events.items)
+          if (involvedObject.uid && message && reasons.test(reason))
+            known.now.set(involvedObject.uid, { reason, message });
         known.continue = events.metadata.continue || undefined;
         if (known.continue) continue;
         [known.last, known.now] = [known.now, new Map()];
@@ -79,7 +98,7 @@ export class JobProblems {
     } catch (error) {
       known.continue = undefined;
       if (KubeError.isExpired(error)) return;
-      this.#deps.log.warn({ err: error, namespace }, "the Events of Jobs could not be read");
+      this.#deps.log.warn({ err: error, namespace }, "Events could not be read");
     }
   }
 

@@ -1,0 +1,130 @@
+/**
+ * The start of an attempt: what blocks it, how long that is waited for, and what follows. Pure.
+ *
+ *   can never pass (an image name that is none, a quota that is too small) ─► ends at once, for good
+ *   somebody has to act (no such image, no such Secret)                    ─► ends after a minute, for good
+ *   may pass by itself (a registry that does not answer)                   ─► ends after startTimeoutSeconds
+ *
+ * startTimeoutSeconds counts from the Job: without one nothing was started, and nothing times out but a
+ * refusal of the Job itself.
+ */
+import { type EndRow, explain } from "../../../jobs/endRow.ts";
+import { startRowOf } from "../../../jobs/podStart.ts";
+import type { Program } from "../../../jobs/program.ts";
+import { at, earliest, type Requeue } from "../../../kube/manager/requeue.ts";
+import type { StartRetry } from "../../../model/run/event.ts";
+import type { Problem } from "./eventProblems.ts";
+import { createdAt, onNodeSince } from "./times.ts";
+import {
+  type AttemptDecision,
+  type AttemptView,
+  eventsDue,
+  isOnNode,
+  type PodView,
+  podDue,
+  recheckMs,
+} from "./view.ts";
+
+export type Followed = AttemptView & { program: Program };
+
+/** How long somebody has to make what is missing. */
+const minuteMs = 60_000;
+/** How often the Events of a pod that gives no reason are read. */
+const eventsMs = 30_000;
+
+const retries: Partial<Record<EndRow["verdict"], StartRetry>> = { never: "never", again: "infrastructure" };
+
+/** A Job needs a moment to get its pod. */
+export function podExpected(view: AttemptView): AttemptDecision | undefined {
+  const { pod, job, now } = view;
+  const due = podDue(view);
+  return !pod && job && now < due ? at(due) : undefined;
+}
+
+/** What can never pass is not waited for. */
+export function startImpossible(view: Followed): AttemptDecision | undefined {
+  const problem = problemOf(view);
+  if (!problem || view.now < endDue(view, problem)) return undefined;
+  const row = rowOf(view, problem);
+  const text = explain(row, problem);
+  const message =
+    row.patience === "none"
+      ? text
+      : `Not started within ${minuteMs / 1000} s, and nobody made it possible. ${text}`;
+  return timedOut(view, problem.reason, message, "never");
+}
+
+export function startTimedOut(view: Followed): AttemptDecision | undefined {
+  const { run, pod, program, now } = view;
+  if (now < startDue(view)) return undefined;
+  const earlier = run.status?.reason === "Admitted" ? undefined : run.status;
+  const problem = problemOf(view);
+  const row = problem && rowOf(view, problem);
+  const reason = problem?.reason ?? earlier?.reason ?? "StartTimeout";
+  const why = row ? explain(row, problem) : (earlier?.message ?? unexplained(pod));
+  const message = `Not started within startTimeoutSeconds, ${program.startTimeoutSeconds} s. ${why}`;
+  return timedOut(view, reason, message, row && retries[row.verdict]);
+}
+
+function timedOut(
+  { attempt }: AttemptView,
+  reason: string,
+  message: string,
+  retry: StartRetry | undefined,
+): AttemptDecision {
+  return {
+    event: { type: "StartTimedOut", attempt: attempt.number, reason, message, ...(retry && { retry }) },
+  };
+}
+
+export function jobMissing(view: Followed): AttemptDecision | undefined {
+  if (view.pod || view.job) return undefined;
+  return { do: "createJob", requeue: at(createdAt(view) + view.program.startTimeoutSeconds * 1000) };
+}
+
+export function startBlocked(view: Followed): AttemptDecision | undefined {
+  const problem = problemOf(view);
+  if (!problem) return undefined;
+  return {
+    event: { type: "StartBlocked", attempt: view.attempt.number, ...problem },
+    requeue: nextLook(view),
+  };
+}
+
+/** A pod's change brings the run back; Events do not. */
+export function nextLook(view: Followed): Requeue {
+  const { pod, now } = view;
+  const timeout = at(startDue(view));
+  if (!pod) return earliest(timeout, at(now + recheckMs));
+  const problem = problemOf(view);
+  if (problem && !view.podProblem) return earliest(timeout, at(endDue(view, problem)));
+  const look = eventsDue(view);
+  return earliest(timeout, at(look > now ? look : now + eventsMs));
+}
+
+/** When the problem ends the attempt whatever the start timeout is; Infinity: never. */
+function endDue(view: AttemptView, problem: Problem): number {
+  const { verdict, patience } = rowOf(view, problem);
+  if (verdict !== "never" || view.isScalingUp) return Number.POSITIVE_INFINITY;
+  if (patience === "none") return 0;
+  return (isOnNode(view.pod) ? onNodeSince(view) : createdAt(view)) + minuteMs;
+}
+
+/** When the start times out; Infinity while there is nothing that could start. */
+function startDue(view: Followed): number {
+  const { run, pod, job, program } = view;
+  const timeoutMs = program.startTimeoutSeconds * 1000;
+  if (job || pod) return createdAt(view) + timeoutMs;
+  const { reason, since = "" } = run.status ?? {};
+  return reason === "Admitted" ? Number.POSITIVE_INFINITY : Date.parse(since) + timeoutMs;
+}
+
+const rowOf = ({ pod }: AttemptView, problem: Problem): EndRow => startRowOf(problem, pod && isOnNode(pod));
+
+const problemOf = ({ pod, podProblem }: AttemptView): Problem | undefined =>
+  (pod?.seen.state === "pending" ? pod.seen.blocked : undefined) ?? podProblem;
+
+const unexplained = (pod: PodView | undefined): string =>
+  pod?.seen.state === "pending"
+    ? `The pod gives no reason; it is ${pod.seen.waiting}.`
+    : "There is no pod, and no reason for that is known.";
