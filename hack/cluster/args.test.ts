@@ -5,6 +5,7 @@ test.each<[string[], object]>([
   [["up"], { name: "up" }],
   [["up", "--nodes", "4"], { name: "up", nodes: 4 }],
   [["load", "a.tar", "b.tar"], { name: "load", archives: ["a.tar", "b.tar"] }],
+  [["kill", "node2"], { name: "kill", node: "node2" }],
   [["env"], { name: "env" }],
   [[], { name: "help" }],
 ])("the arguments %j are understood", (argv, command) => {
@@ -18,6 +19,8 @@ test.each<[string[], string]>([
   [["down", "--nodes", "2"], "--nodes belongs to up"],
   [["up", "now"], "unexpected now"],
   [["load"], "which archives"],
+  [["kill"], "which node"],
+  [["kill", "node1", "node2"], "which node"],
   [["start"], "unknown command start"],
   [["up", "--node", "2"], "--node"],
 ])("the arguments %j are refused", (argv, message) => {

@@ -4,7 +4,8 @@ import { parseArgs } from "node:util";
 export type Command =
   | { name: "up"; nodes?: number }
   | { name: "down" | "status" | "env" | "help" }
-  | { name: "load"; archives: string[] };
+  | { name: "load"; archives: string[] }
+  | { name: "kill"; node: string };
 
 export class UsageError extends Error {
   override readonly name = "UsageError";
@@ -15,6 +16,7 @@ export const usage = `usage: npm run cluster -- COMMAND
   down             remove it with everything in it
   status           provider, nodes, components, versions
   load ARCHIVE…    bring images to every node: files as \`docker save\` writes them
+  kill NODE        as a loss of power: the node's programs, containers and network at once; \`up\` starts it again
   env              lines for a shell: eval "$(npm run --silent cluster -- env)"
 CLUSTER=current|kind|built-in chooses the way; FAIRLEAD_CLUSTER=NAME a second built-in cluster.`;
 
@@ -27,6 +29,11 @@ export function parseCommand(argv: readonly string[]): Command {
   if (name === "load") {
     if (rest.length === 0) throw new UsageError("load: which archives?");
     return { name, archives: rest };
+  }
+  if (name === "kill") {
+    const [node, ...others] = rest;
+    if (node === undefined || others.length > 0) throw new UsageError("kill: which node? Name one");
+    return { name, node };
   }
   if (rest.length > 0) throw new UsageError(`${name}: unexpected ${rest.join(" ")}`);
   switch (name) {

@@ -59,6 +59,10 @@ export class CurrentCluster implements ClusterProvider {
     );
   }
 
+  killNode(): Promise<void> {
+    throw new ClusterError("kill: only a node of the built-in cluster can be killed; set CLUSTER=built-in");
+  }
+
   async access(): Promise<ClusterAccess> {
     const kubeconfig = process.env.KUBECONFIG || join(homedir(), ".kube", "config");
     const path = await toolFolders({ compile: false });

@@ -88,6 +88,10 @@ export class KindCluster implements ClusterProvider {
     };
   }
 
+  killNode(): Promise<void> {
+    throw new ClusterError("kill: only a node of the built-in cluster can be killed; set CLUSTER=built-in");
+  }
+
   async loadImages(archives: readonly ImageArchive[]): Promise<LoadedImage[]> {
     const kind = await kindCommand();
     const nodes = await this.#nodes(kind);

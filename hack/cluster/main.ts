@@ -1,4 +1,4 @@
-/** `npm run cluster -- up | down | status | load | env`. Results go to stdout, progress to stderr. */
+/** `npm run cluster -- up | down | status | load | kill | env`. Results go to stdout, progress to stderr. */
 import { existsSync } from "node:fs";
 import { ExecError } from "../lib/exec.ts";
 import { say } from "../lib/progress.ts";
@@ -38,6 +38,9 @@ async function main(command: Command): Promise<number> {
       }
       return 0;
     }
+    case "kill":
+      await cluster.killNode(command.node);
+      return 0;
     case "env": {
       const access = await cluster.access();
       console.log(envText(access));

@@ -57,6 +57,11 @@ export interface ClusterProvider {
   status(): Promise<ClusterStatus>;
   /** Loads images onto every node that lacks them. */
   loadImages(archives: readonly ImageArchive[]): Promise<LoadedImage[]>;
+  /**
+   * Ends a node as a loss of power does: its programs, containers and network at once, without a word to
+   * anybody. Its disk stays. `up` starts it again.
+   */
+  killNode(name: string): Promise<void>;
   /** Does not check whether the cluster is up. */
   access(): Promise<ClusterAccess>;
 }

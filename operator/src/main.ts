@@ -76,7 +76,10 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
     crash?.(moment, what);
   };
   const { store, tokens } = await connect(setup, config, log, signal, onWrite);
-  await retrying("make the bucket", log, signal, () => store.ensureBucket());
+  // Not awaited: most work does not need the bucket, which may be on a lost node.
+  retrying("make the bucket", log, signal, () => store.ensureBucket()).catch((error) =>
+    log.warn({ err: error }, "the bucket was not made"),
+  );
 
   const client = KubeClient.fromEnvironment({ onWrite });
   const controller = new Controller({

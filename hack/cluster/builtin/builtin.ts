@@ -38,7 +38,7 @@ import {
   writeState,
 } from "./state.ts";
 import { builtInStatus } from "./status.ts";
-import { removeCluster, removeNode, removeRemains } from "./teardown.ts";
+import { killNode, removeCluster, removeNode, removeRemains } from "./teardown.ts";
 
 const packages: PackagedCommand[] = [
   { command: "containerd", package: "containerd" },
@@ -100,6 +100,18 @@ export class BuiltInCluster implements ClusterProvider {
         ref,
         nodes: loaded.filter(({ refs }) => refs.includes(ref)).map(({ node }) => node.name),
       }));
+    });
+  }
+
+  killNode(name: string): Promise<void> {
+    return this.#locked(async () => {
+      const nodes = planNodes(this.#cluster.plan, readState(this.#cluster.paths)?.nodes ?? 0);
+      const node = nodes.find((one) => one.name === name);
+      if (!node) {
+        const there = nodes.map((one) => one.name).join(", ") || "none, the cluster is not up";
+        throw new ClusterError(`kill: there is no node ${name}; there are: ${there}`);
+      }
+      await step(`Killing ${name}`, () => killNode(this.#cluster, node));
     });
   }
 

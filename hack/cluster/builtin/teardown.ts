@@ -52,6 +52,22 @@ export async function removeNode(cluster: Cluster, node: NodePlan): Promise<void
   for (const name of names) removeRecord(paths, name);
 }
 
+/**
+ * Ends a node as a loss of power does. The cable goes first, so that no connection is closed towards its
+ * peer. What is on disk stays: images, volumes, and what kubelet and containerd know of their pods.
+ */
+export async function killNode(cluster: Cluster, node: NodePlan): Promise<void> {
+  const { plan, paths } = cluster;
+  await tryRun("ip", ["-n", plan.netns, "link", "delete", node.bridgePort]);
+  const names = nodeProcesses.map((process) => processName(node, process));
+  await stopAll(cluster, names, [node]);
+  for (const name of names) removeRecord(paths, name);
+  await unmountBelow(paths.node(node.name));
+  await unmountBelow(paths.nodeRuntime(node.name));
+  await removeFolder(paths.nodeRuntime(node.name));
+  await removeNodeRemains(node);
+}
+
 /** Kubelets come first, or they would restart what is being stopped. */
 async function stopAll(
   cluster: Cluster,

@@ -3,6 +3,8 @@
  * the host that their user will call: the in-cluster endpoint for pods, the public one for others. Signing
  * needs no request.
  */
+import { Agent } from "node:http";
+import { Agent as SecureAgent } from "node:https";
 import type { Readable } from "node:stream";
 import {
   CopyObjectCommand,
@@ -35,6 +37,8 @@ interface ObjectStoreOptions {
   credentials: { accessKeyId: string; secretAccessKey: string };
   /** Called around every put, copy and delete. */
   onWrite?: WriteHook;
+  /** Of each request. */
+  timeoutMs?: number;
 }
 
 /** Who will use a URL; `public`: a client outside of the cluster. */
@@ -60,15 +64,19 @@ export interface ObjectPage {
 }
 
 const requestTimeoutMs = 30_000;
+const connectTimeoutMs = 5_000;
+const connections = { keepAlive: true, maxSockets: 50 };
 const [conflictTries, conflictPauseMs] = [5, 20];
 
 export class ObjectStore {
   readonly #clients: Record<Audience, S3Client>;
   readonly #bucket: string;
   readonly #onWrite: WriteHook | undefined;
+  readonly #timeoutMs: number;
   readonly #region: string;
+  readonly #agents = [new Agent(connections), new SecureAgent(connections)] as const;
 
-  constructor({ s3, credentials, onWrite }: ObjectStoreOptions) {
+  constructor({ s3, credentials, onWrite, timeoutMs = requestTimeoutMs }: ObjectStoreOptions) {
     const client = (endpoint: string) =>
       new S3Client({
         endpoint,
@@ -76,6 +84,11 @@ export class ObjectStore {
         forcePathStyle: s3.forcePathStyle,
         credentials,
         maxAttempts: 3,
+        requestHandler: {
+          httpAgent: this.#agents[0],
+          httpsAgent: this.#agents[1],
+          connectionTimeout: connectTimeoutMs,
+        },
         // A presigned PUT must not demand a checksum of a body that the signer does not know.
         requestChecksumCalculation: "WHEN_REQUIRED",
         responseChecksumValidation: "WHEN_REQUIRED",
@@ -85,6 +98,7 @@ export class ObjectStore {
     this.#bucket = s3.bucket;
     this.#region = s3.region;
     this.#onWrite = onWrite;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Creates the bucket if there is none. */
@@ -233,9 +247,22 @@ export class ObjectStore {
   // A getter with the client's type, since its overloads are many; the time limit is in one place.
   get #send(): S3Client["send"] {
     const { cluster } = this.#clients;
-    const send = (command: Parameters<S3Client["send"]>[0]) =>
-      cluster.send(command, { abortSignal: AbortSignal.timeout(requestTimeoutMs) });
+    const send = async (command: Parameters<S3Client["send"]>[0]) => {
+      const limit = AbortSignal.timeout(this.#timeoutMs);
+      try {
+        return await cluster.send(command, { abortSignal: limit });
+      } catch (error) {
+        if (limit.aborted) this.#dropIdleConnections();
+        throw error;
+      }
+    };
     return send as S3Client["send"];
+  }
+
+  /** An answer is overdue: the server's node may be gone, and each idle connection would cost a request. */
+  #dropIdleConnections(): void {
+    for (const { freeSockets } of this.#agents)
+      for (const socket of Object.values(freeSockets).flat()) socket?.destroy();
   }
 }
 

@@ -42,6 +42,32 @@ test("requests keep to their number of connections, and watches use others", asy
   await proxy.close();
 });
 
+test("after one overdue answer no request and no watch waits for an API server that has vanished", async () => {
+  const proxy = await TcpProxy.open();
+  const client = proxy.client({ connections: 4 });
+  const read = (timeoutMs?: number) => client.get(ConfigMaps, namespace.name, "a", { timeoutMs });
+  const stop = new AbortController();
+  try {
+    const opened = Promise.withResolvers<void>();
+    const options = { resourceVersion: "", timeoutSeconds: 60, onOpen: opened.resolve, signal: stop.signal };
+    const watch = (async () => {
+      for await (const _event of client.watch(ConfigMaps, namespace.name, options));
+    })();
+    watch.catch(() => undefined);
+    await opened.promise;
+    // All four connections are in use, and idle afterwards.
+    await Promise.all(Array.from({ length: 4 }, () => read()));
+    proxy.freeze();
+    await expect(read(500)).rejects.toMatchObject({ reason: "RequestTimeout" });
+    for (let i = 0; i < 4; i++) expect(await read(5_000)).toBeDefined();
+    await expect(watch).rejects.toMatchObject({ reason: "ConnectionFailed" });
+  } finally {
+    stop.abort();
+    await client.close();
+    await proxy.close();
+  }
+});
+
 test("the client library alone opens a connection for every request, which is why ours does not use it", async () => {
   const proxy = await TcpProxy.open();
   const api = proxy.config().makeApiClient(CoreV1Api);

@@ -8,6 +8,7 @@ import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmis
 import { RedisAdmission } from "../../../operator/src/queue/redisAdmission.ts";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
 import { RedisServer } from "../../support/servers/redisServer.ts";
+import { TcpProxy } from "../../support/servers/tcpProxy.ts";
 import { FakeCluster, FakeController } from "./fakeCluster.ts";
 import { redisContents } from "./redisContents.ts";
 
@@ -29,8 +30,8 @@ afterEach(async () => {
 const namespace = "team-a";
 const quiet = { info: () => undefined, warn: () => undefined };
 
-function admissionOf(source: AdmissionSource, term: number): RedisAdmission {
-  const redis = connectRedis(server.url);
+function admissionOf(source: AdmissionSource, term: number, url = server.url): RedisAdmission {
+  const redis = connectRedis(url);
   clients.push(redis);
   return new RedisAdmission({ redis, source, term: () => term, log: quiet });
 }
@@ -56,8 +57,8 @@ function fixed(limit: number, pending: PendingRun[] = []): AdmissionSource {
   };
 }
 
-async function started(source: AdmissionSource, term = 1) {
-  const admission = admissionOf(source, term);
+async function started(source: AdmissionSource, term = 1, url = server.url) {
+  const admission = admissionOf(source, term, url);
   const granted: string[] = [];
   const ends = new AbortController();
   stop.push(ends);
@@ -119,6 +120,23 @@ test("admission is closed while Redis is down, confirms nothing, and catches up 
   // By the cluster no run holds a slot, so the first run's slot is lost with the epoch.
   expect(granted[1]).toBe("uid-2/1");
   expect(await admission.confirm({ ...first, slot: 1 })).toBe(false);
+});
+
+test("a Redis that vanishes without closing its connections is left, and the next one admits", async () => {
+  const [first, second] = runs(2, 1) as [PendingRun, PendingRun];
+  const proxy = await TcpProxy.open({ host: "127.0.0.1", port: server.port });
+  try {
+    const { admission, granted } = await started(fixed(1), 1, `redis://127.0.0.1:${proxy.port}`);
+    await admission.enqueue(first);
+    await waitFor("the first grant", () => granted.length === 1, soon);
+    proxy.freeze();
+    await admission.release({ ...first, slot: 1 });
+    await admission.enqueue(second);
+    await waitFor("the second grant, through another connection", () => granted.length === 2, soon);
+    expect(proxy.accepted).toBeGreaterThan(1);
+  } finally {
+    await proxy.close();
+  }
 });
 
 test("a leader that starts while Redis is down admits once Redis is up", async () => {

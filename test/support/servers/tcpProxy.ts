@@ -1,4 +1,4 @@
-/** A TCP proxy in front of the cluster's API server: counts connections, and can cut or freeze them. */
+/** A TCP proxy, by default in front of the API server: counts connections, and can cut or freeze them. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { type ClientOptions, KubeClient } from "../../../operator/src/kube/client/client.ts";
@@ -34,11 +34,15 @@ export class TcpProxy {
     });
   }
 
-  static async open(): Promise<TcpProxy> {
-    const { hostname, port } = new URL(clusterConfig().getCurrentCluster()?.server ?? "");
-    const proxy = new TcpProxy({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 443) });
+  static async open(target = apiServer()): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     return proxy;
+  }
+
+  /** On 127.0.0.1. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   get open(): number {
@@ -50,9 +54,8 @@ export class TcpProxy {
     const config = clusterConfig();
     const cluster = config.getCurrentCluster();
     if (!cluster) throw new Error("the kubeconfig has no current context");
-    const { port } = this.#server.address() as AddressInfo;
     // Its certificate is for another name.
-    const near = { ...cluster, server: `https://127.0.0.1:${port}`, skipTLSVerify: true };
+    const near = { ...cluster, server: `https://127.0.0.1:${this.port}`, skipTLSVerify: true };
     config.clusters = config.clusters.map((c) => (c.name === cluster.name ? near : c));
     return config;
   }
@@ -67,7 +70,7 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
-  /** Keeps every connection open and forwards nothing more. */
+  /** Keeps every connection open and forwards nothing more, as when the peer lost its power; new ones work. */
   freeze(): void {
     for (const socket of this.#sockets) {
       socket.unpipe();
@@ -79,4 +82,9 @@ export class TcpProxy {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
+}
+
+function apiServer(): { host: string; port: number } {
+  const { hostname, port } = new URL(clusterConfig().getCurrentCluster()?.server ?? "");
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 443) };
 }

@@ -5,7 +5,8 @@
  * connections are not used: it makes a dispatcher for every request, which costs a TLS handshake and leaves a
  * socket behind. Here one dispatcher serves all requests over a bounded number of connections, and another
  * one the streams (watches, logs), so that streams do not starve requests. Both are replaced when the TLS
- * material changes (CA rotation, client certificates of an exec plugin).
+ * material changes (CA rotation, client certificates of an exec plugin), and when an answer is overdue: the
+ * API server's node may be gone, and its connections would stay open, each of them costing a request.
  */
 import { createHash } from "node:crypto";
 import type { AgentOptions, RequestOptions } from "node:https";
@@ -17,8 +18,10 @@ const accessLifetimeMs = 10_000;
 /** Idle connections are closed after this time, before the API server would close them (90 s). */
 const keepAliveMs = 60_000;
 const connectTimeoutMs = 10_000;
+/** An API server that is only slow keeps its connections for so long. */
+const suspectIntervalMs = 10_000;
 
-interface Access {
+export interface Access {
   headers: Readonly<Record<string, string>>;
   requests: Dispatcher;
   streams: Dispatcher;
@@ -34,6 +37,7 @@ export class Connection {
   #accessUntil = 0;
   #refreshing?: Promise<Access>;
   #tlsDigest?: string;
+  #suspectedAt = Number.NEGATIVE_INFINITY;
 
   constructor(config: KubeConfig, connections: number) {
     const server = config.getCurrentCluster()?.server;
@@ -53,6 +57,20 @@ export class Connection {
       this.#refreshing = undefined;
     });
     return this.#refreshing;
+  }
+
+  /**
+   * No answer came over this access in time: the next request takes new connections. Requests that are
+   * under way keep theirs; streams end, and are opened again by those who read them.
+   */
+  suspect(access: Access): void {
+    const now = performance.now();
+    if (access.requests !== this.#access?.requests || now - this.#suspectedAt < suspectIntervalMs) return;
+    this.#suspectedAt = now;
+    this.#access = undefined;
+    this.#tlsDigest = undefined;
+    access.requests.close().catch(() => undefined);
+    access.streams.destroy().catch(() => undefined);
   }
 
   /** Ends all requests and streams, and closes the connections. */

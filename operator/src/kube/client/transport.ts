@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { parseExact } from "../../lib/exactJson.ts";
 import { pause } from "../../lib/time.ts";
-import type { Connection } from "./connection.ts";
+import type { Access, Connection } from "./connection.ts";
 import { errorFromAnswer, KubeError } from "./kubeError.ts";
 
 export interface Request {
@@ -82,9 +82,18 @@ export class Transport {
   }
 
   async #exchange<R>(request: Request, signal: AbortSignal): Promise<R> {
-    const { origin, prefix } = this.#connection;
-    const { headers, requests } = await this.#connection.access();
+    const access = await this.#connection.access();
     signal.throwIfAborted();
+    try {
+      return await this.#ask<R>(access, request, signal);
+    } catch (error) {
+      if (signal.aborted && isTimeout(signal.reason)) this.#connection.suspect(access);
+      throw error;
+    }
+  }
+
+  async #ask<R>({ headers, requests }: Access, request: Request, signal: AbortSignal): Promise<R> {
+    const { origin, prefix } = this.#connection;
     const answer = await requests.request({
       origin,
       path: prefix + withQuery(request),
