@@ -253,7 +253,10 @@ export class ObjectStore {
         return await cluster.send(command, { abortSignal: limit });
       } catch (error) {
         if (limit.aborted) this.#dropIdleConnections();
-        throw error;
+        // A store without a volume comes back without its bucket.
+        if (!(error instanceof S3ServiceException && error.name === "NoSuchBucket")) throw error;
+        await this.ensureBucket();
+        return cluster.send(command, { abortSignal: AbortSignal.timeout(this.#timeoutMs) });
       }
     };
     return send as S3Client["send"];

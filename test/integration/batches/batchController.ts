@@ -61,7 +61,7 @@ export class BatchController {
     this.deps = {
       ...this.#manager.caches,
       client,
-      store: bucket.store(onWrite),
+      store: bucket.store({ onWrite }),
       config: { retentionSeconds: settings.retentionSeconds ?? 3600 },
       clock: () => Date.now() + (settings.aheadMs?.() ?? 0),
     };

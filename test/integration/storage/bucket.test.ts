@@ -87,6 +87,15 @@ describe("objects", () => {
   });
 });
 
+test("a bucket that is gone is made again by the next write", async () => {
+  const other = server.store({ bucket: "again" });
+  await other.ensureBucket();
+  await other.put("k", "before", text);
+  await server.loseBucket("again");
+  await other.put("k", "after", text);
+  expect(await other.head("k")).toMatchObject({ size: 5 });
+});
+
 describe("history", () => {
   test("history is read by name and uid, and listed newest first in pages", async () => {
     for (let n = 0; n < 5; n++) await writeHistory(store, run("history", `run-${n}`, start + n * hour));

@@ -46,10 +46,15 @@ export class ObjectStoreServer {
     return server;
   }
 
-  store(onWrite?: WriteHook): ObjectStore {
+  store({ onWrite, bucket = "test" }: { onWrite?: WriteHook; bucket?: string } = {}): ObjectStore {
     const endpoint = `http://127.0.0.1:${this.#port}`;
-    const s3 = { endpoint, bucket: "test", region: "us-east-1", forcePathStyle: true };
+    const s3 = { endpoint, bucket, region: "us-east-1", forcePathStyle: true };
     return new ObjectStore({ s3, credentials, onWrite });
+  }
+
+  /** Removes a bucket with all that is in it, as when a store without a volume loses its node. */
+  async loseBucket(name: string): Promise<void> {
+    await rm(join(this.#folder, name), { recursive: true });
   }
 
   async stop(): Promise<void> {

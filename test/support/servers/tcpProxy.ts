@@ -70,7 +70,7 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
-  /** Keeps every connection open and forwards nothing more, as when the peer lost its power; new ones work. */
+  /** Keeps every connection open and forwards nothing more, as after a loss of power. New ones work. */
   freeze(): void {
     for (const socket of this.#sockets) {
       socket.unpipe();
