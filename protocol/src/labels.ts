@@ -32,6 +32,8 @@ export type Origin = "api" | "batch" | "schedule" | "task" | "trigger";
 export const batchLabel = "fairlead.dev/batch";
 /** On TaskRuns: name of the TaskSchedule that triggered the run. */
 export const scheduleLabel = "fairlead.dev/schedule";
+/** On TaskRuns: uid of that TaskSchedule. */
+export const scheduleUidAnnotation = "fairlead.dev/schedule-uid";
 
 /** On TaskRuns: the idempotency key as the user wrote it; the spec has the client's hash. */
 export const idempotencyKeyAnnotation = "fairlead.dev/idempotency-key";

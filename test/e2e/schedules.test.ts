@@ -74,6 +74,22 @@ describe("every minute", () => {
   });
 });
 
+test("a schedule of a Task that is missing says so and creates no runs", async () => {
+  await ns.apply(schedule("early", { task: "not-yet", cron: "* * * * *" }));
+  const status = await statusOf("early", ({ conditions }) => conditions?.[0]?.status === "False");
+  expect(status.conditions?.[0]).toMatchObject({ type: "Ready", reason: "TaskNotFound" });
+  await waitFor(
+    "an Event",
+    async () => (await ns.kubectl("events", "--for=TaskSchedule/early")).includes("TaskNotFound"),
+    {
+      timeoutMs: 20_000,
+    },
+  );
+  expect(await runsOf("early")).toEqual([]);
+  await ns.apply(testTask("not-yet"));
+  await statusOf("early", ({ conditions }) => conditions?.[0]?.status === "True");
+});
+
 describe("an invalid schedule", () => {
   test.each([
     ["six fields", { cron: "* * * * * *" }, /spec\.cron.*must have five fields/s],
@@ -98,6 +114,9 @@ describe("an invalid schedule", () => {
         reason,
         message: expect.stringMatching(message),
       });
+      expect(await ns.kubectl("get", "taskschedule", name)).toMatch(
+        new RegExp(`AGE\\s+REASON\\s[^]*\\s${reason}\\s`),
+      );
     },
   );
 });

@@ -13,6 +13,7 @@ import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
 import { queueIndex } from "./taskQueue/lookup.ts";
 import { type CachedRun, missingTaskIndex, toCachedRun } from "./taskRun/cache.ts";
 import { recordIndex } from "./taskRun/keyRecords.ts";
+import { scheduleIndex } from "./taskSchedule/lookup.ts";
 
 /** The uid of the run that a Job or a pod was made for. */
 const runUidIndex = ({ metadata }: { metadata?: { labels?: Record<string, string> } }): string[] => {
@@ -29,7 +30,7 @@ const ours = {
   }),
   batches: cacheOf<CachedBatch>(TaskBatches, { transform: withoutItems }),
   queues: cacheOf(TaskQueues, { indexes: { name: queueIndex } }),
-  schedules: cacheOf(TaskSchedules),
+  schedules: cacheOf(TaskSchedules, { indexes: { task: scheduleIndex } }),
 };
 
 export const cacheDeclarations = {

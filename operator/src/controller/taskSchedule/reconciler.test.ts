@@ -13,6 +13,9 @@ class ScheduleHarness {
   now = start;
   schedule: TaskSchedule;
   readonly runs = new Map<string, TaskRun>();
+  hasTask = true;
+  /** What the API server answers to the creation of a run. */
+  refusal: KubeError | undefined;
   /** What the reconciler returned last. */
   next: Requeue | undefined;
   statusWrites = 0;
@@ -40,9 +43,15 @@ class ScheduleHarness {
     const deps = {
       clock: () => this.now,
       schedules: { get: () => this.schedule, upsertFromWrite: () => undefined },
+      tasks: {
+        byIndex: (_index: string, key: string) =>
+          this.hasTask && key === "n/t" ? [{ metadata: { name: "t" } }] : [],
+      },
       client: {
+        get: async (_resource: unknown, _namespace: string, name: string) => this.runs.get(name),
         create: async (_resource: unknown, _namespace: string, run: TaskRun) =>
           this.#write(() => {
+            if (this.refusal) throw this.refusal;
             if (this.runs.has(run.metadata.name))
               throw new KubeError({
                 method: "POST",
@@ -123,6 +132,7 @@ describe("a schedule", () => {
     await liveUntil(2);
     const run = [...harness.runs.values()][1];
     expect(run?.metadata.labels).toEqual({ "fairlead.dev/origin": "schedule", "fairlead.dev/schedule": "s" });
+    expect(run?.metadata.annotations).toEqual({ "fairlead.dev/schedule-uid": "u" });
     expect(run?.spec).toMatchObject({
       task: "t",
       schedule: { name: "s", at: "2026-01-01T00:02:00.000Z" },
@@ -182,6 +192,116 @@ describe("a schedule", () => {
     });
     expect(harness.statusWrites).toBe(1);
   });
+});
+
+const ready = () => harness.schedule.status?.conditions?.find(({ type }) => type === "Ready");
+const runNamed = (name: string, metadata: Partial<TaskRun["metadata"]>): TaskRun => ({
+  apiVersion,
+  kind: "TaskRun",
+  metadata: { name, namespace: "n", uid: name, ...metadata },
+  spec: { container: { image: "i" } },
+});
+
+describe("a schedule whose ticks cannot become runs says so", () => {
+  it("without its Task it triggers nothing, and the late ticks follow catchUp when the Task is there", async () => {
+    harness.hasTask = false;
+    await liveUntil(60);
+    expect(harness.runs.size).toBe(0);
+    expect(ready()).toMatchObject({
+      status: "False",
+      reason: "TaskNotFound",
+      message: expect.stringMatching(/^spec\.task: no Task of this namespace has the id "t": apply it/),
+    });
+    harness.hasTask = true;
+    await liveUntil(61);
+    expect(harness.ticks).toEqual([59, 60, 61]);
+    expect(harness.schedule.status).toMatchObject({ missed: 58 });
+    expect(ready()).toMatchObject({ status: "True", reason: "Active" });
+  });
+
+  it("a Task that comes a moment after the tick loses none", async () => {
+    harness.hasTask = false;
+    await liveUntil(1);
+    harness.hasTask = true;
+    await liveUntil(2);
+    expect(harness.ticks).toEqual([1, 2]);
+    expect(harness.schedule.status?.missed).toBe(0);
+  });
+
+  it("a run that is refused is told, tried again, and follows catchUp when it is late", async () => {
+    await liveUntil(1);
+    const details = { method: "POST", path: "/", status: 422, reason: "Invalid", message: "too large" };
+    harness.refusal = new KubeError(details);
+    await liveUntil(10);
+    expect(ready()).toMatchObject({
+      status: "False",
+      reason: "RunRefused",
+      message: expect.stringMatching(/too large/),
+    });
+    expect(harness.next).toEqual(at(harness.now - 10_000 + 30_000));
+    harness.refusal = undefined;
+    await liveUntil(11);
+    expect(harness.ticks).toEqual([1, 9, 10, 11]);
+    expect(harness.schedule.status?.missed).toBe(7);
+    expect(ready()).toMatchObject({ status: "True", reason: "Active" });
+  });
+
+  it.each([
+    ["somebody's own", {}],
+    [
+      "one of an earlier schedule of this name",
+      { labels: { "fairlead.dev/schedule": "s" }, annotations: { "fairlead.dev/schedule-uid": "old" } },
+    ],
+  ])("a run of the tick's name that is %s does not count as triggered", async (_whose, metadata) => {
+    const name = `s-${(start + minute) / 1000}`;
+    harness.runs.set(name, runNamed(name, metadata));
+    await liveUntil(1);
+    expect(harness.schedule.status).toMatchObject({ missed: 1 });
+    expect(harness.schedule.status?.lastRun).toBeUndefined();
+    const taken = { type: "NamesFree", status: "False", reason: "NameTaken" };
+    expect(harness.schedule.status?.conditions?.[1]).toMatchObject({
+      ...taken,
+      message: expect.stringContaining(`TaskRun ${name} is not of this schedule`),
+    });
+    await liveUntil(2);
+    expect(harness.schedule.status).toMatchObject({ missed: 1, lastRun: `s-${(start + 2 * minute) / 1000}` });
+    expect(harness.schedule.status?.conditions?.[1]).toMatchObject({ type: "NamesFree", status: "True" });
+  });
+
+  it("a run of the tick that an earlier release made counts as triggered", async () => {
+    const name = `s-${(start + minute) / 1000}`;
+    harness.runs.set(name, runNamed(name, { labels: { "fairlead.dev/schedule": "s" } }));
+    await liveUntil(1);
+    expect(harness.schedule.status).toMatchObject({ missed: 0, lastRun: name });
+  });
+});
+
+describe("when the controller's clock was wrong", () => {
+  it("a clock that is set back by minutes triggers nothing twice", async () => {
+    await liveUntil(10);
+    harness.now -= 5 * minute;
+    await liveUntil(12);
+    expect(harness.ticks).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  it("a clock that was years ahead does not stop the schedule for years", async () => {
+    await liveUntil(1);
+    const { now } = harness;
+    harness.now = Date.UTC(2030, 0, 1);
+    await harness.reconcile();
+    harness.now = now;
+    await liveUntil(3);
+    expect(harness.ticks).toEqual(expect.arrayContaining([1, 2, 3]));
+  });
+});
+
+it("a nightly tick survives an outage of minutes", async () => {
+  harness = new ScheduleHarness({ cron: "0 2 * * *" });
+  await harness.reconcile();
+  harness.now = start + 130 * minute;
+  await harness.reconcile();
+  expect(harness.ticks).toEqual([120]);
+  expect(harness.schedule.status?.missed).toBe(0);
 });
 
 it("no tick is lost or doubled, whichever writes the controller dies at", { timeout: 60_000 }, async () => {

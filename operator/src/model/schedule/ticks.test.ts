@@ -37,10 +37,38 @@ describe("planTicks", () => {
     });
   });
 
-  it("ticks of a very long time are planned in parts", () => {
-    const first = plan(at(0), at(tickLimit + 50), { catchUp: "all" });
-    expect(first).toMatchObject({ due: [], missed: tickLimit, settledMs: at(tickLimit), more: true });
-    expect(plan(first.settledMs, at(tickLimit + 50), { catchUp: "all" }).due).toHaveLength(50);
+  it.each([
+    ["0 2 * * *", 5, true],
+    ["0 2 * * *", 59, true],
+    ["0 2 * * *", 61, false],
+    ["0 * * * *", 6, true],
+    ["0 * * * *", 7, false],
+    ["*/10 * * * *", 2, true],
+    ["*/10 * * * *", 3, false],
+    ["0 2 1 1 *", 60, true],
+  ])("a tick of %s that is %i minutes late is on time: %s", (expression, minutes, isOnTime) => {
+    const cron = new CronExpression(expression);
+    const [tick = 0] = cron.after(start, 1);
+    expect(planTicks(cron, tick - 1, tick + minutes * minute, {})).toMatchObject(
+      isOnTime ? { due: [tick], missed: 0 } : { due: [], missed: 1 },
+    );
+  });
+
+  it("ticks of a very long time are planned in parts, and catchUp has as many as it may", () => {
+    const policy = { catchUp: "all", catchUpLimit: 1000 } as const;
+    for (const ticks of [tickLimit + 1, tickLimit + 50, 3 * tickLimit]) {
+      let [settled, missed, rounds, due] = [start, 0, 0, [] as number[]];
+      for (let more = true; more; rounds++) {
+        const part = plan(settled, at(ticks), policy);
+        expect(part.due.length === 0 || !part.more).toBe(true);
+        [settled, missed, due, more] = [part.settledMs, missed + part.missed, part.due, part.more];
+      }
+      // Three more are on time.
+      expect(due).toHaveLength(1003);
+      expect(due.at(-1)).toBe(at(ticks));
+      expect(due.length + missed).toBe(ticks);
+      expect(rounds).toBeLessThan(6);
+    }
   });
 });
 

@@ -12,7 +12,7 @@ const shorthands = "@(hourly|daily|midnight|weekly|monthly|yearly|annually)";
 export const cronExpression = () =>
   rules(
     text(128, 1).describe(
-      "Five-field cron expression (minute, hour, day of month, month, day of week) or @hourly, @daily, @weekly, @monthly, @yearly.",
+      "Five-field cron expression (minute, hour, day of month, month, day of week) or @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually.",
     ),
     {
       rule: `self.matches('^(${shorthands}|[0-9A-Za-z*,/?#L-]+( +[0-9A-Za-z*,/?#L-]+){4})$')`,
@@ -45,7 +45,7 @@ export const taskScheduleSpec = rules(
       .enum(catchUpPolicies)
       .optional()
       .describe(
-        "What happens to ticks that passed while no controller ran: none skips them, last triggers the latest, all triggers each, at most catchUpLimit. A tick less than two minutes late counts as on time. Default none.",
+        "What happens to ticks that passed while no controller ran: none skips them, last triggers the latest, all triggers each, at most catchUpLimit. A tick is on time until a tenth of the time to the next one has passed, from two minutes to an hour. Default none.",
       ),
     catchUpLimit: z
       .int()
@@ -84,7 +84,10 @@ export const taskScheduleStatus = z.object({
   lastRun: text(63).optional().describe("Name of the TaskRun of that tick."),
   nextScheduledAt: time().optional().describe("The next tick."),
   upcoming: z.array(time()).max(10).optional().describe("The next five ticks."),
-  missed: z.int().optional().describe("Ticks that were skipped since the schedule was created."),
+  missed: z
+    .int()
+    .optional()
+    .describe("Ticks that were skipped since the schedule was created, or whose name was taken."),
   conditions: conditions().optional(),
 });
 
