@@ -23,6 +23,7 @@ import type { Guard } from "./guard.ts";
 import { loadTask } from "./loader.ts";
 import { serializeOutput } from "./output.ts";
 import { readPayload } from "./payload.ts";
+import { settingsLine } from "./settings.ts";
 import { warn } from "./stdio.ts";
 import type { Stop } from "./stop.ts";
 import { storeOutput } from "./upload.ts";
@@ -58,6 +59,8 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
     pending.catch(() => {});
     const { entry, taskId } = environment;
     task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId));
+    const ignored = settingsLine(task, environment.ctx);
+    if (ignored) warn(ignored);
     [payload, ctx] = await pending;
   } catch (error) {
     return { outcome: "failed", failure: failureOf(error, "TASK_LOAD_ERROR") };

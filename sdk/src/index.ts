@@ -1,5 +1,6 @@
 /** `@fairlead/sdk`. Every cold start waits for this import: nothing here may load a package or do work. */
 export type { StopReason, TaskContext } from "@fairlead/protocol/context";
+export type { MachineName } from "@fairlead/protocol/machines";
 export type { BatchStatus, RunStatus } from "@fairlead/protocol/status";
 export {
   ApiConnectionError,

@@ -3,6 +3,7 @@
  * against. Imports nothing of the SDK.
  */
 import type { TaskContext } from "@fairlead/protocol/context";
+import type { MachineName } from "@fairlead/protocol/machines";
 
 /** Second argument of `run`. */
 export interface RunParams {
@@ -116,7 +117,7 @@ export interface TriggerOptions {
   /** Seconds by which the run jumps ahead in its queue. */
   priority?: number;
   /** Machine preset, such as `small-2x`. */
-  machine?: string;
+  machine?: MachineName;
   /** The task's version to run. */
   version?: string;
   /** Makes one run of many triggers; not in a batch. */

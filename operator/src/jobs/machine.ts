@@ -2,10 +2,8 @@
  * Machine presets as container resources. Memory is a hard limit; CPU is only requested: a CPU limit would
  * throttle start-up on an otherwise idle node and gains nothing that the scheduler's request does not give.
  */
+import type { MachineName } from "@fairlead/protocol/machines";
 import type { V1ResourceRequirements } from "@kubernetes/client-node";
-import type { machineNames } from "../model/schema/common.ts";
-
-export type MachineName = (typeof machineNames)[number];
 
 const presets: Record<MachineName, { cpu: string; memory: string }> = {
   micro: { cpu: "250m", memory: "250M" },

@@ -2,10 +2,10 @@
  * What one attempt executes, resolved from the run, the pinned version of its Task and the defaults.
  * Order of precedence for every setting: the run's spec, the Task's, the chart's default.
  */
+import type { MachineName } from "@fairlead/protocol/machines";
 import type { V1EnvVar } from "@kubernetes/client-node";
 import type { Attempt, PodTemplate, Retry, TaskRun, TaskSpec } from "../model/resources.ts";
 import { type RetryPolicy, retryPolicy } from "../model/run/retry.ts";
-import type { MachineName } from "./machine.ts";
 
 /** The part of a Task that a version pins; the data of its ControllerRevision. */
 export interface PinnedTask {

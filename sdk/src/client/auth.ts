@@ -1,4 +1,6 @@
 /** Public tokens, for browsers in place of the secret key. */
+import { anything, checkOptions, durationOrDate } from "../checks.ts";
+import { InvalidOptionError } from "../errors.ts";
 import type { RequestOptions } from "../types.ts";
 import { request } from "./request.ts";
 import { type ClientSettings, withSettings } from "./settings.ts";
@@ -20,12 +22,22 @@ export interface TriggerTokenOptions extends TokenOptions {
 
 export const auth = {
   /** A token with these scopes. */
-  createPublicToken: ({
-    scopes,
-    expirationTime,
-    ...options
-  }: RequestOptions & TokenOptions & { scopes: Scopes }): Promise<string> =>
-    token(scopes, { expirationTime }, options),
+  async createPublicToken(options: RequestOptions & TokenOptions & { scopes: Scopes }): Promise<string> {
+    const { scopes, expirationTime, ...rest } = options ?? {};
+    checkOptions(
+      scopes,
+      { read: anything, write: anything, trigger: anything, batchTrigger: anything },
+      "scopes",
+    );
+    if (scopes === undefined || flat(scopes).length === 0) {
+      const example = "{ scopes: { read: { runs: [id] } } }";
+      throw new InvalidOptionError(
+        "scopes",
+        `there are none; give what the token allows, such as ${example}`,
+      );
+    }
+    return token(scopes, { expirationTime }, rest);
+  },
 
   /** A token that triggers one of these tasks once; used again, it returns the run that it created. */
   createTriggerPublicToken: (
@@ -49,6 +61,7 @@ async function token(
   { expirationTime, oneTimeUse }: TokenOptions & { oneTimeUse?: boolean },
   options: RequestOptions,
 ): Promise<string> {
+  checkOptions({ expirationTime }, { expirationTime: durationOrDate });
   const expires =
     expirationTime instanceof Date ? Math.floor(expirationTime.getTime() / 1000) : expirationTime;
   const body = { scopes: flat(scopes), expirationTime: expires, oneTimeUse };
@@ -58,7 +71,7 @@ async function token(
 
 function flat(scopes: Scopes): string[] {
   return Object.entries(scopes).flatMap(([verb, resources]) =>
-    Object.entries(resources).flatMap(([resource, ids]) =>
+    Object.entries(resources ?? {}).flatMap(([resource, ids]) =>
       ids === true ? [`${verb}:${resource}`] : [ids].flat().map((id) => `${verb}:${resource}:${id}`),
     ),
   );

@@ -2,6 +2,7 @@
  * Idempotency keys: a task runs once for a key. The API gets the hash of a key, and the key itself only to
  * show it.
  */
+import { shown } from "../checks.ts";
 import { InvalidOptionError } from "../errors.ts";
 import type { RequestOptions } from "../types.ts";
 import { request } from "./request.ts";
@@ -17,7 +18,16 @@ export interface WireKey {
 const originals = new Map<string, string>();
 const originalsKept = 10_000;
 
-const textOf = (key: string | string[]): string => [key].flat().join("-");
+function textOf(key: string | string[]): string {
+  const parts = [key].flat();
+  const wrong = parts.find((part) => typeof part !== "string");
+  if (wrong !== undefined || parts.includes(undefined as never))
+    throw new InvalidOptionError(
+      "idempotencyKey",
+      `${shown(wrong)} is given; it must be text or a list of texts`,
+    );
+  return parts.join("-");
+}
 
 /** SHA-256 of the parts, joined by dashes, in hex. */
 export async function hashOf(key: string | string[]): Promise<string> {

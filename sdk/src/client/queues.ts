@@ -1,5 +1,7 @@
 /** Queues: read, pause, resume, override their limits. */
 
+import { anything, checkOptions, oneOf, shown, wholeNumber } from "../checks.ts";
+import { InvalidOptionError } from "../errors.ts";
 import type { RequestOptions } from "../types.ts";
 import { type OffsetPage, offsetPage } from "./offsetPage.ts";
 import { request } from "./request.ts";
@@ -23,10 +25,14 @@ export interface Queue {
 export type QueuePage = OffsetPage<Queue>;
 
 /** A slash in a name is encoded twice, as Trigger.dev's clients do. */
-const pathOf = (queue: QueueRef, rest = ""): string => {
-  const name = typeof queue === "string" ? queue : queue.name;
+function pathOf(queue: QueueRef, rest = ""): string {
+  if (typeof queue === "object")
+    checkOptions(queue, { type: oneOf("task", "custom"), name: anything }, "queue");
+  const name = typeof queue === "string" ? queue : queue?.name;
+  if (typeof name !== "string" || name === "")
+    throw new InvalidOptionError("queue", `${shown(name)} is given; it must be a queue's name or id`);
   return `/api/v1/queues/${encodeURIComponent(name.replaceAll("/", "%2F"))}${rest}`;
-};
+}
 const typeOf = (queue: QueueRef): string => (typeof queue === "string" ? "id" : queue.type);
 
 async function change(queue: QueueRef, rest: string, body: object, options: RequestOptions): Promise<Queue> {
@@ -39,9 +45,17 @@ async function change(queue: QueueRef, rest: string, body: object, options: Requ
   return (await request<Queue>(call)).body;
 }
 
+const pageTable = {
+  signal: anything,
+  maxAttempts: wholeNumber(1),
+  page: wholeNumber(1),
+  perPage: wholeNumber(1),
+};
+
 export const queues = {
   /** All queues, by name. `for await` goes through all pages. */
   async list(options: RequestOptions & { page?: number; perPage?: number } = {}): Promise<QueuePage> {
+    checkOptions(options, pageTable);
     const { page, perPage, ...rest } = options;
     const call = { ...rest, method: "GET", path: "/api/v1/queues", query: { page, perPage } } as const;
     const { body } = await request<QueuePage>(call);
@@ -60,11 +74,14 @@ export const queues = {
   resume: (queue: QueueRef, options: RequestOptions = {}): Promise<Queue> =>
     change(queue, "/pause", { action: "resume" }, options),
   /** A limit that wins over the declared one until it is reset. */
-  overrideConcurrencyLimit: (
+  async overrideConcurrencyLimit(
     queue: QueueRef,
     concurrencyLimit: number,
     options: RequestOptions = {},
-  ): Promise<Queue> => change(queue, "/concurrency/override", { concurrencyLimit }, options),
+  ): Promise<Queue> {
+    checkOptions({ concurrencyLimit: concurrencyLimit ?? null }, { concurrencyLimit: wholeNumber(0) });
+    return change(queue, "/concurrency/override", { concurrencyLimit }, options);
+  },
   /** The declared limit counts again. */
   resetConcurrencyLimit: (queue: QueueRef, options: RequestOptions = {}): Promise<Queue> =>
     change(queue, "/concurrency/reset", {}, options),

@@ -3,6 +3,7 @@
  * a trigger whose answer was lost does not trigger twice.
  */
 import { apiVersionHeader, currentApiVersion } from "@fairlead/protocol/status";
+import { anything, type Check, checkOptions, shown, wholeNumber } from "../checks.ts";
 import { InvalidOptionError } from "../errors.ts";
 import type { RequestOptions } from "../types.ts";
 import { errorOfStatus } from "./apiError.ts";
@@ -25,10 +26,23 @@ export interface Answer<T> {
   headers: Headers;
 }
 
+const callTable = {
+  signal: anything,
+  maxAttempts: wholeNumber(1),
+  method: anything,
+  path: anything,
+  query: anything,
+  body: anything,
+  contentType: anything,
+  headers: anything,
+} satisfies Record<keyof Call, Check>;
+
 const backoff: Backoff = { firstMs: 1_000, longestMs: 30_000, factor: 1.6, jitter: false };
 
 /** Sends the call; throws an ApiError for any answer but 2xx. */
 export async function request<T>(call: Call): Promise<Answer<T>> {
+  // Options that no call has come here with those of the request.
+  checkOptions(call, callTable);
   const { baseURL, token } = settingsInForce();
   const url = new URL(baseURL + call.path);
   for (const [name, value] of Object.entries(call.query ?? {})) {
@@ -54,10 +68,9 @@ export async function request<T>(call: Call): Promise<Answer<T>> {
  * One part of a path, encoded. A URL would read `..` as a step up and an empty part as none: both are
  * refused.
  */
-export function segment(value: string): string {
-  if (value === "" || value === "." || value === "..") {
-    throw new InvalidOptionError("id", `"${value}" is not an id; nothing can have that name`);
-  }
+export function segment(value: string, name = "id"): string {
+  if (typeof value !== "string" || value === "" || value === "." || value === "..")
+    throw new InvalidOptionError(name, `${shown(value)} is not an id; nothing can have that name`);
   return encodeURIComponent(value);
 }
 

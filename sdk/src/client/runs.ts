@@ -1,6 +1,19 @@
 /** Runs: read, follow, list, cancel, replay. */
 
-import type { RunStatus } from "@fairlead/protocol/status";
+import { type RunStatus, runStatuses } from "@fairlead/protocol/status";
+import {
+  anything,
+  type Check,
+  checkOptions,
+  date,
+  duration,
+  oneOf,
+  oneOrMore,
+  text,
+  texts,
+  truth,
+  wholeNumber,
+} from "../checks.ts";
 import type { AnyTask, OutputOf, PayloadOf, RequestOptions, UnknownTask } from "../types.ts";
 import { ApiError, errorOfStatus } from "./apiError.ts";
 import { restored } from "./packet.ts";
@@ -84,6 +97,25 @@ export interface RunPage extends AsyncIterable<RunSummary> {
   getNextPage(): Promise<RunPage>;
 }
 
+const listTable = {
+  signal: anything,
+  maxAttempts: wholeNumber(1),
+  status: oneOrMore(oneOf(...runStatuses)),
+  taskIdentifier: texts,
+  version: texts,
+  tag: texts,
+  queue: texts,
+  schedule: text,
+  batch: text,
+  isTest: truth,
+  from: date,
+  to: date,
+  period: duration,
+  limit: wholeNumber(1, 100),
+  after: text,
+  before: text,
+} satisfies Record<keyof ListRunsOptions, Check>;
+
 const dates = ["createdAt", "updatedAt", "startedAt", "finishedAt", "delayedUntil", "expiredAt"] as const;
 const pollMs = 1_000;
 /** How often in a row opening a stream may fail. */
@@ -146,6 +178,7 @@ export const runs = {
 
   /** Newest first. `for await` goes through all pages. */
   async list(options: ListRunsOptions = {}): Promise<RunPage> {
+    checkOptions(options, listTable);
     const { signal, maxAttempts, limit, after, before, from, to, period, isTest, schedule, batch, ...lists } =
       options;
     const query: Record<string, string | number | boolean | undefined> = {
@@ -181,6 +214,7 @@ export const runs = {
 
   /** Moves the start of a run that is delayed. */
   async reschedule(id: string, body: { delay: string | Date }, options: RequestOptions = {}): Promise<Run> {
+    checkOptions(body ?? null, { delay: anything }, "body");
     const delay = wireDelay(body.delay);
     const path = `/api/v1/runs/${segment(id)}/reschedule`;
     const answer = await request<WireRun>({ ...options, method: "POST", path, body: { delay } });

@@ -1,5 +1,7 @@
 /** Schedules made from code. */
 
+import { anything, type Check, checkOptions, text, wholeNumber } from "../checks.ts";
+import { InvalidOptionError } from "../errors.ts";
 import type { RequestOptions } from "../types.ts";
 import { type OffsetPage, offsetPage } from "./offsetPage.ts";
 import { request, segment } from "./request.ts";
@@ -32,6 +34,26 @@ export interface Schedule {
 /** A page of schedules. */
 export type SchedulePage = OffsetPage<Schedule>;
 
+const table = { task: text, cron: text, timezone: text, externalId: text } satisfies Record<
+  keyof ScheduleOptions,
+  Check
+>;
+const pageTable = {
+  signal: anything,
+  maxAttempts: wholeNumber(1),
+  page: wholeNumber(1),
+  perPage: wholeNumber(1),
+};
+
+/** A schedule's options; `table` has those of the call. */
+function checkSchedule(given: object, table: Record<string, Check>): void {
+  checkOptions(given ?? null, table, "");
+  for (const name of ["task", "cron"]) {
+    if ((given as Record<string, unknown>)[name] === undefined)
+      throw new InvalidOptionError(name, "is missing; a schedule has one");
+  }
+}
+
 const root = "/api/v1/schedules";
 const of = (id: string, rest = ""): string => `${root}/${segment(id)}${rest}`;
 const post = async (path: string, options: RequestOptions, body?: object): Promise<Schedule> =>
@@ -39,16 +61,20 @@ const post = async (path: string, options: RequestOptions, body?: object): Promi
 
 export const schedules = {
   /** Creates it, or changes the one with that deduplication key. */
-  create: (
+  async create(
     schedule: ScheduleOptions & { deduplicationKey: string },
     options: RequestOptions = {},
-  ): Promise<Schedule> => post(root, options, schedule),
+  ): Promise<Schedule> {
+    checkSchedule(schedule, { ...table, deduplicationKey: text });
+    return post(root, options, schedule);
+  },
   /** One schedule. */
   async retrieve(id: string, options: RequestOptions = {}): Promise<Schedule> {
     return (await request<Schedule>({ ...options, method: "GET", path: of(id) })).body;
   },
   /** Changes it; the task stays. */
   async update(id: string, schedule: ScheduleOptions, options: RequestOptions = {}): Promise<Schedule> {
+    checkSchedule(schedule, table);
     return (await request<Schedule>({ ...options, method: "PUT", path: of(id), body: schedule })).body;
   },
   /** Deletes it; its runs stay. */
@@ -63,6 +89,7 @@ export const schedules = {
     post(of(id, "/deactivate"), options),
   /** All schedules. */
   async list(options: RequestOptions & { page?: number; perPage?: number } = {}): Promise<SchedulePage> {
+    checkOptions(options, pageTable);
     const { page, perPage, ...rest } = options;
     const call = { ...rest, method: "GET", path: root, query: { page, perPage } } as const;
     const { body } = await request<SchedulePage>(call);

@@ -5,7 +5,8 @@
  * undefined (the token of a user who has none) is missing: the environment's key does not take its place.
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
-import { MissingSettingError } from "../errors.ts";
+import { anything, type Check, checkOptions, shown } from "../checks.ts";
+import { InvalidOptionError, MissingSettingError } from "../errors.ts";
 
 /** Settings of the client. */
 export interface ClientSettings {
@@ -17,6 +18,10 @@ export interface ClientSettings {
   accessToken?: string;
 }
 
+const table = { baseURL: anything, secretKey: anything, accessToken: anything } satisfies Record<
+  keyof ClientSettings,
+  Check
+>;
 const keyNames = ["accessToken", "secretKey"] as const;
 let configured: ClientSettings = {};
 /** Created by the first `withSettings`: every start of a task would wait for this import. */
@@ -27,6 +32,7 @@ let scoped: AsyncLocalStorage<ClientSettings> | undefined;
  * `secretKey: undefined` restores the environment's key.
  */
 export function configure(settings: ClientSettings): void {
+  checkOptions(settings, table);
   const before = keyNames.some((name) => name in settings) ? { baseURL: configured.baseURL } : configured;
   configured = { ...before, ...settings };
   if (configured.secretKey === undefined) delete configured.secretKey;
@@ -34,6 +40,7 @@ export function configure(settings: ClientSettings): void {
 
 /** Calls `work` with other settings; everything that it awaits uses them. */
 export async function withSettings<T>(settings: ClientSettings, work: () => Promise<T>): Promise<T> {
+  checkOptions(settings, table);
   scoped ??= new (await import("node:async_hooks")).AsyncLocalStorage();
   return scoped.run({ baseURL: current().baseURL, ...settings }, work);
 }
@@ -51,6 +58,13 @@ export function settingsInForce(): { baseURL: string; token: string } {
       "baseURL: not set, and there is no default; set TRIGGER_API_URL, or call configure({ baseURL })",
     );
   }
+  if (!isAddress(baseURL)) {
+    const name = settings.baseURL === undefined ? "TRIGGER_API_URL" : "baseURL";
+    throw new InvalidOptionError(
+      name,
+      `${shown(baseURL)} is no address; it must begin with http:// or https://`,
+    );
+  }
   if (!token) {
     throw new MissingSettingError(
       named === undefined
@@ -60,3 +74,6 @@ export function settingsInForce(): { baseURL: string; token: string } {
   }
   return { baseURL: baseURL.replace(/\/+$/, ""), token };
 }
+
+/** `localhost:8080` is a URL, too: of the scheme "localhost". */
+const isAddress = (text: string): boolean => /^https?:\/\//i.test(text) && URL.canParse(text);

@@ -1,6 +1,8 @@
 /** Triggering tasks: one run, or up to 1,000 as a batch. */
+import { idRule, isId } from "@fairlead/protocol/ids";
 import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { BatchStatus } from "@fairlead/protocol/status";
+import { anything, checkOptions, shown, wholeNumber } from "../checks.ts";
 import { InvalidOptionError } from "../errors.ts";
 import type {
   AnyTask,
@@ -42,6 +44,7 @@ export const tasks = {
     options: TriggerOptions = {},
     requestOptions: RequestOptions = {},
   ): Promise<RunHandle> {
+    checkTaskId(id);
     const wire = await wireOptions(options);
     const { payload: data, payloadType } = await packetOf(payload, requestOptions);
     const answer = await request<RunHandle>({
@@ -55,12 +58,13 @@ export const tasks = {
   },
 
   /** Triggers a task once for each item. */
-  batchTrigger<T extends AnyTask>(
+  async batchTrigger<T extends AnyTask>(
     id: IdOf<T>,
     items: readonly { payload: PayloadOf<T>; options?: TriggerOptions }[],
     options: BatchOptions = {},
     requestOptions: RequestOptions = {},
   ): Promise<BatchHandle> {
+    checkItems(items);
     const all = items.map((item) => ({ id, ...item }));
     return batch.trigger<T>(all, options, requestOptions);
   },
@@ -82,13 +86,11 @@ export const batch = {
   /** Triggers different tasks as one batch. */
   async trigger<T extends AnyTask = AnyTask>(
     items: readonly BatchItem<T>[],
-    { idempotencyKey, maxConcurrency }: BatchOptions = {},
+    { idempotencyKey, maxConcurrency, ...rest }: BatchOptions = {},
     requestOptions: RequestOptions = {},
   ): Promise<BatchHandle> {
-    if (items.length === 0 || items.length > maxBatchItems) {
-      const problem = `a batch of ${items.length} items; it must have 1 to ${maxBatchItems}: make several`;
-      throw new InvalidOptionError("items", problem);
-    }
+    checkItems(items);
+    checkOptions({ maxConcurrency, ...rest }, { maxConcurrency: wholeNumber(1), idempotencyKey: anything });
     const batchKey = idempotencyKey === undefined ? undefined : await wireKey(idempotencyKey);
     const lines: string[] = [];
     let bytes = 0;
@@ -121,6 +123,25 @@ export const batch = {
   },
 };
 
+function checkTaskId(id: unknown): void {
+  if (typeof id === "string" && isId(id)) return;
+  throw new InvalidOptionError("id", `${shown(id)} is not an id; a task's must have ${idRule}`);
+}
+
+function checkItems(items: unknown): void {
+  const count = Array.isArray(items) ? items.length : undefined;
+  if (count === undefined)
+    throw new InvalidOptionError("items", `${shown(items)} is given; it must be a list`);
+  if (count === 0 || count > maxBatchItems) {
+    const advice = count > 0 ? ": make several" : "";
+    const problem = `a batch of ${count} items; it must have 1 to ${maxBatchItems}${advice}`;
+    throw new InvalidOptionError("items", problem);
+  }
+  const table = { id: anything, payload: anything, options: anything };
+  for (const [index, item] of (items as unknown[]).entries())
+    checkOptions(item ?? null, table, `items[${index}]`);
+}
+
 /** The same error, with the item's index in the name of the argument. */
 const ofItem = (index: number, { option, message }: InvalidOptionError): InvalidOptionError =>
   new InvalidOptionError(`items[${index}].${option}`, message.slice(`${option}: `.length));
@@ -131,6 +152,7 @@ async function itemLine(
   batchKey: WireKey | undefined,
   requestOptions: RequestOptions,
 ): Promise<string> {
+  checkTaskId(id);
   // A later batch with the same key must not run the item again.
   const idempotencyKey =
     options.idempotencyKey ?? (batchKey && (await hashOf([batchKey.idempotencyKey, String(index)])));

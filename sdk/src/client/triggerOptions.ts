@@ -1,11 +1,64 @@
 /** The options of a trigger as they go over the wire. What is no time is refused before anything is sent. */
 import { delayRule, parseDelay, parseDuration } from "@fairlead/protocol/durations";
+import { idRule, isId } from "@fairlead/protocol/ids";
+import { maxMetadataBytes } from "@fairlead/protocol/limits";
+import { machineNames } from "@fairlead/protocol/machines";
+import {
+  anything,
+  type Check,
+  checkOptions,
+  number,
+  oneOf,
+  shown,
+  text,
+  texts,
+  wholeNumber,
+} from "../checks.ts";
 import { InvalidOptionError } from "../errors.ts";
-import type { TriggerOptions } from "../types.ts";
+import { NotEncodableError, serialize, TooLargeError } from "../serialize.ts";
+import type { DebounceOptions, TriggerOptions } from "../types.ts";
 import { wireKey } from "./idempotencyKeys.ts";
 
+/** A check for each option: one that is added has to be here. */
+type Table<T> = Record<keyof T, Check>;
+type QueueOptions = Exclude<TriggerOptions["queue"], string | undefined>;
+
+const queueName: Check = (value) =>
+  typeof value === "string" && isId(value) ? undefined : `${shown(value)} is given; it must have ${idRule}`;
+const queueTable = { name: queueName, concurrencyLimit: wholeNumber(0) } satisfies Table<QueueOptions>;
+const debounceTable = {
+  key: text,
+  delay: anything,
+  mode: oneOf("leading", "trailing"),
+  maxDelay: anything,
+} satisfies Table<DebounceOptions>;
+
+const table = {
+  // Checked below.
+  delay: anything,
+  ttl: anything,
+  idempotencyKey: anything,
+  idempotencyKeyTTL: anything,
+  queue: anything,
+  concurrencyKey: text,
+  maxAttempts: wholeNumber(1),
+  tags: texts,
+  metadata: anything,
+  maxDuration: number,
+  priority: number,
+  machine: oneOf(...machineNames),
+  version: text,
+  debounce: anything,
+} satisfies Table<TriggerOptions>;
+
+/** Throws InvalidOptionError for what cannot be right. */
 export async function wireOptions(options: TriggerOptions): Promise<Record<string, unknown>> {
+  checkOptions(options, table);
   const { delay, ttl, idempotencyKey, queue, version, metadata, ...rest } = options;
+  if (typeof queue === "string") checkOptions({ queue }, { queue: queueName });
+  else checkOptions(queue, queueTable, "queue");
+  checkOptions(rest.debounce, debounceTable, "debounce");
+  if (metadata !== undefined) await checkMetadata(metadata);
   const { idempotencyKeyTTL, debounce } = options;
   if (ttl !== undefined && !(Number.isInteger(ttl) && Number(ttl) >= 0)) demandDuration("ttl", ttl);
   if (idempotencyKeyTTL !== undefined) demandDuration("idempotencyKeyTTL", idempotencyKeyTTL);
@@ -42,4 +95,31 @@ function demandDuration(option: string, value: unknown): void {
   );
 }
 
-const shown = (value: unknown): string => JSON.stringify(value) ?? String(value);
+/** Metadata are plain JSON: there is nothing that would tell a Date from text when they are read. */
+async function checkMetadata(metadata: unknown): Promise<void> {
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata))
+    throw new InvalidOptionError("metadata", `${shown(metadata)} is given; it must be an object`);
+  try {
+    const serialized = await serialize(metadata, "metadata", maxMetadataBytes);
+    const { meta } = (serialized?.json ?? {}) as {
+      meta?: { values?: object; referentialEqualities?: object };
+    };
+    if (serialized?.type === "application/json" || !meta) return;
+    const typed = Object.entries(meta.values ?? {}).find(([, type]) => type?.[0] !== "undefined");
+    if (typed) {
+      const type = [typed[1]?.[0]].flat().at(-1);
+      const problem = `is of type ${type}; metadata are plain JSON, give it as text`;
+      throw new InvalidOptionError(`metadata.${typed[0]}`, problem);
+    }
+    if (meta.referentialEqualities)
+      throw new InvalidOptionError("metadata", "refers to an object around it; metadata are plain JSON");
+  } catch (error) {
+    if (error instanceof NotEncodableError) throw new InvalidOptionError(error.path, error.problem);
+    if (error instanceof TooLargeError)
+      throw new InvalidOptionError(
+        "metadata",
+        `more than ${maxMetadataBytes} bytes, at most that many are allowed`,
+      );
+    throw error;
+  }
+}

@@ -7,6 +7,7 @@
  */
 import { idPattern, maxIdLength } from "@fairlead/protocol/ids";
 import { yearSeconds } from "@fairlead/protocol/limits";
+import { machineNames } from "@fairlead/protocol/machines";
 import { z } from "zod";
 
 /** A CEL rule of the CRD; `message` says what the user has to change. */
@@ -131,16 +132,6 @@ export const retry = () =>
     .describe(
       "When a failed attempt is followed by another. The delay before attempt n+1 is min(maxTimeoutInMs, r * minTimeoutInMs * factor^(n-1)), r from 1 to 2 when randomized.",
     );
-
-export const machineNames = [
-  "micro",
-  "small-1x",
-  "small-2x",
-  "medium-1x",
-  "medium-2x",
-  "large-1x",
-  "large-2x",
-] as const;
 
 export function machine() {
   return z

@@ -3,6 +3,7 @@
  * change after creation, except `cancelRequested`, `delayUntil`, `tags` and `metadata`; status is written
  * through transition.ts only.
  */
+import { machineNames } from "@fairlead/protocol/machines";
 import { errorLimits } from "@fairlead/protocol/report";
 import { z } from "zod";
 import { immutableFields, untilQueuedFields } from "../run/triggerFields.ts";
@@ -11,7 +12,6 @@ import {
   type CelRule,
   conditions,
   listMap,
-  machineNames,
   maxMediaTypeLength,
   rules,
   text,

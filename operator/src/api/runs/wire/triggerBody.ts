@@ -2,15 +2,17 @@
  * What a trigger asks for, as Trigger.dev's clients send it, and the TaskRun's spec that it becomes. An
  * option that is not supported is refused by name. https://trigger.dev/docs/triggering describes the options.
  */
+
 import { idPattern, idRule, isId, maxIdLength } from "@fairlead/protocol/ids";
 import { maxMetadataBytes, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
+import { machineNames } from "@fairlead/protocol/machines";
 import { z } from "zod";
 import { isRawNumber, parseExact } from "../../../lib/exactJson.ts";
 import type { Debounce } from "../../../model/keys/debounce.ts";
 import type { TaskRunSpec } from "../../../model/resources.ts";
 import type { OptionField } from "../../../model/run/triggerFields.ts";
 import { triggerFields } from "../../../model/run/triggerFields.ts";
-import { machineNames, mediaType } from "../../../model/schema/common.ts";
+import { mediaType } from "../../../model/schema/common.ts";
 import { Problem } from "../../http/problem.ts";
 import { debounceSecondsOf, durationLimitOf, keyTtlOf, noMaxDuration, startOf, ttlOf } from "./times.ts";
 
