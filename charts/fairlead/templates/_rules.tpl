@@ -13,7 +13,7 @@
 - { apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, delete] }
 - { apiGroups: [""], resources: [pods/log], verbs: [get] }
 - { apiGroups: [""], resources: [events], verbs: [list, create, patch] }
-- { apiGroups: [apps], resources: [controllerrevisions], verbs: [get, list, watch, create, delete] }
+- { apiGroups: [apps], resources: [controllerrevisions], verbs: [get, list, create, patch, delete] }
 {{- end }}
 
 {{- define "fairlead.apiRules" -}}

@@ -59,7 +59,7 @@ const work = {
     ...each("get list watch patch delete", "/pods"),
     "get /pods/log",
     ...each("list create patch", "/events"),
-    ...each("get list watch create delete", "apps/controllerrevisions"),
+    ...each("get list create patch delete", "apps/controllerrevisions"),
   ],
   api: [
     ...each("get list watch create update patch", "fairlead.dev/taskruns"),

@@ -2,7 +2,7 @@
  * What the controller keeps a copy of, kept fresh by watches. A line here makes a field of `Deps`; a kind of
  * ours that has one needs a controller, which the compiler demands in controller.ts.
  */
-import { attemptLabel, batchLabel, managedSelector, runLabel, runUidLabel } from "@fairlead/protocol/labels";
+import { attemptLabel, batchLabel, managedSelector, runUidLabel } from "@fairlead/protocol/labels";
 import { jobProjection, podProjection } from "../jobs/projection.ts";
 import { cacheOf } from "../kube/manager/caches.ts";
 import { keyOfLabel } from "../kube/manager/controller.ts";
@@ -11,6 +11,7 @@ import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../mode
 import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
 import { queueIndex } from "./taskQueue/lookup.ts";
+import { attemptOfPod } from "./taskRun/attempt/livePods.ts";
 import { type CachedRun, missingTaskIndex, toCachedRun } from "./taskRun/cache.ts";
 import { recordIndex } from "./taskRun/keyRecords.ts";
 import { scheduleIndex } from "./taskSchedule/lookup.ts";
@@ -40,8 +41,10 @@ export const cacheDeclarations = {
     labelSelector: managedSelector,
     transform: podProjection,
     indexes: {
-      attempt: (pod) =>
-        keyOfLabel(runLabel)(pod).map((run) => `${run}/${pod.metadata?.labels?.[attemptLabel]}`),
+      attempt: ({ metadata }) => {
+        const { [runUidLabel]: uid, [attemptLabel]: attempt } = metadata?.labels ?? {};
+        return uid && attempt ? [attemptOfPod(uid, attempt)] : [];
+      },
       runUid: runUidIndex,
     },
   }),

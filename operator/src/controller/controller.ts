@@ -19,6 +19,7 @@ import { cacheDeclarations, type OwnKind } from "./caches.ts";
 import type { Deps } from "./deps.ts";
 import { bucketSweeper } from "./maintenance/bucketSweeper.ts";
 import { queueStatus } from "./maintenance/queueStatus.ts";
+import { revisionSweeper } from "./maintenance/revisionSweeper.ts";
 import { slotSweeper } from "./maintenance/slotSweeper.ts";
 import { namespaces } from "./namespace/controller.ts";
 import { Environments } from "./namespace/environments.ts";
@@ -102,7 +103,7 @@ export class Controller {
       random: Math.random,
     };
     this.#manager.add(this.#deps, namespaces, ...Object.values(controllers));
-    this.#manager.addPeriodic(this.#deps, slotSweeper, bucketSweeper, queueStatus);
+    this.#manager.addPeriodic(this.#deps, slotSweeper, bucketSweeper, revisionSweeper, queueStatus);
     observeController(metrics, { runs: caches.runs, manager: this.#manager, admission });
   }
 

@@ -1,7 +1,8 @@
 /**
- * Versions of Tasks: a run executes what its Task was at the run's first admission, whatever the Task is now.
- * A version is a ControllerRevision `<task>-<content hash>`, owned by the Task; it is immutable, so it is
- * cached.
+ * Versions of Tasks: a run executes what its Task was at the run's first admission, whatever becomes of the
+ * Task. A version is a ControllerRevision `<task>-<content hash>`. It is immutable, so it is cached; its name is
+ * in the status of the runs that are pinned to it. Nothing owns it: it outlives its Task while a run refers to
+ * it, and maintenance/revisionSweeper.ts removes what nothing refers to.
  */
 import { createHash } from "node:crypto";
 import { managedByLabel, managerName, taskLabel } from "@fairlead/protocol/labels";
@@ -9,9 +10,8 @@ import type { V1ControllerRevision } from "@kubernetes/client-node";
 import { LRUCache } from "lru-cache";
 import type { PinnedTask } from "../../jobs/program.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { KubeError } from "../../kube/client/client.ts";
 import { ControllerRevisions } from "../../kube/resources.ts";
-import { apiVersion, idOfTask, type Task } from "../../model/resources.ts";
+import { idOfTask, type Task } from "../../model/resources.ts";
 
 function pinOf(task: Task): PinnedTask {
   const { image, bundle, entry, podTemplate, machine, retry, maxDurationSeconds, startTimeoutSeconds } =
@@ -23,58 +23,104 @@ function pinOf(task: Task): PinnedTask {
   };
 }
 
-export function versionOf(task: Task): string {
-  return createHash("sha256")
-    .update(JSON.stringify(pinOf(task)))
-    .digest("hex")
-    .slice(0, 10);
+export const versionOf = (task: Task): string => digest(pinOf(task)).slice(0, 10);
+
+/** Whatever order the fields come in: the API server sorts them. */
+const digest = (pinned: PinnedTask): string =>
+  createHash("sha256")
+    .update(JSON.stringify(sorted(pinned)))
+    .digest("hex");
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}
+
+export const revisionOf = (taskName: string, version: string): string => `${taskName}-${version}`;
+
+/** How long a revision that was found is taken to be there still. */
+const recheckMs = 60_000;
+
+export interface Pinned {
+  version: string;
+  /** Name of its ControllerRevision. */
+  revision: string;
 }
 
 export class TaskVersions {
-  readonly #client: KubeClient;
+  readonly #client: Pick<KubeClient, "create" | "get" | "patch">;
   readonly #known = new LRUCache<string, PinnedTask>({ max: 1_000 });
+  readonly #stored = new LRUCache<string, true>({ max: 1_000, ttl: recheckMs });
 
-  constructor(client: KubeClient) {
+  constructor(client: Pick<KubeClient, "create" | "get" | "patch">) {
     this.#client = client;
   }
 
   /** Stores the Task's present version unless it is stored already, and returns it. */
-  async pin(task: Task): Promise<{ version: string; pinned: PinnedTask }> {
+  async pin(task: Task): Promise<Pinned> {
+    const { namespace, name } = task.metadata;
     const version = versionOf(task);
+    const revision = revisionOf(name, version);
+    const key = `${namespace}/${revision}`;
+    if (this.#stored.has(key)) return { version, revision };
     const pinned = pinOf(task);
-    const key = `${task.metadata.namespace}/${task.metadata.name}-${version}`;
-    if (this.#known.has(key)) return { version, pinned };
-    const revision: V1ControllerRevision = {
-      apiVersion: "apps/v1",
-      kind: "ControllerRevision",
-      metadata: {
-        name: `${task.metadata.name}-${version}`,
-        namespace: task.metadata.namespace,
-        labels: { [managedByLabel]: managerName, [taskLabel]: task.metadata.name },
-        ownerReferences: [
-          { apiVersion, kind: "Task", name: task.metadata.name, uid: task.metadata.uid, controller: true },
-        ],
-      },
-      revision: task.metadata.generation ?? 1,
-      data: pinned,
-    };
-    try {
-      await this.#client.create(ControllerRevisions, task.metadata.namespace, revision);
-    } catch (error) {
-      if (!KubeError.is(error, "AlreadyExists")) throw error;
-    }
+    const found = await this.#client.get(ControllerRevisions, namespace, revision);
+    if (found) await this.#adopt(found, pinned);
+    else await this.#create(task, revision, pinned);
     this.#known.set(key, pinned);
-    return { version, pinned };
+    this.#stored.set(key, true);
+    return { version, revision };
   }
 
-  /** A stored version of a Task; undefined when it was deleted with its Task. */
-  async get(namespace: string, taskName: string, version: string): Promise<PinnedTask | undefined> {
-    const key = `${namespace}/${taskName}-${version}`;
+  /** A stored version; undefined when there is none of that name. */
+  async read(namespace: string, revision: string): Promise<PinnedTask | undefined> {
+    const key = `${namespace}/${revision}`;
     const known = this.#known.get(key);
     if (known) return known;
-    const revision = await this.#client.get(ControllerRevisions, namespace, `${taskName}-${version}`);
-    const pinned = revision?.data as PinnedTask | undefined;
+    const found = await this.#client.get(ControllerRevisions, namespace, revision);
+    const pinned = found && isOurs(found) ? (found.data as PinnedTask | undefined) : undefined;
     if (pinned) this.#known.set(key, pinned);
     return pinned;
   }
+
+  /** It was deleted. */
+  forget(namespace: string, revision: string): void {
+    const key = `${namespace}/${revision}`;
+    this.#known.delete(key);
+    this.#stored.delete(key);
+  }
+
+  /** Throws when another one has the name in this moment: the work queue tries again. */
+  async #create({ metadata }: Task, revision: string, pinned: PinnedTask): Promise<void> {
+    const { namespace, name, generation = 1 } = metadata;
+    await this.#client.create(ControllerRevisions, namespace, {
+      apiVersion: "apps/v1",
+      kind: "ControllerRevision",
+      metadata: {
+        name: revision,
+        namespace,
+        labels: { [managedByLabel]: managerName, [taskLabel]: name },
+      },
+      revision: generation,
+      data: pinned,
+    });
+  }
+
+  /** One that has an owner would go with it. */
+  async #adopt(found: V1ControllerRevision, pinned: PinnedTask): Promise<void> {
+    const { namespace = "", name = "", uid, deletionTimestamp, ownerReferences = [] } = found.metadata ?? {};
+    if (!isOurs(found) || digest(found.data as PinnedTask) !== digest(pinned))
+      throw new Error(
+        `ControllerRevision ${namespace}/${name} is not a version of Task ${pinned.name}: delete it`,
+      );
+    if (deletionTimestamp) throw new Error(`ControllerRevision ${namespace}/${name} is being deleted`);
+    if (ownerReferences.length === 0) return;
+    const patch = { metadata: { uid, ownerReferences: null } };
+    await this.#client.patch(ControllerRevisions, namespace, name, patch, { type: "merge" });
+  }
 }
+
+const isOurs = ({ metadata }: V1ControllerRevision): boolean =>
+  metadata?.labels?.[managedByLabel] === managerName;

@@ -9,7 +9,7 @@ const hour = 3600;
 const second = (n: number): number => Date.parse(now) + n * 1000;
 
 const task = { metadata: { name: "t", namespace: "n" }, spec: { id: "t", image: "i" } } as Task;
-const version = { name: "v1", isStored: true };
+const version = { version: "v1", revision: "t-v1", isStored: true };
 const queued = play(newRun(), accepted);
 const withTtl = play(newRun({ task: "t", ttlSeconds: 60 }), accepted);
 /** The next attempt is due after a second. */
@@ -53,6 +53,7 @@ const rows: [
   ["waits for the end of its backoff", inBackoff, 0, { task, version }, at(second(1))],
   ["takes a slot after its backoff", inBackoff, 1, { task, version }, { do: "takeSlot" }],
   ["ends as the run that used its key", queued, 1, { task, duplicate }, { event: duplicate }],
+  ["takes a slot for a retry although its Task was deleted", inBackoff, 1, { version }, { do: "takeSlot" }],
   [
     "is inadmissible without its Task",
     queued,
@@ -92,7 +93,7 @@ const rows: [
     "is rejected when its version is not stored",
     queued,
     1,
-    { task, version: { name: "v0", isStored: false } },
+    { task, version: { version: "v0", revision: "t-v0", isStored: false } },
     { event: { type: "Rejected", reason: "VersionNotFound" } },
   ],
 ];

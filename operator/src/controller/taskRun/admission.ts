@@ -13,6 +13,7 @@ import type { Task } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
+import { type Pinned, revisionOf, versionOf } from "../task/taskVersions.ts";
 import { applyRunEvent, type EventDeps } from "./applyRunEvent.ts";
 import type { CachedRun } from "./cache.ts";
 import { type Check, type Decision, firstDecision, type Outcome, requeueOf } from "./decision.ts";
@@ -36,7 +37,7 @@ export interface AdmissionView extends QueuedView {
   /** The run's key or name was used before. */
   duplicate?: RunEvent;
   /** The version of the Task that the run is pinned to; absent for an inline container. */
-  version?: { name: string; isStored: boolean };
+  version?: Pinned & { isStored: boolean };
 }
 
 type AdmissionDecision = Decision<"takeSlot">;
@@ -63,10 +64,27 @@ function viewOf(deps: AdmissionDeps, run: CachedRun): QueuedView {
 async function loadAdmission(deps: AdmissionDeps, view: QueuedView): Promise<AdmissionView> {
   const { run, task } = view;
   const duplicate = run.status?.attempt ? undefined : await duplicateOf(deps, run);
-  if (duplicate || !task) return { ...view, duplicate };
-  const name = run.status?.version ?? run.spec.version ?? (await deps.versions.pin(task)).version;
-  const stored = await deps.versions.get(run.metadata.namespace, task.metadata.name, name);
-  return { ...view, version: { name, isStored: stored !== undefined } };
+  if (duplicate) return { ...view, duplicate };
+  const pinned = await pinnedOf(deps, run, task);
+  if (!pinned) return view;
+  const stored = await deps.versions.read(run.metadata.namespace, pinned.revision);
+  return { ...view, version: { ...pinned, isStored: stored !== undefined } };
+}
+
+/** A retry keeps the version of the first attempt, also without the Task. */
+async function pinnedOf(
+  { versions }: AdmissionDeps,
+  { spec, status = {} }: CachedRun,
+  task: Task | undefined,
+): Promise<Pinned | undefined> {
+  const { version, controllerRevision: revision } = status;
+  if (version && revision) {
+    if (task && versionOf(task) === version) await versions.pin(task);
+    return { version, revision };
+  }
+  if (!task) return undefined;
+  if (spec.version === undefined) return versions.pin(task);
+  return { version: spec.version, revision: revisionOf(task.metadata.name, spec.version) };
 }
 
 /** Undefined when the run may start now. */
@@ -90,8 +108,8 @@ const inBackoff: QueuedCheck = (view) => {
 const keyUsed: AdmissionCheck = ({ duplicate }) => duplicate && { event: duplicate };
 
 const taskMissing: AdmissionCheck = (view) => {
-  const { run, task, now } = view;
-  if (task || run.spec.task === undefined) return undefined;
+  const { run, task, version, now } = view;
+  if (task || version || run.spec.task === undefined) return undefined;
   const reason = "TaskNotFound";
   const message = `No Task in namespace ${run.metadata.namespace} has the id ${run.spec.task}; the run starts when one is applied.`;
   // Since it was first looked for, which may be long after the run was queued.
@@ -103,7 +121,7 @@ const taskMissing: AdmissionCheck = (view) => {
 
 const versionMissing: AdmissionCheck = ({ run, version }) => {
   if (!version || version.isStored) return undefined;
-  const message = `Task ${run.spec.task} has no version ${version.name}.`;
+  const message = `Task ${run.spec.task} has no version ${version.version}.`;
   return { event: { type: "Rejected", reason: "VersionNotFound", message } };
 };
 
@@ -136,7 +154,8 @@ async function takeSlot(deps: AdmissionDeps, view: AdmissionView): Promise<Cache
     type: "Admitted",
     slot,
     queue: pending.queue,
-    version: version?.name,
+    version: version?.version,
+    controllerRevision: version?.revision,
   });
   if (admitted) deps.slots.hold(grant);
   else await deps.slots.giveBack(grant);

@@ -39,6 +39,6 @@ export function pendingOf(run: TaskRun, task: Task | undefined): PendingRun {
 export function isAdmissible(run: TaskRun, task: Task | undefined, nowMs: number): boolean {
   const { status, spec, metadata } = run;
   if (status?.phase !== "Queued" || metadata.deletionTimestamp || spec.cancelRequested) return false;
-  if (spec.task !== undefined && !task) return false;
+  if (spec.task !== undefined && !task && !status.version) return false;
   return !status.nextAttemptAt || Date.parse(status.nextAttemptAt) <= nowMs;
 }

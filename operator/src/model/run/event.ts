@@ -50,7 +50,7 @@ export type RunEvent =
   /** The run waits for something that admission cannot give, such as its Task; it stays Queued. */
   | { type: "Inadmissible"; reason: string; message: string }
   /** `queue` is fixed from the first admission on. */
-  | { type: "Admitted"; slot: number; queue?: string; version?: string }
+  | { type: "Admitted"; slot: number; queue?: string; version?: string; controllerRevision?: string }
   /** The slot was lost before the Job was created: back to the queue, and the attempt does not count. */
   | { type: "SlotLost"; attempt: number }
   /** What keeps the attempt from starting (image pull, unschedulable …); it stays Starting. */

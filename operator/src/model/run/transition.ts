@@ -217,7 +217,7 @@ function explain(status: TaskRunStatus, event: { reason: string; message: string
 function admit(
   run: TaskRun,
   status: TaskRunStatus,
-  { slot, queue, version }: Extract<RunEvent, { type: "Admitted" }>,
+  { slot, queue, version, controllerRevision }: Extract<RunEvent, { type: "Admitted" }>,
   now: string,
 ): Transition {
   if (slot <= (status.slot ?? 0)) return refused(`slot ${slot} is not above the last one, ${status.slot}`);
@@ -232,6 +232,7 @@ function admit(
     attempt: number,
     slot,
     version: status.version ?? version,
+    controllerRevision: status.controllerRevision ?? controllerRevision,
     queue: status.queue ?? queue,
     nextAttemptAt: undefined,
     attempts: addAttempt(status, attempt),

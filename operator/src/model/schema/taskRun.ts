@@ -127,6 +127,11 @@ export const taskRunStatus = z.object({
     .optional()
     .describe("Attempts lost to the infrastructure; not counted by maxAttempts."),
   version: text(64).optional().describe("Version of the Task that the run is pinned to."),
+  controllerRevision: text(253)
+    .optional()
+    .describe(
+      "Name of the ControllerRevision that holds this version; it stays as long as the run needs it.",
+    ),
   payloadDigest: text(64)
     .optional()
     .describe("SHA-256 of the payload as it was accepted; of a debounced run, as it was queued."),

@@ -1,5 +1,6 @@
 /** Carries out what was decided for an attempt: one event, or one action, which may lead to an event. */
 import { stoppedAtAnnotation } from "@fairlead/protocol/labels";
+import { KubeError } from "../../../kube/client/kubeError.ts";
 import { done, earliest } from "../../../kube/manager/requeue.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
 import type { Deps } from "../../deps.ts";
@@ -8,9 +9,17 @@ import { type Outcome, requeueOf } from "../decision.ts";
 import { captured } from "./capture.ts";
 import { captureLog } from "./captureLog.ts";
 import { createJob, type JobDeps } from "./createJob.ts";
+import { decide } from "./decide.ts";
 import { endAttempt } from "./ends.ts";
 import { readLostResult, readResult } from "./result.ts";
-import type { AttemptAction, AttemptDecision, AttemptView, PodView } from "./view.ts";
+import {
+  type AttemptAction,
+  type AttemptDecision,
+  type AttemptView,
+  isAlive,
+  isJobOf,
+  type PodView,
+} from "./view.ts";
 
 type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods">;
 
@@ -38,11 +47,20 @@ async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction):
     case "endPod":
       if (pod) await endPod(deps, pod, view.now);
       return done;
+    case "endStrays":
+      for (const stray of view.strays ?? [])
+        if (isAlive(stray) && !stray.isEnding) await endPod(deps, stray, view.now).catch(unlessGone);
+      return decide({ ...view, strays: view.strays?.map((stray) => ({ ...stray, isEnding: true })) });
     case "readResult":
-      if (pod?.seen.state !== "ended" || !program) return done;
+      if (pod?.seen.state !== "ended") return done;
       return endAttempt(
         view,
-        await readResult(deps.store, { run, attempt, program }, pod.seen.end, pod.ref.podUid),
+        await readResult(
+          deps.store,
+          { run, attempt, program: program ?? { kind: "task" } },
+          pod.seen.end,
+          pod.ref.podUid,
+        ),
         pod.ref,
       );
     case "readLostResult":
@@ -66,11 +84,17 @@ async function endPod(
   pods.upsertFromWrite(await client.patch(Pods, namespace, name, patch, { type: "merge" }));
 }
 
+function unlessGone(error: unknown): void {
+  if (!KubeError.is(error, "NotFound") && !KubeError.is(error, "Conflict")) throw error;
+}
+
+/** Only the attempt's own: another's of that name stays. */
 async function deleteJob({ client }: Pick<ActDeps, "client">, view: AttemptView): Promise<void> {
   const { run, attempt } = view;
-  const job = view.live?.job ?? view.job;
-  await client.delete(Jobs, run.metadata.namespace, attempt.job, {
-    propagationPolicy: "Background",
-    uid: job?.metadata?.uid,
-  });
+  const { namespace } = run.metadata;
+  const job = view.live?.job ?? view.job ?? (await client.get(Jobs, namespace, attempt.job));
+  if (!job || !isJobOf(run, job)) return;
+  await client
+    .delete(Jobs, namespace, attempt.job, { propagationPolicy: "Background", uid: job.metadata?.uid })
+    .catch(unlessGone);
 }

@@ -5,9 +5,11 @@
  *   the slot is lost                      ─► back to the queue
  *   the queues are closed (a rebuild)     ─► again in a while
  *   payload changed, Job invalid, its name taken by something else ─► the attempt has failed for good
+ *   its name is still that of a deleted run's Job ─► that one is deleted, and again in a moment
  *   quota, forbidden                      ─► StartBlocked, again in a while, until the start timeout
  *   anything else                         ─► thrown: the work queue tries again after its backoff
  */
+import { runUidLabel } from "@fairlead/protocol/labels";
 import type { V1Job } from "@kubernetes/client-node";
 import { attemptEnv } from "../../../jobs/attemptEnv.ts";
 import { buildJob } from "../../../jobs/jobBuilder.ts";
@@ -29,6 +31,9 @@ import { type AttemptDecision, type AttemptView, isJobOf, quotaOr, recheckMs } f
  * leader cannot create a Job after the next one has looked for it.
  */
 const createTimeoutMs = 4_000;
+
+/** How soon a Job's name is tried again that an earlier run's Job still has. */
+const leftoverRecheckMs = 500;
 
 /** Lifetime of the presigned PUT for a container's output: the longest that S3 signatures allow. */
 const outputUrlSeconds = 7 * 24 * 3600;
@@ -86,11 +91,42 @@ async function adoptJob(deps: JobDeps, view: AttemptView): Promise<AttemptDecisi
   const { run, attempt } = view;
   const job = await deps.client.get(Jobs, run.metadata.namespace, attempt.job);
   if (job && isJobOf(run, job)) deps.jobs.upsertFromWrite(job);
+  if (job && isLeftover(run, job)) await deleteLeftover(deps, job);
   return afterExisting(view, job);
 }
 
+/**
+ * Of a TaskRun that had this run's name and was deleted: the garbage collector has not come to it, or was
+ * told not to.
+ */
+function isLeftover(run: TaskRun, { metadata }: V1Job): boolean {
+  const owners = metadata?.ownerReferences ?? [];
+  if (owners.length === 0) return (metadata?.labels?.[runUidLabel] ?? run.metadata.uid) !== run.metadata.uid;
+  return owners.every(
+    ({ kind, name, uid }) => kind === "TaskRun" && name === run.metadata.name && uid !== run.metadata.uid,
+  );
+}
+
+/** Its pods are stopped with their grace period. */
+async function deleteLeftover({ client }: JobDeps, { metadata }: V1Job): Promise<void> {
+  const { namespace, name = "", uid } = metadata ?? {};
+  try {
+    await client.delete(Jobs, namespace, name, { propagationPolicy: "Background", uid });
+  } catch (error) {
+    if (!KubeError.is(error, "NotFound") && !KubeError.is(error, "Conflict")) throw error;
+  }
+}
+
+/** A leftover is in the way until it is gone, or until the start timeout. */
 export function afterExisting(view: AttemptView, job: V1Job | undefined): AttemptDecision {
   if (!job || isJobOf(view.run, job)) return soon(view);
+  if (isLeftover(view.run, job)) {
+    const message = `Job ${view.attempt.job} of an earlier TaskRun with this name is being deleted; this run's own is created after it.`;
+    return {
+      event: { type: "StartBlocked", attempt: view.attempt.number, reason: "EarlierJob", message },
+      requeue: at(view.now + leftoverRecheckMs),
+    };
+  }
   const message = `Job ${view.attempt.job} exists already and does not belong to this run: delete it or rename the run.`;
   return endAttempt(view, failed("JobNameTaken", message));
 }

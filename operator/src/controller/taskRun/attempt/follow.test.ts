@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { at } from "../../../kube/manager/requeue.ts";
+import { at, done } from "../../../kube/manager/requeue.ts";
 import type { TaskRun } from "../../../model/resources.ts";
 import { decide } from "./decide.ts";
 import {
@@ -141,7 +141,27 @@ const impossible: Row[] = [
 
 const rows: [title: string, run: TaskRun, seconds: number, known: Partial<AttemptView>, expected: object][] =
   [
-    ["fails when its Task was deleted", starting, 1, { program: undefined }, end("Failed", "TaskNotFound")],
+    [
+      "fails before it runs when the stored version was deleted",
+      starting,
+      1,
+      { program: undefined },
+      end("Failed", "VersionNotFound"),
+    ],
+    [
+      "goes on without the stored version while it runs",
+      executing,
+      9,
+      { program: undefined, pod: running },
+      done,
+    ],
+    [
+      "ends without the stored version as its container did",
+      executing,
+      9,
+      { program: undefined, pod: containerEnded },
+      { do: "readResult" },
+    ],
 
     ["creates the Job when there is none", starting, 1, {}, { do: "createJob", requeue: at(second(30)) }],
     [

@@ -21,22 +21,29 @@ import {
   startImpossible,
   startTimedOut,
 } from "./start.ts";
-import { type AttemptAction, type AttemptDecision, type AttemptView, recheckMs } from "./view.ts";
+import { type AttemptAction, type AttemptDecision, type AttemptView, recheckMs, strayRuns } from "./view.ts";
 
 /** From the end of the container to the pod's: 100 ms as a rule. */
 const verdictMs = 5_000;
 
 /** What an attempt under way needs now. */
 export function follow(view: AttemptView): AttemptDecision {
-  return hasProgram(view) ? (firstDecision(checks, view) ?? done) : taskDeleted(view);
+  return hasProgram(view) ? (firstDecision(checks, view) ?? done) : followUnknown(view);
+}
+
+/** Without the version that says how: what runs may end. */
+function followUnknown(view: AttemptView): AttemptDecision {
+  const known = firstDecision(checksOfUnknown, view);
+  return known ?? (view.pod ? done : versionDeleted(view));
 }
 
 const hasProgram = (view: AttemptView): view is Followed => view.program !== undefined;
 
-function taskDeleted(view: AttemptView): AttemptDecision {
+function versionDeleted(view: AttemptView): AttemptDecision {
   const { run, attempt } = view;
-  const message = `Task ${run.spec.task} was deleted before attempt ${attempt.number} started.`;
-  return endAttempt(view, failed("TaskNotFound", message));
+  const { version, controllerRevision } = run.status ?? {};
+  const message = `ControllerRevision ${controllerRevision} was deleted before attempt ${attempt.number} started: it held version ${version} of Task ${run.spec.task}, which this run executes.`;
+  return endAttempt(view, failed("VersionNotFound", message));
 }
 
 /**
@@ -92,7 +99,7 @@ function givenUp(view: AttemptView): AttemptDecision {
 function podDeleted(view: AttemptView): AttemptDecision | undefined {
   const { attempt, pod, job, live, now } = view;
   if (pod || (attempt.podUid === undefined && !verdictOf(job))) return undefined;
-  if (!live || live.hasPods) return at(now + recheckMs);
+  if (!live || live.hasPods || strayRuns(view)) return at(now + recheckMs);
   const verdict = verdictOf(live.job);
   if (verdict === "completed") return { do: "readLostResult" };
   const end = endOfJob(verdict);
@@ -115,6 +122,15 @@ function maxDurationElapsed(view: Followed): AttemptDecision | undefined {
   if (now < due) return earliest(at(due), at(silentDue(view)));
   return { event: { type: "MaxDurationElapsed", attempt: attempt.number, seconds } };
 }
+
+const checksOfUnknown: readonly Check<AttemptView, AttemptAction>[] = [
+  verdictExpected,
+  jobEnded,
+  containerEnded,
+  nodeLost,
+  podDeleted,
+  containerStarted,
+];
 
 const checks: readonly Check<Followed, AttemptAction>[] = [
   verdictExpected,

@@ -8,7 +8,14 @@ import { at, done } from "../../../kube/manager/requeue.ts";
 import type { PodRef } from "../../../model/run/event.ts";
 import { type Check, firstDecision } from "../decision.ts";
 import { nodeLostDue, retryOf, silentDue } from "./ends.ts";
-import { type AttemptAction, type AttemptDecision, type AttemptView, isOnNode } from "./view.ts";
+import {
+  type AttemptAction,
+  type AttemptDecision,
+  type AttemptView,
+  isAlive,
+  isOnNode,
+  strayRuns,
+} from "./view.ts";
 
 /** Beyond the grace period: the kubelet was slow or missed the patch. */
 const escalationMs = 30_000;
@@ -57,7 +64,14 @@ function containerRunsOn(view: AttemptView): AttemptDecision | undefined {
   return { do: "deleteJob", requeue: at(view.now + escalationMs) };
 }
 
+/** The last resort takes the attempt's other pods, too. */
+function strayRunsOn(view: AttemptView): AttemptDecision | undefined {
+  if (!strayRuns(view) || (isOnNode(view.pod) && isAlive(view.pod))) return undefined;
+  return containerRunsOn(view);
+}
+
 const checks: readonly Check<AttemptView, AttemptAction>[] = [
+  strayRunsOn,
   containerEnded,
   nodeLost,
   nodeSilent,

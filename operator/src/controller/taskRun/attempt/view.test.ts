@@ -67,8 +67,7 @@ function worldWith(cached: { pod?: V1Pod; job?: V1Job }, seconds: number, alive?
     },
     pods: { byIndex: () => (cached.pod ? [cached.pod] : []) },
     jobs: { get: () => cached.job },
-    tasks: { byIndex: () => [] },
-    versions: { get: async () => undefined },
+    versions: { read: async () => undefined },
     config: {
       defaults: { maxDurationSeconds: 60, startTimeoutSeconds: 30 },
       nodeLostAfterSeconds: 60,

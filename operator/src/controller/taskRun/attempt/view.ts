@@ -19,11 +19,10 @@ import { startRowOf } from "../../../jobs/podStart.ts";
 import { type Program, resolveProgram } from "../../../jobs/program.ts";
 import type { Informer } from "../../../kube/cache/informer.ts";
 import type { KubeClient } from "../../../kube/client/client.ts";
-import { Jobs } from "../../../kube/resources.ts";
-import type { Attempt, Task, TaskRun } from "../../../model/resources.ts";
+import { Jobs, Pods } from "../../../kube/resources.ts";
+import type { Attempt, TaskRun } from "../../../model/resources.ts";
 import type { PodRef } from "../../../model/run/event.ts";
 import type { Deps } from "../../deps.ts";
-import { taskOf } from "../../task/lookup.ts";
 import type { CachedRun } from "../cache.ts";
 import type { Decision } from "../decision.ts";
 import type { EventProblems, Problem } from "./eventProblems.ts";
@@ -38,10 +37,12 @@ export interface AttemptView {
   /** In [0, 1), for the backoff after the attempt. */
   random: number;
   config: Pick<ViewDeps["config"], "nodeLostAfterSeconds" | "jobRetentionSeconds">;
-  /** What the attempt executes; absent when its Task is gone, and for an ended attempt. */
+  /** What the attempt executes; absent when that version is gone, and for an ended attempt. */
   program?: Program;
-  /** From the caches. */
+  /** From the caches: of this attempt of this run, whatever else has its name. */
   pod?: PodView;
+  /** Pods of the attempt besides, which should not exist. */
+  strays?: readonly PodView[];
   job?: V1Job;
   /** From the API server, where it was asked. `hasPods`: it may have one. */
   live?: { job?: V1Job; hasPods: boolean };
@@ -70,6 +71,8 @@ export type AttemptAction =
   | "readLostResult"
   /** Has the kubelet stop the pod and keep it. */
   | "endPod"
+  /** The same for the attempt's other pods. */
+  | "endStrays"
   | "captureLog"
   | "deleteJob";
 
@@ -83,8 +86,7 @@ export interface ViewDeps extends Pick<Deps, "clock" | "random"> {
   scaleUps: Pick<EventProblems, "of">;
   pods: Pick<Informer<V1Pod>, "byIndex">;
   jobs: Pick<Informer<V1Job>, "get">;
-  tasks: Pick<Informer<Task>, "byIndex">;
-  versions: Pick<Deps["versions"], "get">;
+  versions: Pick<Deps["versions"], "read">;
   config: Pick<Deps["config"], "defaults" | "nodeLostAfterSeconds" | "jobRetentionSeconds">;
 }
 
@@ -97,6 +99,7 @@ export const recheckMs = 5_000;
 export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attempt): Promise<AttemptView> {
   const { namespace } = run.metadata;
   const hasEnded = attempt.outcome !== undefined;
+  const job = deps.jobs.get(namespace, attempt.job);
   const view: AttemptView = {
     run,
     attempt,
@@ -104,8 +107,8 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
     random: deps.random(),
     config: deps.config,
     program: hasEnded ? undefined : await loadProgram(deps, run, attempt),
-    pod: cachedPod(deps, run, attempt),
-    job: deps.jobs.get(namespace, attempt.job),
+    ...cachedPods(deps, run, attempt),
+    job: job && isJobOf(run, job) ? job : undefined,
   };
   if (needsLiveRead(view)) view.live = await readLive(deps, view);
   else if (isPodOverdue(view)) view.podProblem = await readPodProblem(deps, namespace, view.job);
@@ -115,26 +118,35 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
   return view;
 }
 
-/** What the attempt executes; undefined when its Task or the version is gone. */
+/** What the attempt executes, whatever became of its Task; undefined when the stored version was deleted. */
 async function loadProgram(deps: ViewDeps, run: TaskRun, attempt: Attempt): Promise<Program | undefined> {
   const { defaults } = deps.config;
   if (run.spec.container) return resolveProgram(run, undefined, defaults, attempt);
   const { namespace } = run.metadata;
-  const task = taskOf(deps, namespace, run.spec.task ?? "");
-  const version = run.status?.version;
-  if (!task || !version) return undefined;
-  const pinned = await deps.versions.get(namespace, task.metadata.name, version);
+  const { controllerRevision } = run.status ?? {};
+  if (!controllerRevision) return undefined;
+  const pinned = await deps.versions.read(namespace, controllerRevision);
   return pinned && resolveProgram(run, pinned, defaults, attempt);
 }
 
-/** The pod that status names; before it names one, any of the attempt. */
-function cachedPod({ pods, clock }: ViewDeps, run: TaskRun, attempt: Attempt): PodView | undefined {
+/** The pod that status names; before it names one, the oldest that is not being deleted. And the others. */
+function cachedPods(
+  { pods, clock }: ViewDeps,
+  run: TaskRun,
+  attempt: Attempt,
+): Pick<AttemptView, "pod" | "strays"> {
   const now = clock();
-  const { namespace, name } = run.metadata;
-  const all = pods.byIndex("attempt", `${namespace}/${name}/${attempt.number}`);
-  const object = all.find((p) => p.metadata?.uid === attempt.podUid) ?? all[0];
-  return object && viewOfPod(object, now);
+  const all = pods
+    .byIndex("attempt", attemptOfPod(run.metadata.uid, attempt.number))
+    .map((pod) => viewOfPod(pod, now))
+    .sort((a, b) => (ageOf(a) < ageOf(b) ? -1 : 1));
+  const named = attempt.podUid;
+  const pod = named === undefined ? all[0] : all.find(({ ref }) => ref.podUid === named);
+  return { pod, strays: all.filter((other) => other !== pod) };
 }
+
+const ageOf = ({ object: { metadata } }: PodView): string =>
+  `${metadata?.deletionTimestamp !== undefined} ${String(metadata?.creationTimestamp)} ${metadata?.uid}`;
 
 /** The cache has another object for each change of a pod. */
 const firstSeen = new WeakMap<V1Pod, number>();
@@ -154,6 +166,13 @@ const viewOfPod = (object: V1Pod, now: number): PodView => ({
   isEnding: object.spec?.activeDeadlineSeconds === 1 || object.metadata?.deletionTimestamp !== undefined,
 });
 
+/** Whether a container may run in one of the attempt's other pods. */
+export const strayRuns = ({ strays = [] }: AttemptView): boolean =>
+  strays.some((stray) => isOnNode(stray) && isAlive(stray));
+
+/** A pod that no kubelet has yet is stopped as soon as one gets it. */
+export const isAlive = ({ seen }: PodView): boolean => seen.state === "pending" || seen.state === "running";
+
 /** Whether a kubelet may have the pod's container. */
 export const isOnNode = (pod: PodView | undefined): pod is PodView => pod?.ref.node !== undefined;
 
@@ -168,11 +187,19 @@ function needsLiveRead({ run, attempt, pod, job }: AttemptView): boolean {
  * The Job first: without it no pod can come after the list was made. An attempt that is stopped needs no list
  * while its Job is there, which is deleted first, or a pod.
  */
-async function readLive(deps: ViewDeps, { run, attempt, pod }: AttemptView): Promise<AttemptView["live"]> {
+async function readLive(
+  deps: ViewDeps,
+  { run, attempt, pod, strays }: AttemptView,
+): Promise<AttemptView["live"]> {
   const { namespace, uid } = run.metadata;
   const found = await deps.client.get(Jobs, namespace, attempt.job);
   const job = found && isJobOf(run, found) ? found : undefined;
   if (pod || (job && run.status?.phase === "Stopping")) return { job, hasPods: true };
+  // A list would find the others, too.
+  if (strays?.length && attempt.pod !== undefined) {
+    const named = await deps.client.get(Pods, namespace, attempt.pod);
+    return { job, hasPods: named?.metadata?.uid === attempt.podUid };
+  }
   const pods = await deps.livePods.get(namespace, uid);
   return { job, hasPods: pods.has(attemptOfPod(uid, attempt.number)) };
 }
