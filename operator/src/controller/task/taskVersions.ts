@@ -1,8 +1,8 @@
 /**
  * Versions of Tasks: a run executes what its Task was at the run's first admission, whatever becomes of the
- * Task. A version is a ControllerRevision `<task>-<content hash>`. It is immutable, so it is cached; its name is
- * in the status of the runs that are pinned to it. Nothing owns it: it outlives its Task while a run refers to
- * it, and maintenance/revisionSweeper.ts removes what nothing refers to.
+ * Task. A version is a ControllerRevision `<task>-<content hash>`. It is immutable, so it is cached; its name
+ * is in the status of the runs that are pinned to it. Nothing owns it: it outlives its Task while a run
+ * refers to it, and maintenance/revisionSweeper.ts removes what nothing refers to.
  */
 import { createHash } from "node:crypto";
 import { managedByLabel, managerName, taskLabel } from "@fairlead/protocol/labels";

@@ -35,6 +35,9 @@ export async function act(deps: ActDeps, view: AttemptView, decision: AttemptDec
   return { requeue: decision };
 }
 
+/** A run whose stored version was deleted is a task's. */
+const ofTask = { kind: "task" } as const;
+
 /** Returns what follows from the action. */
 async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction): Promise<AttemptDecision> {
   const { run, attempt, program, pod } = view;
@@ -57,14 +60,14 @@ async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction):
         view,
         await readResult(
           deps.store,
-          { run, attempt, program: program ?? { kind: "task" } },
+          { run, attempt, program: program ?? ofTask },
           pod.seen.end,
           pod.ref.podUid,
         ),
         pod.ref,
       );
     case "readLostResult":
-      return program ? endAttempt(view, await readLostResult(deps.store, run, attempt, program)) : done;
+      return endAttempt(view, await readLostResult(deps.store, run, attempt, program ?? ofTask));
     case "captureLog": {
       if (!pod) return done;
       const logKey = await captureLog(deps.client, deps.store, run, attempt, pod.object);
