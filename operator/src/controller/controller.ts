@@ -95,6 +95,7 @@ export class Controller {
       jobProblems: new EventProblems("jobs", { client, log, clock: Date.now }),
       podProblems: new EventProblems("pods", { client, log, clock: Date.now }),
       scaleUps: new EventProblems("scaleUps", { client, log, clock: Date.now }),
+      sweepStats: { deleted: 0, unreadable: 0 },
       store,
       tokens,
       config,
@@ -104,7 +105,8 @@ export class Controller {
     };
     this.#manager.add(this.#deps, namespaces, ...Object.values(controllers));
     this.#manager.addPeriodic(this.#deps, slotSweeper, bucketSweeper, revisionSweeper, queueStatus);
-    observeController(metrics, { runs: caches.runs, manager: this.#manager, admission });
+    const { sweepStats } = this.#deps;
+    observeController(metrics, { runs: caches.runs, manager: this.#manager, admission, sweepStats });
   }
 
   /** Fills the caches and keeps them fresh; resolves when they are filled. */

@@ -3,14 +3,18 @@
  * name may have had several batches, one after the other; each has its record.
  */
 import type { TaskBatch } from "../model/resources.ts";
+import { fileBatch } from "./expiry.ts";
 import { getJson, putJson } from "./gzipJson.ts";
 import { batchesPrefix, batchRecordKey } from "./layout.ts";
 import { foldersBelow } from "./listing.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
 /** `batch` with its items, as the API server has it. May be repeated. */
-export const writeBatchHistory = (store: Pick<ObjectStore, "put">, batch: TaskBatch): Promise<void> =>
-  putJson(store, batchRecordKey(batch.metadata), batch);
+export async function writeBatchHistory(store: Pick<ObjectStore, "put">, batch: TaskBatch): Promise<void> {
+  const { metadata, status } = batch;
+  await fileBatch(store, metadata, Date.parse(status?.finishedAt ?? metadata.creationTimestamp ?? ""));
+  await putJson(store, batchRecordKey(metadata), batch);
+}
 
 /** The last retired batch of that name; an aborted one, of which nothing ran, only if there is no other. */
 export async function readBatchHistory(

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { phases } from "../model/schema/taskRun.ts";
+import { fileKey } from "./expiry.ts";
 import { keyRecordKey, keyRecordsPrefix } from "./layout.ts";
 import type { ObjectStore } from "./objectStore.ts";
 
@@ -55,6 +56,7 @@ export async function writeKeyRecord(
 ): Promise<void> {
   const key = keyRecordKey(namespace, hash, record.generation);
   const known = await readRecord(store, key);
+  await fileKey(store, namespace, hash, Date.parse(record.expiresAt));
   const freed = known?.freed && known.run.uid === record.run.uid ? { freed: true } : {};
   await store.put(key, JSON.stringify({ ...record, ...freed }), { type: "application/json" });
 }

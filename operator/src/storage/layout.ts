@@ -11,6 +11,7 @@
  *   ns/<namespace>/records/<hash>/<inverted generation>                the record of a used key or name
  *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch, and
  *                                                                      `batch.json.gz` when it is retired
+ *   ns/<namespace>/expiry/…                                            what expires, by the hour: expiry.ts
  *
  * Names come again. The uid distinguishes a run from an earlier one of the same name; the pod's uid
  * distinguishes the attempt's pod from one that should not exist. An inline container gets its URL before it
@@ -34,8 +35,7 @@ export const containerOutputKey = (run: RunMeta, attempt: number): string =>
   `${runPrefix(run)}/attempts/${attempt}.container/output`;
 
 export const namespacesPrefix = "ns/";
-export const runsPrefix = (namespace: string): string => `ns/${namespace}/runs/`;
-export const recordsPrefix = (namespace: string): string => `ns/${namespace}/records/`;
+const recordsPrefix = (namespace: string): string => `ns/${namespace}/records/`;
 /** The records of one key or name, a generation each. */
 export const keyRecordsPrefix = (namespace: string, hash: string): string =>
   `${recordsPrefix(namespace)}${hash}/`;
@@ -59,7 +59,7 @@ export const historyIndexPrefix = (namespace: string): string => `ns/${namespace
 const latestMs = 10 ** 13;
 
 /** Sorts by time, the newest first. */
-export const invertedTime = (ms: number): string => String(latestMs - ms).padStart(13, "0");
+const invertedTime = (ms: number): string => String(latestMs - ms).padStart(13, "0");
 
 export const historyIndexKey = (run: RunMeta & Pick<ObjectMeta, "creationTimestamp">): string =>
   historyIndexPrefix(run.namespace) + historyCursor(run);

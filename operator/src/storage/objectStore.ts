@@ -10,6 +10,7 @@ import {
   CopyObjectCommand,
   CreateBucketCommand,
   DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
@@ -19,6 +20,7 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { inParallel } from "../lib/parallel.ts";
 import { pause } from "../lib/time.ts";
 import { type WriteHook, withHook } from "../lib/writeHook.ts";
 
@@ -66,6 +68,8 @@ export interface ObjectPage {
 const requestTimeoutMs = 30_000;
 const connectTimeoutMs = 5_000;
 const connections = { keepAlive: true, maxSockets: 50 };
+/** The most that a request may delete; how many are deleted at once where each needs its own. */
+const [deletesAtOnce, singleDeletesAtOnce] = [1000, 8];
 const [conflictTries, conflictPauseMs] = [5, 20];
 
 export class ObjectStore {
@@ -213,6 +217,35 @@ export class ObjectStore {
     await this.#write(`delete object ${key}`, () => this.#send(new DeleteObjectCommand(object)));
   }
 
+  /** Deletes objects, a thousand in a request. Returns the keys of those that are still there. */
+  async deleteMany(keys: readonly string[]): Promise<string[]> {
+    const failed: string[] = [];
+    for (let at = 0; at < keys.length; at += deletesAtOnce)
+      failed.push(...(await this.#deletePage(keys.slice(at, at + deletesAtOnce))));
+    return failed;
+  }
+
+  async #deletePage(keys: readonly string[]): Promise<string[]> {
+    const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+    const command = new DeleteObjectsCommand({ Bucket: this.#bucket, Delete });
+    try {
+      this.#onWrite?.("before", `delete ${keys.length} objects`);
+      const { Errors = [] } = await this.#send(command);
+      this.#onWrite?.("after", `delete ${keys.length} objects`);
+      return Errors.flatMap(({ Key = "", Code }) => (Code === "NoSuchKey" ? [] : [Key]));
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+    }
+    // A server that deletes one by one only.
+    const failed: string[] = [];
+    await inParallel(keys.values(), singleDeletesAtOnce, (key) =>
+      this.delete(key).catch(() => {
+        failed.push(key);
+      }),
+    );
+    return failed;
+  }
+
   /** The whole object as a stream; undefined when there is no such object. */
   async read(key: string): Promise<(StoredObject & { body: Readable }) | undefined> {
     try {
@@ -268,6 +301,10 @@ export class ObjectStore {
       for (const socket of Object.values(freeSockets).flat()) socket?.destroy();
   }
 }
+
+/** 400: it wants a checksum that it does not know; 501: it does not know the request. */
+const isUnsupported = (error: unknown): boolean =>
+  error instanceof S3ServiceException && [400, 405, 501].includes(error.$metadata.httpStatusCode ?? 0);
 
 const isMissing = (error: unknown): boolean =>
   error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404;

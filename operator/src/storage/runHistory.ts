@@ -7,6 +7,7 @@
 import { parseExact } from "../lib/exactJson.ts";
 import type { TaskRun } from "../model/resources.ts";
 import { type SummaryField, summarySpec } from "../model/run/triggerFields.ts";
+import { fileRun } from "./expiry.ts";
 import { getJson, putJson } from "./gzipJson.ts";
 import { historyFolder, historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
 import { objectsBelow } from "./listing.ts";
@@ -46,6 +47,8 @@ const maxSummaryBytes = 64 * 1024;
 const sameSecond = 10;
 
 export async function writeHistory(store: Pick<ObjectStore, "put">, run: TaskRun): Promise<void> {
+  // First: what is in history expires.
+  await fileRun(store, run);
   await putJson(store, historyKey(run.metadata), run);
   // The summary comes last, so that a run that is listed can be read.
   await store.put(historyIndexKey(run.metadata), JSON.stringify(summaryOf(run)), {

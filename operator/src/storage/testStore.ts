@@ -1,44 +1,83 @@
-/** The bucket as a map, for tests. */
+/** The bucket in memory, for tests and benchmarks. Counts its requests. */
 import type { ObjectStore } from "./objectStore.ts";
 
-export type TestStore = Pick<ObjectStore, "delete" | "get" | "head" | "list" | "put"> & {
+type Request = "copy" | "delete" | "deleteMany" | "get" | "head" | "list" | "put";
+
+export type TestStore = Pick<ObjectStore, Exclude<Request, "copy">> & {
   keys(): string[];
+  /** Since the beginning, by their kinds. */
+  requests: Record<Exclude<Request, "copy">, number>;
 };
 
 /** `clock`: the time that an object is modified at. */
 export function testStore(clock: () => number): TestStore {
   const objects = new Map<string, { body: Uint8Array; type: string; modifiedMs: number }>();
+  const requests = { delete: 0, deleteMany: 0, get: 0, head: 0, list: 0, put: 0 };
+  let sorted: string[] | undefined;
+  const keys = (): string[] => {
+    sorted ??= [...objects.keys()].sort();
+    return sorted;
+  };
+  const remove = (key: string): void => {
+    if (objects.delete(key)) sorted = undefined;
+  };
   return {
-    keys: () => [...objects.keys()].sort(),
+    keys: () => [...keys()],
+    requests,
     async put(key, body, { type }) {
+      requests.put++;
       const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+      if (!objects.has(key)) sorted = undefined;
       objects.set(key, { body: bytes, type, modifiedMs: clock() });
     },
     async get(key) {
+      requests.get++;
       const object = objects.get(key);
       return object && { body: object.body, size: object.body.length, type: object.type };
     },
     async head(key) {
+      requests.head++;
       const object = objects.get(key);
       return object && { size: object.body.length, type: object.type };
     },
     async delete(key) {
-      objects.delete(key);
+      requests.delete++;
+      remove(key);
+    },
+    async deleteMany(gone) {
+      requests.deleteMany += Math.ceil(gone.length / 1000);
+      for (const key of gone) remove(key);
+      return [];
     },
     async list(prefix, { startAfter = "", limit = 1000, delimiter }) {
-      const below = [...objects.keys()].sort().filter((key) => key.startsWith(prefix) && key > startAfter);
-      const folderOf = (key: string) => {
+      requests.list++;
+      const all = keys();
+      const page = [];
+      const folders = new Set<string>();
+      let at = firstAfter(all, startAfter, prefix);
+      for (; page.length + folders.size < limit && all[at]?.startsWith(prefix); at++) {
+        const key = all[at] ?? "";
         const end = delimiter === undefined ? -1 : key.indexOf(delimiter, prefix.length);
-        return end === -1 ? undefined : key.slice(0, end + 1);
-      };
-      const page = below.slice(0, limit);
-      return {
-        objects: page
-          .filter((key) => folderOf(key) === undefined)
-          .map((key) => ({ key, size: 0, modifiedMs: objects.get(key)?.modifiedMs ?? 0 })),
-        folders: [...new Set(page.flatMap((key) => folderOf(key) ?? []))],
-        more: below.length > limit,
-      };
+        if (end >= 0) folders.add(key.slice(0, end + 1));
+        else page.push({ key, size: objects.get(key)?.body.length ?? 0, modifiedMs: modified(key) });
+      }
+      return { objects: page, folders: [...folders], more: all[at]?.startsWith(prefix) ?? false };
     },
   };
+
+  function modified(key: string): number {
+    return objects.get(key)?.modifiedMs ?? 0;
+  }
+}
+
+/** Index of the first key with this prefix that is after the other one. */
+function firstAfter(sorted: readonly string[], after: string, prefix: string): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const key = sorted[middle] ?? "";
+    if (key > after && key >= prefix) to = middle;
+    else from = middle + 1;
+  }
+  return from;
 }

@@ -12,9 +12,13 @@ interface ControllerSources {
     /** Counted since the process began. */
     stats(): { grants: number; rebuilds: number; driftReleased: number; driftAdded: number };
   };
+  sweepStats: { readonly deleted: number; readonly unreadable: number };
 }
 
-export function observeController(registry: Registry, { runs, manager, admission }: ControllerSources): void {
+export function observeController(
+  registry: Registry,
+  { runs, manager, admission, sweepStats }: ControllerSources,
+): void {
   const single = (value: number) => [{ value, labels: {} }];
   const byController = (value: "depth" | "reconciles" | "errors") =>
     manager.stats().map((stats) => ({ value: stats[value], labels: { controller: stats.controller } }));
@@ -30,4 +34,6 @@ export function observeController(registry: Registry, { runs, manager, admission
   observe(registry, "fairlead_queue_rebuilds_total", () => single(admission.stats().rebuilds));
   observe(registry, "fairlead_slot_drift_released_total", () => single(admission.stats().driftReleased));
   observe(registry, "fairlead_slot_drift_added_total", () => single(admission.stats().driftAdded));
+  observe(registry, "fairlead_bucket_objects_deleted_total", () => single(sweepStats.deleted));
+  observe(registry, "fairlead_bucket_objects_unreadable_total", () => single(sweepStats.unreadable));
 }

@@ -27,8 +27,14 @@ test("the controller has every metric of the catalogue, and values are read on e
   const runs = [{ status: { phase: "Queued" } }, {}, { status: { phase: "Queued" } }];
   const stats = { controller: "taskRun", depth: 2, reconciles: 5, errors: 1 };
   const slots = { grants: 7, rebuilds: 1, driftReleased: 0, driftAdded: 0 };
+  const sweepStats = { deleted: 1, unreadable: 0 };
   const manager = { stats: () => [stats], eventsDropped: 3 };
-  observeController(registry, { runs: { list: () => runs }, manager, admission: { stats: () => slots } });
+  observeController(registry, {
+    runs: { list: () => runs },
+    manager,
+    admission: { stats: () => slots },
+    sweepStats,
+  });
 
   const first = await registry.metrics();
   for (const name of Object.keys(metrics)) expect(first).toContain(`# TYPE ${name} `);

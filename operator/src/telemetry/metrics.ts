@@ -47,6 +47,16 @@ export const metrics = {
     help: "Slots of runs that Redis had lost, added by the sweeper.",
     labels: [],
   },
+  fairlead_bucket_objects_deleted_total: {
+    type: "counter",
+    help: "Objects that the sweeper deleted from the bucket: expired, or left over.",
+    labels: [],
+  },
+  fairlead_bucket_objects_unreadable_total: {
+    type: "counter",
+    help: "Objects that the sweeper met and could not read; each is left alone.",
+    labels: [],
+  },
 } as const satisfies Record<`fairlead_${string}`, Metric>;
 
 type MetricName = keyof typeof metrics;

@@ -4,10 +4,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  type BucketSweepDeps,
-  sweepBucket,
-} from "../../../operator/src/controller/maintenance/bucketSweeper.ts";
+import { sweepBucket } from "../../../operator/src/controller/maintenance/bucketSweeper.ts";
+import type { BucketSweepDeps } from "../../../operator/src/controller/maintenance/sweepRound.ts";
 import { duplicateOf } from "../../../operator/src/controller/taskRun/duplicates.ts";
 import { recordOf } from "../../../operator/src/controller/taskRun/keyRecords.ts";
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
@@ -227,6 +225,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     clock: () => start + 60 * hour,
     config: { historySeconds: 48 * 3600, watchNamespaces: [] },
     log: pino({ level: "silent" }),
+    sweepStats: { deleted: 0, unreadable: 0 },
   } as unknown as BucketSweepDeps;
   await store.put("ns/sweep/payloads/old.1", "{}", text);
   await store.put("ns/sweep/payloads/young.1", "{}", text);
@@ -242,6 +241,8 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   expect(left.map((key) => key.replace(/\d{13}/, "T"))).toEqual([
     "ns/sweep/batches/nightly.u1/results.ndjson",
     "ns/sweep/batches/nightly.u2/results.ndjson",
+    "ns/sweep/expiry/ended/2026-01-03T03/run.T.young.uid-young",
+    "ns/sweep/expiry/keys/2026-01-05T04/valid",
     "ns/sweep/history/index/T.young.uid-young",
     "ns/sweep/history/runs/young/uid-young.json.gz",
     "ns/sweep/packets/trigger/packet_1/payload.json",
@@ -250,7 +251,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     "ns/sweep/runs/young.uid-young/payload",
   ]);
   // Everything was written after that clock's time, so as orphans all of it is young.
-  const future = { ...deps, clock: () => Date.now() + 49 * hour } as BucketSweepDeps;
+  const future = { ...deps, clock: () => Date.now() + 74 * hour } as BucketSweepDeps;
   await sweepBucket(future);
   expect((await store.list("ns/sweep/", { limit: 10 })).objects.map(({ key }) => key)).toEqual([shown.key]);
 });
