@@ -124,7 +124,11 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
     if (signal.aborted) response.set("connection", "close");
     next();
   });
-  app.use(apiRouter({ client, store, tokens, keys, reader, links, limits, log, clock, random: Math.random }));
+  const { watchNamespaces } = config;
+  const { random } = Math;
+  app.use(
+    apiRouter({ client, store, tokens, keys, watchNamespaces, reader, links, limits, log, clock, random }),
+  );
   unready = () =>
     reader.isFresh(clock()) ? undefined : "the watch of TaskRuns has been silent for too long";
   log.info({ port: server.port }, "listening");

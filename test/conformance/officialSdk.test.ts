@@ -4,7 +4,7 @@ import * as v3 from "trigger-sdk-v3/v3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
-import { testTask } from "../support/release/manifests.ts";
+import { queueOnDemand, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 import { Compatibility } from "./compatibility.ts";
 import { version3Calls } from "./version3Calls.ts";
@@ -175,6 +175,8 @@ describe(current, () => {
 
   call(current, "queues.list, retrieve, pause, resume", async () => {
     const mail = { type: "custom", name: "mail/eu" } as const;
+    await expect(v4.queues.pause(mail)).rejects.toMatchObject({ status: 404 });
+    await ns.apply(queueOnDemand("mail/eu"));
     expect(await v4.queues.pause(mail)).toMatchObject({ name: "mail/eu", paused: true });
     await ns.untilQueuePaused("mail/eu");
     const { id } = await v4.tasks.trigger("echo", {}, { queue: "mail/eu" });

@@ -13,7 +13,7 @@ import {
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
-import { testTask } from "../support/release/manifests.ts";
+import { queueOnDemand, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
@@ -107,6 +107,7 @@ test("subscribeToRun yields a run's states as they change", async () => {
 test("queues and schedules can be listed, changed and deleted", async () => {
   expect(await queues.pause({ type: "task", name: "echo" })).toMatchObject({ paused: true });
   expect(await queues.resume({ type: "task", name: "echo" })).toMatchObject({ paused: false });
+  await ns.apply(queueOnDemand("mail/eu"));
   expect(await queues.overrideConcurrencyLimit("queue_mail/eu", 2)).toMatchObject({ concurrencyLimit: 2 });
   const made = await schedules.create({ task: "echo", cron: "0 9 * * *", deduplicationKey: "d" });
   expect((await schedules.deactivate(made.id)).active).toBe(false);

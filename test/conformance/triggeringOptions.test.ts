@@ -10,7 +10,7 @@ import { Pods } from "../../operator/src/kube/resources.ts";
 import { TaskQueues } from "../../operator/src/model/kinds.ts";
 import { nameOfQueue } from "../../operator/src/model/resources.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
-import { testTask } from "../support/release/manifests.ts";
+import { queueOnDemand, testTask } from "../support/release/manifests.ts";
 import { groupByKey, loadSpans, maxOverlap, slotSpansOf } from "../support/release/spans.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
@@ -57,6 +57,7 @@ const runsOf = (batchId: string): Promise<string[]> =>
 /** A queue that admits nothing until it is resumed. */
 async function closedQueue(name: string): Promise<{ type: "custom"; name: string }> {
   const queue = { type: "custom", name } as const;
+  await ns.apply(queueOnDemand(name));
   await queues.pause(queue);
   await ns.untilQueuePaused(name);
   return queue;

@@ -19,7 +19,7 @@ import type { helloWorld } from "../../examples/hello-world/src/tasks.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
 import { registeredTasks } from "../../sdk/src/registry.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
-import { imageOf, task as taskManifest, testTask } from "../support/release/manifests.ts";
+import { imageOf, queueOnDemand, task as taskManifest, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
 type Echo = Task<"echo", unknown, unknown>;
@@ -97,6 +97,7 @@ describe("tasks.…, anywhere", () => {
   });
 
   test("tasks.triggerAndPoll polls until the run is complete, however it ends", async () => {
+    await ns.apply(queueOnDemand("closed"));
     await queues.pause({ type: "custom", name: "closed" });
     await ns.untilQueuePaused("closed");
     const ended = await Promise.all([

@@ -1,6 +1,6 @@
 /**
  * Queues: list, retrieve, pause, resume, and a limit that overrides the declared one. What is set here goes
- * to the TaskQueue's `status.override`; a queue without a resource gets one.
+ * to the TaskQueue's `status.override`; a queue that has runs and no resource gets one.
  *
  * `type` says what the name in the path is: `id` (`queue_<name>`), `task` (a task's id) or `custom` (the name
  * itself).
@@ -12,6 +12,7 @@ import { type Request, Router } from "express";
 import { z } from "zod";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
+import { nearest } from "../lib/nearest.ts";
 import { slug } from "../model/ids.ts";
 import { TaskQueues } from "../model/kinds.ts";
 import { defaultQueueOf, governing, settingsOf } from "../model/queue/governing.ts";
@@ -20,9 +21,11 @@ import { allow, secretOnly } from "./auth/auth.ts";
 import { type Caller, callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
+import type { RunReader } from "./runs/reader.ts";
 
 export interface QueueDeps {
   client: Pick<KubeClient, "create" | "list" | "listAll" | "patch">;
+  reader: Pick<RunReader, "hasRunIn">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -108,11 +111,22 @@ async function setOverride(
   change: { paused?: boolean; concurrencyLimit?: number | null },
 ): Promise<TaskQueue> {
   const name = nameOf(request, type);
-  const queue = (await findQueue(deps, namespace, name)) ?? (await createQueue(deps, namespace, name));
+  const queue = await findOrCreate(deps, namespace, name);
   const at = new Date(deps.clock()).toISOString();
   const status = { override: { ...change, at } };
   const options = { type: "merge" as const, subresource: "status" };
   return deps.client.patch(TaskQueues, namespace, queue.metadata.name, { status }, options);
+}
+
+/** A queue without a resource gets one while runs are in it; any other name is a slip of the pen. */
+async function findOrCreate(deps: QueueDeps, namespace: string, name: string): Promise<TaskQueue> {
+  const queues = await loadQueues(deps, namespace);
+  const found = governing(queues.filter((queue) => nameOfQueue(queue) === name));
+  if (found) return found;
+  if (deps.reader.hasRunIn(namespace, name)) return createQueue(deps, namespace, name);
+  const meant = nearest(name, queues.map(nameOfQueue));
+  const right = meant ? `it may be ${meant}` : "a TaskQueue, a Task or a run that names it makes one";
+  throw new Problem(404, `There is no queue ${name}: ${right}.`, { retry: false });
 }
 
 async function createQueue({ client }: QueueDeps, namespace: string, name: string): Promise<TaskQueue> {

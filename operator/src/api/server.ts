@@ -15,7 +15,7 @@ import { tokensRouter } from "./auth/tokens.ts";
 import { batchesRouter } from "./batches/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
 import { jsonBody } from "./http/jsonBody.ts";
-import { Problem } from "./http/problem.ts";
+import { problemOf } from "./http/problem.ts";
 import { rateLimit } from "./http/rateLimit.ts";
 import { loggedPath, requestLog } from "./http/requestLog.ts";
 import { openApiRouter } from "./openapi.ts";
@@ -36,6 +36,8 @@ export interface ApiDeps extends RunnerDeps {
   client: KubeClient;
   store: ObjectStore;
   keys: ApiKeys;
+  /** The namespaces of this release; none: all. */
+  watchNamespaces?: readonly string[];
   reader: RunReader;
   links: Links;
   limits: ApiLimits;
@@ -56,7 +58,7 @@ export function apiRouter(deps: ApiDeps): Router {
   const { bodyBytes, rate } = deps.limits;
   router.use(
     ["/api", "/realtime"],
-    authenticate(deps.keys),
+    authenticate(deps.keys, deps.watchNamespaces),
     rateLimit(rate, deps.clock),
     jsonBody(bodyBytes),
   );
@@ -124,10 +126,12 @@ function errorHandler(log: Logger): ErrorRequestHandler {
       return;
     }
     if (!request.complete) drain(request);
-    if (error instanceof Problem) {
-      if (error.retry !== undefined) response.set("x-should-retry", String(error.retry));
-      const details = error.code ? { code: error.code, param: "access_token", type: "authorization" } : {};
-      response.status(error.status).json({ error: error.message, ...details });
+    const problem = problemOf(error);
+    if (problem) {
+      const { status, message, retry, code } = problem;
+      if (retry !== undefined) response.set("x-should-retry", String(retry));
+      const details = code ? { code, param: "access_token", type: "authorization" } : {};
+      response.status(status).json({ error: message, ...details });
       return;
     }
     // body-parser's errors: too large, not JSON, a broken encoding.

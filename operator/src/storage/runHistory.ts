@@ -4,6 +4,7 @@
  * needed to find and read it. Both writes may be repeated. A name that came again has several runs in
  * history; none hides or overwrites another.
  */
+import { idempotencyKeyAnnotation } from "@fairlead/protocol/labels";
 import { parseExact } from "../lib/exactJson.ts";
 import type { TaskRun } from "../model/resources.ts";
 import { type SummaryField, summarySpec } from "../model/run/triggerFields.ts";
@@ -21,6 +22,8 @@ export interface RunSummary {
   /** Key of its payload in the bucket, which is deleted with it. */
   payloadKey?: string;
   labels?: Record<string, string>;
+  /** The idempotency key as its user wrote it; that of the spec may be a hash of it. */
+  shownKey?: string;
   spec: Pick<TaskRun["spec"], SummaryField>;
   status: Pick<
     NonNullable<TaskRun["status"]>,
@@ -112,6 +115,7 @@ export function summaryOf({ metadata, spec, status = {} }: TaskRun): RunSummary 
     createdAt: metadata.creationTimestamp ?? "",
     ...(spec.payloadRef && { payloadKey: spec.payloadRef.key }),
     labels: metadata.labels,
+    shownKey: metadata.annotations?.[idempotencyKeyAnnotation],
     spec: summarySpec(spec),
     status: { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf },
   };

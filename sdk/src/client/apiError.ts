@@ -48,6 +48,7 @@ export function errorOfStatus(status: number, body: unknown, origin: string): Ap
   const error = (body as { error?: unknown } | undefined)?.error;
   const reason =
     typeof error === "string" ? error : error === undefined ? `status ${status}` : JSON.stringify(error);
-  const message = status === 401 ? `${reason}: ${origin} does not know this TRIGGER_SECRET_KEY` : reason;
+  const isUnknownKey = status === 401 && reason === "Invalid or Missing API key";
+  const message = isUnknownKey ? `${reason}: ${origin} does not know this TRIGGER_SECRET_KEY` : reason;
   return new Class(status, message, body);
 }

@@ -2,8 +2,10 @@
  * Manifests for tests on a cluster, with the images that `npm run images -- --load --tests` made of this work
  * tree.
  */
+import { originLabel } from "@fairlead/protocol/labels";
 import type { ImageName } from "../../../hack/images/catalog.ts";
 import { readImagesFile } from "../../../hack/images/imageFiles.ts";
+import { slug } from "../../../operator/src/model/ids.ts";
 import { apiVersion } from "../../../operator/src/model/resources.ts";
 
 export type Manifest = { apiVersion: string; kind: string; metadata: { name: string } & object } & object;
@@ -36,3 +38,9 @@ export const testTask = (id: string, spec: object = {}): Manifest =>
 export const shell = (script: string, more: object = {}): object => ({
   container: { image: imageOf("shell"), command: ["sh", "-c", script], ...more },
 });
+
+/** As the API makes it for a queue that runs name: a limit that a trigger brings along counts. */
+export const queueOnDemand = (name: string): Manifest => {
+  const metadata = { name: slug(name), labels: { [originLabel]: "trigger" } };
+  return { apiVersion, kind: "TaskQueue", metadata, spec: { name } } as Manifest;
+};

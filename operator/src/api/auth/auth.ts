@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Request, RequestHandler, Response } from "express";
-import { decodeJwt, jwtVerify, SignJWT } from "jose";
+import { decodeJwt, errors, jwtVerify, SignJWT } from "jose";
 import { type Caller, callerIn } from "../http/caller.ts";
 import { bearerOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
@@ -15,11 +15,22 @@ const issuer = "https://id.trigger.dev";
 const audience = "https://api.trigger.dev";
 const encode = (key: string): Uint8Array => new TextEncoder().encode(key);
 
-export function authenticate(keys: Pick<ApiKeys, "find" | "of">): RequestHandler {
+/** `watched`: the namespaces of this release; none: all. */
+export function authenticate(
+  keys: Pick<ApiKeys, "find" | "of">,
+  watched: readonly string[] = [],
+): RequestHandler {
   return async (request, response, next) => {
     const token = bearerOf(request);
     const caller = token === undefined ? undefined : await findCaller(keys, token);
     if (!caller) throw new Problem(401, "Invalid or Missing API key");
+    if (watched.length > 0 && !watched.includes(caller.namespace)) {
+      throw new Problem(
+        403,
+        `The key opens the namespace ${caller.namespace}, which this release does not watch: add it to watchNamespaces, or use a key of another namespace`,
+        { retry: false },
+      );
+    }
     response.locals.caller = caller;
     next();
   };
@@ -53,7 +64,16 @@ async function verify(
     const signed = token.slice(0, token.lastIndexOf("."));
     const oneTime = otu === true ? createHash("sha256").update(signed).digest("hex") : undefined;
     return { scopes: scopes.map(String), oneTime };
-  } catch {
+  } catch (error) {
+    // The signature is right: these are thrown after it was checked.
+    if (error instanceof errors.JWTExpired)
+      throw new Problem(401, "The public token has expired: make a new one");
+    if (error instanceof errors.JWTClaimValidationFailed) {
+      throw new Problem(
+        401,
+        `The public token is not for this API: its claim "${error.claim}" is wrong; make one with auth.createPublicToken`,
+      );
+    }
     return undefined;
   }
 }

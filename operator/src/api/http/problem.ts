@@ -28,3 +28,29 @@ export const refusal = (error: unknown): unknown =>
   error instanceof KubeError && (error.status === 400 || error.status === 422)
     ? new Problem(422, error.message)
     : error;
+
+/** What a client can act on: what the API says, and what the API server says of the client's namespace. */
+export function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof Problem) return error;
+  if (!(error instanceof KubeError)) return undefined;
+  const { status, message } = error;
+  const missing = status === 404 && /namespaces "([^"]+)" not found/.exec(message)?.[1];
+  if (missing) {
+    return new Problem(
+      403,
+      `The key opens the namespace ${missing}, which does not exist: create it, or use a key of another one`,
+      { retry: false },
+    );
+  }
+  if (status !== 403) return undefined;
+  if (message.includes("being terminated"))
+    return new Problem(403, "The key's namespace is being deleted: use a key of another one", {
+      retry: false,
+    });
+  const quota = /exceeded quota: .*/.exec(message)?.[0];
+  return quota === undefined
+    ? undefined
+    : new Problem(403, `The namespace's ResourceQuota allows no more: ${quota.slice(0, 500)}`, {
+        retry: false,
+      });
+}

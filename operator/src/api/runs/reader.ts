@@ -11,10 +11,13 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { debounceGeneration, debounceHash } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
+import { queueNameOf } from "../../model/queue/governing.ts";
 import type { TaskRun } from "../../model/resources.ts";
+import { isFinished } from "../../model/run/phase.ts";
 import { historyCursor } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { listHistory, type RunSummary, readHistory, readLastHistory } from "../../storage/runHistory.ts";
+import { listHistory, readHistory, readLastHistory } from "../../storage/runHistory.ts";
+import { fromLive, fromSummary } from "./listed.ts";
 
 export interface ReadRun extends TaskRun {
   /** Its id, where that of its name is, or may be, another run's. */
@@ -47,7 +50,7 @@ export class RunReader {
   ) {
     this.#client = client;
     this.#store = store;
-    this.#cache = new Informer(client, TaskRuns, { namespaces, transform: slim, log });
+    this.#cache = new Informer(client, TaskRuns, { namespaces, transform: fromLive, log });
     this.#cache.addIndex("debounce", ({ metadata, spec }) =>
       spec.debounce && spec.task !== undefined
         ? [debounceHash(metadata.namespace, spec.task, spec.debounce.key)]
@@ -91,6 +94,15 @@ export class RunReader {
   /** The runs that this replica has seen of a batch, and of earlier ones of that name; in any order. */
   runsOfBatch(namespace: string, name: string): TaskRun[] {
     return this.#cache.byIndex("batch", `${namespace}/${name}`);
+  }
+
+  /** Whether a live run that this replica has seen is in the queue. */
+  hasRunIn(namespace: string, queue: string): boolean {
+    for (const run of this.#cache.list()) {
+      const isIn = run.metadata.namespace === namespace && queueNameOf(run, undefined) === queue;
+      if (isIn && !isFinished(run)) return true;
+    }
+    return false;
   }
 
   /** Calls `onChange` for every change of the run that the watch sees; returns a function that stops it. */
@@ -166,28 +178,3 @@ function cutPage(
 
 /** As in the keys of history: sorts newest first. */
 const cursorOf = ({ metadata }: TaskRun): string => historyCursor(metadata);
-
-function fromSummary(namespace: string, { name, uid, createdAt, labels, spec, status }: RunSummary): TaskRun {
-  return {
-    apiVersion: "",
-    kind: "TaskRun",
-    metadata: { namespace, name, uid, labels, creationTimestamp: createdAt },
-    spec,
-    status,
-  };
-}
-
-/** What a list needs: about a kilobyte a run. */
-function slim(run: TaskRun): TaskRun {
-  const {
-    payload: _payload,
-    payloadData: _data,
-    podTemplate: _pod,
-    container,
-    retry: _retry,
-    ...spec
-  } = run.spec;
-  const { output: _output, attempts: _attempts, conditions: _conditions, ...status } = run.status ?? {};
-  const kept = container ? { ...spec, container: { image: container.image } } : spec;
-  return { ...run, spec: kept, ...(run.status ? { status } : {}) };
-}

@@ -1,17 +1,25 @@
 /** POST /api/v1/tasks/<id>/trigger: one run. Answers as soon as its TaskRun exists. */
 import { runId } from "@fairlead/protocol/ids";
-import { Router } from "express";
+import { type Request, Router } from "express";
 import { allow, publicToken } from "../auth/auth.ts";
-import { bodyOf, param, requestKeyOf } from "../http/input.ts";
+import { bodyOf, check, param, requestKeyOf } from "../http/input.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
-import { triggerBody } from "./wire/triggerBody.ts";
+import { triggerBody, triggerOptions } from "./wire/triggerBody.ts";
+
+/** The option in the body wins. */
+const headerOptions = triggerOptions.pick({ idempotencyKey: true, idempotencyKeyTTL: true });
+const keyHeaders = (request: Request): object => ({
+  idempotencyKey: request.get("idempotency-key"),
+  idempotencyKeyTTL: request.get("idempotency-key-ttl"),
+});
 
 export function triggerRouter(deps: CreateDeps): Router {
   const router = Router();
   router.post("/api/v1/tasks/:task/trigger", async (request, response) => {
     const task = param(request, "task");
     const caller = allow(response, `trigger:tasks:${task}`, `write:tasks:${task}`);
-    const { payload, options } = bodyOf(triggerBody, request);
+    const { payload, options: given } = bodyOf(triggerBody, request);
+    const options = { ...check(headerOptions, keyHeaders(request), "headers"), ...given };
     const { namespace, oneTime } = caller;
     const requestKey = requestKeyOf(request);
     const { name, isCached } = await createRun(deps, {

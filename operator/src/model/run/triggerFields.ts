@@ -32,11 +32,11 @@ export const triggerFields = {
   payloadData: { changes: "untilQueued", trailing: "always" },
   payloadType: { changes: "untilQueued", trailing: "always" },
   payloadRef: { changes: "untilQueued", trailing: "always" },
-  queue: { changes: "never", option: "queue", replay: true },
+  queue: { changes: "never", option: "queue", replay: true, summary: true },
   concurrencyKey: { changes: "never", option: "concurrencyKey", replay: true, summary: true },
   priority: { changes: "never", option: "priority", replay: true },
-  delayUntil: { changes: "always", option: "delay" },
-  ttlSeconds: { changes: "never", option: "ttl" },
+  delayUntil: { changes: "always", option: "delay", summary: true },
+  ttlSeconds: { changes: "never", option: "ttl", summary: true },
   idempotencyKey: { changes: "never", option: "idempotencyKey", summary: true },
   idempotencyKeyTTLSeconds: { changes: "never", option: "idempotencyKeyTTL" },
   idempotencyKeyGeneration: { changes: "never" },
@@ -48,7 +48,7 @@ export const triggerFields = {
   podTemplate: { changes: "never" },
   version: { changes: "never", option: "lockToVersion" },
   tags: { changes: "always", option: "tags", trailing: "whenGiven", replay: true, summary: true },
-  metadata: { changes: "always", option: "metadata", trailing: "whenGiven", replay: true },
+  metadata: { changes: "always", option: "metadata", trailing: "whenGiven", replay: true, summary: true },
   parent: { changes: "never" },
   batch: { changes: "never", summary: true },
   schedule: { changes: "never", summary: true },
@@ -73,8 +73,15 @@ export const immutableFields = fieldsWhere(({ changes }) => changes === "never")
 export const untilQueuedFields = fieldsWhere(({ changes }) => changes === "untilQueued");
 const summaryFields = fieldsWhere(({ summary }) => summary === true);
 
-export const summarySpec = (spec: TaskRunSpec): Pick<TaskRunSpec, SummaryField> =>
-  Object.fromEntries(summaryFields.map((field) => [field, spec[field]]));
+export const summarySpec = (spec: TaskRunSpec): Pick<TaskRunSpec, SummaryField> => ({
+  ...Object.fromEntries(summaryFields.map((field) => [field, spec[field]])),
+  metadata: listedMetadata(spec),
+});
+
+/** Lists leave out longer metadata: a page of them would fill an answer, and all of them the memory. */
+const maxListedMetadataBytes = 8 * 1024;
+export const listedMetadata = ({ metadata }: TaskRunSpec): unknown =>
+  metadata !== undefined && JSON.stringify(metadata).length > maxListedMetadataBytes ? undefined : metadata;
 
 /** What a trailing trigger changes in the spec of its key's delayed run; `undefined` removes a field. */
 export const trailingSpec = (given: TaskRunSpec): Partial<TaskRunSpec> =>

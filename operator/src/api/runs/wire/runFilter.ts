@@ -2,15 +2,19 @@
  * `filter[status]=QUEUED,EXECUTING&filter[tag]=a …` of a list of runs, as a predicate. Lists are separated by
  * commas.
  */
-import { parseDuration } from "@fairlead/protocol/durations";
-import { batchId, scheduleId } from "@fairlead/protocol/ids";
-import { defaultQueueOf } from "../../../model/queue/governing.ts";
+import { parseDate, parseDuration } from "@fairlead/protocol/durations";
+import { idPrefix } from "@fairlead/protocol/ids";
+import { nearest } from "../../../lib/nearest.ts";
+import { queueNameOf } from "../../../model/queue/governing.ts";
 import type { TaskRun } from "../../../model/resources.ts";
+import { machineNames } from "../../../model/schema/common.ts";
+import { nameIn } from "../../http/input.ts";
 import { Problem } from "../../http/problem.ts";
-import { namesOf, statusOf } from "./status.ts";
+import { namesOf, statusOf, statusWords } from "./status.ts";
 
 type Fits = (run: TaskRun) => boolean;
 
+const pageParameters = ["page[size]", "page[after]", "page[before]"];
 export const filterFields = [
   "status",
   "taskIdentifier",
@@ -27,47 +31,82 @@ export const filterFields = [
 ] as const;
 
 export function filterOf(query: Record<string, unknown>): Fits {
+  const given = read(query);
+  const tests: Fits[] = [];
+  const oneOf = (
+    field: string,
+    of: (run: TaskRun) => string | undefined | readonly string[],
+    wantedBy: (word: string) => string[] = (word) => [word],
+  ): void => {
+    const wanted = given.get(field)?.split(",").flatMap(wantedBy);
+    if (wanted)
+      tests.push((run) => [of(run)].flat().some((value) => value !== undefined && wanted.includes(value)));
+  };
+  oneOf("status", statusOf, (word) => namesOf(word) ?? unknown("status", word, statusWords));
+  oneOf("taskIdentifier", ({ spec }) => spec.task);
+  oneOf("version", ({ status }) => status?.version);
+  oneOf("tag", ({ spec }) => spec.tags);
+  oneOf(
+    "machine",
+    ({ spec }) => spec.machine,
+    (word) => (machineNames.some((name) => name === word) ? [word] : unknown("machine", word, machineNames)),
+  );
+  oneOf("queue", (run) => queueNameOf(run, undefined));
+  oneOf(
+    "schedule",
+    ({ spec }) => spec.schedule?.name,
+    (id) => [nameIn(id, idPrefix.schedule)],
+  );
+  oneOf(
+    "batch",
+    ({ spec }) => spec.batch?.name,
+    (id) => [nameIn(id, idPrefix.batch)],
+  );
+  const isTest = given.get("isTest");
+  if (isTest !== undefined) {
+    if (isTest !== "true" && isTest !== "false") unknown("isTest", isTest, ["true", "false"]);
+    tests.push(({ spec }) => (spec.test ?? false) === (isTest === "true"));
+  }
+  tests.push(...createdTests(given));
+  return (run) => tests.every((test) => test(run));
+}
+
+/** The values by their fields; a parameter that is none of the list's is refused. */
+function read(query: Record<string, unknown>): Map<string, string> {
   const given = new Map<string, string>();
+  const known = [...pageParameters, ...filterFields.map((field) => `filter[${field}]`)];
   for (const [name, value] of Object.entries(query)) {
-    const field = /^filter\[(.+)\]$/.exec(name)?.[1];
-    if (field === undefined) continue;
-    if (!filterFields.some((known) => known === field)) {
-      throw new Problem(
-        400,
-        `filter[${field}]: not supported: use ${filterFields.map((one) => `filter[${one}]`).join(", ")}`,
-      );
+    if (!known.includes(name)) {
+      const meant = nearest(fieldOf(name), filterFields);
+      const right = meant ? `filter[${meant}]` : known.join(", ");
+      throw new Problem(400, `${name.slice(0, 80)}: not supported: use ${right}`);
     }
     if (typeof value !== "string")
       throw new Problem(
         400,
-        `filter[${field}]: given more than once: give one value, or several with commas between them`,
+        `${name}: given more than once: give one value, or several with commas between them`,
       );
-    if (value !== "") given.set(field, value);
+    if (value !== "") given.set(fieldOf(name), value);
   }
+  return given;
+}
+
+const fieldOf = (parameter: string): string => parameter.replace(/^filter\[(.+)\]$/, "$1");
+
+function unknown(field: string, word: string, known: readonly string[]): never {
+  const meant = nearest(word, known);
+  throw new Problem(
+    400,
+    `filter[${field}]: ${JSON.stringify(word.slice(0, 80))} is none of its values: use ${meant ?? known.join(", ")}`,
+  );
+}
+
+function createdTests(given: ReadonlyMap<string, string>): Fits[] {
   const tests: Fits[] = [];
-  const oneOf = (
-    field: string,
-    of: (run: TaskRun) => readonly (string | undefined)[],
-    wanted?: string[],
-  ): void => {
-    const list = wanted ?? given.get(field)?.split(",");
-    if (list) tests.push((run) => of(run).some((value) => value !== undefined && list.includes(value)));
-  };
-  oneOf("status", (run) => [statusOf(run)], given.get("status")?.split(",").flatMap(namesOf));
-  oneOf("taskIdentifier", ({ spec }) => [spec.task]);
-  oneOf("version", ({ status }) => [status?.version]);
-  oneOf("tag", ({ spec }) => spec.tags ?? []);
-  oneOf("machine", ({ spec }) => [spec.machine]);
-  oneOf("queue", ({ spec, status }) => [
-    status?.queue ?? spec.queue?.name ?? defaultQueueOf(spec.task ?? ""),
-  ]);
-  oneOf("schedule", ({ spec }) => [spec.schedule && scheduleId(spec.schedule.name)]);
-  oneOf("batch", ({ spec }) => [spec.batch && batchId(spec.batch.name)]);
-  const isTest = given.get("isTest");
-  if (isTest !== undefined) tests.push(({ spec }) => (spec.test ?? false) === (isTest === "true"));
   const created = (run: TaskRun): number => Date.parse(run.metadata.creationTimestamp ?? "");
-  const from = timeOf(given, "createdAt][from");
-  const to = timeOf(given, "createdAt][to");
+  const [from, to] = [timeOf(given, "createdAt][from"), timeOf(given, "createdAt][to")];
+  if (from !== undefined && to !== undefined && from > to)
+    throw new Problem(400, "filter[createdAt][from]: later than filter[createdAt][to]: no run can match");
   if (from !== undefined) tests.push((run) => created(run) >= from);
   if (to !== undefined) tests.push((run) => created(run) <= to);
   const period = given.get("createdAt][period");
@@ -76,22 +115,21 @@ export function filterOf(query: Record<string, unknown>): Fits {
     if (seconds === undefined)
       throw new Problem(
         400,
-        `filter[createdAt][period]: "${period}" is not a valid duration (for example 1d)`,
+        `filter[createdAt][period]: "${period.slice(0, 80)}" is not a valid duration (for example 1d)`,
       );
     tests.push((run) => created(run) >= Date.now() - seconds * 1000);
   }
-  return (run) => tests.every((test) => test(run));
+  return tests;
 }
 
-/** Milliseconds since the epoch, or a date. */
+/** Milliseconds since the epoch, or a date. Milliseconds of before 1973 are seconds of today. */
 function timeOf(given: ReadonlyMap<string, string>, field: string): number | undefined {
   const text = given.get(field);
   if (text === undefined) return undefined;
-  const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new Problem(
-      400,
-      `filter[${field}]: "${text}" is not a valid time: give milliseconds since the epoch, or a date`,
-    );
-  return ms;
+  const ms = /^\d{12,15}$/.test(text) ? Number(text) : parseDate(text);
+  if (ms !== undefined) return ms;
+  throw new Problem(
+    400,
+    `filter[${field}]: "${text.slice(0, 80)}" is not a valid time: give milliseconds since the epoch, or a date with its time zone (for example 2030-12-24T18:00:00Z)`,
+  );
 }

@@ -98,9 +98,28 @@ describe("a filter of the list of runs", () => {
     expect(filterOf({ [name]: value })(one)).toBe(fits),
   );
 
-  it("an unknown filter, or a wrong value, is refused with the filter's name", () => {
-    expect(() => filterOf({ "filter[foo]": "1" })).toThrow(/filter\[foo\]: not supported/);
-    expect(() => filterOf({ "filter[createdAt][period]": "x" })).toThrow(/filter\[createdAt\]\[period\]/);
-    expect(() => filterOf({ "filter[createdAt][from]": "x" })).toThrow(/not a valid time/);
+  it.each([
+    ["filter[foo]", "1", /^filter\[foo\]: not supported: use page\[size\], /],
+    ["filter[statsu]", "1", /^filter\[statsu\]: not supported: use filter\[status\]$/],
+    ["status", "FAILED", /^status: not supported: use filter\[status\]$/],
+    ["limit", "5", /^limit: not supported: use page\[size\], /],
+    ["filter[status]", "DONE", /^filter\[status\]: "DONE" is none of its values: use .*COMPLETED.*FAILED/],
+    ["filter[status]", "COMPLETED,completd", /"completd" is none of its values: use COMPLETED$/],
+    ["filter[status]", "toString", /none of its values/],
+    ["filter[machine]", "huge", /use micro, small-1x/],
+    ["filter[isTest]", "yes", /^filter\[isTest\]: "yes" is none of its values: use true, false$/],
+    ["filter[createdAt][period]", "x", /^filter\[createdAt\]\[period\]/],
+    ["filter[createdAt][from]", "x", /not a valid time/],
+    ["filter[createdAt][from]", "1767225600", /not a valid time: give milliseconds/],
+    ["filter[createdAt][to]", "2026-02-30T00:00:00Z", /not a valid time/],
+  ])("%s=%s is refused, and what would be right is named", (name, value, message) => {
+    expect(() => filterOf({ [name]: value })).toThrow(message);
+  });
+
+  it("times that no run can match are refused", () => {
+    const [from, to] = ["2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"];
+    expect(() => filterOf({ "filter[createdAt][from]": from, "filter[createdAt][to]": to })).toThrow(
+      /later than/,
+    );
   });
 });

@@ -60,11 +60,18 @@ export function flagsOf(status: RunStatus, phase: Phase | undefined) {
   };
 }
 
-/** The words of a status filter; both vocabularies are understood. */
-export function namesOf(word: string): RunStatus[] {
-  if (word === "WAITING_FOR_DEPLOY") return ["PENDING_VERSION"];
-  if (word === "FROZEN") return ["WAITING"];
-  if (word === "REATTEMPTING") return ["QUEUED"];
-  if (word === "INTERRUPTED") return ["SYSTEM_FAILURE"];
-  return [word as RunStatus];
+const olderWords: Readonly<Record<string, RunStatus>> = {
+  WAITING_FOR_DEPLOY: "PENDING_VERSION",
+  FROZEN: "WAITING",
+  REATTEMPTING: "QUEUED",
+  INTERRUPTED: "SYSTEM_FAILURE",
+};
+
+/** The words of a status filter: those of today. */
+export const statusWords: readonly RunStatus[] = ["PENDING_VERSION", ...new Set(Object.values(ofPhase))];
+
+/** What a word of a status filter means, in both vocabularies; undefined: it is none. */
+export function namesOf(word: string): RunStatus[] | undefined {
+  const name = Object.hasOwn(olderWords, word) ? olderWords[word] : statusWords.find((one) => one === word);
+  return name && [name];
 }

@@ -1,0 +1,92 @@
+import { SignJWT } from "jose";
+import { describe, expect, it } from "vitest";
+import { KubeError } from "../../kube/client/client.ts";
+import { problemOf } from "../http/problem.ts";
+import { authenticate, publicToken } from "./auth.ts";
+
+const own = { key: "tr_prod_x", namespace: "staging" };
+const keys = {
+  find: (key: string) => (key === own.key ? own : undefined),
+  of: (namespace: string) => (namespace === own.namespace ? [own] : []),
+};
+
+async function caller(token: string | undefined, watched?: string[]): Promise<unknown> {
+  const request = { get: () => (token === undefined ? undefined : `Bearer ${token}`) };
+  const response = { locals: {} as { caller?: unknown } };
+  await authenticate(keys, watched)(request as never, response as never, () => undefined);
+  return response.locals.caller;
+}
+
+const tokenWith = (change: (token: SignJWT) => SignJWT, key = own.key): Promise<string> =>
+  change(
+    new SignJWT({ pub: true, scopes: [] })
+      .setProtectedHeader({ alg: "HS256" })
+      .setIssuer("https://id.trigger.dev")
+      .setAudience("https://api.trigger.dev")
+      .setSubject("staging")
+      .setExpirationTime("1h"),
+  ).sign(new TextEncoder().encode(key));
+
+describe("a caller", () => {
+  it("a key and its public tokens open their namespace", async () => {
+    expect(await caller(own.key)).toMatchObject({ namespace: "staging" });
+    expect(await caller(await publicToken(own, ["read:runs"]), ["staging"])).toMatchObject({
+      namespace: "staging",
+      scopes: ["read:runs"],
+    });
+  });
+
+  it.each<[string, () => Promise<string | undefined>, number, RegExp]>([
+    ["no key", async () => undefined, 401, /^Invalid or Missing API key$/],
+    ["an unknown key", async () => "tr_prod_y", 401, /^Invalid or Missing API key$/],
+    ["a token of another key", () => tokenWith((t) => t, "tr_prod_y"), 401, /^Invalid or Missing API key$/],
+    [
+      "an expired token",
+      () => tokenWith((t) => t.setExpirationTime(1)),
+      401,
+      /^The public token has expired/,
+    ],
+    [
+      "an expired token of another key",
+      () => tokenWith((t) => t.setExpirationTime(1), "z"),
+      401,
+      /^Invalid or/,
+    ],
+    ["a token for another API", () => tokenWith((t) => t.setAudience("x")), 401, /not for this API.*"aud"/],
+  ])("%s is refused with its own sentence", async (_what, make, status, message) => {
+    await expect(caller(await make())).rejects.toMatchObject({
+      status,
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it("a key of a namespace that the release does not watch is told so, and not to try again", async () => {
+    await expect(caller(own.key, ["prod"])).rejects.toMatchObject({
+      status: 403,
+      retry: false,
+      message: expect.stringMatching(/staging, which this release does not watch/),
+    });
+  });
+});
+
+describe("what the API server says of the caller's namespace", () => {
+  const error = (status: number, message: string) =>
+    new KubeError({ method: "POST", path: "/x", status, reason: "R", message });
+  it.each([
+    [404, 'namespaces "no-such-ns" not found', /namespace no-such-ns, which does not exist/],
+    [403, "unable to create new content in namespace a because it is being terminated", /is being deleted/],
+    [403, "forbidden: exceeded quota: runs, requested: 1, used: 5, limited: 5", /ResourceQuota.*limited: 5/],
+  ])("%i %s is the client's to mend", (status, message, said) => {
+    expect(problemOf(error(status, message))).toMatchObject({
+      status: 403,
+      retry: false,
+      message: expect.stringMatching(said),
+    });
+  });
+
+  it.each([
+    [500, "etcd"],
+    [403, "taskruns is forbidden: User system:serviceaccount cannot create"],
+    [404, 'taskruns "x" not found'],
+  ])("%i %s is not", (status, message) => expect(problemOf(error(status, message))).toBeUndefined());
+});

@@ -1,0 +1,105 @@
+import { idempotencyKeyAnnotation } from "@fairlead/protocol/labels";
+import { currentApiVersion } from "@fairlead/protocol/status";
+import { describe, expect, it } from "vitest";
+import { parseExact } from "../../lib/exactJson.ts";
+import { apiVersion, type TaskRun } from "../../model/resources.ts";
+import { readHistory, summaryOf, writeHistory } from "../../storage/runHistory.ts";
+import { fromLive, fromSummary } from "./listed.ts";
+import { filterOf } from "./wire/runFilter.ts";
+import { listItem, runObject } from "./wire/runObject.ts";
+
+/** A run with a value for every field that an answer shows. */
+const run: TaskRun = {
+  apiVersion,
+  kind: "TaskRun",
+  metadata: {
+    name: "abc",
+    namespace: "n",
+    uid: "u",
+    creationTimestamp: "2026-01-01T00:00:00Z",
+    labels: { "fairlead.dev/origin": "api" },
+    annotations: { [idempotencyKeyAnnotation]: "order-1" },
+  },
+  spec: {
+    task: "t",
+    payloadData: "{}",
+    queue: { name: "emails", concurrencyLimit: 2 },
+    delayUntil: "2026-01-01T00:00:01Z",
+    ttlSeconds: 600,
+    idempotencyKey: "5f3c",
+    tags: ["a"],
+    machine: "micro",
+    metadata: parseExact('{"id":3544790567247868102,"f":1.0}'),
+    schedule: { name: "nightly", at: "2026-01-01T00:00:00Z" },
+    batch: { name: "b", index: 3 },
+    replayOf: "older",
+    test: true,
+  },
+  status: {
+    phase: "Expired",
+    reason: "Expired",
+    attempt: 1,
+    version: "v1",
+    queuedAt: "2026-01-01T00:00:02Z",
+    startedAt: "2026-01-01T00:00:03Z",
+    finishedAt: "2026-01-01T00:00:09Z",
+    error: { name: "E", message: "m", stack: "s" },
+    attempts: [{ number: 1, job: "abc-1", slot: 1, admittedAt: "2026-01-01T00:00:02Z", outcome: "Failed" }],
+  },
+};
+const retired = fromSummary("n", summaryOf(run));
+const json = (value: unknown): object => JSON.parse(JSON.stringify(value));
+
+describe("a retired run", () => {
+  it.each(Object.keys(listItem(run, currentApiVersion)))(
+    "is listed with the same %s as a live one",
+    (field) => {
+      const [live, then] = [fromLive(run), retired].map((one) => listItem(one, currentApiVersion));
+      expect(JSON.stringify(then?.[field as keyof typeof then])).toBe(
+        JSON.stringify(live?.[field as keyof typeof live]),
+      );
+      expect(live).toHaveProperty(field);
+      expect(live?.[field as keyof typeof live], "the test's run has no value for it").toBeDefined();
+    },
+  );
+
+  it("is read with every field of the live one", async () => {
+    const objects = new Map<string, Uint8Array>();
+    const store = {
+      put: async (key: string, body: string | Uint8Array) => void objects.set(key, Buffer.from(body)),
+      get: async (key: string) => {
+        const body = objects.get(key);
+        return body && { body };
+      },
+    };
+    await writeHistory(store as never, run);
+    const read = await readHistory(store as never, "n", run.metadata);
+    if (!read) throw new Error("it is not in history");
+    const [live, then] = [run, read].map((one) => JSON.stringify(runObject(one, currentApiVersion)));
+    expect(then).toBe(live);
+  });
+
+  it.each([
+    ["status", "EXPIRED"],
+    ["taskIdentifier", "t"],
+    ["version", "v1"],
+    ["tag", "a"],
+    ["queue", "emails"],
+    ["machine", "micro"],
+    ["schedule", "sched_nightly"],
+    ["schedule", "nightly"],
+    ["batch", "batch_b"],
+    ["isTest", "true"],
+    ["createdAt][from", "2026-01-01T00:00:00Z"],
+    ["createdAt][to", "1767225600000"],
+  ])("is found by %s=%s, as a live one is", (field, value) => {
+    const fits = filterOf({ [`filter[${field}]`]: value });
+    expect([fits(fromLive(run)), fits(retired)]).toEqual([true, true]);
+  });
+});
+
+it("lists leave out metadata of more than 8 KiB, of live and of retired runs", () => {
+  const big = { ...run, spec: { ...run.spec, metadata: { text: "x".repeat(9000) } } };
+  for (const one of [fromLive(big), fromSummary("n", summaryOf(big))])
+    expect(json(listItem(one, currentApiVersion))).not.toHaveProperty("metadata");
+});
