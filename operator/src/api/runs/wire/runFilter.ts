@@ -4,10 +4,10 @@
  */
 import { parseDate, parseDuration } from "@fairlead/protocol/durations";
 import { idPrefix } from "@fairlead/protocol/ids";
+import { machineNames } from "@fairlead/protocol/machines";
 import { nearest } from "../../../lib/nearest.ts";
 import { queueNameOf } from "../../../model/queue/governing.ts";
 import type { TaskRun } from "../../../model/resources.ts";
-import { machineNames } from "../../../model/schema/common.ts";
 import { nameIn } from "../../http/input.ts";
 import { Problem } from "../../http/problem.ts";
 import { namesOf, statusOf, statusWords } from "./status.ts";
