@@ -29,9 +29,10 @@ import { TaskVersions } from "./task/taskVersions.ts";
 import { taskBatches } from "./taskBatch/controller.ts";
 import { taskQueues } from "./taskQueue/controller.ts";
 import { admissionSource } from "./taskRun/admissionSource.ts";
+import { LogCaptures } from "./taskRun/attempt/captureLog.ts";
 import { EventProblems } from "./taskRun/attempt/eventProblems.ts";
 import { livePods } from "./taskRun/attempt/livePods.ts";
-import { taskRuns } from "./taskRun/controller.ts";
+import { endedRuns, taskRuns } from "./taskRun/controller.ts";
 import { Slots } from "./taskRun/slots.ts";
 import { taskSchedules } from "./taskSchedule/controller.ts";
 
@@ -92,6 +93,7 @@ export class Controller {
       versions: new TaskVersions(client),
       slots: new Slots(admission),
       livePods: livePods(client),
+      logs: new LogCaptures({ client, store, clock: Date.now }),
       jobProblems: new EventProblems("jobs", { client, log, clock: Date.now }),
       podProblems: new EventProblems("pods", { client, log, clock: Date.now }),
       scaleUps: new EventProblems("scaleUps", { client, log, clock: Date.now }),
@@ -103,7 +105,7 @@ export class Controller {
       clock: Date.now,
       random: Math.random,
     };
-    this.#manager.add(this.#deps, namespaces, ...Object.values(controllers));
+    this.#manager.add(this.#deps, namespaces, ...Object.values(controllers), endedRuns);
     this.#manager.addPeriodic(this.#deps, slotSweeper, bucketSweeper, revisionSweeper, queueStatus);
     const { sweepStats } = this.#deps;
     observeController(metrics, { runs: caches.runs, manager: this.#manager, admission, sweepStats });

@@ -12,6 +12,7 @@ import type { ObjectStore } from "../storage/objectStore.ts";
 import type { cacheDeclarations } from "./caches.ts";
 import type { Environments } from "./namespace/environments.ts";
 import type { TaskVersions } from "./task/taskVersions.ts";
+import type { LogCaptures } from "./taskRun/attempt/captureLog.ts";
 import type { EventProblems } from "./taskRun/attempt/eventProblems.ts";
 import type { LivePods } from "./taskRun/attempt/livePods.ts";
 import type { Slots } from "./taskRun/slots.ts";
@@ -24,6 +25,7 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   slots: Slots;
   livePods: LivePods;
   jobProblems: EventProblems;
+  logs: LogCaptures;
   /** Why pods do not start on their nodes. */
   podProblems: EventProblems;
   /** What autoscalers make room for. */

@@ -7,7 +7,7 @@
  *
  * A Starting run whose slot is not confirmed and that has no Job goes back to Queued.
  */
-import { at, done, earliest, type Requeue } from "../../kube/manager/requeue.ts";
+import { at, done, earliest, type Lane, type Requeue, slowly } from "../../kube/manager/requeue.ts";
 import { type EnvironmentType, ttlSecondsOf } from "../../model/environment.ts";
 import type { Task } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
@@ -18,6 +18,7 @@ import { applyRunEvent, type EventDeps } from "./applyRunEvent.ts";
 import type { CachedRun } from "./cache.ts";
 import { type Check, type Decision, firstDecision, type Outcome, requeueOf } from "./decision.ts";
 import { duplicateOf } from "./duplicates.ts";
+import { recordHash } from "./keyRecords.ts";
 import { pendingOf } from "./queueEntry.ts";
 
 /** How long a run may wait for a Task that does not exist before it fails. */
@@ -43,10 +44,13 @@ export interface AdmissionView extends QueuedView {
 type AdmissionDecision = Decision<"takeSlot">;
 type AdmissionDeps = EventDeps & Pick<Deps, "tasks" | "environments" | "versions" | "store" | "slots">;
 
-export async function admit(deps: AdmissionDeps, run: CachedRun): Promise<Outcome> {
+export async function admit(deps: AdmissionDeps, run: CachedRun, lane: Lane): Promise<Outcome> {
   const queued = viewOf(deps, run);
   const waiting = decideWaiting(queued);
   if (waiting) return act(deps, queued, waiting);
+  // The record of its key is in the bucket, which may not answer: the ttl goes on.
+  if (lane === "fast" && !run.status?.attempt && recordHash(run) !== undefined)
+    return { requeue: earliest(slowly, ttlDue(queued)) };
   const view = await loadAdmission(deps, queued);
   return act(deps, view, decideAdmission(view));
 }

@@ -4,7 +4,7 @@ import type { KubeObject } from "../../kube/resources.ts";
 import { keyOf } from "../../kube/resources.ts";
 import type { Task, TaskBatch, TaskRun } from "../../model/resources.ts";
 import type { Deps } from "../deps.ts";
-import { taskRuns } from "./controller.ts";
+import { endedRuns, taskRuns } from "./controller.ts";
 
 /** An informer that holds nothing but indexes, and whose changes the test makes. */
 class FakeCache {
@@ -27,13 +27,19 @@ class FakeCache {
 const caches = { runs: new FakeCache(), jobs: new FakeCache(), pods: new FakeCache() };
 const others = { tasks: new FakeCache(), batches: new FakeCache() };
 const keys: string[] = [];
-for (const watch of taskRuns.watches) {
-  watch({ ...caches, ...others } as unknown as Deps, {
-    subscribe: (informer, handler) => void informer.on("change", handler),
-    add: (key) => void keys.push(key),
-    record: () => undefined,
-  });
-}
+/** Of the controller that clears up behind runs that have ended. */
+const endedKeys: string[] = [];
+for (const [controller, list] of [
+  [taskRuns, keys],
+  [endedRuns, endedKeys],
+] as const)
+  for (const watch of controller.watches) {
+    watch({ ...caches, ...others } as unknown as Deps, {
+      subscribe: (informer, handler) => void informer.on("change", handler),
+      add: (key) => void list.push(key),
+      record: () => undefined,
+    });
+  }
 
 const meta = (name: string, labels: Record<string, string> = {}) => ({
   name,
@@ -45,6 +51,7 @@ const run = (name: string): TaskRun => ({ apiVersion: "", kind: "TaskRun", metad
 
 beforeEach(() => {
   keys.length = 0;
+  endedKeys.length = 0;
 });
 
 test("a change of a run, of its Job or of its pod brings the run's key", () => {
@@ -53,6 +60,7 @@ test("a change of a run, of its Job or of its pod brings the run's key", () => {
   caches.pods.change({ metadata: meta("a-1-xyz", { [runLabel]: "a" }) }, undefined);
   caches.pods.change(undefined, { metadata: meta("stray") });
   expect(keys).toEqual(["n/a", "n/a", "n/a"]);
+  expect(endedKeys).toEqual(keys);
 });
 
 test("a Task brings the runs that wait for its id", () => {
@@ -67,8 +75,9 @@ test("a batch brings its runs once it has finished: they may be retired", () => 
   const batch: TaskBatch = { apiVersion: "", kind: "TaskBatch", metadata: meta("nightly"), spec: {} };
   const processing: TaskBatch = { ...batch, status: { phase: "Processing" } };
   others.batches.change(batch, processing);
-  expect(keys).toEqual([]);
+  expect(endedKeys).toEqual([]);
   const completed: TaskBatch = { ...batch, status: { phase: "Completed" } };
   others.batches.change(processing, completed);
-  expect(keys).toEqual(["n/nightly-0", "n/nightly-1"]);
+  expect(endedKeys).toEqual(["n/nightly-0", "n/nightly-1"]);
+  expect(keys).toEqual([]);
 });

@@ -5,7 +5,7 @@
  * with what was accepted, so that a payload edited after creation fails the run instead of running something
  * else.
  */
-import { maxPayloadBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
+import { maxPayloadBytes, maxPayloadEnvBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
 import { fitsVariable } from "../../jobs/attemptEnv.ts";
 import type { Program } from "../../jobs/program.ts";
 import { TaskRuns } from "../../model/kinds.ts";
@@ -50,6 +50,13 @@ export function payloadProblem(run: CachedRun): { reason: string; message: strin
 export class PayloadChanged extends Error {
   override name = "PayloadChanged";
 }
+
+/** Whether the attempt's payload is written to the bucket before its Job is created. */
+export const uploadsPayload = ({ payload, spec }: CachedRun, { kind }: Pick<Program, "kind">): boolean =>
+  payload !== undefined &&
+  (kind === "container" ||
+    payload.bytes > maxPayloadEnvBytes ||
+    spec.payloadType?.startsWith("text/") === true);
 
 /** What the attempt's environment needs to reach the payload. Uploads it when it is read by URL. */
 export async function attemptPayload(

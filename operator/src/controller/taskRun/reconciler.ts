@@ -9,11 +9,14 @@
  *   Starting   create the Job; follow the pod; start timeout        → attempt/follow.ts
  *   Executing  follow the pod; maxDuration                          → attempt/follow.ts
  *   Stopping   stop the container, wait until it is gone            → attempt/stop.ts
- *   finished   capture logs, remove Jobs; retire                    → attempt/capture.ts, retention.ts
+ *   finished   nothing; what is left of it                          → endedReconciler.ts
+ *
+ * A step that needs the bucket (an output to read, a payload to write, a key to look up) is for the slow
+ * workers: while the bucket does not answer, cancel, maxDuration, retries and ttl go on.
  */
-import { again, at, done, earliest, type Requeue } from "../../kube/manager/requeue.ts";
+import { again, at, done, earliest, type Lane, type Requeue } from "../../kube/manager/requeue.ts";
 import { splitKey } from "../../kube/resources.ts";
-import type { Attempt, TaskRun } from "../../model/resources.ts";
+import type { TaskRun } from "../../model/resources.ts";
 import { currentAttempt } from "../../model/run/attempts.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { isFinished } from "../../model/run/phase.ts";
@@ -22,18 +25,15 @@ import { type Deps, isoNow } from "../deps.ts";
 import { ensureQueueOfRun } from "../taskQueue/ensureQueue.ts";
 import { admit } from "./admission.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
-import { act } from "./attempt/act.ts";
-import { decide } from "./attempt/decide.ts";
-import { loadAttempt } from "./attempt/view.ts";
+import { advanceAttempt } from "./attempt/advance.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
 import { payloadProblem } from "./payload.ts";
-import { retire } from "./retention.ts";
 
 /** Steps that one reconciliation may take before it yields to other keys. */
 const stepLimit = 8;
 
-export async function reconcileTaskRun(deps: Deps, key: string): Promise<Requeue> {
+export async function reconcileTaskRun(deps: Deps, key: string, lane: Lane): Promise<Requeue> {
   const [namespace, name] = splitKey(key);
   let run = deps.runs.get(namespace, name);
   if (!run || run.metadata.deletionTimestamp) {
@@ -42,7 +42,7 @@ export async function reconcileTaskRun(deps: Deps, key: string): Promise<Requeue
   }
   let requeue = done;
   for (let step = 0; step < stepLimit; step++) {
-    const outcome = await advance(deps, run);
+    const outcome = await advance(deps, run, lane);
     requeue = earliest(requeue, outcome.requeue);
     await deps.slots.releaseUnneeded(outcome.run ?? run);
     if (!outcome.run) return requeue;
@@ -51,16 +51,8 @@ export async function reconcileTaskRun(deps: Deps, key: string): Promise<Requeue
   return again;
 }
 
-async function advance(deps: Deps, run: CachedRun): Promise<Outcome> {
-  // Logs of earlier attempts are captured whatever the run does now.
-  const captured = await advanceEnded(deps, run);
-  if (captured.run) return captured;
-  const next = await advancePhase(deps, run);
-  return { ...next, requeue: earliest(captured.requeue, next.requeue) };
-}
-
-async function advancePhase(deps: Deps, run: CachedRun): Promise<Outcome> {
-  if (isFinished(run)) return { requeue: await retire(deps, run) };
+async function advance(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome> {
+  if (isFinished(run)) return { requeue: done };
   const phase = run.status?.phase;
   if (run.spec.cancelRequested && phase !== "Stopping") {
     const canceled = await applyRunEvent(deps, run, { type: "CancelRequested" });
@@ -68,37 +60,20 @@ async function advancePhase(deps: Deps, run: CachedRun): Promise<Outcome> {
   }
   switch (phase) {
     case undefined:
-      return accept(deps, run);
+      return accept(deps, run, lane);
     case "Delayed":
       return checkDelay(deps, run);
     case "Queued":
-      return admit(deps, run);
+      return admit(deps, run, lane);
     default: {
       const attempt = currentAttempt(run.status);
-      return attempt ? advanceAttempt(deps, run, attempt) : { requeue: done };
+      return attempt ? advanceAttempt(deps, run, attempt, lane) : { requeue: done };
     }
   }
 }
 
-async function advanceAttempt(deps: Deps, run: CachedRun, attempt: Attempt): Promise<Outcome> {
-  const view = await loadAttempt(deps, run, attempt);
-  return act(deps, view, decide(view));
-}
-
-/** The first ended attempt that changes the run; the others have their turn in the next step. */
-async function advanceEnded(deps: Deps, run: CachedRun): Promise<Outcome> {
-  let requeue = done;
-  for (const attempt of run.status?.attempts ?? []) {
-    if (attempt.outcome === undefined) continue;
-    const outcome = await advanceAttempt(deps, run, attempt);
-    requeue = earliest(requeue, outcome.requeue);
-    if (outcome.run) return { run: outcome.run, requeue };
-  }
-  return { requeue };
-}
-
 /** Accepts the run and, when it can start at once, admits it with the same write. */
-async function accept(deps: Deps, run: CachedRun): Promise<Outcome> {
+async function accept(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome> {
   const problem = payloadProblem(run);
   if (problem) {
     return { run: await applyRunEvent(deps, run, { type: "Rejected", ...problem }), requeue: done };
@@ -108,7 +83,7 @@ async function accept(deps: Deps, run: CachedRun): Promise<Outcome> {
   const next = transition(run, accepted, isoNow(deps));
   let requeue = done;
   if ("status" in next && next.status.phase === "Queued") {
-    const admitted = await admit(deps, { ...run, status: next.status });
+    const admitted = await admit(deps, { ...run, status: next.status }, lane);
     if (admitted.run) return admitted;
     requeue = admitted.requeue;
   }

@@ -22,6 +22,15 @@ import { debounceRecordOf, recordOf } from "./keyRecords.ts";
 
 type RetentionDeps = Pick<Deps, "client" | "store" | "clock" | "config" | "batches">;
 
+/** Whether `retire` would write to the bucket now. */
+export function isRetirementDue(
+  deps: Pick<RetentionDeps, "clock" | "config" | "batches">,
+  run: CachedRun,
+): boolean {
+  const due = retirementDue(run, deps.config);
+  return due !== undefined && deps.clock() >= due && batchAllowsRetirement(deps, run);
+}
+
 export async function retire(deps: RetentionDeps, run: CachedRun): Promise<Requeue> {
   const due = retirementDue(run, deps.config);
   if (due === undefined || !batchAllowsRetirement(deps, run)) return done;

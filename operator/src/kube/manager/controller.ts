@@ -7,7 +7,7 @@
  * returns when it wants to look again. It never learns which change brought the key.
  */
 import { type KubeObject, keyOf, objectKey } from "../resources.ts";
-import type { Requeue } from "./requeue.ts";
+import type { Lane, Requeue } from "./requeue.ts";
 
 /** An Event about an object, for `kubectl describe`. */
 export interface ObjectEvent {
@@ -31,7 +31,8 @@ interface ControllerDeclaration<D, T extends KubeObject> {
   watches?: readonly Watch<D>[];
   /** The Events of a change. `before` is undefined for a new object. */
   events?: (before: T | undefined, after: T) => readonly ObjectEvent[];
-  reconcile: (deps: D, key: string) => Promise<Requeue>;
+  /** In the lane "fast" nothing is done that may hang: it is left to the slow workers, by `slowly`. */
+  reconcile: (deps: D, key: string, lane: Lane) => Promise<Requeue>;
 }
 
 /** What the manager offers to a watch. None of it does anything while this process does not lead. */
@@ -56,7 +57,7 @@ export interface Controller<D> {
   readonly watches: readonly Watch<D>[];
   /** What a new leader begins with. */
   readonly initialKeys: (deps: D) => Iterable<string>;
-  readonly reconcile: (deps: D, key: string) => Promise<Requeue>;
+  readonly reconcile: (deps: D, key: string, lane: Lane) => Promise<Requeue>;
 }
 
 export function controllerOf<D, T extends KubeObject = KubeObject>(

@@ -26,6 +26,8 @@ interface ManagerOptions<C extends CacheDeclarations> {
   log: Logger;
   /** Keys of one controller that are reconciled at once. */
   concurrency?: number;
+  /** The same for steps that may hang. */
+  slowConcurrency?: number;
   /** A key that failed comes again after baseDelayMs, doubled with each failure up to maxDelayMs. */
   baseDelayMs?: number;
   maxDelayMs?: number;
@@ -78,7 +80,7 @@ export class Manager<C extends CacheDeclarations> {
 
   add<D>(deps: D, ...controllers: Controller<D>[]): void {
     for (const controller of controllers) {
-      const queue = this.#newQueue(controller.name, (key) => controller.reconcile(deps, key));
+      const queue = this.#newQueue(controller.name, (key, lane) => controller.reconcile(deps, key, lane));
       this.#running.push({ controller, queue, initialKeys: () => controller.initialKeys(deps) });
       for (const watch of controller.watches) watch(deps, this.#contextOf(queue));
     }
@@ -147,9 +149,16 @@ export class Manager<C extends CacheDeclarations> {
   }
 
   #newQueue(name: string, reconcile: ConstructorParameters<typeof WorkQueue>[0]): WorkQueue {
-    const { log, concurrency = 16, baseDelayMs = 200, maxDelayMs = 60_000 } = this.#options;
+    const {
+      log,
+      concurrency = 16,
+      slowConcurrency = 8,
+      baseDelayMs = 200,
+      maxDelayMs = 60_000,
+    } = this.#options;
     return new WorkQueue(reconcile, {
       concurrency,
+      slowConcurrency,
       baseDelayMs,
       maxDelayMs,
       onError: (key, error, failures, delayMs) =>

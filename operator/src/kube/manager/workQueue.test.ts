@@ -2,7 +2,7 @@ import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises"
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { at, done } from "./requeue.ts";
+import { at, done, slowly } from "./requeue.ts";
 import { WorkQueue, type WorkQueueOptions } from "./workQueue.ts";
 
 const options: WorkQueueOptions = { concurrency: 2, baseDelayMs: 100, maxDelayMs: 1_000, onError: () => {} };
@@ -14,7 +14,7 @@ async function turns(count: number): Promise<void> {
 describe("any sequence of adds, fast and slow handlers, and failures", () => {
   const keys = ["a", "b", "c", "d"];
   const event = fc.record({ key: fc.constantFrom(...keys), pause: fc.nat(3) });
-  const behaviour = fc.array(fc.record({ turns: fc.nat(3), fails: fc.boolean() }), {
+  const behaviour = fc.array(fc.record({ turns: fc.nat(3), fails: fc.boolean(), isSlow: fc.boolean() }), {
     minLength: 1,
     maxLength: 10,
   });
@@ -28,29 +28,31 @@ describe("any sequence of adds, fast and slow handlers, and failures", () => {
 
   async function run(
     events: { key: string; pause: number }[],
-    how: { turns: number; fails: boolean }[],
+    how: { turns: number; fails: boolean; isSlow: boolean }[],
     concurrency: number,
   ) {
     const added = new Map<string, number>();
     const handled = new Map<string, number>();
-    const running = new Set<string>();
+    const running = new Map<string, string>();
     const problems: string[] = [];
     let calls = 0;
     const queue = new WorkQueue(
-      async (key) => {
+      async (key, lane) => {
         const sees = added.get(key) as number;
         if (running.has(key)) problems.push(`${key} twice at once`);
-        running.add(key);
-        if (running.size > concurrency) problems.push(`${running.size} at once`);
-        const { turns: pause, fails } = how[calls++ % how.length] as { turns: number; fails: boolean };
+        running.set(key, lane);
+        const atOnce = [...running.values()].filter((one) => one === lane).length;
+        if (atOnce > (lane === "fast" ? concurrency : 2)) problems.push(`${atOnce} ${lane} at once`);
+        const { turns: pause, fails, isSlow } = how[calls++ % how.length] as (typeof how)[number];
         await turns(pause);
         running.delete(key);
+        if (isSlow && lane === "fast") return slowly;
         // Failures end at some time, or nothing would.
         if (fails && calls < 100) throw new Error("as the test wants");
         handled.set(key, sees);
         return done;
       },
-      { ...options, concurrency, baseDelayMs: 1, maxDelayMs: 2 },
+      { ...options, concurrency, slowConcurrency: 2, baseDelayMs: 1, maxDelayMs: 2 },
     );
     const stop = new AbortController();
     const ended = queue.run(stop.signal);
@@ -213,4 +215,33 @@ test("a long queue of handlers that never wait leaves the event loop its turns",
   stop.abort();
   await ended;
   expect(seen).toBeGreaterThan(400);
+});
+
+test("keys that hang with the slow workers stop neither the others nor what else is to be done for them", async () => {
+  const fast: string[] = [];
+  const hanging: string[] = [];
+  const queue = new WorkQueue(
+    async (key, lane) => {
+      if (lane === "slow") {
+        hanging.push(key);
+        return new Promise(() => undefined);
+      }
+      fast.push(key);
+      return key === "healthy" ? done : slowly;
+    },
+    { ...options, concurrency: 2, slowConcurrency: 3 },
+  );
+  const stop = new AbortController();
+  void queue.run(stop.signal);
+  const stuck = Array.from({ length: 40 }, (_, n) => `stuck-${n}`);
+  for (const key of stuck) queue.add(key);
+  queue.add("healthy");
+  queue.add("stuck-39");
+  while (fast.length < 41) await turn();
+  expect(fast).toEqual([...stuck, "healthy"]);
+  // The three that hang are handled again when they are done; one that waits, at once.
+  queue.add("stuck-39");
+  while (fast.length < 42) await turn();
+  expect(hanging).toEqual(stuck.slice(0, 3));
+  stop.abort();
 });

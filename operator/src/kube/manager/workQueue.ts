@@ -8,13 +8,17 @@
  * - A key is never handled twice at once, and an add is never lost: after it, a handler begins that sees what
  *   was there when `add` was called.
  * - A key has at most one timer, the earliest one; a success forgets its failures.
+ * - What a handler leaves to the slow workers waits apart: keys that hang there stop no others. A key that
+ *   waits there is still handled by the fast ones when it is added.
  * - Memory is bounded by the number of keys.
  */
-import { done, type Requeue } from "./requeue.ts";
+import { done, type Lane, type Requeue } from "./requeue.ts";
 import { TimerHeap } from "./timerHeap.ts";
 
 export interface WorkQueueOptions {
   concurrency: number;
+  /** Slow workers, besides; 4 unless set. */
+  slowConcurrency?: number;
   /** After the first failure; doubles, with jitter, up to maxDelayMs. */
   baseDelayMs: number;
   maxDelayMs: number;
@@ -26,11 +30,13 @@ export interface WorkQueueOptions {
   onError: (key: string, error: unknown, failures: number, delayMs: number) => void;
 }
 
+type Handler = (key: string, lane: Lane) => Promise<Requeue>;
+
 /** Wake-ups at least this often: setTimeout takes no more than 24.8 days, and a clock can be set. */
 const longestSleepMs = 60_000;
 
 export class WorkQueue {
-  readonly #handler: (key: string) => Promise<Requeue>;
+  readonly #handler: Handler;
   readonly #options: WorkQueueOptions;
   readonly #now: () => number;
   readonly #random: () => number;
@@ -38,7 +44,10 @@ export class WorkQueue {
   #waiting: string[] = [];
   #head = 0;
   readonly #isWaiting = new Set<string>();
+  /** For the slow workers, in the order of their coming. */
+  readonly #slow = new Set<string>();
   readonly #running = new Set<string>();
+  #slowRunning = 0;
   /** Added while running. */
   readonly #again = new Set<string>();
   readonly #failures = new Map<string, number>();
@@ -51,7 +60,7 @@ export class WorkQueue {
   #processed = 0;
   #retries = 0;
 
-  constructor(handler: (key: string) => Promise<Requeue>, options: WorkQueueOptions) {
+  constructor(handler: Handler, options: WorkQueueOptions) {
     this.#handler = handler;
     this.#options = options;
     this.#now = options.now ?? Date.now;
@@ -104,9 +113,9 @@ export class WorkQueue {
     }
   }
 
-  /** Keys that wait for a handler. */
+  /** Keys that wait for a handler, fast or slow. */
   get depth(): number {
-    return this.#isWaiting.size;
+    return this.#isWaiting.size + this.#slow.size;
   }
 
   /** Handlers that ended, well or not. */
@@ -124,10 +133,16 @@ export class WorkQueue {
     if (!this.#active || this.#pump) return;
     this.#pump = setImmediate(() => {
       this.#pump = undefined;
-      while (this.#active && this.#running.size < this.#options.concurrency) {
+      const { concurrency, slowConcurrency = 4 } = this.#options;
+      while (this.#active && this.#running.size - this.#slowRunning < concurrency) {
         const key = this.#take();
-        if (key === undefined) return;
-        void this.#handle(key);
+        if (key === undefined) break;
+        void this.#handle(key, "fast");
+      }
+      while (this.#active && this.#slowRunning < slowConcurrency) {
+        const key = this.#takeSlow();
+        if (key === undefined) break;
+        void this.#handle(key, "slow");
       }
     });
   }
@@ -144,17 +159,31 @@ export class WorkQueue {
     return key;
   }
 
-  async #handle(key: string): Promise<void> {
+  /** The first that no fast worker has, or will have now. */
+  #takeSlow(): string | undefined {
+    for (const key of this.#slow) {
+      if (this.#running.has(key) || this.#isWaiting.has(key)) continue;
+      this.#slow.delete(key);
+      return key;
+    }
+    return undefined;
+  }
+
+  async #handle(key: string, lane: Lane): Promise<void> {
     this.#running.add(key);
+    if (lane === "slow") this.#slowRunning += 1;
     try {
-      const { at } = await this.#handler(key);
+      const { at, slow } = await this.#handler(key, lane);
       if (at !== done.at) this.addAt(key, at);
-      this.#failures.delete(key);
+      if (slow) this.#slow.add(key);
+      // What it left to the slow workers is still to be done, and may fail again.
+      else this.#failures.delete(key);
     } catch (error) {
       this.#onFailure(key, error);
     }
     this.#processed += 1;
     this.#running.delete(key);
+    if (lane === "slow") this.#slowRunning -= 1;
     if (this.#again.delete(key)) this.add(key);
     if (this.#running.size === 0) this.#onIdle?.();
     this.#wake();

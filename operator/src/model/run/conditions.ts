@@ -19,7 +19,14 @@ export function setConditions(status: TaskRunStatus, now: string): TaskRunStatus
   ];
   if (finished) {
     const isTrue = (status.attempts ?? []).every((a) => a.captured);
-    wanted.push({ type: "Captured", isTrue, reason: isTrue ? "LogsStored" : "LogsPending", message: "" });
+    const notes = (status.attempts ?? []).flatMap(({ number, logNote }) =>
+      logNote ? [`The log of attempt ${number}: ${logNote}`] : [],
+    );
+    const stored = notes.length > 0 ? "LogsIncomplete" : "LogsStored";
+    wanted.push({
+      ...{ type: "Captured", isTrue, reason: isTrue ? stored : "LogsPending" },
+      message: notes.join(" "),
+    });
   }
   const conditions = wanted.reduce(
     (list, one) => setCondition(list, one, now, status.observedGeneration),

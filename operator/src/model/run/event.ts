@@ -79,4 +79,4 @@ export type RunEvent =
   /** The API server refuses what was to be written, for good. */
   | { type: "StatusRefused"; message: string }
   /** The attempt's log is in the bucket, or is known to be lost. Allowed in every phase. */
-  | ({ type: "Captured"; attempt: number; logKey?: string } & PodRef);
+  | ({ type: "Captured"; attempt: number; logKey?: string; logNote?: string } & PodRef);

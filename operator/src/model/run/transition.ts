@@ -255,7 +255,13 @@ function capture(status: TaskRunStatus, event: Extract<RunEvent, { type: "Captur
   const ended = status.attempts?.find((a) => a.number === event.attempt);
   if (!ended || ended.outcome === undefined) return refused(`attempt ${event.attempt} has not ended`);
   if (ended.captured) return refused(`attempt ${event.attempt} is captured already`);
-  const captured = { ...ended, ...knownPod(event), captured: true, logKey: event.logKey };
+  const captured = {
+    ...ended,
+    ...knownPod(event),
+    captured: true,
+    logKey: event.logKey,
+    logNote: event.logNote,
+  };
   return becomes({ ...status, attempts: status.attempts?.map((a) => (a === ended ? captured : a)) });
 }
 

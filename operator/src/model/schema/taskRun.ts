@@ -111,6 +111,7 @@ const attempt = z.object({
   error: runError.optional().describe("Why it failed."),
   captured: z.boolean().optional().describe("True once its log is in the bucket, or is known to be gone."),
   logKey: text(1024).optional().describe("Object key of its log."),
+  logNote: text(512).optional().describe("What is missing from its log, and why."),
 });
 
 export const taskRunStatus = z.object({

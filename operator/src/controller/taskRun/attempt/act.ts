@@ -1,13 +1,13 @@
 /** Carries out what was decided for an attempt: one event, or one action, which may lead to an event. */
 import { stoppedAtAnnotation } from "@fairlead/protocol/labels";
 import { KubeError } from "../../../kube/client/kubeError.ts";
-import { done, earliest } from "../../../kube/manager/requeue.ts";
+import { at, done, earliest, type Lane, slowly } from "../../../kube/manager/requeue.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
 import type { Deps } from "../../deps.ts";
 import { applyRunEvent, type EventDeps } from "../applyRunEvent.ts";
 import { type Outcome, requeueOf } from "../decision.ts";
+import { uploadsPayload } from "../payload.ts";
 import { captured } from "./capture.ts";
-import { captureLog } from "./captureLog.ts";
 import { createJob, type JobDeps } from "./createJob.ts";
 import { decide } from "./decide.ts";
 import { endAttempt } from "./ends.ts";
@@ -21,15 +21,28 @@ import {
   type PodView,
 } from "./view.ts";
 
-type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods">;
+type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods" | "logs">;
 
-export async function act(deps: ActDeps, view: AttemptView, decision: AttemptDecision): Promise<Outcome> {
+/** What needs the bucket or a node's log, and may hang for long. */
+function isSlow(action: AttemptAction, { run, program }: AttemptView): boolean {
+  if (action === "createJob") return program !== undefined && uploadsPayload(run, program);
+  return action === "readResult" || action === "readLostResult" || action === "captureLog";
+}
+
+export async function act(
+  deps: ActDeps,
+  view: AttemptView,
+  decision: AttemptDecision,
+  lane: Lane,
+): Promise<Outcome> {
   if ("event" in decision) {
     const run = await applyRunEvent(deps, view.run, decision.event);
     return { run, requeue: requeueOf(decision) };
   }
   if ("do" in decision) {
-    const outcome = await act(deps, view, await perform(deps, view, decision.do));
+    if (lane === "fast" && isSlow(decision.do, view))
+      return { requeue: earliest(slowly, requeueOf(decision)) };
+    const outcome = await act(deps, view, await perform(deps, view, decision.do), lane);
     return { ...outcome, requeue: earliest(outcome.requeue, requeueOf(decision)) };
   }
   return { requeue: decision };
@@ -70,8 +83,8 @@ async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction):
       return endAttempt(view, await readLostResult(deps.store, run, attempt, program ?? ofTask));
     case "captureLog": {
       if (!pod) return done;
-      const logKey = await captureLog(deps.client, deps.store, run, attempt, pod.object);
-      return captured(view, { logKey, ...pod.ref });
+      const log = await deps.logs.capture(run, attempt, pod.object);
+      return "againAt" in log ? at(log.againAt) : captured(view, { ...log, ...pod.ref });
     }
   }
 }

@@ -9,7 +9,7 @@ import type { AttemptView } from "./view.ts";
 const completed = play(executing, ended(1, "Completed"));
 const inBackoff = play(executing, ended(1, "Failed"));
 const captured = play(completed, { type: "Captured", attempt: 1, logKey: "k" });
-const lostLog = { event: { type: "Captured", attempt: 1 } };
+const lostLog = { event: { type: "Captured", attempt: 1, logNote: expect.any(String) } };
 const ofAnotherRun = { ...job(), metadata: { ...job().metadata, ownerReferences: [] } };
 
 /** A container may run on for 30 s; a Job is kept for 300 s. */

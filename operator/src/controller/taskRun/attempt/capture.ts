@@ -1,10 +1,11 @@
 /**
  * After an attempt: its log goes to object storage, then its Job is removed. Nothing is deleted before it was
- * captured; while the bucket is down everything waits.
+ * captured, or its log is given up (captureLog.ts).
  */
 import { at, done } from "../../../kube/manager/requeue.ts";
 import type { PodRef } from "../../../model/run/event.ts";
 import { type Check, firstDecision } from "../decision.ts";
+import type { CapturedLog } from "./captureLog.ts";
 import { type AttemptAction, type AttemptDecision, type AttemptView, isJobOf } from "./view.ts";
 
 /** How long a container may run on after its report before it is stopped. */
@@ -25,11 +26,13 @@ function logCaptured({ run, attempt, job, config, now }: AttemptView): AttemptDe
 function podMissing(view: AttemptView): AttemptDecision | undefined {
   const { pod, live } = view;
   if (pod) return undefined;
-  return !live || live.hasPods ? done : captured(view);
+  if (!live || live.hasPods) return done;
+  return captured(view, { logNote: "Its pod was gone before its log was read." });
 }
 
 function nodeLost(view: AttemptView): AttemptDecision | undefined {
-  return view.pod?.seen.state === "lost" ? captured(view) : undefined;
+  if (view.pod?.seen.state !== "lost") return undefined;
+  return captured(view, { logNote: "Its node does not answer." });
 }
 
 function containerEnded({ pod }: AttemptView): AttemptDecision | undefined {
@@ -53,7 +56,6 @@ const checks: readonly Check<AttemptView, AttemptAction>[] = [
 
 const endedAt = ({ finishedAt = "" }: AttemptView["attempt"]): number => Date.parse(finishedAt);
 
-/** `logKey` is absent when the log is lost. */
-export function captured({ attempt }: AttemptView, log: PodRef & { logKey?: string } = {}): AttemptDecision {
+export function captured({ attempt }: AttemptView, log: PodRef & CapturedLog): AttemptDecision {
   return { event: { type: "Captured", attempt: attempt.number, ...log } };
 }

@@ -188,7 +188,12 @@ test("deleting an attempt's Job names its uid, and leaves another's Job of that 
         deleted.push(options.uid);
       },
     };
-    await act({ client } as unknown as Parameters<typeof act>[0], viewOf(stopping, 90), { do: "deleteJob" });
+    await act(
+      { client } as unknown as Parameters<typeof act>[0],
+      viewOf(stopping, 90),
+      { do: "deleteJob" },
+      "fast",
+    );
     expect(deleted).toEqual(expected);
   }
 });
@@ -220,7 +225,12 @@ describe("an attempt with two pods", () => {
     };
     const deps = { client, pods: { upsertFromWrite: () => {} } };
     const waiting = { ...view, pod: { ...running, seen: running.seen } };
-    const outcome = await act(deps as unknown as Parameters<typeof act>[0], waiting, { do: "endStrays" });
+    const outcome = await act(
+      deps as unknown as Parameters<typeof act>[0],
+      waiting,
+      { do: "endStrays" },
+      "fast",
+    );
     expect(patched).toMatchObject([
       ["r-1-p2", { metadata: { uid: "p2" }, spec: { activeDeadlineSeconds: 1 } }],
     ]);

@@ -1,0 +1,19 @@
+/** One step of one attempt: what is known of it, what to do, and doing it. */
+import type { Lane } from "../../../kube/manager/requeue.ts";
+import type { Attempt } from "../../../model/resources.ts";
+import type { Deps } from "../../deps.ts";
+import type { CachedRun } from "../cache.ts";
+import type { Outcome } from "../decision.ts";
+import { act } from "./act.ts";
+import { decide } from "./decide.ts";
+import { loadAttempt } from "./view.ts";
+
+export async function advanceAttempt(
+  deps: Deps,
+  run: CachedRun,
+  attempt: Attempt,
+  lane: Lane,
+): Promise<Outcome> {
+  const view = await loadAttempt(deps, run, attempt);
+  return act(deps, view, decide(view), lane);
+}
