@@ -107,7 +107,7 @@ describe("a run that is applied again under the name of a deleted one", () => {
 
   test("does not store the old log as its own", async () => {
     const view = await clusterWith({ pods: [pod("old", "p0", "Succeeded")], jobs: [jobOf({})] })(completed);
-    expect(decide(view)).toEqual({ event: { type: "Captured", attempt: 1 } });
+    expect(decide(view)).toMatchObject({ event: { type: "Captured", attempt: 1 } });
   });
 
   test("is canceled without touching a Job that is not its own", async () => {
