@@ -39,6 +39,22 @@ describe("task", () => {
     expect(() => task({ id: id as string, run })).toThrow(/^id: .* it must have 1 to 128 letters/);
   });
 
+  it.each([
+    [{ onSucess: run }, "onSucess: is not an option; did you mean onSuccess?"],
+    [{ retries: 3 }, "retries: is not an option; there are id, run, onStart"],
+    [{ init: run }, "init: is not an option; there are id, run, onStart"],
+    [{ onFailure: "log" }, 'onFailure: "log" is given; it must be a function'],
+  ])("task() refuses %j", (options, message) => {
+    expect(() => task({ id: "a", run, ...(options as object) })).toThrow(message);
+    expect(registeredTasks().size).toBe(0);
+  });
+
+  it("task() with a setting of the Task resource does not compile, and keeps it for the runner to name", () => {
+    // @ts-expect-error retry is no option
+    task({ id: "a", run, retry: { maxAttempts: 5 } });
+    expect(registeredTasks().get("a")).toMatchObject({ retry: { maxAttempts: 5 } });
+  });
+
   it("task() refuses a run that is not a function", () => {
     expect(() => task({ id: "a", run: "later" as never })).toThrow(
       'run: is of type string in task "a"; it must be a function',

@@ -19,6 +19,7 @@ beforeAll(async () => {
     testTask("unreadable-output"),
     testTask("big-output"),
     testTask("log-many"),
+    testTask("fills-heap"),
   );
 });
 afterAll(() => ns?.remove());
@@ -45,6 +46,16 @@ describe("a task", () => {
     expect(status).toMatchObject({ phase: "Completed" });
     expect(status.output).toBeUndefined();
     expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual({ text });
+  });
+
+  test("a task receives text and metadata that no environment variable can carry", async () => {
+    const metadata = { report: "x".repeat(200_000) };
+    await ns.startRun("nul", { task: "echo", payloadData: "a\0b", payloadType: "text/plain" });
+    await ns.startRun("metadata", { task: "context", metadata });
+    expect((await ns.untilFinished("nul")).output).toBe("a\0b");
+    const status = await ns.untilFinished("metadata");
+    expect(status).toMatchObject({ phase: "Completed", attempt: 1 });
+    expect(await loadObject(status.outputRef?.key)).toContain(metadata.report);
   });
 
   test("a task can read its run in ctx", async () => {
@@ -89,6 +100,16 @@ describe("a task", () => {
     const status = await ns.untilFinished(id);
     expect(status).toMatchObject({ phase: "Failed", error: { code } });
     expect(status.message).toMatch(message);
+  });
+
+  test("a task whose heap is full ran out of memory, and gets the larger machine, whose heap is larger", async () => {
+    const retry = { maxAttempts: 1, minTimeoutInMs: 1, outOfMemory: { machine: "small-1x" as const } };
+    await ns.startRun("heap", { task: "fills-heap", payload: { enoughMiB: 300 }, machine: "micro", retry });
+    const status = await ns.untilFinished("heap");
+    expect(status).toMatchObject({ phase: "Completed", machine: "small-1x" });
+    expect(status.attempts?.map(({ outcome }) => outcome)).toEqual(["Crashed", "Completed"]);
+    expect(status.attempts?.[0]?.error).toMatchObject({ name: "OOMKilled" });
+    expect(status.output).toMatchObject({ limitMiB: expect.any(Number) });
   });
 
   test("a task may return an output that is too large for status", async () => {
