@@ -103,3 +103,24 @@ it("lists leave out metadata of more than 8 KiB, of live and of retired runs", (
   for (const one of [fromLive(big), fromSummary("n", summaryOf(big))])
     expect(json(listItem(one, currentApiVersion))).not.toHaveProperty("metadata");
 });
+
+const letters = (length: number): string => "x".repeat(length);
+
+it("a list keeps little of a run, however much it has", () => {
+  const error = { name: "Error", message: letters(200), stack: letters(8192) };
+  const attempt = { number: 1, job: "r-1", slot: 1, admittedAt: "2026-01-01T00:00:00Z", error };
+  const spec = {
+    container: { image: "i", args: [letters(4096)] },
+    payloadData: letters(65_536),
+    metadata: { text: letters(65_536) },
+  };
+  const big = {
+    ...run,
+    spec,
+    status: { phase: "Failed" as const, output: letters(8192), error, attempts: [attempt] },
+  };
+  const kept = fromLive(big);
+  expect(JSON.stringify(kept).length).toBeLessThan(1024);
+  expect(kept.status).toEqual({ phase: "Failed", error: { name: "Error", message: letters(200) } });
+  expect(fromLive(kept)).toEqual(kept);
+});

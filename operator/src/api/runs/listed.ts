@@ -17,14 +17,23 @@ export function fromLive(run: TaskRun): TaskRun {
     retry: _retry,
     ...spec
   } = run.spec;
-  const { output: _output, attempts: _attempts, conditions: _conditions, ...status } = run.status ?? {};
+  const {
+    output: _output,
+    attempts: _attempts,
+    conditions: _conditions,
+    error,
+    ...status
+  } = run.status ?? {};
+  const { stack: _stack, ...shown } = error ?? {};
+  const { ownerReferences: _owners, ...meta } = run.metadata;
   const metadata = listedMetadata(run.spec);
   const kept = {
     ...spec,
     ...(metadata === undefined ? {} : { metadata }),
     ...(container ? { container: { image: container.image } } : {}),
   };
-  return { ...run, spec: kept, ...(run.status ? { status } : {}) };
+  const listed = { ...status, ...(error && { error: shown as typeof error }) };
+  return { ...run, metadata: meta, spec: kept, ...(run.status ? { status: listed } : {}) };
 }
 
 export function fromSummary(namespace: string, summary: RunSummary): TaskRun {

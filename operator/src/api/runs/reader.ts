@@ -8,6 +8,7 @@ import { batchLabel, originLabel } from "@fairlead/protocol/labels";
 import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
+import { objectKey } from "../../kube/resources.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { debounceGeneration, debounceHash } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
@@ -17,6 +18,7 @@ import { isFinished } from "../../model/run/phase.ts";
 import { historyCursor } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { listHistory, readHistory, readLastHistory } from "../../storage/runHistory.ts";
+import { withSummaries } from "../../storage/summaryCache.ts";
 import { fromLive, fromSummary } from "./listed.ts";
 
 export interface ReadRun extends TaskRun {
@@ -31,8 +33,13 @@ interface RunPage {
   previous?: string;
 }
 
-/** Objects of history that one list reads at most, so that a filter that matches nothing still terminates. */
-const scanLimit = 2_000;
+/**
+ * Summaries of history that one list looks at, at most: a filter that matches few ends with the cursor of
+ * where it was, and so does its cost.
+ */
+const scanLimit = 1_000;
+/** Bytes of summaries that are kept: lists that are polled read each once. */
+const keptSummaryBytes = 16 * 1024 * 1024;
 const scanPage = 100;
 const staleMs = 150_000;
 const namePattern = /^[a-z0-9]([-a-z0-9.]{0,56}[a-z0-9])?$/;
@@ -41,6 +48,8 @@ export class RunReader {
   readonly #client: KubeClient;
   readonly #store: Pick<ObjectStore, "get" | "list">;
   readonly #cache: Informer<TaskRun>;
+  /** By `namespace/name`: a change costs those who watch this run, not all that watch one. */
+  readonly #watchers = new Map<string, Set<() => void>>();
 
   constructor(
     client: KubeClient,
@@ -49,8 +58,12 @@ export class RunReader {
     log: Logger,
   ) {
     this.#client = client;
-    this.#store = store;
+    this.#store = withSummaries(store, keptSummaryBytes);
     this.#cache = new Informer(client, TaskRuns, { namespaces, transform: fromLive, log });
+    this.#cache.on("change", (key) => {
+      for (const onChange of this.#watchers.get(key) ?? []) onChange();
+    });
+    this.#cache.addIndex("namespace", ({ metadata }) => [metadata.namespace]);
     this.#cache.addIndex("debounce", ({ metadata, spec }) =>
       spec.debounce && spec.task !== undefined
         ? [debounceHash(metadata.namespace, spec.task, spec.debounce.key)]
@@ -98,16 +111,20 @@ export class RunReader {
 
   /** Whether a live run that this replica has seen is in the queue. */
   hasRunIn(namespace: string, queue: string): boolean {
-    for (const run of this.#cache.list()) {
-      const isIn = run.metadata.namespace === namespace && queueNameOf(run, undefined) === queue;
-      if (isIn && !isFinished(run)) return true;
-    }
-    return false;
+    return this.#cache
+      .byIndex("namespace", namespace)
+      .some((run) => queueNameOf(run, undefined) === queue && !isFinished(run));
   }
 
   /** Calls `onChange` for every change of the run that the watch sees; returns a function that stops it. */
   watch(namespace: string, name: string, onChange: () => void): () => void {
-    return this.#cache.on("change", (key) => key === `${namespace}/${name}` && onChange());
+    const key = objectKey(namespace, name);
+    const watchers = this.#watchers.get(key) ?? new Set();
+    this.#watchers.set(key, watchers.add(onChange));
+    return () => {
+      watchers.delete(onChange);
+      if (watchers.size === 0 && this.#watchers.get(key) === watchers) this.#watchers.delete(key);
+    };
   }
 
   /** `after` goes to older runs, `before` to newer ones. */
@@ -116,7 +133,7 @@ export class RunReader {
     matchesFilter: (run: TaskRun) => boolean,
     { size, after, before }: { size: number; after?: string; before?: string },
   ): Promise<RunPage> {
-    const live = [...this.#cache.list()].filter((run) => run.metadata.namespace === namespace);
+    const live = this.#cache.byIndex("namespace", namespace);
     const known = new Set(live.map(({ metadata }) => metadata.uid));
     const found = new Map(live.filter(matchesFilter).map((run) => [cursorOf(run), run]));
     const start = before === undefined ? after : undefined;

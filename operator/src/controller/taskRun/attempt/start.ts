@@ -12,7 +12,9 @@ import { type EndRow, explain } from "../../../jobs/endRow.ts";
 import { startRowOf } from "../../../jobs/podStart.ts";
 import type { Program } from "../../../jobs/program.ts";
 import { at, earliest, type Requeue } from "../../../kube/manager/requeue.ts";
+import type { TaskRunStatus } from "../../../model/resources.ts";
 import type { StartRetry } from "../../../model/run/event.ts";
+import { cut } from "../../../model/run/settle.ts";
 import type { Problem } from "./eventProblems.ts";
 import { createdAt, onNodeSince } from "./times.ts";
 import {
@@ -84,12 +86,23 @@ export function jobMissing(view: Followed): AttemptDecision | undefined {
 
 export function startBlocked(view: Followed): AttemptDecision | undefined {
   const problem = problemOf(view);
-  if (!problem) return undefined;
+  if (!problem || isTold(view.run.status, problem)) return undefined;
   return {
     event: { type: "StartBlocked", attempt: view.attempt.number, ...problem },
     requeue: nextLook(view),
   };
 }
+
+/**
+ * Whether the run's status says it already, but for numbers: how many nodes there are changes all the time,
+ * for all runs that wait. And the kubelet alternates between a failed pull, with its cause, and its backoff.
+ */
+export function isTold(status: TaskRunStatus | undefined, { reason, message }: Problem): boolean {
+  if (status?.reason === "ErrImagePull" && reason === "ImagePullBackOff") return true;
+  return status?.reason === reason && withoutNumbers(status.message ?? "") === withoutNumbers(cut(message));
+}
+
+const withoutNumbers = (text: string): string => text.replace(/\d+/g, "#");
 
 /** A pod's change brings the run back; Events do not. */
 export function nextLook(view: Followed): Requeue {
