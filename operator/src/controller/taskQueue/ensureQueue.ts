@@ -8,11 +8,20 @@
  *   Admission gets it at once, not through the watch.
  */
 import { type Origin, originLabel } from "@fairlead/protocol/labels";
+import type { Informer } from "../../kube/cache/informer.ts";
 import { KubeError } from "../../kube/client/client.ts";
+import { nearest } from "../../lib/nearest.ts";
 import { slug } from "../../model/ids.ts";
 import { TaskQueues } from "../../model/kinds.ts";
 import { isDeclared, queueNameOf, queueOfTask } from "../../model/queue/governing.ts";
-import { apiVersion, type OwnerReference, type Task, type TaskRun } from "../../model/resources.ts";
+import {
+  apiVersion,
+  nameOfQueue,
+  type OwnerReference,
+  type Task,
+  type TaskQueue,
+  type TaskRun,
+} from "../../model/resources.ts";
 import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
 import { queueOf } from "./lookup.ts";
@@ -51,6 +60,27 @@ export async function ensureQueueOfRun(deps: QueueDeps, run: TaskRun): Promise<v
   if (existing && !isOurs && (isDeclared(existing.metadata) || taskHasLimit)) return;
   if (existing?.spec.concurrencyLimit === limit) return;
   await applyQueue(deps, namespace, name, limit, "trigger");
+}
+
+const comparedNames = 1000;
+
+/** A sentence for a run whose queue has no limit because nothing declares it: perhaps a slip of the pen. */
+export function undeclaredQueue(
+  {
+    queues,
+    tasks,
+  }: { queues: Pick<Informer<TaskQueue>, "byIndex" | "list">; tasks: Pick<Informer<Task>, "list"> },
+  { metadata: { namespace }, spec: { queue } }: Pick<TaskRun, "metadata" | "spec">,
+): string | undefined {
+  const name = queue?.name;
+  if (name === undefined || queue?.concurrencyLimit !== undefined || queueOf({ queues }, namespace, name))
+    return undefined;
+  const own = <T extends { metadata: { namespace: string } }>(list: Iterable<T>): T[] =>
+    [...list].filter((one) => one.metadata.namespace === namespace);
+  const known = [...own(queues.list()).map(nameOfQueue), ...own(tasks.list()).map(queueOfTask)];
+  if (known.includes(name)) return undefined;
+  const meant = nearest(name, known.slice(0, comparedNames));
+  return `No TaskQueue and no Task declares the queue "${name}": it has no limit of its own.${meant ? ` It may be ${meant}.` : ""}`;
 }
 
 async function applyQueue(

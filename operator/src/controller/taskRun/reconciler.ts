@@ -22,7 +22,7 @@ import type { RunEvent } from "../../model/run/event.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { transition } from "../../model/run/transition.ts";
 import { type Deps, isoNow } from "../deps.ts";
-import { ensureQueueOfRun } from "../taskQueue/ensureQueue.ts";
+import { ensureQueueOfRun, undeclaredQueue } from "../taskQueue/ensureQueue.ts";
 import { admit } from "./admission.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
 import { advanceAttempt } from "./attempt/advance.ts";
@@ -79,7 +79,11 @@ async function accept(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome> 
     return { run: await applyRunEvent(deps, run, { type: "Rejected", ...problem }), requeue: done };
   }
   await ensureQueueOfRun(deps, run);
-  const accepted: RunEvent = { type: "Accepted", payloadDigest: run.payload?.sha256 };
+  const accepted: RunEvent = {
+    type: "Accepted",
+    payloadDigest: run.payload?.sha256,
+    undeclaredQueue: undeclaredQueue(deps, run),
+  };
   const next = transition(run, accepted, isoNow(deps));
   let requeue = done;
   if ("status" in next && next.status.phase === "Queued") {

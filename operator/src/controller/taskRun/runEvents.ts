@@ -5,6 +5,7 @@
  */
 import type { ObjectEvent } from "../../kube/manager/controller.ts";
 import type { Attempt, TaskRun, TaskRunStatus } from "../../model/resources.ts";
+import { queueDeclared } from "../../model/run/conditions.ts";
 import { isTerminal } from "../../model/run/phase.ts";
 
 export function eventsBetween(before: TaskRun | undefined, after: TaskRun): ObjectEvent[] {
@@ -21,8 +22,13 @@ export function eventsBetween(before: TaskRun | undefined, after: TaskRun): Obje
   const isNew =
     old?.phase !== status.phase || old?.reason !== status.reason || old?.message !== status.message;
   const phase = isNew ? eventOfPhase(status) : undefined;
-  return [...queued, ...attempts, ...(phase ? [phase] : [])];
+  const undeclared = conditionOf(status);
+  const misnamed = undeclared && !conditionOf(old) ? [warning(undeclared.reason, undeclared.message)] : [];
+  return [...misnamed, ...queued, ...attempts, ...(phase ? [phase] : [])];
 }
+
+const conditionOf = (status: TaskRunStatus | undefined) =>
+  status?.conditions?.find(({ type }) => type === queueDeclared);
 
 function eventOfPhase({ phase, reason = phase, message = "" }: TaskRunStatus): ObjectEvent | undefined {
   if (phase === undefined || reason === undefined) return undefined;

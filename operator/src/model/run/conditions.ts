@@ -35,5 +35,22 @@ export function setConditions(status: TaskRunStatus, now: string): TaskRunStatus
   return { ...status, conditions };
 }
 
+export const queueDeclared = "QueueDeclared";
+
+/** The condition is there only while it is False. */
+export const withUndeclaredQueue = (
+  { conditions, observedGeneration }: TaskRunStatus,
+  message: string | undefined,
+  now: string,
+): TaskRunStatus["conditions"] =>
+  message === undefined
+    ? conditions
+    : setCondition(
+        conditions,
+        { type: queueDeclared, isTrue: false, reason: "QueueUndeclared", message },
+        now,
+        observedGeneration,
+      );
+
 /** Kubernetes wants a CamelCase word of letters, digits and a few marks. */
 const word = (reason: string): string => reason.replace(/[^A-Za-z0-9_,:]/g, "_").slice(0, 128) || "Unknown";

@@ -32,7 +32,8 @@ export interface PodRef {
 
 export type RunEvent =
   /** The controller saw the run for the first time; `payloadDigest` fixes the payload that it gets. */
-  | { type: "Accepted"; payloadDigest?: string }
+  /** `undeclaredQueue`: why the queue that the run names may be a wrong one. */
+  | { type: "Accepted"; payloadDigest?: string; undeclaredQueue?: string }
   /** The run cannot start as it was written. Refused once an attempt is under way. */
   | { type: "Rejected"; reason: string; message: string }
   /** The run's key or name was used before: it ends as that run did, without an attempt of its own. */

@@ -22,7 +22,7 @@
 import type { Attempt, Phase, TaskRun, TaskRunStatus } from "../resources.ts";
 import { taskRunStatus } from "../schema/taskRun.ts";
 import { addAttempt, currentAttempt, knownPod, startOf, updateLastAttempt } from "./attempts.ts";
-import { setConditions } from "./conditions.ts";
+import { setConditions, withUndeclaredQueue } from "./conditions.ts";
 import type { RunEvent, StartRetry } from "./event.ts";
 import { fit } from "./fit.ts";
 import { isTerminal } from "./phase.ts";
@@ -103,7 +103,17 @@ function wrongPhase({ phase, stop }: TaskRunStatus, { type }: RunEvent): string 
 function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string): Transition {
   switch (event.type) {
     case "Accepted":
-      return enter({ ...status, attempt: 0, slot: 0, payloadDigest: event.payloadDigest }, run, now);
+      return enter(
+        {
+          ...status,
+          attempt: 0,
+          slot: 0,
+          payloadDigest: event.payloadDigest,
+          conditions: withUndeclaredQueue(status, event.undeclaredQueue, now),
+        },
+        run,
+        now,
+      );
 
     case "Rejected": {
       const error = { name: event.reason, message: event.message };

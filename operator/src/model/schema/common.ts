@@ -214,7 +214,7 @@ export const podTemplate = () =>
 
 export const condition = () =>
   z.object({
-    type: text(64, 1).describe("Finished, Complete, Failed or Captured."),
+    type: text(64, 1).describe("Finished, Complete, Failed, Captured or QueueDeclared."),
     status: z.enum(["True", "False", "Unknown"]).describe("True, False or Unknown."),
     reason: text(128).describe("One word that programs can act on."),
     message: text(1024).describe("A sentence for people."),
