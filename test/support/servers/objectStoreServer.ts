@@ -57,6 +57,15 @@ export class ObjectStoreServer {
     await rm(join(this.#folder, name), { recursive: true });
   }
 
+  /** From now on no request is answered, until `resume`; connections are accepted. */
+  pause(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process.kill("SIGCONT");
+  }
+
   async stop(): Promise<void> {
     if (this.#process.exitCode === null) {
       const ended = once(this.#process, "exit");

@@ -1,5 +1,6 @@
 /** Carries out what was decided for an attempt: one event, or one action, which may lead to an event. */
 import { stoppedAtAnnotation } from "@fairlead/protocol/labels";
+import type { Program } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { at, done, earliest, type Lane, slowly } from "../../../kube/manager/requeue.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
@@ -11,7 +12,7 @@ import { captured } from "./capture.ts";
 import { createJob, type JobDeps } from "./createJob.ts";
 import { decide } from "./decide.ts";
 import { endAttempt } from "./ends.ts";
-import { readLostResult, readResult } from "./result.ts";
+import { readLostResult, readResult, readsBucket } from "./result.ts";
 import {
   type AttemptAction,
   type AttemptDecision,
@@ -23,10 +24,21 @@ import {
 
 type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods" | "logs">;
 
+/** A run whose stored version was deleted is a task's. */
+const ofTask = { kind: "task" } as const;
+
 /** What needs the bucket or a node's log, and may hang for long. */
-function isSlow(action: AttemptAction, { run, program }: AttemptView): boolean {
-  if (action === "createJob") return program !== undefined && uploadsPayload(run, program);
-  return action === "readResult" || action === "readLostResult" || action === "captureLog";
+function isSlow(action: AttemptAction, view: AttemptView): boolean {
+  const { run, attempt, pod } = view;
+  const program: Pick<Program, "kind"> = view.program ?? ofTask;
+  switch (action) {
+    case "createJob":
+      return uploadsPayload(run, program);
+    case "readResult":
+      return pod?.seen.state === "ended" && readsBucket({ attempt, program }, pod.seen.end, pod.ref.podUid);
+    default:
+      return action === "readLostResult" || action === "captureLog";
+  }
 }
 
 export async function act(
@@ -47,9 +59,6 @@ export async function act(
   }
   return { requeue: decision };
 }
-
-/** A run whose stored version was deleted is a task's. */
-const ofTask = { kind: "task" } as const;
 
 /** Returns what follows from the action. */
 async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction): Promise<AttemptDecision> {

@@ -20,6 +20,16 @@ import { storeReportOutput } from "../../../storage/reportOutput.ts";
 
 type Store = Pick<ObjectStore, "head" | "get" | "put">;
 
+/** Whether `readResult` asks the bucket: for an output. */
+export function readsBucket(
+  { attempt, program }: { attempt: Attempt; program: Pick<Program, "kind"> },
+  end: ContainerEnd,
+  podUid: string | undefined,
+): boolean {
+  if (program.kind === "container") return end.exitCode === 0;
+  return reportOf(end, attempt.number, podUid)?.output?.data !== undefined;
+}
+
 /** `podUid` is that of the container's pod. */
 export async function readResult(
   store: Store,
