@@ -112,7 +112,7 @@ async function bundle(format: Format): Promise<void> {
   }
 }
 
-/** Declarations, twice: TypeScript tells by their names whether they are of ES modules or of CommonJS. */
+/** Declarations, twice: TypeScript reads from their names whether they are of ES modules or of CommonJS. */
 async function types(): Promise<void> {
   const declarations = await sdkDeclarations({ comments: true });
   writeDeclarations(typesFolder, declarations, { "d.ts": extensions.esm, "d.cts": extensions.cjs });

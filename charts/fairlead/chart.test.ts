@@ -111,7 +111,7 @@ describe("with no values", () => {
     }
   });
 
-  it("the chart tells what to type next", async () => {
+  it("the chart's notes say what to type next", async () => {
     const text = await notes();
     for (const part of ["kubectl apply", "condition=Finished", "kubectl wait", "helm test"]) {
       expect(text).toContain(part);

@@ -66,7 +66,7 @@ export interface ClusterProvider {
   access(): Promise<ClusterAccess>;
 }
 
-/** An error whose message tells the user what to do; printed without a stack. */
+/** An error whose message says what the user can do; printed without a stack. */
 export class ClusterError extends Error {
   override readonly name = "ClusterError";
 }

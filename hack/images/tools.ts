@@ -14,7 +14,7 @@ export async function requireEngine(): Promise<Engine> {
     if (installed) return installed;
   }
   throw new Error(
-    "no way to build or push images: Docker's daemon does not answer (start it, then `docker version` tells), " +
+    "no way to build or push images: Docker's daemon does not answer (start it, then try `docker version`), " +
       "and buildah is only used as root on Linux",
   );
 }

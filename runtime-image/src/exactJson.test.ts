@@ -8,7 +8,7 @@ it.each([
   ['{"a":[1,[12345678901234567890]]}', ["payload.a[1][0]: 12345678901234567890"]],
   ['{"e":1e400}', ["payload.e: 1e400 is read as Infinity"]],
   ["[9007199254740993]", ["payload[0]: 9007199254740993 is read as 9007199254740992"]],
-])("%s is told", (text, expected) => {
+])("%s is named", (text, expected) => {
   const { value, changes } = parseJson(text, "payload");
   expect(value).toEqual(JSON.parse(text));
   expect(changes.map((line, i) => line.startsWith(expected[i] ?? "?"))).toEqual(expected.map(() => true));

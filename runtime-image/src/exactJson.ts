@@ -1,5 +1,5 @@
 /**
- * JSON.parse that tells of numbers which it changed: an integer of more than 53 bits is rounded, and what is
+ * JSON.parse that names the numbers which it changed: an integer of more than 53 bits is rounded, and what is
  * larger than any number becomes Infinity. The value is that of JSON.parse; who needs such a number exactly
  * sends it as text.
  */

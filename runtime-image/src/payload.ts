@@ -39,7 +39,7 @@ async function parsePayload(text: string, mediaType: string): Promise<unknown> {
   }
 }
 
-/** Numbers that JavaScript cannot hold are told in the log. */
+/** Numbers that JavaScript cannot hold are named in the log. */
 function parse(text: string): unknown {
   const { value, changes } = parseJson(text, "payload");
   for (const change of changes) warn(change);

@@ -44,7 +44,7 @@ export const envVarImportBody = z.strictObject({
   /** Variables that are there already get the new value. Default false: then they are refused. */
   override: z.boolean().optional(),
   isSecret: z.boolean().optional(),
-  /** Who sent it, as the official CLI tells; nothing here acts on it. */
+  /** Who sent it, as the official CLI says; nothing here acts on it. */
   source: z.unknown().optional(),
 });
 

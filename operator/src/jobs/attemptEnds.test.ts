@@ -50,7 +50,7 @@ test.each<[title: string, expected: Class, status: object, metadata?: object]>([
   ["refused by its node's labels", "I", refusal("NodeAffinity")],
   ["refused by a taint", "I", refusal("TaintToleration")],
   ["refused at shutdown", "I", refusal("NodeShutdown")],
-  ["refused for a reason that nobody knows", "I", refusal("SomethingNew")],
+  ["refused for an unknown reason", "I", refusal("SomethingNew")],
   ["refused for a sysctl", "N", refusal("SysctlForbidden")],
   ["refused for its cores", "N", refusal("SMTAlignmentError")],
 
@@ -121,7 +121,7 @@ test.each<[title: string, expected: Class, status: object, metadata?: object]>([
 
   ["done", "Completed", ended(0, "Completed")],
   ["done while a child was out of memory", "Completed", ended(0, "OOMKilled")],
-  ["done, and nobody knows more", "Completed", { phase: "Succeeded" }],
+  ["done, and no more is known", "Completed", { phase: "Succeeded" }],
   ["out of memory", "M", ended(137, "OOMKilled")],
   ["out of memory with another code", "M", ended(1, "OOMKilled")],
   ["a full heap as process 1", "M", ended(139, "Error", fullHeap)],
@@ -185,7 +185,7 @@ test.each<[title: string, expected: Class, status: object, metadata?: object]>([
   expect(classOf(status, metadata)).toBe(expected);
 });
 
-test("a task's runner that its node told to stop, and not Fairlead, is the infrastructure's", () => {
+test("a task's runner that its node asked to stop, and not Fairlead, is the infrastructure's", () => {
   const mark = JSON.stringify({
     v: 1,
     attempt: 1,
@@ -197,7 +197,7 @@ test("a task's runner that its node told to stop, and not Fairlead, is the infra
   for (const code of [1, 137, 143]) expect(classOf(ended(code, "Error", mark), {}, "task")).toBe("I");
 });
 
-test("what the container's end leaves open is told with the pod's phase", () => {
+test("what the container's end leaves open is decided by the pod's phase", () => {
   const first = observePod(pod({ phase: "Running", ...exits(137) }));
   expect(first).toMatchObject({ state: "ended", provisional: true });
   const second = observePod(pod({ ...ended(137), reason: "Evicted", ...target("TerminationByKubelet") }));
@@ -207,7 +207,7 @@ test("what the container's end leaves open is told with the pod's phase", () => 
 describe("the tables", () => {
   const sources = Object.keys(attemptEnds) as Source[];
 
-  test("each has a last row for what nobody knows, which is never the user's; a container's exit code decides", () => {
+  test("each has a last row for what is unknown, which is never the user's; a container's exit code decides", () => {
     for (const source of sources) {
       const row = endRowOf(source, { reason: "Meteor", message: "", exitCode: 77 });
       expect(String(row?.verdict), source).toMatch(source === "container" ? /^undefined$/ : /^(again|room)$/);

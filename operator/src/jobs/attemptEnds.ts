@@ -3,7 +3,7 @@
  * asked in their order, and the first that matches decides. docs/understand/attempts.md shows the same table.
  *
  * Two rules behind it. What no user code caused costs no attempt of the user's. And what can never pass is
- * not waited for and not tried again; that is only what the run itself contradicts, since somebody may still
+ * not waited for and not tried again; that is only what the run itself contradicts, since a user may still
  * push an image, make a Secret or add a node.
  */
 

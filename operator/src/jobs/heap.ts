@@ -7,9 +7,9 @@
  * heap options win.
  *
  * When it is full: Node writes a line to stderr and aborts. As the first process of its container that is
- * exit code 139, elsewhere 134; some checks of V8 end as 132 or 133. Only the line tells it from another
- * crash. A container that left no termination message has the end of its log there (FallbackToLogsOnError),
- * and the line is in it.
+ * exit code 139, elsewhere 134; some checks of V8 end as 132 or 133. Only the line shows that it
+ * is not another crash. A container that left no termination message has the end of its log there
+ * (FallbackToLogsOnError), and the line is in it.
  */
 import type { V1EnvVar } from "@kubernetes/client-node";
 

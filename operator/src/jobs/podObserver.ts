@@ -20,7 +20,7 @@ export type Observation =
   | { state: "lost"; since: string };
 
 export interface ContainerEnd {
-  /** Absent when no container was ever made, or nobody knows. */
+  /** Absent when no container was ever made, or when that is not known. */
   exitCode?: number;
   signal?: number;
   /** The container's or the pod's reason: Completed, Error, OOMKilled, DeadlineExceeded, Evicted … */

@@ -6,7 +6,7 @@ import type { EndRow } from "./endRow.ts";
 
 const any = /^/;
 const never = { verdict: "never", patience: "none" } as const;
-/** Somebody may make what is missing in this moment: GitOps applies in any order. */
+/** What is missing may be about to be created: GitOps applies in any order. */
 const soonNever = { verdict: "never", patience: "minute" } as const;
 const waits = { verdict: "again", patience: "startTimeout" } as const;
 

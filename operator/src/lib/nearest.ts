@@ -1,4 +1,4 @@
-/** The known word that somebody may have meant: the fewest letters away, at most a third of them. */
+/** The known word that was probably meant: the fewest letters away, at most a third of them. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   let [best, least] = [undefined as string | undefined, Math.max(1, Math.floor(word.length / 3)) + 1];
   if (word.length > 128) return undefined;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { SharedRead } from "./sharedRead.ts";
 
-/** Reads that end when they are told to; each answers with its number. */
+/** Reads that the test ends one by one; each answers with its number. */
 function reads() {
   const open: { key: string; questions: readonly string[]; end: (error?: Error) => void }[] = [];
   const shared = new SharedRead<number>((key, questions) => {

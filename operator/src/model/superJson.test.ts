@@ -3,7 +3,7 @@ import superjson from "superjson";
 import { expect, it } from "vitest";
 import { parseSuperJson } from "./superJson.ts";
 
-it("tells types that JSON does not have as JSON does, and how to restore them", () => {
+it("types that JSON does not have come as plain JSON, with how to restore them", () => {
   const value = { at: new Date(0), n: 1n, none: undefined, list: [undefined, 1] };
   const read = parseSuperJson(superjson.stringify(value));
   expect(read?.json).toEqual({ at: "1970-01-01T00:00:00.000Z", n: "1", list: [null, 1] });
@@ -44,7 +44,7 @@ it.each([
   '{"json":5,"meta":{"values":["undefined"]}}',
   '{"json":{},"meta":{"values":{"__proto__.toString":["undefined"],"constructor.prototype.trim":["undefined"]}}}',
   '{"json":"s","meta":{"values":{"constructor.prototype.trim":["undefined"],"__proto__.at":["undefined"]}}}',
-])("reads %s, which nobody should send, unchanged, and leaves all prototypes alone", (text) => {
+])("reads %s, which no client should send, unchanged, and leaves all prototypes alone", (text) => {
   const prototypes = [Object.prototype, String.prototype, Array.prototype];
   const before = prototypes.map((one) => Object.getOwnPropertyNames(one));
   expect(parseSuperJson(text)?.json).toEqual(JSON.parse(text).json);

@@ -1,7 +1,7 @@
 /**
  * superjson as plain JSON, without its library: `{"json": …, "meta": {"values": {"path": ["undefined"]}}}`.
- * Types that JSON does not have are told as `json` tells them; what was undefined in an object is left out,
- * as JSON leaves it out.
+ * Types that JSON does not have stay as `json` spells them; what was undefined in an object is left out, as
+ * JSON leaves it out.
  */
 
 import { parseExact } from "../lib/exactJson.ts";

@@ -1,5 +1,5 @@
 /**
- * What expires, filed by the hour, so that whoever deletes it reads what is due and nothing of what stays:
+ * What expires, filed by the hour, so that the sweeper reads what is due and nothing of what stays:
  *
  *   ns/<namespace>/expiry/ended/<hour>/run.<inverted time>.<name>.<uid>   a run in history, by its end
  *   ns/<namespace>/expiry/ended/<hour>/batch.<name>.<uid>                 a retired batch, by its end

@@ -1,7 +1,7 @@
 /**
  * The record of an idempotency key, of a debounce key, or of an applied run's name, that stays when its run
  * is retired. Each generation has its own object and the highest one counts, so that a record only rises: in
- * whatever order runs are retired, and whoever writes at the same time.
+ * whatever order runs are retired, and whatever else is written at the same time.
  */
 import { z } from "zod";
 import { phases } from "../model/schema/taskRun.ts";

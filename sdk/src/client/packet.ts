@@ -50,7 +50,7 @@ const tooLarge = (size: string): InvalidOptionError =>
     `${size}, at most ${maxPayloadBytes} (10 MB) are allowed; put it into storage of your own and pass where it is`,
   );
 
-/** The value with the types that JSON does not have. What has an unknown one stays as JSON tells it. */
+/** The value with the types that JSON does not have. What has an unknown one stays as JSON has it. */
 export async function restored(json: unknown, meta: unknown): Promise<unknown> {
   if (meta === undefined) return json;
   const { decode } = await import("../superJson/decode.ts");

@@ -95,7 +95,7 @@ function demandDuration(option: string, value: unknown): void {
   );
 }
 
-/** Metadata are plain JSON: there is nothing that would tell a Date from text when they are read. */
+/** Metadata are plain JSON: nothing would distinguish a Date from text when they are read. */
 async function checkMetadata(metadata: unknown): Promise<void> {
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata))
     throw new InvalidOptionError("metadata", `${shown(metadata)} is given; it must be an object`);

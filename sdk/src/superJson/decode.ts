@@ -1,7 +1,7 @@
 /**
  * superjson back to values (encode.ts has the format), also what the package superjson and Trigger.dev's
- * clients write. Works in place on parsed JSON. A path leads along own properties only, so that nobody's text
- * reaches a prototype.
+ * clients write. Works in place on parsed JSON. A path leads along own properties only, so that no text of
+ * a client reaches a prototype.
  */
 
 type Path = string[];

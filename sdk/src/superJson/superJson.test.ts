@@ -328,7 +328,7 @@ describe("the package superjson, which Trigger.dev's clients use", () => {
   });
 });
 
-describe("annotations of nobody", () => {
+describe("annotations that no client writes", () => {
   it.each([
     ["an unknown type", { a: 1 }, { a: ["temporal"] }],
     ["a class", { a: 1 }, { a: [["class", "Money"]] }],

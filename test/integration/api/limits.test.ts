@@ -13,7 +13,7 @@ beforeEach(() => api.kill());
 const plenty = { perSecond: 0, burst: 1 };
 const limited = { bodyBytes: 1000, rate: { perSecond: 0.001, burst: 2 } };
 
-test("a key that exceeds its rate is told when to retry", async () => {
+test("a key that exceeds its rate gets the time of the next try", async () => {
   await api.listen(limited);
   const first = await api.fetch("/api/v1/runs");
   expect(first.status).toBe(200);

@@ -64,7 +64,7 @@ describe("a payload", () => {
     ["is not UTF-8", Buffer.from([0x61, 0xff]), "text/plain", /is not UTF-8/],
     ["has a byte order mark before JSON", Buffer.from("\ufeff{}"), "application/json", /byte order mark/],
     [
-      "has a type that nobody knows",
+      "has an unknown type",
       Buffer.from('{"json":1,"meta":{"values":[["class","A"]]}}'),
       "application/super+json",
       /unknown/,

@@ -80,7 +80,7 @@ test("the end of an old run's history takes nothing of a later run that has its 
   expect(left).toEqual(expect.arrayContaining(["ns/n/payloads/r.two", "ns/n/payloads/r.three"]));
 });
 
-test("what a TaskRun refers to stays, wherever it is and whoever made it", async () => {
+test("what a TaskRun refers to stays, wherever it is and whatever made it", async () => {
   const store = testStore(() => start);
   const original = run("a", "u1", start);
   const output = outputKey(original.metadata, 1, "p");

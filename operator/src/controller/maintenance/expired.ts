@@ -89,7 +89,7 @@ async function deleteEnded(round: SweepRound, namespace: string, entries: Entry[
   await round.delete(over.map(({ entry }) => entry.key));
 }
 
-/** What is to be deleted; undefined: nothing, as somebody still needs it, or the entry says nothing. */
+/** What is to be deleted; undefined: nothing, since it is still needed, or the entry says nothing. */
 async function keysOf(round: SweepRound, namespace: string, entry: Entry): Promise<string[] | undefined> {
   const ended = parseEnded(entry.name);
   if (!ended) {

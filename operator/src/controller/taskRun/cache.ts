@@ -1,7 +1,7 @@
 /**
  * TaskRuns as the controller's cache holds them: without what would fill its memory and is needed once. A
  * payload is replaced by its size and its SHA-256, so that a payload that was edited later is noticed. Big
- * metadata, outputs and stack traces are left out, which is noted: whoever needs them reads the run live
+ * metadata, outputs and stack traces are left out, which is noted: code that needs them reads the run live
  * (wholeRun.ts), and a status is written on the base of a whole one only.
  */
 import { createHash } from "node:crypto";

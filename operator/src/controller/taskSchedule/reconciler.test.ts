@@ -228,7 +228,7 @@ describe("a schedule whose ticks cannot become runs says so", () => {
     expect(harness.schedule.status?.missed).toBe(0);
   });
 
-  it("a run that is refused is told, tried again, and follows catchUp when it is late", async () => {
+  it("a run that is refused is reported, tried again, and follows catchUp when it is late", async () => {
     await liveUntil(1);
     const details = { method: "POST", path: "/", status: 422, reason: "Invalid", message: "too large" };
     harness.refusal = new KubeError(details);
@@ -247,7 +247,7 @@ describe("a schedule whose ticks cannot become runs says so", () => {
   });
 
   it.each([
-    ["somebody's own", {}],
+    ["one that a user applied", {}],
     [
       "one of an earlier schedule of this name",
       { labels: { "fairlead.dev/schedule": "s" }, annotations: { "fairlead.dev/schedule-uid": "old" } },

@@ -4,7 +4,7 @@
  * - A tick's run has the tick in its name, so the API server refuses to create it twice. Runs are created
  *   first and the status is written after them: after a crash in between, the ticks are found again and their
  *   runs exist.
- * - A run of that name which is not this schedule's is not taken for the tick's: that is told.
+ * - A run of that name which is not this schedule's is not taken for the tick's: an Event says so.
  * - Ticks of a time in which the schedule was paused, or had another expression, are not triggered.
  */
 import { again, at, done, type Requeue } from "../../kube/manager/requeue.ts";

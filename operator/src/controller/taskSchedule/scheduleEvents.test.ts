@@ -37,6 +37,6 @@ describe("the Events of a schedule", () => {
     expect(eventsOfSchedule(schedule(before), schedule(after as TaskScheduleStatus))).toEqual(events),
   );
 
-  it("a new leader does not tell again", () =>
+  it("a new leader does not repeat the Event", () =>
     expect(eventsOfSchedule(undefined, schedule(invalid as TaskScheduleStatus))).toEqual([]));
 });

@@ -3,7 +3,7 @@ import type { ObjectEvent } from "../../kube/manager/controller.ts";
 import type { TaskSchedule } from "../../model/resources.ts";
 
 export function eventsOfSchedule(before: TaskSchedule | undefined, after: TaskSchedule): ObjectEvent[] {
-  // Of what was there when this process began, an earlier one told.
+  // What was there when this process began was reported by an earlier one.
   if (!before) return [];
   const events: ObjectEvent[] = [];
   for (const { type, status, reason, message } of after.status?.conditions ?? []) {

@@ -61,7 +61,7 @@ function isOf({ metadata }: TaskRun, schedule: TaskSchedule): boolean {
   return uid === undefined || uid === schedule.metadata.uid;
 }
 
-/** Will be the same tomorrow, unless somebody changes something. */
+/** Will be the same tomorrow, unless a user changes something. */
 const isRefusal = (error: unknown): error is KubeError =>
   error instanceof KubeError && [400, 403, 413, 422].includes(error.status ?? 0);
 

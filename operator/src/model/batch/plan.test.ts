@@ -120,7 +120,7 @@ test("whatever crashes, each item gets one run, and never are more open than all
           expect(simulation.open).toBeLessThanOrEqual(maxConcurrency ?? total);
         }
         for (let left = 0; !planBatch(simulation.view()).finished; left++) {
-          expect(left, "it comes to an end").toBeLessThanOrEqual(2 * total + 2);
+          expect(left, "the plan terminates").toBeLessThanOrEqual(2 * total + 2);
           simulation.pass(-1);
           simulation.finish(left);
         }

@@ -45,7 +45,7 @@ export const report = z.object({
   finishedAt: z.iso.datetime({ offset: true }),
 }) satisfies z.ZodType<Report>;
 
-/** Of a mark, what the operator needs to tell how a container ended. */
+/** Of a mark, what the operator needs to know how a container ended. */
 type ReadMark = Pick<Mark, keyof ReportHead | "outcome">;
 
 const mark = z.object({

@@ -85,7 +85,7 @@ export const taskBatchStatus = z.object({
   sealedAt: time().optional().describe("When the last item was received: from then on runs are created."),
   itemsDigest: text(64)
     .optional()
-    .describe("SHA-256 of spec.items, itemsRef and defaults as they were when the batch was taken up."),
+    .describe("SHA-256 of spec.items, itemsRef and defaults as they were when processing began."),
   counts: z
     .object({
       total: z.int().describe("Items."),

@@ -96,8 +96,8 @@ async function adoptJob(deps: JobDeps, view: AttemptView): Promise<AttemptDecisi
 }
 
 /**
- * Of a TaskRun that had this run's name and was deleted: the garbage collector has not come to it, or was
- * told not to.
+ * Of a TaskRun that had this run's name and was deleted: the garbage collector has not come to it, or has
+ * to leave it (deletion with --cascade=orphan).
  */
 function isLeftover(run: TaskRun, { metadata }: V1Job): boolean {
   const owners = metadata?.ownerReferences ?? [];

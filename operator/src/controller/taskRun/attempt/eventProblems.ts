@@ -4,7 +4,7 @@
  * one kind in a namespace are read together: however many wait, one read of a bounded number of pages in five
  * seconds. What does not fit into one read is read by the next.
  *
- * A failed read is no answer and does not fail whoever asked: a start has its deadline all the same.
+ * A failed read is no answer and does not fail the caller: a start has its deadline all the same.
  */
 import type { Logger } from "pino";
 import type { KubeClient } from "../../../kube/client/client.ts";
@@ -102,7 +102,7 @@ export class EventProblems {
     }
   }
 
-  /** Namespaces of which nobody has asked for long. */
+  /** Removes namespaces that were not asked about for long. */
   #forgetOld(): void {
     const oldest = this.#deps.clock() - 60 * intervalMs;
     for (const [namespace, { readAt, reading }] of this.#namespaces)

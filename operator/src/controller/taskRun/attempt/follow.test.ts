@@ -69,7 +69,7 @@ const never = (reason: string, message: RegExp) => ({
   event: { type: "StartTimedOut", attempt: 1, reason, retry: "never", message },
 });
 
-/** What can never pass, and what somebody has to make possible. */
+/** What can never pass, and what the user has to make possible. */
 const impossible: Row[] = [
   [
     "with a name of an image that is none ends at once",
@@ -107,7 +107,7 @@ const impossible: Row[] = [
     { event: { type: "StartBlocked" }, requeue: at(second(300)) },
   ],
   [
-    "whose volume is missing is told by its Events",
+    "whose volume is missing is explained by its Events",
     starting,
     20,
     {
@@ -349,7 +349,7 @@ const rows: [title: string, run: TaskRun, seconds: number, known: Partial<Attemp
       { do: "readResult" },
     ],
     [
-      "is lost when its pod was to end long ago, whoever deleted it",
+      "is lost when its pod was to end long ago, whatever deleted it",
       executing,
       70,
       {

@@ -38,7 +38,7 @@ function nodeLost(view: AttemptView): AttemptDecision | undefined {
   return now < due ? at(due) : containerGone(view, pod.ref);
 }
 
-/** It was told to end long ago, and its node says nothing. */
+/** Its pod was asked to end long ago, and the node does not answer. */
 function nodeSilent(view: AttemptView): AttemptDecision | undefined {
   const { pod, now } = view;
   return pod && now >= silentDue(view) ? containerGone(view, pod.ref) : undefined;
@@ -83,8 +83,8 @@ const checks: readonly Check<AttemptView, AttemptAction>[] = [
 function escalationDue({ run, pod, program }: AttemptView): number {
   const grace =
     pod?.object.spec?.terminationGracePeriodSeconds ?? program?.gracePeriodSeconds ?? defaultGraceSeconds;
-  const told = pod?.object.metadata?.annotations?.[stoppedAtAnnotation];
-  const since = Math.max(Date.parse(run.status?.stop?.at ?? ""), Date.parse(told ?? "") || 0);
+  const askedAt = pod?.object.metadata?.annotations?.[stoppedAtAnnotation];
+  const since = Math.max(Date.parse(run.status?.stop?.at ?? ""), Date.parse(askedAt ?? "") || 0);
   return since + grace * 1000 + escalationMs;
 }
 
