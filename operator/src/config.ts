@@ -25,6 +25,10 @@ export type SecretRole = (typeof secretRoles)[number];
 const environment = z.object({
   FAIRLEAD_NAMESPACE: text,
   FAIRLEAD_FULLNAME: text,
+  FAIRLEAD_INSTALLATION_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9.-]{0,63}$/, "must have at most 63 letters, digits, dots and dashes")
+    .default(""),
   FAIRLEAD_WATCH_NAMESPACES: list,
   FAIRLEAD_API_URL: z.url({ protocol: /^https?$/ }),
   FAIRLEAD_S3_ENDPOINT: z.url({ protocol: /^https?$/ }),
@@ -58,6 +62,8 @@ export interface Config {
   namespace: string;
   /** Prefix of the release's object names. */
   fullname: string;
+  /** Begins the names of the keys in Redis; empty: made from the release's namespace (installationId.ts). */
+  installationId: string;
   /** Empty: all namespaces. */
   watchNamespaces: string[];
   /** Where pods reach the API. */
@@ -99,6 +105,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
   return {
     namespace: env.FAIRLEAD_NAMESPACE,
     fullname: env.FAIRLEAD_FULLNAME,
+    installationId: env.FAIRLEAD_INSTALLATION_ID,
     watchNamespaces: env.FAIRLEAD_WATCH_NAMESPACES,
     apiUrl: env.FAIRLEAD_API_URL.replace(/\/+$/, ""),
     s3: {

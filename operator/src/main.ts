@@ -16,8 +16,10 @@ import { LeaderElection } from "./kube/leader/leaderElection.ts";
 import { KubeLeaseStore } from "./kube/leader/leaseStore.ts";
 import { pause } from "./lib/time.ts";
 import type { WriteHook } from "./lib/writeHook.ts";
+import { releaseName } from "./model/namespaceOwner.ts";
 import { crashHook } from "./process/crashHook.ts";
 import { type Health, healthRouter, listen } from "./process/health.ts";
+import { installationId } from "./process/installationId.ts";
 import { ensureSecrets, readSecret, retrying } from "./process/secrets.ts";
 import { smoke } from "./process/smoke.ts";
 import { connectRedis } from "./queue/redisClient.ts";
@@ -66,7 +68,9 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
   const metrics = newRegistry("controller");
   let problem: () => string | undefined = () => undefined;
   let unready: () => string | undefined = () => "starting";
-  const server = await listen(newApp({ alive: () => problem(), ready: () => unready(), metrics }), port);
+  let notes: () => readonly string[] = () => [];
+  const health: Health = { alive: () => problem(), ready: () => unready(), notes: () => notes(), metrics };
+  const server = await listen(newApp(health), port);
 
   const setup = KubeClient.fromEnvironment({ onWrite: crash });
   await ensureSecrets(setup, config, log, signal);
@@ -87,7 +91,9 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
     store,
     tokens,
     redis: connectRedis(config.redisUrl, await redisPassword(setup, config, log, signal)),
+    installation: await installationId(setup, config, log, signal),
     term: () => election.term,
+    onFenced: (known) => election.raiseTerm(known),
     config,
     metrics,
     log,
@@ -102,6 +108,7 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
   });
   problem = () => controller.stuck();
   unready = () => controller.problem();
+  notes = () => controller.notes();
   await controller.sync(signal);
   await election.run(signal);
   await server.close();
@@ -118,16 +125,18 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined);
   await Promise.all([keys.start(signal), reader.start(signal)]);
   const { now: clock } = Date;
-  const { limits } = config;
+  const { limits, watchNamespaces } = config;
   // Clients are to reconnect, to another replica, before this one closes.
   app.use((_request, response, next) => {
     if (signal.aborted) response.set("connection", "close");
     next();
   });
-  const { watchNamespaces } = config;
   const { random } = Math;
   app.use(
-    apiRouter({ client, store, tokens, keys, watchNamespaces, reader, links, limits, log, clock, random }),
+    apiRouter({
+      ...{ client, store, tokens, keys, watchNamespaces, release: releaseName(config) },
+      ...{ reader, links, limits, log, clock, random },
+    }),
   );
   unready = () =>
     reader.isFresh(clock()) ? undefined : "the watch of TaskRuns has been silent for too long";

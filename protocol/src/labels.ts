@@ -2,7 +2,7 @@
  * Every label and annotation that Fairlead sets or reads. Users select on them and other programs may; a
  * value once released keeps its meaning.
  *
- *   on Jobs, pods and ControllerRevisions   managed-by, run, run-uid, attempt, task; pods: stopped-at
+ *   on Jobs, pods and ControllerRevisions   managed-by, run, run-uid, attempt, task, slot; pods: stopped-at
  *   on our own kinds                        origin, batch, schedule; annotations of keys and debouncing
  *   on namespaces and Secrets               environment, concurrency-limit; api-key, redacted-variables
  */
@@ -23,6 +23,9 @@ export const runUidLabel = "fairlead.dev/run-uid";
 export const attemptLabel = "fairlead.dev/attempt";
 /** On Jobs, pods and ControllerRevisions: the name of the Task resource. */
 export const taskLabel = "fairlead.dev/task";
+
+/** On Jobs and pods: the slot that the attempt holds, also without the TaskRun. JSON; jobs/slotNote.ts. */
+export const slotAnnotation = "fairlead.dev/slot";
 
 /** What created an object of ours. Absent: a user applied it. Retention removes only objects that have it. */
 export const originLabel = "fairlead.dev/origin";
@@ -51,6 +54,9 @@ export const debouncedRequestsAnnotation = "fairlead.dev/debounced-requests";
 export const environmentLabel = "fairlead.dev/environment";
 /** On namespaces: how many of its runs may execute at once. */
 export const concurrencyLimitAnnotation = "fairlead.dev/concurrency-limit";
+
+/** On the Lease that says which release owns a namespace: "true". */
+export const namespaceOwnerLabel = "fairlead.dev/namespace-owner";
 
 /** On Secrets in the release's namespace: "true" for those that hold an API key. */
 export const apiKeyLabel = "fairlead.dev/api-key";

@@ -49,7 +49,7 @@ export async function semaphoreBench(): Promise<void> {
  */
 async function throughput(redis: Redis, { pending, keys, inadmissible }: Case) {
   await redis.flushall();
-  const semaphore = new NamespaceSemaphore(new Scripts(redis), namespace, 1);
+  const semaphore = new NamespaceSemaphore(new Scripts(redis), "bench", namespace, 1);
   await semaphore.begin();
   await semaphore.setLimits({
     queues: [
@@ -104,6 +104,7 @@ async function reaction(redis: Redis) {
   const runs = Array.from({ length: 1_001 }, (_, i) => run(i, "one", 1));
   const admission = new RedisAdmission({
     redis,
+    installation: "bench",
     term: () => 1,
     log: { info: () => undefined, warn: console.error },
     source: {

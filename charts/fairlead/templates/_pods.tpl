@@ -133,6 +133,7 @@ spec:
 {{- $env := dict
   "FAIRLEAD_NAMESPACE" .Release.Namespace
   "FAIRLEAD_FULLNAME" $fullname
+  "FAIRLEAD_INSTALLATION_ID" .Values.installationId
   "FAIRLEAD_WATCH_NAMESPACES" (join "," .Values.watchNamespaces)
   "FAIRLEAD_API_URL" (printf "http://%s-api.%s.svc:%d" $fullname .Release.Namespace (int .Values.api.service.port))
   "FAIRLEAD_REDIS_URL" (include "fairlead.redisUrl" .)

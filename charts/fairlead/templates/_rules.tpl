@@ -14,6 +14,9 @@
 - { apiGroups: [""], resources: [pods/log], verbs: [get] }
 - { apiGroups: [""], resources: [events], verbs: [list, create, patch] }
 - { apiGroups: [apps], resources: [controllerrevisions], verbs: [get, list, create, patch, delete] }
+# The Lease that says which release owns the namespace. `create`, `list` and `watch` cannot be limited to names.
+- { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [list, watch, create] }
+- { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [fairlead-owner], verbs: [get, update, patch] }
 {{- end }}
 
 {{- define "fairlead.apiRules" -}}
@@ -26,10 +29,12 @@
 # The environment variables of a namespace; `create` is limited to their Secret, because it is applied.
 - { apiGroups: [""], resources: [secrets], resourceNames: [fairlead-env], verbs: [get, create, patch] }
 - { apiGroups: [""], resources: [namespaces], verbs: [get] }
+- { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [fairlead-owner], verbs: [get] }
 {{- end }}
 
 {{/* In the release's namespace. `create` cannot be limited to names. */}}
 {{- define "fairlead.controllerOwnRules" -}}
+- { apiGroups: [""], resources: [namespaces], resourceNames: [{{ .Release.Namespace }}], verbs: [get] }
 - { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] }
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

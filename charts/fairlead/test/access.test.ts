@@ -60,6 +60,8 @@ const work = {
     "get /pods/log",
     ...each("list create patch", "/events"),
     ...each("get list create patch delete", "apps/controllerrevisions"),
+    ...each("list watch create", "coordination.k8s.io/leases"),
+    ...each("get update patch", "coordination.k8s.io/leases fairlead-owner"),
   ],
   api: [
     ...each("get list watch create update patch", "fairlead.dev/taskruns"),
@@ -72,10 +74,12 @@ const work = {
     ),
     ...each("get create patch", "/secrets fairlead-env"),
     "get /namespaces",
+    "get coordination.k8s.io/leases fairlead-owner",
   ],
 };
 const own = {
   controller: [
+    "get /namespaces jobs",
     "create coordination.k8s.io/leases",
     ...each("get update patch", "coordination.k8s.io/leases fairlead-controller"),
     `get ${secrets}`,

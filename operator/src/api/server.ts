@@ -11,6 +11,7 @@ import type { BucketLimit } from "../lib/tokenBucket.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { ApiKeys } from "./auth/apiKeys.ts";
 import { authenticate } from "./auth/auth.ts";
+import { namespaceAccess } from "./auth/namespaceAccess.ts";
 import { tokensRouter } from "./auth/tokens.ts";
 import { batchesRouter } from "./batches/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
@@ -41,6 +42,8 @@ export interface ApiDeps extends RunnerDeps {
   reader: RunReader;
   links: Links;
   limits: ApiLimits;
+  /** Our name, as in model/namespaceOwner.ts. */
+  release: string;
 }
 
 export interface ApiLimits {
@@ -60,6 +63,7 @@ export function apiRouter(deps: ApiDeps): Router {
     ["/api", "/realtime"],
     authenticate(deps.keys, deps.watchNamespaces),
     rateLimit(rate, deps.clock),
+    namespaceAccess(deps.client, deps.release, deps.clock),
     jsonBody(bodyBytes),
   );
   router.use(keyedRoutes(deps));

@@ -2,11 +2,17 @@
  * What the controller keeps a copy of, kept fresh by watches. A line here makes a field of `Deps`; a kind of
  * ours that has one needs a controller, which the compiler demands in controller.ts.
  */
-import { attemptLabel, batchLabel, managedSelector, runUidLabel } from "@fairlead/protocol/labels";
+import {
+  attemptLabel,
+  batchLabel,
+  managedSelector,
+  namespaceOwnerLabel,
+  runUidLabel,
+} from "@fairlead/protocol/labels";
 import { jobProjection, podProjection } from "../jobs/projection.ts";
 import { cacheOf } from "../kube/manager/caches.ts";
 import { keyOfLabel } from "../kube/manager/controller.ts";
-import { Jobs, Pods } from "../kube/resources.ts";
+import { Jobs, Leases, Pods } from "../kube/resources.ts";
 import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../model/kinds.ts";
 import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
@@ -36,6 +42,7 @@ const ours = {
 
 export const cacheDeclarations = {
   ...ours,
+  ownerLeases: cacheOf(Leases, { labelSelector: `${namespaceOwnerLabel}=true` }),
   jobs: cacheOf(Jobs, { labelSelector: managedSelector, transform: jobProjection }),
   pods: cacheOf(Pods, {
     labelSelector: managedSelector,

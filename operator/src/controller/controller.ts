@@ -9,7 +9,8 @@ import type { Config } from "../config.ts";
 import type { KubeClient } from "../kube/client/client.ts";
 import type { Controller as KubeController } from "../kube/manager/controller.ts";
 import { Manager } from "../kube/manager/manager.ts";
-import { keyOf, objectKey } from "../kube/resources.ts";
+import { type KubeObject, keyOf, objectKey } from "../kube/resources.ts";
+import { group } from "../model/resources.ts";
 import type { Grant } from "../queue/admission.ts";
 import { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runs/runToken.ts";
@@ -23,6 +24,7 @@ import { revisionSweeper } from "./maintenance/revisionSweeper.ts";
 import { slotSweeper } from "./maintenance/slotSweeper.ts";
 import { namespaces } from "./namespace/controller.ts";
 import { Environments } from "./namespace/environments.ts";
+import { NamespaceOwners, ownerKeeper } from "./namespace/owners.ts";
 import { tasks } from "./task/controller.ts";
 import { taskOf } from "./task/lookup.ts";
 import { TaskVersions } from "./task/taskVersions.ts";
@@ -50,8 +52,12 @@ interface ControllerOptions {
   store: ObjectStore;
   tokens: RunTokens;
   redis: Redis;
+  /** See installationId.ts. */
+  installation: string;
   /** The term that this process leads in. */
   term: () => number | undefined;
+  /** Redis knows this term, which is above ours: only a higher one can admit. */
+  onFenced: (term: number) => void;
   config: Config;
   metrics: Registry;
   log: Logger;
@@ -61,7 +67,8 @@ export class Controller {
   readonly #manager: Manager<typeof cacheDeclarations>;
   readonly #deps: Deps;
 
-  constructor({ client, store, tokens, redis, term, config, metrics, log }: ControllerOptions) {
+  constructor(options: ControllerOptions) {
+    const { client, store, tokens, redis, installation, term, onFenced, config, metrics, log } = options;
     const { watchNamespaces, namespaceConcurrencyLimit } = config;
     this.#manager = new Manager({
       client,
@@ -69,27 +76,45 @@ export class Controller {
       namespaces: watchNamespaces,
       component: "fairlead-controller",
       log,
+      owns: (namespace) => owners.isOurs(namespace),
+      onUnowned: (namespace, created) => this.#onUnowned(namespace, created),
     });
     const { caches } = this.#manager;
+    const owners: NamespaceOwners = new NamespaceOwners({
+      client,
+      leases: caches.ownerLeases,
+      config,
+      clock: Date.now,
+      log,
+      onOurs: (namespace) => this.#manager.begin(namespace),
+    });
     const environments = new Environments(client, watchNamespaces, namespaceConcurrencyLimit, log);
-    const admission = new RedisAdmission({
+    const admission: RedisAdmission = new RedisAdmission({
       redis,
       source: admissionSource({
         client,
         environments,
         taskOf: (namespace, id) => taskOf(caches, namespace, id),
         clock: Date.now,
+        config,
+        verifyOwner: (namespace) => owners.verify(namespace),
+        onRead: (holders) => this.#adopt(holders),
       }),
+      installation,
       term: () => term() ?? 0,
       log,
       onOpen: (namespace) => this.#enqueueRunsWithSlots(namespace),
-      onFenced: (namespace) => log.error({ namespace }, "a leader of a later term has taken over the queues"),
+      onFenced: (namespace, known) => {
+        log.error({ namespace, term: term(), known }, "Redis knows a later term than ours");
+        onFenced(known);
+      },
     });
     this.#deps = {
       ...caches,
       client,
       admission,
       environments,
+      owners,
       versions: new TaskVersions(client),
       slots: new Slots(admission),
       livePods: livePods(client),
@@ -106,9 +131,17 @@ export class Controller {
       random: Math.random,
     };
     this.#manager.add(this.#deps, namespaces, ...Object.values(controllers), endedRuns);
-    this.#manager.addPeriodic(this.#deps, slotSweeper, bucketSweeper, revisionSweeper, queueStatus);
+    this.#manager.addPeriodic(
+      this.#deps,
+      ownerKeeper,
+      slotSweeper,
+      bucketSweeper,
+      revisionSweeper,
+      queueStatus,
+    );
     const { sweepStats } = this.#deps;
-    observeController(metrics, { runs: caches.runs, manager: this.#manager, admission, sweepStats });
+    const { runs } = caches;
+    observeController(metrics, { runs, manager: this.#manager, admission, owners, sweepStats });
   }
 
   /** Fills the caches and keeps them fresh; resolves when they are filled. */
@@ -134,9 +167,29 @@ export class Controller {
     return this.#manager.problem();
   }
 
+  /** What is well enough to be ready, and yet to be known. */
+  notes(): string[] {
+    return this.#deps.owners.refusals();
+  }
+
   /** Why only a restart can help; undefined when all is well. */
   stuck(): string | undefined {
     return this.#manager.stuck();
+  }
+
+  /** What nobody owns becomes ours, and then begins; where another release acts, Events say so. */
+  #onUnowned(namespace: string, created: KubeObject | undefined): void {
+    const { owners } = this.#deps;
+    owners.want(namespace);
+    if (!created?.apiVersion?.startsWith(`${group}/`)) return;
+    const event = owners.refusalEvent(namespace);
+    if (event) this.#manager.record(created, event);
+  }
+
+  /** The slots of deleted runs among them are released once their containers are gone. */
+  #adopt(holders: readonly Grant[]): void {
+    this.#deps.slots.adopt(holders);
+    for (const { namespace, name } of holders) this.#manager.enqueue(taskRuns, objectKey(namespace, name));
   }
 
   /**

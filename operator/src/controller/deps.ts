@@ -11,6 +11,7 @@ import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { cacheDeclarations } from "./caches.ts";
 import type { Environments } from "./namespace/environments.ts";
+import type { NamespaceOwners } from "./namespace/owners.ts";
 import type { TaskVersions } from "./task/taskVersions.ts";
 import type { LogCaptures } from "./taskRun/attempt/captureLog.ts";
 import type { EventProblems } from "./taskRun/attempt/eventProblems.ts";
@@ -21,6 +22,7 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   client: KubeClient;
   admission: RedisAdmission;
   environments: Environments;
+  owners: NamespaceOwners;
   versions: TaskVersions;
   slots: Slots;
   livePods: LivePods;

@@ -22,6 +22,7 @@ import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../mod
 import { withHeapOption } from "./heap.ts";
 import { machineResources } from "./machine.ts";
 import type { ContainerProgram, Program } from "./program.ts";
+import { slotNote } from "./slotNote.ts";
 
 /** For a Job that no controller is left to remove: long after the log of every other one was captured. */
 const leftoverSeconds = 7 * 24 * 3600;
@@ -47,6 +48,7 @@ export function buildJob(run: TaskRun, attempt: Attempt, program: Program, env: 
       name: attempt.job,
       namespace: run.metadata.namespace,
       labels,
+      annotations: slotNote(run, attempt),
       ownerReferences: [
         {
           apiVersion,
@@ -73,7 +75,7 @@ export function buildJob(run: TaskRun, attempt: Attempt, program: Program, env: 
       template: {
         metadata: {
           labels: { ...template.labels, ...labels },
-          annotations: template.annotations,
+          annotations: { ...template.annotations, ...slotNote(run, attempt) },
         },
         spec: podSpec(program, env),
       },

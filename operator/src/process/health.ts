@@ -8,20 +8,26 @@ export interface Health {
   /** Each returns what is wrong, or undefined. */
   alive: () => string | undefined;
   ready: () => string | undefined;
+  /** Lines that /readyz adds when it is ready. */
+  notes?: () => readonly string[];
   metrics: Registry;
 }
 
-export function healthRouter({ alive, ready, metrics }: Health): Router {
+export function healthRouter({ alive, ready, notes = () => [], metrics }: Health): Router {
   const router = Router();
-  const answer = (check: () => string | undefined) => (_request: Request, response: Response) => {
+  type Check = () => string | undefined;
+  const answer = (check: Check, more: () => readonly string[]) => (_: Request, response: Response) => {
     const problem = check();
     response
       .status(problem === undefined ? 200 : 503)
       .type("text/plain")
-      .send(`${problem ?? "ok"}\n`);
+      .send(`${problem ?? ["ok", ...more()].join("\n")}\n`);
   };
-  router.get("/livez", answer(alive));
-  router.get("/readyz", answer(ready));
+  router.get(
+    "/livez",
+    answer(alive, () => []),
+  );
+  router.get("/readyz", answer(ready, notes));
   router.get("/metrics", async (_request, response) => {
     response.type(metrics.contentType).send(await metrics.metrics());
   });

@@ -1,7 +1,8 @@
 /**
  * Names of keys and members in Redis. lua/checkFence.lua says what each key holds.
  *
- * - A namespace has seven keys with one hash tag, so that they live on one node of a Redis Cluster.
+ * - A namespace has seven keys with one hash tag, so that they live on one node of a Redis Cluster. They
+ *   begin with the installation's id: several installations may share a Redis.
  * - A lane is a queue, or one copy of it for a concurrencyKey: "<queue>\n<key>". No part holds a control
  *   character.
  * - An order is 16 digits: the smaller is admitted first within its lane.
@@ -11,8 +12,8 @@ import type { PendingRun } from "./admission.ts";
 const parts = ["meta", "limits", "pending", "runs", "ready", "holders", "slots"] as const;
 const latest = 10 ** 15;
 
-export function keysOf(namespace: string): string[] {
-  return parts.map((part) => `fairlead:{${namespace}}:${part}`);
+export function keysOf(installation: string, namespace: string): string[] {
+  return parts.map((part) => `fairlead:{${installation}:${namespace}}:${part}`);
 }
 
 export function laneOf({ queue, concurrencyKey }: Pick<PendingRun, "queue" | "concurrencyKey">): string {

@@ -36,6 +36,8 @@ interface NamespaceDeps {
   stats: AdmissionStats;
   scripts: Scripts;
   source: AdmissionSource;
+  /** Begins the names of its keys. */
+  installation: string;
   term: number;
   signal: AbortSignal;
   onGrant(grant: Grant): void;
@@ -213,8 +215,8 @@ export class NamespaceAdmission {
   }
 
   async #rebuild(): Promise<NamespaceSemaphore> {
-    const { scripts, source, term, onOpen } = this.#deps;
-    const semaphore = new NamespaceSemaphore(scripts, this.#namespace, term);
+    const { scripts, source, installation, term, onOpen } = this.#deps;
+    const semaphore = new NamespaceSemaphore(scripts, installation, this.#namespace, term);
     await semaphore.begin();
     // The cluster is read after this moment: its limits are newer than the recorded ones.
     this.#queueLimits.clear();

@@ -6,6 +6,7 @@
  *   It does not wait for Redis. A term ends with its signal; nothing is granted or confirmed after that.
  * - `release` and `remove` return when they are recorded, `enqueue` after the first attempt to admit the run.
  *   They are sent in the background and survive a loss of Redis. Grants come through onGrant, at any time.
+ * - Of a namespace that was not used in this term only an enqueue is recorded: its rebuild reads the rest.
  * - `confirm` and `sweep` throw AdmissionClosedError while their namespace is closed.
  * - A term that a younger one has fenced grants nothing any more; `onFenced` is called once for each
  *   namespace.
@@ -28,10 +29,13 @@ interface RedisAdmissionOptions {
   /** From connectRedis. The caller closes it. */
   redis: Redis;
   source: AdmissionSource;
+  /** Begins the names of all keys: another installation at this Redis has its own. */
+  installation: string;
   /** Read at `start`: the lease's transition count. */
   term(): number;
   log: AdmissionLog;
-  onFenced?(namespace: string): void;
+  /** `term`: the one that Redis knows. */
+  onFenced?(namespace: string, term: number): void;
   /** The namespace was rebuilt: a slot that was held before may not be held any more. */
   onOpen?(namespace: string): void;
   /** In [0, 1). */
@@ -85,21 +89,21 @@ export class RedisAdmission implements Admission {
   }
 
   async release(grant: Grant): Promise<void> {
-    this.#of(grant.namespace)?.release(grant);
+    this.#known(grant.namespace)?.release(grant);
   }
 
   async remove(namespace: string, uid: string): Promise<void> {
-    this.#of(namespace)?.remove(uid);
+    this.#known(namespace)?.remove(uid);
   }
 
   /** The effective limit of a queue changed. */
   setQueueLimit(namespace: string, limit: QueueLimit): void {
-    this.#of(namespace)?.setQueueLimit(limit);
+    this.#known(namespace)?.setQueueLimit(limit);
   }
 
   /** null: none. */
   setNamespaceLimit(namespace: string, limit: number | null): void {
-    this.#of(namespace)?.setNamespaceLimit(limit);
+    this.#known(namespace)?.setNamespaceLimit(limit);
   }
 
   /** Repairs differences between Redis and the cluster; to be called periodically. */
@@ -117,7 +121,11 @@ export class RedisAdmission implements Admission {
     this.#ends.get(namespace)?.abort();
     this.#ends.delete(namespace);
     this.#namespaces.delete(namespace);
-    await this.#scripts.call("dropNamespace", keysOf(namespace), [this.#term, "", 0]);
+    await this.#scripts.call("dropNamespace", keysOf(this.#options.installation, namespace), [
+      this.#term,
+      "",
+      0,
+    ]);
   }
 
   stats(): Readonly<AdmissionStats> {
@@ -135,12 +143,16 @@ export class RedisAdmission implements Admission {
     return one;
   }
 
+  #known(namespace: string): NamespaceAdmission | undefined {
+    return this.#signal.aborted ? undefined : this.#namespaces.get(namespace);
+  }
+
   /** Undefined between two terms: the next one reads everything from the cluster. */
   #of(namespace: string): NamespaceAdmission | undefined {
     if (this.#signal.aborted) return undefined;
     const existing = this.#namespaces.get(namespace);
     if (existing) return existing;
-    const { source, log, onFenced, onOpen, random } = this.#options;
+    const { source, installation, log, onFenced, onOpen, random } = this.#options;
     const term = this.#term;
     const ends = new AbortController();
     const signal = AbortSignal.any([this.#signal, ends.signal]);
@@ -148,6 +160,7 @@ export class RedisAdmission implements Admission {
     const created = new NamespaceAdmission(namespace, {
       scripts: this.#scripts,
       source,
+      installation,
       term,
       signal,
       onGrant: (grant) => !signal.aborted && this.#onGrant(grant),
@@ -158,7 +171,7 @@ export class RedisAdmission implements Admission {
       },
       onClosed: (_, error) => {
         log.warn({ namespace, term, error: String(error) }, "admission is closed");
-        if (error instanceof FencedError) onFenced?.(namespace);
+        if (error instanceof FencedError) onFenced?.(namespace, error.term);
       },
       limit: this.#limit,
       random: random ?? Math.random,

@@ -29,6 +29,13 @@ export type ScriptName = (typeof names)[number];
 /** A younger term leads: this process must not write any more. */
 export class FencedError extends Error {
   override readonly name = "FencedError";
+  /** The younger term. */
+  readonly term: number;
+
+  constructor(message: string) {
+    super(message);
+    this.term = Number(/term (\d+) leads/.exec(message)?.[1] ?? 0);
+  }
 }
 
 /** Redis does not hold what the caller knows: it lost something, or another epoch began. */

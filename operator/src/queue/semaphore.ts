@@ -30,11 +30,11 @@ export class NamespaceSemaphore {
   readonly #epoch = randomUUID();
   #seq = 0;
 
-  constructor(scripts: Scripts, namespace: string, term: number) {
+  constructor(scripts: Scripts, installation: string, namespace: string, term: number) {
     this.#scripts = scripts;
     this.namespace = namespace;
     this.term = term;
-    this.#keys = keysOf(namespace);
+    this.#keys = keysOf(installation, namespace);
   }
 
   /** Empties the namespace's keys; from now on every other term and epoch is refused. */

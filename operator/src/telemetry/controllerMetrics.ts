@@ -8,6 +8,7 @@ interface ControllerSources {
     stats(): readonly { controller: string; depth: number; reconciles: number; errors: number }[];
     readonly eventsDropped: number;
   };
+  owners: { refusals(): readonly string[] };
   admission: {
     /** Counted since the process began. */
     stats(): { grants: number; rebuilds: number; driftReleased: number; driftAdded: number };
@@ -17,7 +18,7 @@ interface ControllerSources {
 
 export function observeController(
   registry: Registry,
-  { runs, manager, admission, sweepStats }: ControllerSources,
+  { runs, manager, admission, owners, sweepStats }: ControllerSources,
 ): void {
   const single = (value: number) => [{ value, labels: {} }];
   const byController = (value: "depth" | "reconciles" | "errors") =>
@@ -30,6 +31,7 @@ export function observeController(
   observe(registry, "fairlead_reconcile_total", () => byController("reconciles"));
   observe(registry, "fairlead_reconcile_errors_total", () => byController("errors"));
   observe(registry, "fairlead_events_dropped_total", () => single(manager.eventsDropped));
+  observe(registry, "fairlead_namespaces_refused", () => single(owners.refusals().length));
   observe(registry, "fairlead_slots_granted_total", () => single(admission.stats().grants));
   observe(registry, "fairlead_queue_rebuilds_total", () => single(admission.stats().rebuilds));
   observe(registry, "fairlead_slot_drift_released_total", () => single(admission.stats().driftReleased));

@@ -32,6 +32,7 @@ test("the controller has every metric of the catalogue, and values are read on e
   observeController(registry, {
     runs: { list: () => runs },
     manager,
+    owners: { refusals: () => ["one"] },
     admission: { stats: () => slots },
     sweepStats,
   });

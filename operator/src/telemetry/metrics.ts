@@ -31,6 +31,11 @@ export const metrics = {
     help: "Kubernetes Events that were not recorded: too many at once, too many of one object, or refused.",
     labels: [],
   },
+  fairlead_namespaces_refused: {
+    type: "gauge",
+    help: "Namespaces with TaskRuns that belong to another release, so that this one does nothing in them.",
+    labels: [],
+  },
   fairlead_slots_granted_total: { type: "counter", help: "Slots granted to runs.", labels: [] },
   fairlead_queue_rebuilds_total: {
     type: "counter",

@@ -9,7 +9,15 @@ import { waitFor } from "../../../hack/lib/wait.ts";
 import { readConfig } from "../../../operator/src/config.ts";
 import { Controller } from "../../../operator/src/controller/controller.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
-import { Events, Jobs, Namespaces } from "../../../operator/src/kube/resources.ts";
+import {
+  Events,
+  Jobs,
+  type KubeObject,
+  Leases,
+  Namespaces,
+  Pods,
+  type Resource,
+} from "../../../operator/src/kube/resources.ts";
 import { TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type ObjectMeta, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
@@ -20,6 +28,9 @@ import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
 import { RedisServer } from "../../support/servers/redisServer.ts";
 
 const namespace = "controller";
+const ServiceAccounts: Resource<KubeObject> = {
+  ...{ group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount", namespaced: true },
+};
 const ends: (() => unknown)[] = [];
 let api: ApiServer;
 let client: KubeClient;
@@ -62,7 +73,14 @@ beforeAll(async () => {
       redis,
       metrics,
     };
-    const controller = new Controller({ ...options, term: () => 1, config, log: quiet });
+    const controller = new Controller({
+      ...options,
+      installation: "release.uid",
+      term: () => 1,
+      onFenced: () => undefined,
+      config,
+      log: quiet,
+    });
     const stop = new AbortController();
     await controller.sync(stop.signal);
     ends.push(async () => {
@@ -162,6 +180,34 @@ test("a slot that becomes free goes to the run that waits for it", async () => {
   await untilStarting("two");
 });
 
+test("the slot of a deleted run is free when its Job and its container are gone, and not before", async () => {
+  const spec = { container: { image }, queue: { name: "single", concurrencyLimit: 1 } };
+  await createRun("gone", spec);
+  const gone = await untilStarting("gone");
+  const job = await waitFor("the Job", () => client.get(Jobs, namespace, "gone-1"), { intervalMs: 20 });
+  const pod = {
+    name: "gone-1-pod",
+    namespace,
+    labels: job.metadata?.labels,
+    annotations: job.metadata?.annotations,
+  };
+  await client.create(ServiceAccounts, namespace, { metadata: { name: "default", namespace } });
+  await client.create(Pods, namespace, {
+    metadata: pod,
+    spec: { nodeName: "a-node", containers: [{ name: "main", image }] },
+  });
+  await createRun("next", spec);
+  await untilRun("next", "is Queued", ({ status }) => status?.phase === "Queued");
+  await client.delete(TaskRuns, namespace, "gone", { uid: gone.metadata.uid });
+  await client.delete(Jobs, namespace, "gone-1", { propagationPolicy: "Background" });
+  // Another run comes all the way after the deletion, which was seen before it.
+  await createRun("meanwhile", { container: { image } });
+  await untilStarting("meanwhile");
+  expect((await client.get(TaskRuns, namespace, "next"))?.status?.phase).toBe("Queued");
+  await client.delete(Pods, namespace, "gone-1-pod", { gracePeriodSeconds: 0 });
+  await untilStarting("next");
+});
+
 test("a Task's own schedule becomes a TaskSchedule, whose status names the next ticks", async () => {
   const spec = { image, schedule: { cron: "0 4 * * *" } };
   await client.create(Tasks, namespace, { apiVersion, kind: "Task", metadata: metadata("nightly"), spec });
@@ -196,6 +242,36 @@ test("a changed limit of the namespace reaches admission", async () => {
   await untilRun("held", "is Queued", ({ status }) => status?.phase === "Queued");
   await annotate(null);
   await untilStarting("held");
+});
+
+test("in a namespace of another release nothing is done, which an Event says, until its claim is gone", async () => {
+  const theirs = "theirs";
+  await client.create(Namespaces, undefined, { metadata: { name: theirs } });
+  const renewTime = new Date().toISOString().replace("Z", "000Z");
+  await client.create(Leases, theirs, {
+    metadata: {
+      name: "fairlead-owner",
+      namespace: theirs,
+      labels: { "fairlead.dev/namespace-owner": "true" },
+    },
+    spec: { holderIdentity: "other/fairlead", renewTime, leaseDurationSeconds: 900 },
+  });
+  const metadata = { name: "held", namespace: theirs } as ObjectMeta;
+  const spec = { container: { image } };
+  await client.create(TaskRuns, theirs, { apiVersion, kind: "TaskRun", metadata, spec });
+  const event = await waitFor("the Event", async () => {
+    const { items } = await client.list(Events, theirs, { fieldSelector: "involvedObject.name=held" });
+    return items.find(({ reason }) => reason === "NamespaceNotOwned");
+  });
+  expect(event.message).toContain("Namespace theirs belongs to the Fairlead release other/fairlead");
+  expect(leader.controller.notes()).toEqual([event.message]);
+  expect(await leader.metrics.metrics()).toMatch(/fairlead_namespaces_refused 1/);
+  expect((await client.get(TaskRuns, theirs, "held"))?.status).toBeUndefined();
+  await client.delete(Leases, theirs, "fairlead-owner");
+  await waitFor("the run to start", async () => {
+    return (await client.get(TaskRuns, theirs, "held"))?.status?.phase === "Starting";
+  });
+  expect(leader.controller.notes()).toEqual([]);
 });
 
 test("only the leader reconciles, and both report their metrics", async () => {

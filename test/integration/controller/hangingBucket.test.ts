@@ -59,7 +59,14 @@ beforeAll(async () => {
   const own = api.client();
   const controller = new Controller({
     ...{ client: own, store: bucket.store(), tokens: new RunTokens("k".repeat(64)), redis },
-    ...{ metrics: new Registry(), term: () => 1, config, log: quiet },
+    ...{
+      metrics: new Registry(),
+      installation: "release.uid",
+      term: () => 1,
+      onFenced: () => undefined,
+      config,
+      log: quiet,
+    },
   });
   const term = new AbortController();
   const led = controller.lead(term.signal);

@@ -27,13 +27,14 @@ afterEach(async () => {
   await server.stop();
 });
 
+const installation = "release.uid";
 const namespace = "team-a";
 const quiet = { info: () => undefined, warn: () => undefined };
 
 function admissionOf(source: AdmissionSource, term: number, url = server.url): RedisAdmission {
   const redis = connectRedis(url);
   clients.push(redis);
-  return new RedisAdmission({ redis, source, term: () => term, log: quiet });
+  return new RedisAdmission({ redis, source, installation, term: () => term, log: quiet });
 }
 
 function runs(count: number, keys: number): PendingRun[] {
@@ -151,16 +152,17 @@ test("a leader that starts while Redis is down admits once Redis is up", async (
 });
 
 test("a leader that was replaced is refused and grants nothing more", async () => {
-  const fenced: string[] = [];
+  const fenced: number[] = [];
   const redis = connectRedis(server.url);
   clients.push(redis);
   const source = fixed(1, runs(2, 1));
   const old = new RedisAdmission({
     redis,
     source,
+    installation,
     term: () => 1,
     log: quiet,
-    onFenced: (which) => fenced.push(which),
+    onFenced: (_, known) => fenced.push(known),
   });
   const granted: string[] = [];
   stop.push(new AbortController());
@@ -172,6 +174,7 @@ test("a leader that was replaced is refused and grants nothing more", async () =
   await waitFor("the next leader's grant", () => next.granted.length === 1, soon);
   await old.release({ namespace, name: "run-0", uid: "uid-0", slot: 1 });
   await waitFor("it is fenced", () => fenced.length === 1, soon);
+  expect(fenced).toEqual([2]);
   await expect(old.confirm({ namespace, name: "run-1", uid: "uid-1", slot: 1 })).rejects.toThrow(
     AdmissionClosedError,
   );
@@ -235,7 +238,7 @@ test.each([1, 2, 3])(
         await server.run();
         await waitFor("the other client is back", () => other.status === "ready", soon);
       },
-      () => other.del(`fairlead:{${namespace}}:holders`),
+      () => other.del(`fairlead:{${installation}:${namespace}}:holders`),
       // The previous leader continues, without knowing.
       () => lead(),
       () => other.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
@@ -264,6 +267,22 @@ test.each([1, 2, 3])(
     expect(done).toBeGreaterThanOrEqual(20);
   },
 );
+
+test("two installations share a Redis: neither fences the other, and each has its own slots", async () => {
+  const source = fixed(1);
+  const first = await started(source, 9);
+  const redis = connectRedis(server.url);
+  clients.push(redis);
+  const other = new RedisAdmission({ redis, source, installation: "other", term: () => 1, log: quiet });
+  const granted: string[] = [];
+  const ends = new AbortController();
+  stop.push(ends);
+  await other.start((grant) => granted.push(grant.uid), ends.signal);
+  const [one, two] = runs(2, 1) as [PendingRun, PendingRun];
+  await first.admission.enqueue(one);
+  await other.enqueue(two);
+  await waitFor("a grant of each", () => first.granted.length + granted.length === 2, soon);
+});
 
 test("the keys of a namespace are deleted with it", async () => {
   const { admission, granted } = await started(fixed(1));

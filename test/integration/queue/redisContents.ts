@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 
 export async function redisContents(redis: Redis, namespace: string) {
   const members = async (part: "pending" | "ready" | "holders"): Promise<string[]> => {
-    const all = await redis.zrange(`fairlead:{${namespace}}:${part}`, "0", "-1");
+    const all = await redis.zrange(`fairlead:{release.uid:${namespace}}:${part}`, "0", "-1");
     return all.filter((member) => member !== "");
   };
   const [pending, ready, holders] = await Promise.all([

@@ -13,6 +13,7 @@ import { Fairness } from "./fairness.ts";
 import { redisContents } from "./redisContents.ts";
 import { queueOf, SemaphoreModel } from "./semaphoreModel.ts";
 
+export const installation = "release.uid";
 export const namespace = "team-a";
 
 type State = "queued" | "holding" | "done";
@@ -37,7 +38,7 @@ export class SemaphoreHarness {
     this.redis = redis;
     this.scripts = scripts;
     this.limits = { namespace: null, queues: new Map() };
-    this.semaphore = new NamespaceSemaphore(scripts, namespace, this.#term);
+    this.semaphore = new NamespaceSemaphore(scripts, installation, namespace, this.#term);
   }
 
   async enqueue(queue: string, concurrencyKey: string | undefined, prioritySeconds: number): Promise<void> {
@@ -141,14 +142,16 @@ export class SemaphoreHarness {
   }
 
   async snapshot(): Promise<void> {
-    this.#snapshot = await Promise.all(keysOf(namespace).map((key) => this.redis.dumpBuffer(key)));
+    this.#snapshot = await Promise.all(
+      keysOf(installation, namespace).map((key) => this.redis.dumpBuffer(key)),
+    );
     // A change that the copy does not have.
     await this.semaphore.holders();
   }
 
   /** Redis restarts with an older copy, empty, or without one key: admission is closed until the rebuild. */
   async lose(what: "all" | "last" | number): Promise<void> {
-    const keys = keysOf(namespace);
+    const keys = keysOf(installation, namespace);
     if (typeof what === "number") await this.redis.del(keys[what % keys.length] as string);
     else {
       await this.redis.flushall();
@@ -175,14 +178,14 @@ export class SemaphoreHarness {
   async staleSteals(): Promise<void> {
     if (!this.stale) return;
     await this.redis.flushall();
-    await new NamespaceSemaphore(this.scripts, namespace, this.stale.term).begin();
+    await new NamespaceSemaphore(this.scripts, installation, namespace, this.stale.term).begin();
     await this.#refuses(this.semaphore, EpochError);
     await this.rebuild();
     await this.#staleIsRefused();
   }
 
   async rebuild(): Promise<void> {
-    this.semaphore = new NamespaceSemaphore(this.scripts, namespace, this.#term);
+    this.semaphore = new NamespaceSemaphore(this.scripts, installation, namespace, this.#term);
     this.model = new SemaphoreModel();
     this.fairness = new Fairness();
     await this.semaphore.begin();

@@ -66,6 +66,7 @@ export class ApiReplica {
       reader,
       links,
       limits,
+      release: "test/fairlead",
       tokens,
       log: quiet,
       clock: Date.now,

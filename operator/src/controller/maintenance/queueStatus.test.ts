@@ -53,6 +53,10 @@ test("a status that is refused keeps no other queue's from being written, and fe
     runs: { list: () => [] },
     tasks: { byIndex: () => [] } as unknown as QueueStatusDeps["tasks"],
     log: { warn: (fields: object) => warnings.push(fields) } as unknown as QueueStatusDeps["log"],
+    jobs: { list: () => [] },
+    pods: { list: () => [] },
+    config: { nodeLostAfterSeconds: 300 },
+    owners: { isOurs: (namespace) => namespace === "n" },
     clock: () => 0,
   };
   await writeQueueStatuses(deps);

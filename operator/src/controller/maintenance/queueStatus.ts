@@ -13,6 +13,7 @@ import { nameOfQueue, type TaskQueue, type TaskQueueStatus } from "../../model/r
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
+import { cachedDeletedHolders, type DeletedRunCaches } from "../taskRun/deleted.ts";
 
 /** A queue that was created for a trigger is deleted after so many days without a run. */
 const idleDays = 7;
@@ -22,10 +23,10 @@ const writesAtOnce = 8;
 /** Of one round; more are only counted. */
 const loggedFailures = 5;
 
-export interface QueueStatusDeps extends Pick<Deps, "tasks" | "clock"> {
+export interface QueueStatusDeps extends Pick<Deps, "tasks">, DeletedRunCaches {
   client: Pick<Deps["client"], "delete" | "patch">;
   queues: Pick<Deps["queues"], "list" | "upsertFromWrite">;
-  runs: Pick<Deps["runs"], "list">;
+  owners: Pick<Deps["owners"], "isOurs">;
   log: Pick<Deps["log"], "warn">;
 }
 
@@ -69,6 +70,7 @@ interface Change {
 
 function* changesOf(deps: QueueStatusDeps, counts: ReadonlyMap<string, Counts>): Generator<Change> {
   for (const queue of [...deps.queues.list()]) {
+    if (!deps.owners.isOurs(queue.metadata.namespace)) continue;
     const count = counts.get(`${queue.metadata.namespace}/${nameOfQueue(queue)}`);
     if (!count && isAbandoned(deps, queue)) yield { queue };
     else {
@@ -127,6 +129,11 @@ function countRuns(deps: QueueStatusDeps): Map<string, Counts> {
       const at = run.status?.queuedAt;
       if (at && (!count.oldest || at < count.oldest)) count.oldest = at;
     }
+  }
+  for (const { namespace, queue } of cachedDeletedHolders(deps)) {
+    const key = `${namespace}/${queue}`;
+    const { running, ...others } = counts.get(key) ?? { running: 0, queued: 0 };
+    counts.set(key, { ...others, running: running + 1 });
   }
   return counts;
 }

@@ -9,9 +9,13 @@ import { holdsSlot } from "../../model/run/phase.ts";
 import type { Holder } from "../../queue/clusterState.ts";
 import { AdmissionClosedError } from "../../queue/namespaceAdmission.ts";
 import type { Deps } from "../deps.ts";
+import { cachedDeletedHolders, readDeletedHolder } from "../taskRun/deleted.ts";
 import { holderOf } from "../taskRun/queueEntry.ts";
 
-type SlotSweepDeps = Pick<Deps, "client" | "runs" | "jobs" | "admission" | "log">;
+type SlotSweepDeps = Pick<
+  Deps,
+  "client" | "runs" | "jobs" | "pods" | "admission" | "log" | "clock" | "config"
+>;
 
 export const slotSweeper: PeriodicWork<SlotSweepDeps> = {
   everyMs: 30_000,
@@ -52,6 +56,9 @@ function holdersByNamespace(deps: SlotSweepDeps): Map<string, Holder[]> {
     if (holdsSlot(run))
       known.push(holderOf(run, (job) => deps.jobs.get(run.metadata.namespace, job) !== undefined));
   }
+  for (const holder of cachedDeletedHolders(deps)) {
+    holders.set(holder.namespace, [...(holders.get(holder.namespace) ?? []), holder]);
+  }
   return holders;
 }
 
@@ -59,6 +66,7 @@ const readHolder =
   (deps: SlotSweepDeps) =>
   async (namespace: string, name: string, uid: string): Promise<Holder | undefined> => {
     const run = await deps.client.get(TaskRuns, namespace, name);
-    if (!run || run.metadata.uid !== uid || !holdsSlot(run)) return undefined;
+    if (run?.metadata.uid !== uid) return readDeletedHolder(deps, namespace, uid);
+    if (!holdsSlot(run)) return undefined;
     return holderOf(run, (job) => deps.jobs.get(namespace, job) !== undefined);
   };

@@ -1,11 +1,16 @@
 /**
  * What a rebuild of the semaphore reads, live from the API server: the namespace's limit, its TaskQueues, and
- * in one list its runs: those that hold a slot, and those that wait for one now.
+ * in one list its runs: those that hold a slot, and those that wait for one now. A slot is also held by the
+ * containers of a run that was deleted: Jobs and pods are read before the runs, so that a run which is
+ * deleted in between is found at least once.
  */
 
 import { managedSelector } from "@fairlead/protocol/labels";
+import type { V1Job, V1Pod } from "@kubernetes/client-node";
+import type { Config } from "../../config.ts";
+import { jobProjection, podProjection } from "../../jobs/projection.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { Jobs } from "../../kube/resources.ts";
+import { Jobs, Pods } from "../../kube/resources.ts";
 import { TaskQueues, TaskRuns } from "../../model/kinds.ts";
 import { governing, settingsOf } from "../../model/queue/governing.ts";
 import { nameOfQueue, type Task, type TaskQueue } from "../../model/resources.ts";
@@ -13,6 +18,7 @@ import { holdsSlot } from "../../model/run/phase.ts";
 import type { PendingRun } from "../../queue/admission.ts";
 import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.ts";
 import type { Environments } from "../namespace/environments.ts";
+import { deletedHolders } from "./deleted.ts";
 import { holderOf, isAdmissible, pendingOf } from "./queueEntry.ts";
 
 interface SourceDeps {
@@ -21,11 +27,17 @@ interface SourceDeps {
   /** The Task with this id, from the cache: only to find the queue of a run that was never admitted. */
   taskOf(namespace: string, id: string): Task | undefined;
   clock(): number;
+  config: Pick<Config, "nodeLostAfterSeconds">;
+  /** Throws unless the namespace belongs to this release. */
+  verifyOwner(namespace: string): Promise<void>;
+  /** Called with all slots that are held, before they are loaded. */
+  onRead(holders: readonly Holder[]): void;
 }
 
 export function admissionSource(deps: SourceDeps): AdmissionSource {
   return {
     async limits(namespace): Promise<Limits> {
+      await deps.verifyOwner(namespace);
       const byName = new Map<string, TaskQueue[]>();
       for await (const queue of deps.client.listAll(TaskQueues, namespace)) {
         const name = nameOfQueue(queue);
@@ -36,17 +48,27 @@ export function admissionSource(deps: SourceDeps): AdmissionSource {
     },
 
     async runs(namespace) {
-      const jobs = new Set<string>();
-      for await (const job of deps.client.listAll(Jobs, namespace, { labelSelector: managedSelector })) {
-        jobs.add(job.metadata?.name ?? "");
+      const selected = { labelSelector: managedSelector };
+      const jobs = new Map<string, V1Job>();
+      for await (const job of deps.client.listAll(Jobs, namespace, selected)) {
+        jobs.set(job.metadata?.name ?? "", jobProjection(job));
       }
+      const pods: V1Pod[] = [];
+      for await (const pod of deps.client.listAll(Pods, namespace, selected)) pods.push(podProjection(pod));
+      const present = new Set<string>();
       const holders: Holder[] = [];
       const pending: PendingRun[] = [];
       for await (const run of deps.client.listAll(TaskRuns, namespace)) {
+        present.add(run.metadata.uid);
         const task = run.spec.task === undefined ? undefined : deps.taskOf(namespace, run.spec.task);
         if (holdsSlot(run)) holders.push(holderOf(run, (job) => jobs.has(job)));
         else if (isAdmissible(run, task, deps.clock())) pending.push(pendingOf(run, task));
       }
+      const isPresent = (uid: string): boolean => present.has(uid);
+      const { nodeLostAfterSeconds } = deps.config;
+      const now = deps.clock();
+      holders.push(...deletedHolders(jobs.values(), pods, isPresent, now, nodeLostAfterSeconds));
+      deps.onRead(holders);
       return { holders, pending };
     },
   };

@@ -28,6 +28,7 @@ import { applyRunEvent } from "./applyRunEvent.ts";
 import { advanceAttempt } from "./attempt/advance.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
+import { releaseDeleted } from "./deleted.ts";
 import { payloadProblem } from "./payload.ts";
 
 /** Steps that one reconciliation may take before it yields to other keys. */
@@ -36,11 +37,8 @@ const stepLimit = 8;
 export async function reconcileTaskRun(deps: Deps, key: string, lane: Lane): Promise<Requeue> {
   const [namespace, name] = splitKey(key);
   let run = deps.runs.get(namespace, name);
-  if (!run || run.metadata.deletionTimestamp) {
-    await deps.slots.forget(namespace, name);
-    return done;
-  }
-  let requeue = done;
+  let requeue = await releaseDeleted(deps, namespace, name, run);
+  if (!run || run.metadata.deletionTimestamp) return requeue;
   for (let step = 0; step < stepLimit; step++) {
     const outcome = await advance(deps, run, lane);
     requeue = earliest(requeue, outcome.requeue);

@@ -84,17 +84,56 @@ describe("a run's slot", () => {
     await slots.releaseUnneeded(run("a", "Canceled"));
     await slots.request(pending("b"));
     slots.onGrant(grant("b", 1));
-    await slots.forget("n", "r");
+    expect(slots.deleted("n", "r").map(({ uid }) => uid)).toEqual(["a", "b"]);
+    expect(await slots.keepOnlySlot(grant("b", 1))).toEqual({ isHeld: false });
     expect(admission.calls).toEqual(["enqueue a", "remove a", "enqueue b", "release b/1", "remove b"]);
   });
 
-  it("a run's slot is released when another run has the name", async () => {
+  it("of a deleted run is kept until it is forgotten, also when another run has the name", async () => {
     const { admission, slots } = setUp();
     slots.onGrant(grant("a", 1));
     slots.hold(grant("a", 1));
     await slots.request(pending("b"));
+    expect(slots.deleted("n", "r", run("b", "Queued"))).toEqual([{ namespace: "n", name: "r", uid: "a" }]);
+    expect(await slots.keepOnlySlot(grant("a", 1))).toEqual({ isHeld: true });
+    expect(admission.calls).not.toContain("release a/1");
+    await slots.forget(grant("a", 1));
     expect(admission.calls).toContain("release a/1");
-    expect(slots.granted(run("a", "Queued"))).toBeUndefined();
+    expect(slots.deleted("n", "r", run("b", "Queued"))).toEqual([]);
+    expect(slots.granted(run("b", "Queued"))).toBeUndefined();
+  });
+
+  it.each<Phase>(["Completed", "Canceled", "Failed"])(
+    "is released once when a run that a former leader started is %s",
+    async (phase) => {
+      const { admission, slots } = setUp();
+      await slots.releaseUnneeded(run("a", phase, 3));
+      await slots.releaseUnneeded(run("a", phase, 3));
+      expect(admission.calls).toEqual(["release a/3", "remove a"]);
+    },
+  );
+
+  it("of a deleted run that a rebuild found is held", async () => {
+    const { slots } = setUp();
+    slots.adopt([grant("a", 2)]);
+    expect(await slots.keepOnlySlot(grant("a", 2))).toEqual({ isHeld: true });
+  });
+
+  it("that the status had already is void as a grant: the run asks for the next one", async () => {
+    const { admission, slots } = setUp();
+    // The answer to the write of Starting was lost, so that nothing was held; the attempt then failed.
+    slots.onGrant(grant("a", 1));
+    await slots.releaseUnneeded(run("a", "Queued", 1));
+    expect(slots.granted(run("a", "Queued", 1))).toBeUndefined();
+    admission.onEnqueue = () => slots.onGrant(grant("a", 2));
+    expect(await slots.request({ ...pending("a"), slot: 1 })).toEqual(grant("a", 2));
+  });
+
+  it("that was released is released again when a rebuild grants it once more", async () => {
+    const { admission, slots } = setUp();
+    await slots.releaseUnneeded(run("a", "Queued", 1));
+    slots.onGrant(grant("a", 1));
+    expect(admission.calls).toEqual(["release a/1", "release a/1"]);
   });
 
   it("a run's slot is what the status says after a restart", async () => {

@@ -5,25 +5,39 @@
  *   request ─► pending ─(onGrant)─► granted ─(hold)─► held ─(releaseUnneeded)─► released
  *                                      └─(giveBack: the status could not be written)─►┘
  *
- * Lost with the term. What is missing here is recovered from the runs' statuses, by the rebuild or by the
- * sweeper.
+ * - Runs are told apart by their uids. A name may stand for a run and for deleted ones before it.
+ * - A slot belongs to containers: the slot of a deleted run is released by `forget`, which is called when
+ *   none of its containers is left (deleted.ts).
+ * - What is known here is lost with the term, so nothing depends on it alone: which slot a run has is in its
+ *   status, a release may be repeated, and a grant that is not above the run's last slot is void.
  */
 
-import { keyOf, objectKey } from "../../kube/resources.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Admission, Grant, PendingRun } from "../../queue/admission.ts";
 
 interface SlotState {
+  namespace: string;
+  name: string;
   uid: string;
+  /** Arrived, and is not in the run's status as far as we know. */
   granted?: Grant;
-  held?: Grant;
+  /** Number of the slot that is held; 0: none. */
+  held: number;
+  /** The highest slot that was released in this term. */
+  released: number;
+  /** It waits for no slot any more. */
+  isRemoved: boolean;
 }
+
+type RunName = Pick<TaskRun["metadata"], "namespace" | "name" | "uid">;
 
 export class Slots {
   readonly #admission: Admission;
-  /** By `namespace/name`. */
+  /** By uid. */
   readonly #states = new Map<string, SlotState>();
+  /** Uids by `namespace/name`. */
+  readonly #uids = new Map<string, Set<string>>();
 
   constructor(admission: Admission) {
     this.#admission = admission;
@@ -32,37 +46,50 @@ export class Slots {
   /** A new term begins with nothing. */
   clear(): void {
     this.#states.clear();
+    this.#uids.clear();
   }
 
-  /** Called by admission, at any time. */
+  /** Called by a rebuild, with the slots that it loads: also those of deleted runs. */
+  adopt(holders: readonly Grant[]): void {
+    for (const holder of holders) {
+      const state = this.#stateOf(holder);
+      state.held = Math.max(state.held, holder.slot);
+    }
+  }
+
+  /** Called by admission, at any time. What the run had already, or does not wait for, is released. */
   onGrant(grant: Grant): void {
-    this.#stateOf(grant).granted = grant;
+    const state = this.#stateOf(grant);
+    const isVoid = state.isRemoved || grant.slot <= state.released || grant.slot < state.held;
+    if (isVoid) void this.#admission.release(grant);
+    else state.granted = grant;
   }
 
+  /** The run's next slot. A grant of an earlier one was in the status already: it is void. */
   granted(run: TaskRun): Grant | undefined {
-    const state = this.#states.get(keyOf(run));
-    return state?.uid === run.metadata.uid ? state.granted : undefined;
+    const granted = this.#states.get(run.metadata.uid)?.granted;
+    return granted && granted.slot > (run.status?.slot ?? 0) ? granted : undefined;
   }
 
   /** Puts the run among the pending ones; returns the grant when a slot was free at once. */
   async request(run: PendingRun): Promise<Grant | undefined> {
     const state = this.#stateOf(run);
+    state.isRemoved = false;
     await this.#admission.enqueue(run);
-    return state.granted;
+    const { granted } = state;
+    return granted && granted.slot > run.slot ? granted : undefined;
   }
 
-  /** The run is inadmissible after all: it waits for no slot and has none. */
+  /** The run is inadmissible after all: it waits for no slot and takes none. */
   async withdraw(run: TaskRun): Promise<void> {
-    const key = keyOf(run);
-    const state = this.#states.get(key);
-    if (state?.uid === run.metadata.uid) await this.#drop(key, state, run.metadata.namespace);
+    await this.#withdraw(this.#stateOf(run.metadata));
   }
 
   /** The grant is in the run's status. */
   hold(grant: Grant): void {
     const state = this.#stateOf(grant);
     state.granted = undefined;
-    state.held = grant;
+    state.held = grant.slot;
   }
 
   /** The grant could not be written into the run's status. */
@@ -74,54 +101,78 @@ export class Slots {
   /** Whether the slot that the run's status names is really held. Asked before the Job is created. */
   async confirm(run: TaskRun): Promise<boolean> {
     const state = this.#stateOf(run.metadata);
-    state.held ??= grantOf(run);
-    return this.#admission.confirm(state.held);
+    state.held = Math.max(state.held, run.status?.slot ?? 0);
+    return this.#admission.confirm(grantOf(state, state.held));
   }
 
   /**
-   * Releases what the run, in its phase, no longer needs: the slot; unless it is Queued, the wait for one,
-   * too.
+   * Releases what the run, in its phase, no longer needs: the slot that its status names; unless it is
+   * Queued, the wait for one, too.
    */
   async releaseUnneeded(run: TaskRun): Promise<void> {
-    const key = keyOf(run);
-    const state = this.#states.get(key);
-    if (!state || state.uid !== run.metadata.uid || holdsSlot(run)) return;
-    if (state.held) {
-      await this.#admission.release(state.held);
-      state.held = undefined;
-    }
-    if (run.status?.phase === "Queued") return;
-    await this.#drop(key, state, run.metadata.namespace);
+    if (holdsSlot(run) || run.status?.phase === undefined) return;
+    const state = this.#stateOf(run.metadata);
+    state.held = Math.max(state.held, run.status.slot ?? 0);
+    await this.#release(state);
+    if (run.status.phase !== "Queued") await this.#withdraw(state);
   }
 
-  /** The run was deleted: its slot, and its place in the queue, are free. */
-  async forget(namespace: string, name: string): Promise<void> {
-    const key = objectKey(namespace, name);
-    const state = this.#states.get(key);
-    if (state) await this.#drop(key, state, namespace);
+  /** Deleted runs of this name that may have a slot. `present`: the run that has the name now. */
+  deleted(namespace: string, name: string, present?: TaskRun): RunName[] {
+    const uids = [...(this.#uids.get(keyOf({ namespace, name })) ?? [])];
+    const isDeleted = (uid: string) => uid !== present?.metadata.uid || present.metadata.deletionTimestamp;
+    return uids.filter(isDeleted).map((uid) => ({ namespace, name, uid }));
   }
 
-  async #drop(key: string, state: SlotState, namespace: string): Promise<void> {
-    if (this.#states.get(key) === state) this.#states.delete(key);
-    for (const grant of [state.granted, state.held]) if (grant) await this.#admission.release(grant);
-    await this.#admission.remove(namespace, state.uid);
+  /** The run was deleted: it waits for no slot, and keeps the one that it has. */
+  async keepOnlySlot(run: RunName): Promise<{ isHeld: boolean }> {
+    const state = this.#stateOf(run);
+    await this.#withdraw(state);
+    return { isHeld: state.held > state.released };
   }
 
-  /** A run of the same name with another uid is another run; its predecessor was deleted and is dropped. */
-  #stateOf({ namespace, name, uid }: { namespace: string; name: string; uid: string }): SlotState {
-    const key = objectKey(namespace, name);
-    const known = this.#states.get(key);
-    if (known?.uid === uid) return known;
-    if (known) void this.#drop(key, known, namespace);
-    const state: SlotState = { uid };
-    this.#states.set(key, state);
+  /** None of the deleted run's containers is left: its slot is free. */
+  async forget({ uid }: RunName): Promise<void> {
+    const state = this.#states.get(uid);
+    if (!state) return;
+    await this.#release(state);
+    this.#states.delete(uid);
+    const key = keyOf(state);
+    this.#uids.get(key)?.delete(uid);
+    if (this.#uids.get(key)?.size === 0) this.#uids.delete(key);
+  }
+
+  async #withdraw(state: SlotState): Promise<void> {
+    const { granted } = state;
+    state.granted = undefined;
+    if (granted && granted.slot > state.held) await this.#admission.release(granted);
+    if (state.isRemoved) return;
+    state.isRemoved = true;
+    await this.#admission.remove(state.namespace, state.uid);
+  }
+
+  async #release(state: SlotState): Promise<void> {
+    if (state.held <= state.released) return;
+    state.released = state.held;
+    await this.#admission.release(grantOf(state, state.held));
+  }
+
+  #stateOf({ namespace, name, uid }: RunName): SlotState {
+    const known = this.#states.get(uid);
+    if (known) return known;
+    const state: SlotState = { namespace, name, uid, held: 0, released: 0, isRemoved: false };
+    this.#states.set(uid, state);
+    const key = keyOf(state);
+    this.#uids.set(key, (this.#uids.get(key) ?? new Set()).add(uid));
     return state;
   }
 }
 
-const grantOf = ({ metadata, status }: TaskRun): Grant => ({
-  namespace: metadata.namespace,
-  name: metadata.name,
-  uid: metadata.uid,
-  slot: status?.slot ?? 0,
+const keyOf = ({ namespace, name }: { namespace: string; name: string }): string => `${namespace}/${name}`;
+
+const grantOf = ({ namespace, name, uid }: SlotState, slot: number): Grant => ({
+  namespace,
+  name,
+  uid,
+  slot,
 });

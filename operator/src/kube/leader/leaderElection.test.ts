@@ -110,6 +110,31 @@ describe("one leader", () => {
     expect(a.store.writes).toBeGreaterThan(55);
   });
 
+  test("a term that is refused as too old is given up for one above the known one, by the same process", async () => {
+    const server = new FakeServer();
+    server.put({ holder: "", transitions: 7 });
+    const a = candidate(server, "a");
+    await pass(1_000);
+    a.election.raiseTerm(7);
+    expect(a.election.term).toBe(8);
+    a.election.raiseTerm(41);
+    expect(() => a.election.assertLeader()).toThrow(NotLeaderError);
+    await pass(3_000);
+    const lost = "lost: term 8 is too low: term 41 is known already";
+    expect(a.events).toEqual(["started 8", lost, "aborted", "ended", "started 42"]);
+  });
+
+  test("a term is not raised by a process that another one has replaced", async () => {
+    const server = new FakeServer();
+    const a = candidate(server, "a");
+    await pass(1_000);
+    server.put({ holder: "b", transitions: 2 ** 30 });
+    a.election.raiseTerm(2 ** 30);
+    await pass(10_000);
+    expect(a.election.isLeader()).toBe(false);
+    expect(server.record?.holder).toBe("b");
+  });
+
   test("a crash is noticed after the lease's duration, within 20 s, and the term rises", async () => {
     const server = new FakeServer();
     server.put({ holder: "crashed", transitions: 7 });

@@ -11,6 +11,8 @@
  *   valid for renewDeadlineMs, which is well below the leaseMs that candidates wait. A process that was
  *   suspended for longer finds out at its first look at the clock: call `assertLeader` before every write.
  * - The clocks of other machines do not matter: a candidate measures how long the record stays the same.
+ * - `raiseTerm` ends a term that a reader refuses as too old (a restored etcd counts again), and begins one
+ *   above what that reader knows. Who holds the lease still decides who leads.
  * - `term` rises with every acquisition. A record that was deleted is created again with a term above all
  *   earlier ones (seconds since 2026), so that a reader which refuses older terms accepts the new leader.
  */
@@ -66,6 +68,8 @@ interface Leadership {
 
 /** Terms of new records count from here. */
 const termEpochMs = Date.UTC(2026, 0, 1);
+/** A Lease counts in 32 bits. */
+const greatestTerm = 2 ** 31 - 1;
 
 export class LeaderElection {
   readonly #options: LeaderElectionOptions;
@@ -77,6 +81,8 @@ export class LeaderElection {
   #leadership: Leadership | undefined;
   /** The record as a candidate last read it, and since when it has been the same. */
   #observed: { version: string; since: number } | undefined;
+  /** The next term is at least this. */
+  #leastTerm = 1;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = options;
@@ -102,6 +108,14 @@ export class LeaderElection {
     return false;
   }
 
+  /** Gives up the present term for one above `known`, unless it is above it already. */
+  raiseTerm(known: number): void {
+    const leadership = this.#leadership;
+    if (!leadership || leadership.term > known || !this.isLeader()) return;
+    this.#leastTerm = Math.min(known + 1, greatestTerm);
+    this.#lose(leadership, `term ${leadership.term} is too low: term ${known} is known already`);
+  }
+
   assertLeader(): void {
     if (!this.isLeader()) throw new NotLeaderError("this process is not the leader (any more)");
   }
@@ -123,7 +137,7 @@ export class LeaderElection {
       if (found && this.#isTaken(found)) return undefined;
       const before = this.#now();
       const firstTerm = Math.max(1, Math.floor((before.wall - termEpochMs) / 1000));
-      const term = found ? found.transitions + 1 : firstTerm;
+      const term = Math.max(found ? found.transitions + 1 : firstTerm, this.#leastTerm);
       const record = await store.write(this.#claim(term, true), found, limit);
       return record && { term, record, renewed: before, controller: new AbortController() };
     } catch (error) {

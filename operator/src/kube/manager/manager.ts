@@ -4,16 +4,18 @@
  *   standing by ──lead(signal)──► leading: all keys are added, then changes ──signal──► standing by
  *
  * Every process keeps its caches warm, so that a new leader begins at once. Only the leader reconciles,
- * records Events and does periodic work; `leads` is asked here and nowhere else. A process that stands by
- * queues nothing: a leader begins with every key.
+ * records Events and does periodic work, in namespaces that are owned; `leads` is asked here and nowhere
+ * else. A process that stands by queues nothing: a leader begins with every key.
  */
 import type { Logger } from "pino";
 import { every } from "../../lib/periodic.ts";
 import type { Source } from "../cache/reflector.ts";
 import type { KubeClient } from "../client/client.ts";
+import type { KubeObject } from "../resources.ts";
 import { type AnyInformer, type CacheDeclarations, type Caches, openCaches } from "./caches.ts";
-import type { Controller, WatchContext } from "./controller.ts";
+import type { Controller, ObjectEvent, WatchContext } from "./controller.ts";
 import { EventRecorder } from "./eventRecorder.ts";
+import { done } from "./requeue.ts";
 import { WorkQueue } from "./workQueue.ts";
 
 interface ManagerOptions<C extends CacheDeclarations> {
@@ -24,6 +26,10 @@ interface ManagerOptions<C extends CacheDeclarations> {
   /** The source of the Events. */
   component: string;
   log: Logger;
+  /** Whether objects in this namespace are acted on; without it, all are. `begin` when that changes. */
+  owns?: (namespace: string) => boolean;
+  /** There is an object in a namespace that is not owned. `created`: it is new. */
+  onUnowned?: (namespace: string, created?: KubeObject) => void;
   /** Keys of one controller that are reconciled at once. */
   concurrency?: number;
   /** The same for steps that may hang. */
@@ -80,7 +86,12 @@ export class Manager<C extends CacheDeclarations> {
 
   add<D>(deps: D, ...controllers: Controller<D>[]): void {
     for (const controller of controllers) {
-      const queue = this.#newQueue(controller.name, (key, lane) => controller.reconcile(deps, key, lane));
+      const queue = this.#newQueue(controller.name, async (key, lane) => {
+        // It may have been another's when the key's turn came.
+        const namespace = namespaceOf(key);
+        const isOurs = namespace === undefined || this.leads(namespace);
+        return isOurs ? controller.reconcile(deps, key, lane) : done;
+      });
       this.#running.push({ controller, queue, initialKeys: () => controller.initialKeys(deps) });
       for (const watch of controller.watches) watch(deps, this.#contextOf(queue));
     }
@@ -99,9 +110,20 @@ export class Manager<C extends CacheDeclarations> {
     this.#contextOf(found.queue).add(key);
   }
 
-  /** Whether this process acts on objects of the namespace. Today one process leads all of them. */
-  leads(_namespace: string): boolean {
-    return this.#leading;
+  /** Whether this process acts on objects of the namespace. */
+  leads(namespace: string): boolean {
+    return this.#leading && (this.#options.owns?.(namespace) ?? true);
+  }
+
+  /** All objects of a namespace that is owned from now on are to be looked at. */
+  begin(namespace: string): void {
+    if (!this.leads(namespace)) return;
+    for (const { queue, initialKeys } of this.#running)
+      for (const key of initialKeys()) if (namespaceOf(key) === namespace) queue.add(key);
+  }
+
+  record(object: KubeObject, { type, reason, message }: ObjectEvent): void {
+    this.#recorder.record(object, type, reason, message);
   }
 
   /** Fills the caches and keeps them fresh; resolves when they are filled. */
@@ -114,7 +136,8 @@ export class Manager<C extends CacheDeclarations> {
     await this.sync(signal);
     this.#leading = true;
     try {
-      for (const { queue, initialKeys } of this.#running) for (const key of initialKeys()) queue.add(key);
+      for (const { queue, initialKeys } of this.#running)
+        for (const key of initialKeys()) this.#whileLeading(key, () => queue.add(key));
       const queues = this.#running.map(({ queue }) => queue.run(signal));
       await Promise.all([...queues, ...this.#periodic.map((work) => work(signal))]);
     } finally {
@@ -169,17 +192,25 @@ export class Manager<C extends CacheDeclarations> {
   #contextOf(queue: WorkQueue): WatchContext {
     return {
       subscribe: (informer, handler) => {
-        informer.on("change", (key, before, after) =>
-          this.#whileLeading(key, () => handler(key, before, after)),
-        );
+        informer.on("change", (key, before, after) => {
+          const created = before === undefined ? (after as KubeObject | undefined) : undefined;
+          this.#whileLeading(key, () => handler(key, before, after), created);
+        });
       },
       add: (key) => this.#whileLeading(key, () => queue.add(key)),
       record: (object, { type, reason, message }) => this.#recorder.record(object, type, reason, message),
     };
   }
 
-  #whileLeading(key: string, act: () => void): void {
-    const slash = key.indexOf("/");
-    if (this.leads(slash < 0 ? key : key.slice(0, slash))) act();
+  #whileLeading(key: string, act: () => void, created?: KubeObject): void {
+    const namespace = namespaceOf(key);
+    if (namespace === undefined ? this.#leading : this.leads(namespace)) act();
+    else if (this.#leading && namespace !== undefined) this.#options.onUnowned?.(namespace, created);
   }
+}
+
+/** Undefined for the key of what is in no namespace. */
+function namespaceOf(key: string): string | undefined {
+  const slash = key.indexOf("/");
+  return slash < 0 ? undefined : key.slice(0, slash);
 }
