@@ -1,11 +1,12 @@
 /**
  * The suites. `unit` needs nothing but Node; `chart` also helm; `integration` Redis, the object store or an
  * API server; `e2e` a whole cluster with Fairlead installed; `disruption` the same, alone: it stops parts of
- * the release, kills them and takes their data away. `npm test` runs them in this order.
+ * the release, kills them and takes their data away. `npm test` runs them in this order. `nodes` has a
+ * cluster of its own and kills its nodes: it takes minutes, and only `npm test nodes` runs it.
  */
 import { defineConfig } from "vitest/config";
 
-export const suites = ["unit", "chart", "integration", "e2e", "disruption"] as const;
+export const suites = ["unit", "chart", "integration", "e2e", "disruption", "nodes"] as const;
 export type Suite = (typeof suites)[number];
 
 const notOurs = ["**/node_modules/**", "**/dist/**", "**/.fairlead/**"];
@@ -62,6 +63,16 @@ export default defineConfig({
           // One installation: the files take turns.
           fileParallelism: false,
           testTimeout: 5 * minutes,
+          hookTimeout: 10 * minutes,
+        },
+      },
+      {
+        test: {
+          name: "nodes",
+          include: ["test/nodes/**/*.test.ts"],
+          globalSetup: ["test/support/release/nodesSetup.ts"],
+          exclude: notOurs,
+          testTimeout: 15 * minutes,
           hookTimeout: 10 * minutes,
         },
       },

@@ -22,7 +22,9 @@ import {
 } from "./testReport.ts";
 
 const suites = ["unit", "chart", "integration", "e2e", "disruption"] as const;
-type Suite = (typeof suites)[number];
+/** Runs only by its name, on a built-in cluster of its own with two nodes. */
+const ownCluster = "nodes";
+type Suite = (typeof suites)[number] | typeof ownCluster;
 
 interface PhaseResult {
   name: string;
@@ -37,7 +39,7 @@ const chosen = chosenSuites(process.argv.slice(2));
 
 rmSync(reportFolder, { recursive: true, force: true });
 if (chosen.includes("unit")) await suite("unit");
-if (chosen.some((name) => name !== "unit")) {
+if (chosen.some((name) => name !== "unit" && name !== ownCluster)) {
   const cluster = await prepare("cluster", ["hack/cluster/main.ts", "up"]);
   if (cluster) await useCluster();
   if (chosen.includes("chart")) await suite("chart");
@@ -51,12 +53,14 @@ if (chosen.some((name) => name !== "unit")) {
     }
   }
 }
+if (chosen.includes(ownCluster)) await nodesSuite();
 summarize();
 
 function chosenSuites(names: string[]): readonly Suite[] {
-  const unknown = names.filter((name) => !suites.includes(name as Suite));
+  const known: readonly string[] = [...suites, ownCluster];
+  const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
-    console.error(`no suite named ${unknown.join(", ")}; there are ${suites.join(", ")}`);
+    console.error(`no suite named ${unknown.join(", ")}; there are ${known.join(", ")}`);
     process.exit(2);
   }
   return names.length > 0 ? (names as Suite[]) : suites;
@@ -79,6 +83,16 @@ async function suite(name: Suite): Promise<void> {
     reportFailure(`${name}-process`, `vitest ended with exit code ${code}`);
   }
   results.push({ name, milliseconds: performance.now() - begun, count });
+}
+
+async function nodesSuite(): Promise<void> {
+  Object.assign(process.env, { CLUSTER: "built-in", FAIRLEAD_CLUSTER: ownCluster });
+  const cluster = await prepare("two nodes", ["hack/cluster/main.ts", "up", "--nodes", "2"]);
+  if (cluster) await useCluster();
+  const images = cluster && (await prepare("images", ["hack/images/main.ts", "--load", "--tests"]));
+  if (images) await suite(ownCluster);
+  else results.push({ name: ownCluster, milliseconds: 0, count: "left out" });
+  await prepare("two nodes down", ["hack/cluster/main.ts", "down"]);
 }
 
 /** Runs a script that a later phase needs; returns whether it succeeded. */

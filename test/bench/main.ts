@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- latency [--pairs N]`, `queue`, `api` or `sdk`: one benchmark, its figures on stdout.
+ * `npm run bench -- latency [--pairs N]`, `queue`, `api`, `sdk` or `chaos`: one of them, its figures on stdout.
  * The results are recorded in docs/benchmarks.md.
  */
 import { delimiter } from "node:path";
@@ -9,6 +9,7 @@ import { provideImages } from "../../hack/images/provideImages.ts";
 import { say } from "../../hack/lib/progress.ts";
 import { installRelease } from "../../hack/start/release.ts";
 import { apiBench } from "./api.ts";
+import { chaos } from "./chaos.ts";
 import { latency } from "./latency.ts";
 import { sdkImport } from "./sdkImport.ts";
 import { semaphoreBench } from "./semaphore.ts";
@@ -16,21 +17,25 @@ import { semaphoreBench } from "./semaphore.ts";
 const usage = `usage: npm run bench -- latency [--pairs N]   (N from 20 to 500, default 30)
        npm run bench -- queue
        npm run bench -- api
-       npm run bench -- sdk`;
+       npm run bench -- sdk
+       npm run bench -- chaos [--minutes N] [--seed N]   (default 30 and 1)`;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { pairs: { type: "string" } },
+    options: { pairs: { type: "string" }, minutes: { type: "string" }, seed: { type: "string" } },
     allowPositionals: true,
   });
   if (positionals[0] === "queue") return semaphoreBench();
   if (positionals[0] === "sdk") return sdkImport();
   const pairs = Number(values.pairs ?? 30);
+  const [minutes, seed] = [Number(values.minutes ?? 30), Number(values.seed ?? 1)];
   if (
-    !["latency", "api"].includes(positionals[0] ?? "") ||
+    !["latency", "api", "chaos"].includes(positionals[0] ?? "") ||
     !Number.isInteger(pairs) ||
     pairs < 20 ||
-    pairs > 500
+    pairs > 500 ||
+    !(minutes > 0 && minutes <= 600) ||
+    !Number.isInteger(seed)
   ) {
     console.error(usage);
     process.exitCode = 2;
@@ -43,6 +48,10 @@ async function main(): Promise<void> {
   const images = await provideImages(cluster, ["e2e-tasks"]);
   await installRelease();
   if (positionals[0] === "api") return apiBench();
+  if (positionals[0] === "chaos") {
+    if (!(await chaos({ minutes, seed }))) process.exitCode = 1;
+    return;
+  }
   await latency({ pairs, image: images["e2e-tasks"].ref });
 }
 

@@ -136,6 +136,7 @@ describe("an attempt that the infrastructure lost", () => {
 });
 
 describe("each of the two ways of a result is enough", () => {
+  const cancel = JSON.stringify({ spec: { cancelRequested: true } });
   const scale = (name: string, replicas: number) =>
     run("kubectl", [
       "scale",
@@ -185,26 +186,21 @@ describe("each of the two ways of a result is enough", () => {
     await ns.untilCaptured("no-controller");
   });
 
-  test("a run settles while the object store is down, and its log is stored when it is back", async () => {
+  test("runs settle and are canceled while the object store is down, and their logs are stored when it is back", async () => {
     await ns.startRun("no-store", { task: "sleep", payload: { ms: 3000 } });
+    await ns.startRun("no-store-canceled", shell("sleep 300"));
     await ns.untilPhase("no-store", "Executing");
     await scale("objectstore", 0);
     try {
-      await ns.kubectl(
-        "wait",
-        "--for=jsonpath={.status.phase}=Succeeded",
-        `pod/${await podOf("no-store")}`,
-        "--timeout=100s",
-      );
+      expect(await ns.untilFinished("no-store", 120_000)).toMatchObject({ output: { sleptMs: 3000 } });
+      await ns.kubectl("patch", "taskrun", "no-store-canceled", "--type=merge", "-p", cancel);
+      expect((await ns.untilFinished("no-store-canceled")).phase).toBe("Canceled");
     } finally {
       await scale("objectstore", 1);
       await ready("objectstore");
     }
-    expect(await ns.untilFinished("no-store", 120_000)).toMatchObject({
-      phase: "Completed",
-      output: { sleptMs: 3000 },
-    });
     const status = await ns.untilCaptured("no-store", 120_000);
+    expect(status).toMatchObject({ phase: "Completed", output: { sleptMs: 3000 } });
     expect(status.attempts?.[0]?.logKey).toBeDefined();
   });
 });

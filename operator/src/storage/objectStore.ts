@@ -123,9 +123,14 @@ export class ObjectStore {
     }
   }
 
-  async put(key: string, body: string | Uint8Array, options: { type: string }): Promise<void> {
-    const object = { Bucket: this.#bucket, Key: key, Body: body, ContentType: options.type };
-    await this.#write(`put object ${key}`, () => this.#send(new PutObjectCommand(object)));
+  async put(
+    key: string,
+    body: string | Uint8Array,
+    { type, timeoutMs = this.#timeoutMs }: { type: string; timeoutMs?: number },
+  ): Promise<void> {
+    const object = { Bucket: this.#bucket, Key: key, Body: body, ContentType: type };
+    const send = this.#within(timeoutMs);
+    await this.#write(`put object ${key}`, () => send(new PutObjectCommand(object)));
   }
 
   /** Undefined when there is no such object. */
@@ -277,11 +282,15 @@ export class ObjectStore {
     await withHook(this.#onWrite, what, send);
   }
 
-  // A getter with the client's type, since its overloads are many; the time limit is in one place.
   get #send(): S3Client["send"] {
+    return this.#within(this.#timeoutMs);
+  }
+
+  // With the client's type, since its overloads are many; the time limit is in one place.
+  #within(timeoutMs: number): S3Client["send"] {
     const { cluster } = this.#clients;
     const send = async (command: Parameters<S3Client["send"]>[0]) => {
-      const limit = AbortSignal.timeout(this.#timeoutMs);
+      const limit = AbortSignal.timeout(timeoutMs);
       try {
         return await cluster.send(command, { abortSignal: limit });
       } catch (error) {
@@ -289,7 +298,7 @@ export class ObjectStore {
         // A store without a volume comes back without its bucket.
         if (!(error instanceof S3ServiceException && error.name === "NoSuchBucket")) throw error;
         await this.ensureBucket();
-        return cluster.send(command, { abortSignal: AbortSignal.timeout(this.#timeoutMs) });
+        return cluster.send(command, { abortSignal: AbortSignal.timeout(timeoutMs) });
       }
     };
     return send as S3Client["send"];

@@ -5,7 +5,7 @@ import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
 import { findPodProcesses } from "./processes.ts";
 
 /** Name of the leading pod; empty when there is none. */
-async function loadLeader(): Promise<string> {
+export async function loadLeader(): Promise<string> {
   const lease = ["lease", "--namespace", releaseNamespace, `${releaseName}-controller`];
   const { stdout } = await run("kubectl", ["get", ...lease, "-o", "jsonpath={.spec.holderIdentity}"]);
   return stdout.split("_")[0] ?? "";

@@ -1,0 +1,49 @@
+import type { Report } from "@fairlead/protocol/report";
+import { expect, test } from "vitest";
+import { endOfReport } from "../model/run/report.ts";
+import { storeReportOutput } from "./reportOutput.ts";
+
+const run = { namespace: "ns", name: "run", uid: "uid" };
+const away = { put: () => Promise.reject(new Error("the bucket does not answer")) };
+
+const reportWith = (data: string, type: string): Report => ({
+  v: 1,
+  attempt: 1,
+  podUid: "pod",
+  startedAt: "2026-01-01T00:00:00Z",
+  finishedAt: "2026-01-01T00:00:01Z",
+  outcome: "completed",
+  output: { type, size: data.length, data },
+});
+
+test.each([
+  ["an object", '{"n":3544790567247868102}'],
+  ["null", "null"],
+  ["false", "false"],
+])(
+  "a run whose output is %s settles while the bucket is away, with its output in the status",
+  async (_what, data) => {
+    const end = endOfReport(await storeReportOutput(away, run, reportWith(data, "application/json")));
+    expect(end.outcome).toBe("Completed");
+    expect(JSON.stringify(end.output)).toBe(data);
+    expect(end.outputRef).toBeUndefined();
+  },
+);
+
+test.each([
+  [
+    "with types that JSON does not have",
+    '{"json":{"at":"1970"},"meta":{"values":{"at":["Date"]}}}',
+    "application/super+json",
+  ],
+  ["that is no JSON", "text", "text/plain"],
+])("a run whose output is one %s waits for the bucket", async (_what, data, type) => {
+  await expect(storeReportOutput(away, run, reportWith(data, type))).rejects.toThrow("does not answer");
+});
+
+test("an output in a report is stored under the key of its attempt", async () => {
+  const puts: string[] = [];
+  const store = { put: async (key: string) => void puts.push(key) };
+  const stored = await storeReportOutput(store, run, reportWith("1", "application/json"));
+  expect(puts).toEqual([stored.output?.key]);
+});
