@@ -1,6 +1,6 @@
 /**
  * How an attempt can end, or be refused to start: whose fault it is, and what follows. Data; the rows are
- * asked in their order, and the first that matches decides. docs/understand/attempts.md shows the same table.
+ * asked in their order, and the first that matches decides.
  *
  * Two rules behind it. What no user code caused costs no attempt of the user's. And what can never pass is
  * not waited for and not tried again; that is only what the run itself contradicts, since a user may still
