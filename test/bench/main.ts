@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- latency [--pairs N]`, `queue`, `api`, `sdk` or `chaos`: one of them, its figures on stdout.
+ * `npm run bench -- latency [--pairs N]`, `queue`, `api`, `sdk` or `chaos`: one, its figures on stdout.
  * The results are recorded in docs/benchmarks.md.
  */
 import { delimiter } from "node:path";

@@ -84,7 +84,7 @@ async function partition(pod: string, ms: number): Promise<void> {
   await Promise.allSettled([rule("-D", "INPUT"), rule("-D", "OUTPUT")]);
 }
 
-export async function scaleStore(replicas: 0 | 1): Promise<void> {
+async function scaleStore(replicas: 0 | 1): Promise<void> {
   const what = `deployment/${releaseName}-objectstore`;
   await run("kubectl", ["scale", ...inRelease, what, `--replicas=${replicas}`]);
   await run("kubectl", ["rollout", "status", ...inRelease, what, "--timeout=120s"]);
