@@ -7,7 +7,7 @@
  *   on namespaces and Secrets               environment, concurrency-limit; api-key, redacted-variables
  */
 
-/** On pods: when they were told to stop, by the controller's clock. */
+/** On pods: when they were asked to stop, by the controller's clock. */
 export const stoppedAtAnnotation = "fairlead.dev/stopped-at";
 
 /** On each object that Fairlead makes for a run or a Task. Informers select on it. */

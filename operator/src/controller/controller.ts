@@ -177,7 +177,7 @@ export class Controller {
     return this.#manager.stuck();
   }
 
-  /** What nobody owns becomes ours, and then begins; where another release acts, Events say so. */
+  /** What has no owner becomes ours, and then begins; where another release acts, Events say so. */
   #onUnowned(namespace: string, created: KubeObject | undefined): void {
     const { owners } = this.#deps;
     owners.want(namespace);

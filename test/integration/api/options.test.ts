@@ -73,7 +73,7 @@ describe("a queue that nothing names", () => {
   });
 });
 
-test("a key of a namespace that does not exist is told so, and not to try again", async () => {
+test("a key of a namespace that does not exist is refused as such, without a retry", async () => {
   await api.client.create(Secrets, namespace, {
     metadata: { name: "nowhere", labels: { [apiKeyLabel]: "true" } },
     stringData: { key: "tr_prod_nowhere", namespace: "no-such-ns" },

@@ -60,7 +60,7 @@ describe("a caller", () => {
     });
   });
 
-  it("a key of a namespace that the release does not watch is told so, and not to try again", async () => {
+  it("a key of a namespace that the release does not watch is refused as such, without a retry", async () => {
     await expect(caller(own.key, ["prod"])).rejects.toMatchObject({
       status: 403,
       retry: false,

@@ -13,7 +13,7 @@ const clusterOf = (namespace: object | undefined, lease: object | undefined) =>
 const down = { get: () => Promise.reject(new Error("down")) } as unknown as KubeClient;
 
 test.each<[title: string, client: KubeClient, problem: RegExp | undefined]>([
-  ["is nobody's yet", clusterOf({}, undefined), undefined],
+  ["has no owner yet", clusterOf({}, undefined), undefined],
   ["is ours", clusterOf({}, claimed("a/fairlead", 1)), undefined],
   ["was another's", clusterOf({}, claimed("b/fairlead", 20)), undefined],
   ["is another's", clusterOf({}, claimed("b/fairlead", 1)), /belongs to the Fairlead release b\/fairlead/],

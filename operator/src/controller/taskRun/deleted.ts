@@ -3,8 +3,8 @@
  * grace period: the slot is free when no container of that run can run any more. Nothing hangs on it: no
  * finalizer, only a look at the run's Jobs and pods, which their changes and a timer repeat.
  *
- * The pods of a run are found by its uid. A pod that was told to end and whose node says nothing counts as
- * gone after nodeLostAfterSeconds, as it does for a run that is there.
+ * The pods of a run are found by its uid. A pod that was asked to end and whose node does not answer counts
+ * as gone after nodeLostAfterSeconds, as it does for a run that is there.
  */
 import { managedSelector, runUidLabel } from "@fairlead/protocol/labels";
 import type { V1Job, V1Pod } from "@kubernetes/client-node";

@@ -70,7 +70,7 @@ test("a canceled run is no warning, a timed-out one is", () => {
   expect(eventsOf(stopping, { ...stopping, revision: 5, phase: "TimedOut" })).toEqual(["Warning TimedOut"]);
 });
 
-test("a queue that nothing declares is told once", () => {
+test("a queue that nothing declares is reported once", () => {
   const condition = { type: "QueueDeclared", status: "False" as const, reason: "QueueUndeclared" };
   const conditions = [{ ...condition, message: "No TaskQueue …", lastTransitionTime: at }];
   expect(eventsOf(undefined, { ...queued, conditions })).toEqual([

@@ -5,7 +5,7 @@
  *   request ─► pending ─(onGrant)─► granted ─(hold)─► held ─(releaseUnneeded)─► released
  *                                      └─(giveBack: the status could not be written)─►┘
  *
- * - Runs are told apart by their uids. A name may stand for a run and for deleted ones before it.
+ * - Runs are distinguished by their uids. A name may stand for a run and for deleted ones before it.
  * - A slot belongs to containers: the slot of a deleted run is released by `forget`, which is called when
  *   none of its containers is left (deleted.ts).
  * - What is known here is lost with the term, so nothing depends on it alone: which slot a run has is in its

@@ -2,7 +2,7 @@
  * The start of an attempt: what blocks it, how long that is waited for, and what follows. Pure.
  *
  *   can never pass (an image name that is none, a quota that is too small) ─► ends at once, for good
- *   somebody has to act (no such image, no such Secret)                    ─► ends after a minute, for good
+ *   the user has to act (no such image, no such Secret)                    ─► ends after a minute, for good
  *   may pass by itself (a registry that does not answer)                   ─► ends after startTimeoutSeconds
  *
  * startTimeoutSeconds counts from the Job: without one nothing was started, and nothing times out but a
@@ -29,7 +29,7 @@ import {
 
 export type Followed = AttemptView & { program: Program };
 
-/** How long somebody has to make what is missing. */
+/** How long the user has to make what is missing. */
 const minuteMs = 60_000;
 /** How often the Events of a pod that gives no reason are read. */
 const eventsMs = 30_000;
@@ -52,7 +52,7 @@ export function startImpossible(view: Followed): AttemptDecision | undefined {
   const message =
     row.patience === "none"
       ? text
-      : `Not started within ${minuteMs / 1000} s, and nobody made it possible. ${text}`;
+      : `Not started within ${minuteMs / 1000} s, and what is missing was not made meanwhile. ${text}`;
   return timedOut(view, problem.reason, message, "never");
 }
 
