@@ -43,7 +43,11 @@ const ours = {
 export const cacheDeclarations = {
   ...ours,
   ownerLeases: cacheOf(Leases, { labelSelector: `${namespaceOwnerLabel}=true` }),
-  jobs: cacheOf(Jobs, { labelSelector: managedSelector, transform: jobProjection }),
+  jobs: cacheOf(Jobs, {
+    labelSelector: managedSelector,
+    transform: jobProjection,
+    indexes: { runUid: runUidIndex },
+  }),
   pods: cacheOf(Pods, {
     labelSelector: managedSelector,
     transform: podProjection,

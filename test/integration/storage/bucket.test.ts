@@ -226,6 +226,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     config: { historySeconds: 48 * 3600, watchNamespaces: [] },
     log: pino({ level: "silent" }),
     sweepStats: { deleted: 0, unreadable: 0 },
+    owners: { otherOwner: () => undefined },
   } as unknown as BucketSweepDeps;
   await store.put("ns/sweep/payloads/old.1", "{}", text);
   await store.put("ns/sweep/payloads/young.1", "{}", text);

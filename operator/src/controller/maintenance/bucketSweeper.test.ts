@@ -49,6 +49,7 @@ const sweep = ({ store, live = [], now, watchNamespaces = [] }: World): Promise<
     config: { historySeconds: 10 * 3600, watchNamespaces },
     log: pino({ level: "silent" }),
     sweepStats: { deleted: 0, unreadable: 0 },
+    owners: { otherOwner: () => undefined },
   } as unknown as BucketSweepDeps);
 
 test("the end of an old run's history takes nothing of a later run that has its name", async () => {

@@ -41,11 +41,16 @@ export async function sweepBucket(deps: BucketSweepDeps, signal?: AbortSignal): 
 }
 
 /** In another order each time: a round that ends early is not always at the expense of the same ones. */
-async function namespacesOf({ store, config }: BucketSweepDeps, { nowMs }: SweepRound): Promise<string[]> {
-  const all = [...config.watchNamespaces];
-  if (all.length === 0)
+async function namespacesOf(
+  { store, config, owners }: BucketSweepDeps,
+  { nowMs }: SweepRound,
+): Promise<string[]> {
+  const watched = [...config.watchNamespaces];
+  if (watched.length === 0)
     for await (const folder of foldersBelow(store, namespacesPrefix))
-      all.push(folder.slice(namespacesPrefix.length, -1));
+      watched.push(folder.slice(namespacesPrefix.length, -1));
+  // Which runs live in another release's namespace is not known here.
+  const all = watched.filter((namespace) => owners.otherOwner(namespace) === undefined);
   const first = all.length === 0 ? 0 : Math.floor(nowMs / bucketSweeper.everyMs) % all.length;
   return [...all.slice(first), ...all.slice(0, first)];
 }

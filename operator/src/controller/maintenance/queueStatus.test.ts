@@ -1,5 +1,6 @@
+import { originLabel } from "@fairlead/protocol/labels";
 import { expect, test } from "vitest";
-import { apiVersion, type TaskQueue } from "../../model/resources.ts";
+import { apiVersion, type TaskQueue, type TaskRun } from "../../model/resources.ts";
 import { type QueueStatusDeps, statusPatch, writeQueueStatuses } from "./queueStatus.ts";
 
 const queue = (status?: TaskQueue["status"]): TaskQueue => ({
@@ -51,7 +52,7 @@ test("a status that is refused keeps no other queue's from being written, and fe
     },
     queues: { list: () => queues, upsertFromWrite: () => undefined },
     runs: { list: () => [] },
-    tasks: { byIndex: () => [] } as unknown as QueueStatusDeps["tasks"],
+    tasks: { byIndex: () => [], list: () => [] } as unknown as QueueStatusDeps["tasks"],
     log: { warn: (fields: object) => warnings.push(fields) } as unknown as QueueStatusDeps["log"],
     jobs: { list: () => [] },
     pods: { list: () => [] },
@@ -63,4 +64,63 @@ test("a status that is refused keeps no other queue's from being written, and fe
   expect(written).toHaveLength(39);
   expect(warnings).toMatchObject([{ queue: "q1" }]);
   expect(most).toBeLessThanOrEqual(8);
+});
+
+/** What becomes of a queue that was made for a trigger long ago. */
+async function roundsOver(runs: TaskRun[], labels: Record<string, string>, days: readonly number[]) {
+  let one: TaskQueue = {
+    ...queue(),
+    metadata: { ...queue().metadata, labels, creationTimestamp: "2020-01-01T00:00:00Z" },
+  };
+  let deleted = false;
+  for (const day of days) {
+    await writeQueueStatuses({
+      client: {
+        delete: async () => {
+          deleted = true;
+          return true;
+        },
+        patch: async (_resource: unknown, _namespace: string, _name: string, patch: { status: object }) => {
+          const status = Object.entries({ ...one.status, ...patch.status }).filter(
+            ([, value]) => value !== null,
+          );
+          one = { ...one, status: Object.fromEntries(status) };
+          return one;
+        },
+      } as unknown as QueueStatusDeps["client"],
+      queues: { list: () => [one], upsertFromWrite: () => undefined },
+      runs: { list: () => runs },
+      tasks: { byIndex: () => [], list: () => [] } as unknown as QueueStatusDeps["tasks"],
+      log: { warn: () => undefined } as unknown as QueueStatusDeps["log"],
+      jobs: { list: () => [] },
+      pods: { list: () => [] },
+      config: { nodeLostAfterSeconds: 300 },
+      owners: { isOurs: () => true },
+      clock: () => day * 24 * 3_600_000,
+    });
+  }
+  return deleted;
+}
+
+const runIn = (phase: NonNullable<TaskRun["status"]>["phase"]): TaskRun => ({
+  apiVersion,
+  kind: "TaskRun",
+  metadata: { name: "r", namespace: "n", uid: "r1" },
+  spec: { task: "t", queue: { name: "q", concurrencyLimit: 1 } },
+  status: { phase },
+});
+
+const made = { [originLabel]: "trigger" };
+
+test.each(["Delayed", "Queued", "Executing", "Completed"] as const)(
+  "a queue that was made for a trigger stays while a run that is %s names it, however old both are",
+  async (phase) => expect(await roundsOver([runIn(phase)], made, [0, 8, 100])).toBe(false),
+);
+
+test("a queue that was made on demand goes a week after its last use, a declared one never", async () => {
+  expect(await roundsOver([], made, [100])).toBe(false);
+  expect(await roundsOver([], made, [100, 106])).toBe(false);
+  expect(await roundsOver([], made, [100, 108])).toBe(true);
+  expect(await roundsOver([], { [originLabel]: "task" }, [100, 108])).toBe(true);
+  expect(await roundsOver([], {}, [100, 108])).toBe(false);
 });

@@ -8,15 +8,15 @@ import { KubeError } from "../../kube/client/client.ts";
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { TaskQueues } from "../../model/kinds.ts";
-import { queueNameOf, settingsOf } from "../../model/queue/governing.ts";
+import { queueNameOf, queueOfTask, settingsOf } from "../../model/queue/governing.ts";
 import { nameOfQueue, type TaskQueue, type TaskQueueStatus } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
 import { cachedDeletedHolders, type DeletedRunCaches } from "../taskRun/deleted.ts";
 
-/** A queue that was created for a trigger is deleted after so many days without a run. */
-const idleDays = 7;
+/** A queue that was created on demand is deleted when nothing has referred to it for so long. */
+const idleMs = 7 * 24 * 3600 * 1000;
 
 /** Status writes that are under way at once. */
 const writesAtOnce = 8;
@@ -41,6 +41,8 @@ interface Counts {
   running: number;
   queued: number;
   oldest?: string;
+  /** Of a queue that is deleted when it is not used: since when nothing refers to it. */
+  idleSince?: string;
 }
 
 /** Resolves when all were tried. What fails is logged, keeps none of the others waiting, and comes again. */
@@ -69,12 +71,16 @@ interface Change {
 }
 
 function* changesOf(deps: QueueStatusDeps, counts: ReadonlyMap<string, Counts>): Generator<Change> {
+  const used = usedQueues(deps);
+  const now = new Date(deps.clock()).toISOString();
   for (const queue of [...deps.queues.list()]) {
     if (!deps.owners.isOurs(queue.metadata.namespace)) continue;
-    const count = counts.get(`${queue.metadata.namespace}/${nameOfQueue(queue)}`);
-    if (!count && isAbandoned(deps, queue)) yield { queue };
+    const key = `${queue.metadata.namespace}/${nameOfQueue(queue)}`;
+    const isIdle = isMadeOnDemand(queue) && !used.has(key);
+    const idleSince = isIdle ? (queue.status?.idleSince ?? now) : undefined;
+    if (idleSince !== undefined && deps.clock() - Date.parse(idleSince) > idleMs) yield { queue };
     else {
-      const patch = statusPatch(queue, count ?? { running: 0, queued: 0 });
+      const patch = statusPatch(queue, { ...(counts.get(key) ?? { running: 0, queued: 0 }), idleSince });
       if (patch) yield { queue, patch };
     }
   }
@@ -95,7 +101,10 @@ async function applyChange({ client, queues }: QueueStatusDeps, { queue, patch }
 }
 
 /** What in the status differs; undefined: nothing. `null` removes a field. */
-export function statusPatch(queue: TaskQueue, { running, queued, oldest }: Counts): object | undefined {
+export function statusPatch(
+  queue: TaskQueue,
+  { running, queued, oldest, idleSince }: Counts,
+): object | undefined {
   const { limit, paused } = settingsOf(queue);
   const wanted: TaskQueueStatus = {
     observedGeneration: queue.metadata.generation,
@@ -105,6 +114,7 @@ export function statusPatch(queue: TaskQueue, { running, queued, oldest }: Count
     running,
     queued,
     oldestQueuedAt: oldest,
+    idleSince,
   };
   const changed = Object.entries(wanted).filter(
     ([field, value]) => queue.status?.[field as keyof TaskQueueStatus] !== value,
@@ -138,9 +148,21 @@ function countRuns(deps: QueueStatusDeps): Map<string, Counts> {
   return counts;
 }
 
-function isAbandoned(deps: QueueStatusDeps, queue: TaskQueue): boolean {
-  if (queue.metadata.labels?.[originLabel] !== "trigger" || queue.status?.override) return false;
-  const { creationTimestamp } = queue.metadata;
-  const age = creationTimestamp === undefined ? 0 : deps.clock() - Date.parse(creationTimestamp);
-  return age > idleDays * 24 * 3600 * 1000;
+/** Not by a user, nor by the API for one, to pause it. A Task's default queue goes with its Task. */
+function isMadeOnDemand({ metadata, status }: TaskQueue): boolean {
+  const origin = metadata.labels?.[originLabel];
+  if (status?.override) return false;
+  return origin === "trigger" || (origin === "task" && (metadata.ownerReferences ?? []).length === 0);
+}
+
+/** Queues that a run, in whatever phase, or a Task names. */
+function usedQueues(deps: QueueStatusDeps): Set<string> {
+  const used = new Set<string>();
+  for (const task of deps.tasks.list()) used.add(`${task.metadata.namespace}/${queueOfTask(task)}`);
+  for (const run of deps.runs.list()) {
+    const { namespace } = run.metadata;
+    const task = run.spec.task === undefined ? undefined : taskOf(deps, namespace, run.spec.task);
+    used.add(`${namespace}/${queueNameOf(run, task)}`);
+  }
+  return used;
 }

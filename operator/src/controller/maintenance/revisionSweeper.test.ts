@@ -48,6 +48,7 @@ async function deletedOf(
         deleted.push(name);
       },
     },
+    owners: { otherOwner: () => undefined },
     runs: { list: () => runs },
     tasks: { list: () => tasks, get: () => tasks[0] },
     versions: { forget: () => {} },

@@ -19,7 +19,10 @@ const keptPerTask = 10;
 const deletesPerRound = 1_000;
 const [hourMs, dayMs] = [3_600_000, 24 * 3_600_000];
 
-export type RevisionSweepDeps = Pick<Deps, "client" | "runs" | "tasks" | "versions" | "config" | "clock">;
+export type RevisionSweepDeps = Pick<
+  Deps,
+  "client" | "owners" | "runs" | "tasks" | "versions" | "config" | "clock"
+>;
 
 export const revisionSweeper: PeriodicWork<RevisionSweepDeps> = {
   everyMs: 10 * 60_000,
@@ -39,6 +42,7 @@ export async function sweepRevisions(deps: RevisionSweepDeps, signal?: AbortSign
     for (const { metadata } of unreferred(deps, revisions)) {
       if (signal?.aborted || left-- === 0) return;
       const { namespace: within = "", name = "", uid } = metadata ?? {};
+      if (deps.owners.otherOwner(within) !== undefined) continue;
       await deps.client.delete(ControllerRevisions, within, name, { uid }).catch(unlessGone);
       deps.versions.forget(within, name);
     }

@@ -5,10 +5,12 @@
  */
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { TaskRuns } from "../../model/kinds.ts";
+import type { TaskRun } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { Holder } from "../../queue/clusterState.ts";
 import { AdmissionClosedError } from "../../queue/namespaceAdmission.ts";
 import type { Deps } from "../deps.ts";
+import { isJobOf } from "../taskRun/attempt/view.ts";
 import { cachedDeletedHolders, readDeletedHolder } from "../taskRun/deleted.ts";
 import { holderOf } from "../taskRun/queueEntry.ts";
 
@@ -53,8 +55,7 @@ function holdersByNamespace(deps: SlotSweepDeps): Map<string, Holder[]> {
     const { namespace } = run.metadata;
     const known = holders.get(namespace) ?? [];
     holders.set(namespace, known);
-    if (holdsSlot(run))
-      known.push(holderOf(run, (job) => deps.jobs.get(run.metadata.namespace, job) !== undefined));
+    if (holdsSlot(run)) known.push(holderOf(run, (job) => hasJob(deps, run, job)));
   }
   for (const holder of cachedDeletedHolders(deps)) {
     holders.set(holder.namespace, [...(holders.get(holder.namespace) ?? []), holder]);
@@ -68,5 +69,11 @@ const readHolder =
     const run = await deps.client.get(TaskRuns, namespace, name);
     if (run?.metadata.uid !== uid) return readDeletedHolder(deps, namespace, uid);
     if (!holdsSlot(run)) return undefined;
-    return holderOf(run, (job) => deps.jobs.get(namespace, job) !== undefined);
+    return holderOf(run, (job) => hasJob(deps, run, job));
   };
+
+/** Of this run, not of an earlier one of its name. */
+function hasJob({ jobs }: SlotSweepDeps, run: TaskRun, name: string): boolean {
+  const job = jobs.get(run.metadata.namespace, name);
+  return job !== undefined && isJobOf(run, job);
+}

@@ -34,6 +34,7 @@ const depsOf = (store: BucketSweepDeps["store"], now: number): BucketSweepDeps =
     config: { historySeconds: 10 * 24 * 3600, watchNamespaces: [] },
     log: pino({ level: "silent" }),
     sweepStats: { deleted: 0, unreadable: 0 },
+    owners: { otherOwner: () => undefined },
   }) as unknown as BucketSweepDeps;
 
 async function retire(store: TestStore, one: TaskRun): Promise<void> {

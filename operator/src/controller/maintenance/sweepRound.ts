@@ -3,7 +3,7 @@ import type { ObjectStore } from "../../storage/objectStore.ts";
 import type { Deps } from "../deps.ts";
 
 export interface BucketSweepDeps
-  extends Pick<Deps, "runs" | "batches" | "clock" | "config" | "log" | "sweepStats"> {
+  extends Pick<Deps, "owners" | "runs" | "batches" | "clock" | "config" | "log" | "sweepStats"> {
   store: Pick<ObjectStore, "delete" | "deleteMany" | "get" | "head" | "list" | "put">;
 }
 

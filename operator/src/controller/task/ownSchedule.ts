@@ -25,17 +25,21 @@ export async function ensureTaskSchedule(
   const { namespace, uid } = task.metadata;
   const name = scheduleNameOf(task);
   const existing = deps.schedules.get(namespace, name);
-  const isOwn = existing?.metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+  const owners = existing?.metadata.ownerReferences ?? [];
+  const isOwn = owners.some((owner) => owner.uid === uid);
+  // It would go with the Task of this name that was deleted before; this one takes it.
+  const isInherited =
+    !isOwn && owners.some(({ kind, name }) => kind === "Task" && name === task.metadata.name);
   const wanted = task.spec.schedule;
   if (!wanted) {
     if (existing && isOwn)
       await deps.client.delete(TaskSchedules, namespace, name, { uid: existing.metadata.uid });
     return undefined;
   }
-  if (existing && !isOwn) {
+  if (existing && !isOwn && !isInherited) {
     return `spec.schedule: TaskSchedule ${name} exists and does not belong to this Task: rename or delete it.`;
   }
-  if (existing && existing.spec.cron === wanted.cron && existing.spec.timezone === wanted.timezone)
+  if (existing && isOwn && existing.spec.cron === wanted.cron && existing.spec.timezone === wanted.timezone)
     return undefined;
   const body = {
     apiVersion,

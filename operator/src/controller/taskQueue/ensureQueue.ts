@@ -38,11 +38,14 @@ export async function ensureQueueOfTask(deps: QueueDeps, task: Task): Promise<vo
   const existing = queueOf(deps, task.metadata.namespace, name);
   if (existing && isDeclared(existing.metadata)) return;
   const isOfTask = existing?.metadata.labels?.[originLabel] === "task";
-  if (existing && isOfTask && existing.spec.concurrencyLimit === limit) return;
+  const isOwn = task.spec.queue?.name === undefined;
+  // One that an earlier Task of this name owns goes with that one, unless this one takes it.
+  const isOthers =
+    isOwn && existing?.metadata.ownerReferences?.some((owner) => owner.uid !== task.metadata.uid);
+  if (existing && isOfTask && existing.spec.concurrencyLimit === limit && !isOthers) return;
   // A limit that this Task did not set is not removed either.
   if (existing && limit === undefined && (!isOfTask || task.spec.queue?.name !== undefined)) return;
   const { name: owner, uid } = task.metadata;
-  const isOwn = task.spec.queue?.name === undefined;
   const owners = isOwn ? [{ apiVersion, kind: "Task", name: owner, uid, controller: true }] : undefined;
   await applyQueue(deps, task.metadata.namespace, name, limit, "task", owners);
 }
@@ -90,8 +93,9 @@ async function applyQueue(
   limit: number | undefined,
   origin: Origin,
   ownerReferences?: OwnerReference[],
+  isRepeated = false,
 ): Promise<void> {
-  const name = slug(queue);
+  const name = objectNameOf(deps, namespace, queue);
   const body = (labels: Record<string, string>) => ({
     apiVersion,
     kind: "TaskQueue",
@@ -107,8 +111,20 @@ async function applyQueue(
     applySettings(deps, namespace, queue);
   } catch (error) {
     if (!KubeError.is(error, "Conflict")) throw error;
+    const live = await deps.client.get(TaskQueues, namespace, name);
+    if (live) deps.queues.upsertFromWrite(live);
+    // The name was taken by another queue, which the cache did not have.
+    if (!isRepeated && live && nameOfQueue(live) !== queue)
+      return applyQueue(deps, namespace, queue, limit, origin, ownerReferences, true);
     deps.log.info({ namespace, queue }, "the queue's limit is managed by another writer and stays as it is");
   }
+}
+
+/** That of the queue, unless a TaskQueue has it that is another queue by its `spec.name`. */
+function objectNameOf({ queues }: QueueDeps, namespace: string, queue: string): string {
+  const name = slug(queue);
+  const there = queues.get(namespace, name);
+  return there && nameOfQueue(there) !== queue ? slug(`${queue}?`) : name;
 }
 
 async function unlessConflict<T>(write: Promise<T>): Promise<T | undefined> {

@@ -13,11 +13,12 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import { Jobs, Pods } from "../../kube/resources.ts";
 import { TaskQueues, TaskRuns } from "../../model/kinds.ts";
 import { governing, settingsOf } from "../../model/queue/governing.ts";
-import { nameOfQueue, type Task, type TaskQueue } from "../../model/resources.ts";
+import { nameOfQueue, type Task, type TaskQueue, type TaskRun } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
 import type { PendingRun } from "../../queue/admission.ts";
 import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.ts";
 import type { Environments } from "../namespace/environments.ts";
+import { isJobOf } from "./attempt/view.ts";
 import { deletedHolders } from "./deleted.ts";
 import { holderOf, isAdmissible, pendingOf } from "./queueEntry.ts";
 
@@ -61,7 +62,7 @@ export function admissionSource(deps: SourceDeps): AdmissionSource {
       for await (const run of deps.client.listAll(TaskRuns, namespace)) {
         present.add(run.metadata.uid);
         const task = run.spec.task === undefined ? undefined : deps.taskOf(namespace, run.spec.task);
-        if (holdsSlot(run)) holders.push(holderOf(run, (job) => jobs.has(job)));
+        if (holdsSlot(run)) holders.push(holderOf(run, (job) => hasJob(run, jobs.get(job))));
         else if (isAdmissible(run, task, deps.clock())) pending.push(pendingOf(run, task));
       }
       const isPresent = (uid: string): boolean => present.has(uid);
@@ -73,3 +74,6 @@ export function admissionSource(deps: SourceDeps): AdmissionSource {
     },
   };
 }
+
+/** Of this run, not of an earlier one of its name. */
+const hasJob = (run: TaskRun, job: V1Job | undefined): boolean => job !== undefined && isJobOf(run, job);

@@ -8,6 +8,7 @@ import { splitKey } from "../../kube/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import type { Deps } from "../deps.ts";
 import { advanceAttempt } from "./attempt/advance.ts";
+import { removeForgottenJobs } from "./attempt/forgottenJobs.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
 import { isRetirementDue, retire } from "./retention.ts";
@@ -19,6 +20,7 @@ export async function reconcileEnded(deps: Deps, key: string, lane: Lane): Promi
   let run = deps.runs.get(...splitKey(key));
   for (let step = 0; step < stepLimit; step++) {
     if (!run || run.metadata.deletionTimestamp) return done;
+    if (step === 0) await removeForgottenJobs(deps, run);
     const outcome = await advanceEnded(deps, run, lane);
     if (!outcome.run) return earliest(outcome.requeue, await retireEnded(deps, run, lane));
     run = outcome.run;

@@ -46,6 +46,15 @@ export function payloadProblem(run: CachedRun): { reason: string; message: strin
   return undefined;
 }
 
+/** Whether spec.payload differs from what was accepted; what was accepted is kept nowhere. */
+export const isPayloadEdited = ({ payload, status }: CachedRun): boolean =>
+  status?.phase !== undefined && payload?.sha256 !== status.payloadDigest;
+
+const editedText = "spec.payload changed after the run was accepted: create another TaskRun";
+
+/** For a run that has not started. */
+export const payloadEdited = { type: "Rejected", reason: "PayloadChanged", message: editedText } as const;
+
 /** The payload changed after the run was accepted. */
 export class PayloadChanged extends Error {
   override name = "PayloadChanged";
@@ -72,7 +81,7 @@ export async function attemptPayload(
   const live = await deps.client.get(TaskRuns, run.metadata.namespace, run.metadata.name);
   const text = live?.metadata.uid === run.metadata.uid ? payloadText(live.spec) : undefined;
   if (text === undefined || summarize(text).sha256 !== run.status?.payloadDigest) {
-    throw new PayloadChanged("spec.payload changed after the run was created: create another TaskRun");
+    throw new PayloadChanged(editedText);
   }
   const inline = fitsVariable(text) ? text : undefined;
   if (inline !== undefined && program.kind === "task") return { text: inline, type };

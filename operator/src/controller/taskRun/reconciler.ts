@@ -29,7 +29,7 @@ import { advanceAttempt } from "./attempt/advance.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
 import { releaseDeleted } from "./deleted.ts";
-import { payloadProblem } from "./payload.ts";
+import { isPayloadEdited, payloadEdited, payloadProblem } from "./payload.ts";
 
 /** Steps that one reconciliation may take before it yields to other keys. */
 const stepLimit = 8;
@@ -55,6 +55,9 @@ async function advance(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome>
   if (run.spec.cancelRequested && phase !== "Stopping") {
     const canceled = await applyRunEvent(deps, run, { type: "CancelRequested" });
     if (canceled) return { run: canceled, requeue: done };
+  }
+  if (phase === "Queued" || (phase === "Delayed" && !run.spec.debounce)) {
+    if (isPayloadEdited(run)) return { run: await applyRunEvent(deps, run, payloadEdited), requeue: done };
   }
   switch (phase) {
     case undefined:
@@ -94,6 +97,8 @@ async function accept(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome> 
 
 async function checkDelay(deps: Deps, run: CachedRun): Promise<Outcome> {
   const until = Date.parse(run.spec.delayUntil ?? "");
+  // While it was delayed, the queue may have been deleted by hand.
+  if (!(until > deps.clock())) await ensureQueueOfRun(deps, run);
   const checked: RunEvent = { type: "DelayChecked", payloadDigest: run.payload?.sha256 };
   return {
     run: await applyPayloadEvent(deps, run, checked),

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { TaskRun, TaskRunStatus } from "../../model/resources.ts";
+import type { CachedRun } from "./cache.ts";
 import { eventsBetween } from "./runEvents.ts";
 
 const at = "2026-01-01T00:00:00Z";
@@ -81,4 +82,23 @@ test("a queue that nothing declares is reported once", () => {
     "Normal Starting",
     "Normal Started",
   ]);
+});
+
+test("a payload that is edited after the start is told once as ignored", () => {
+  const run = (status: TaskRunStatus, sha256: string): CachedRun =>
+    ({
+      metadata: { name: "r" },
+      spec: {},
+      payload: { bytes: 1, sha256 },
+      status: { ...status, payloadDigest: "accepted" },
+    }) as unknown as CachedRun;
+  const completed: TaskRunStatus = { ...executing, phase: "Completed" };
+  const told = (status: TaskRunStatus, from: string, to: string): string[] =>
+    eventsBetween(run(status, from), run(status, to)).map(({ reason }) => reason);
+  for (const status of [executing, completed]) {
+    expect(told(status, "accepted", "edited")).toEqual(["PayloadIgnored"]);
+    expect(told(status, "edited", "edited")).toEqual([]);
+    expect(told(status, "edited", "accepted")).toEqual([]);
+  }
+  expect(told(queued, "accepted", "edited")).toEqual([]);
 });

@@ -7,8 +7,25 @@ import type { ObjectEvent } from "../../kube/manager/controller.ts";
 import type { Attempt, TaskRun, TaskRunStatus } from "../../model/resources.ts";
 import { queueDeclared } from "../../model/run/conditions.ts";
 import { isTerminal } from "../../model/run/phase.ts";
+import type { CachedRun } from "./cache.ts";
+import { isPayloadEdited } from "./payload.ts";
 
-export function eventsBetween(before: TaskRun | undefined, after: TaskRun): ObjectEvent[] {
+export function eventsBetween(before: CachedRun | undefined, after: CachedRun): ObjectEvent[] {
+  return [...eventsOfStatus(before, after), ...eventsOfPayload(before, after)];
+}
+
+/** A run that started keeps its payload, and one that waits fails: then its phase says so. */
+function eventsOfPayload(before: CachedRun | undefined, after: CachedRun): ObjectEvent[] {
+  const { phase } = after.status ?? {};
+  const isNew = before !== undefined && before.payload?.sha256 !== after.payload?.sha256;
+  if (!isNew || phase === "Queued" || phase === "Delayed" || !isPayloadEdited(after)) return [];
+  const message = isTerminal(phase)
+    ? "spec.payload: ignored, the run has ended: create another TaskRun"
+    : "spec.payload: ignored by the attempt that is under way, and another one cannot start with it: create another TaskRun";
+  return [warning("PayloadIgnored", message)];
+}
+
+function eventsOfStatus(before: TaskRun | undefined, after: TaskRun): ObjectEvent[] {
   const old = before?.status;
   const { status } = after;
   if (!status?.phase || old?.revision === status.revision) return [];

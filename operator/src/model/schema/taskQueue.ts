@@ -48,6 +48,11 @@ export const taskQueueStatus = z.object({
   paused: z.boolean().optional().describe("Whether it is paused, by spec or override."),
   running: z.int().optional().describe("Runs that hold a slot. At most five seconds old."),
   queued: z.int().optional().describe("Runs that wait in it, those in backoff included."),
+  idleSince: time()
+    .optional()
+    .describe(
+      "Of a queue that was made for a trigger: since when no run has named it. It is deleted after 7 days.",
+    ),
   oldestQueuedAt: time().optional().describe("When the run that waits the longest was enqueued."),
 });
 
