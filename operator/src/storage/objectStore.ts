@@ -139,8 +139,10 @@ export class ObjectStore {
       const head = await this.#send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }));
       return { size: head.ContentLength ?? 0, type: head.ContentType };
     } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
+      if (!isMissing(error)) throw error;
+      // Only the answer of a GET says whether it is the object that is missing, or the whole bucket.
+      const found = await this.get(key, { maxBytes: 1 });
+      return found && this.head(key);
     }
   }
 
@@ -298,6 +300,8 @@ export class ObjectStore {
         // A store without a volume comes back without its bucket.
         if (!(error instanceof S3ServiceException && error.name === "NoSuchBucket")) throw error;
         await this.ensureBucket();
+        // An empty bucket is no answer to what was asked of the lost one: a key would count as free.
+        if (command instanceof GetObjectCommand) throw error;
         return cluster.send(command, { abortSignal: AbortSignal.timeout(timeoutMs) });
       }
     };
@@ -315,5 +319,8 @@ export class ObjectStore {
 const isUnsupported = (error: unknown): boolean =>
   error instanceof S3ServiceException && [400, 405, 501].includes(error.$metadata.httpStatusCode ?? 0);
 
+/** The object, or what a HEAD asked for; not the bucket. */
 const isMissing = (error: unknown): boolean =>
-  error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404;
+  error instanceof S3ServiceException &&
+  error.$metadata.httpStatusCode === 404 &&
+  error.name !== "NoSuchBucket";

@@ -94,6 +94,16 @@ test("a bucket that is gone is made again by the next write", async () => {
   expect(await other.head("k")).toMatchObject({ size: 5 });
 });
 
+test("an object of a bucket that is gone does not count as missing, and the bucket is made again", async () => {
+  const other = server.store({ bucket: "lost" });
+  for (const read of [() => other.get("k", { maxBytes: 9 }), () => other.head("k"), () => other.read("k")]) {
+    await other.ensureBucket();
+    await server.loseBucket("lost");
+    await expect(read()).rejects.toThrow(expect.objectContaining({ name: "NoSuchBucket" }));
+    expect(await read()).toBeUndefined();
+  }
+});
+
 describe("history", () => {
   test("history is read by name and uid, and listed newest first in pages", async () => {
     for (let n = 0; n < 5; n++) await writeHistory(store, run("history", `run-${n}`, start + n * hour));
