@@ -1,6 +1,6 @@
 /**
  * `npm run generate`: writes the files that are generated: the CRDs from the schemas, for kubectl and for the
- * chart, and the report of the SDK's public surface.
+ * chart, the page about the ends of attempts, and the report of the SDK's public surface.
  * `--check` writes nothing and exits 1 when a file is stale.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { stringify } from "yaml";
 import { group } from "../operator/src/model/resources.ts";
 import { customResourceDefinition, kinds } from "../operator/src/model/schema/crd.ts";
+import { attemptsPage } from "./attemptsPage.ts";
 import { sdkApiReport } from "./sdkApi.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -22,6 +23,7 @@ async function generated(): Promise<Map<string, string>> {
       files.set(`${folder}/${kind.plural}.${group}.yaml`, text);
     }
   }
+  files.set("docs/understand/attempts.md", attemptsPage());
   files.set("sdk/api.md", await sdkApiReport());
   return files;
 }

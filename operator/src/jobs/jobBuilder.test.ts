@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Attempt, TaskRun } from "../model/resources.ts";
 import { buildJob } from "./jobBuilder.ts";
-import { type PinnedTask, resolveProgram } from "./program.ts";
+import { type PinnedTask, resolveProgram, retryOf } from "./program.ts";
 
 const attempt: Attempt = { number: 1, job: "hello-1", slot: 1, admittedAt: "2026-01-01T00:00:00Z" };
 const defaults = { maxDurationSeconds: 3600, startTimeoutSeconds: 300 };
@@ -81,6 +81,41 @@ test("a machine is the container's resources", () => {
     ?.containers[0]?.resources;
   expect(resources).toEqual({ requests: { cpu: "1", memory: "1G" }, limits: { memory: "1G" } });
 });
+
+const gpu = { requests: { cpu: "2", memory: "1Gi" }, limits: { memory: "1Gi", "nvidia.com/gpu": "1" } };
+
+test.each<[where: string, spec: object]>([
+  ["the container", { container: { image: "i", resources: gpu } }],
+  ["the pod template", { container: { image: "i" }, podTemplate: { resources: gpu } }],
+])(
+  "the larger machine after an attempt that was out of memory replaces the memory that %s asks for",
+  (_where, spec) => {
+    const run = { metadata: { name: "hello", namespace: "prod", uid: "u1" }, spec } as TaskRun;
+    const raised: Attempt = { ...attempt, number: 2, machine: "medium-1x" };
+    const job = buildJob(run, raised, resolveProgram(run, undefined, defaults, raised), []);
+    expect(job.spec?.template.spec?.containers[0]?.resources).toEqual({
+      requests: { cpu: "1", memory: "2G" },
+      limits: { memory: "2G", "nvidia.com/gpu": "1" },
+    });
+  },
+);
+
+test.each<[memory: string, expected: string | undefined]>([
+  ["1Gi", "medium-1x"],
+  ["2G", undefined],
+  ["2Gi", undefined],
+])(
+  "an attempt with %s of memory gets the machine for memory only when that is larger",
+  (memory, expected) => {
+    const spec = { container: { image: "i", resources: { limits: { memory } } } };
+    const retry = { outOfMemory: { machine: "medium-1x" } };
+    const run = {
+      metadata: { name: "hello", namespace: "prod", uid: "u1" },
+      spec: { ...spec, retry },
+    } as unknown as TaskRun;
+    expect(retryOf(resolveProgram(run, undefined, defaults)).outOfMemoryMachine).toBe(expected);
+  },
+);
 
 test("a failed container without a message leaves the end of its log as one", () => {
   for (const job of [jobOf({ container: { image: "i" } }), jobOf({ task: "t" }, task)])

@@ -20,8 +20,7 @@ import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
 import { withHeapOption } from "./heap.ts";
-import { machineResources } from "./machine.ts";
-import type { ContainerProgram, Program } from "./program.ts";
+import { type ContainerProgram, type Program, resourcesOf } from "./program.ts";
 import { slotNote } from "./slotNote.ts";
 
 /** For a Job that no controller is left to remove: long after the log of every other one was captured. */
@@ -139,10 +138,7 @@ function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[])
       ...(template.envFrom ?? []),
       ...(own.envFrom ?? []),
     ] as V1Container["envFrom"],
-    resources:
-      (own.resources as V1Container["resources"]) ??
-      (template.resources as V1Container["resources"]) ??
-      machineResources(program.machine),
+    resources: resourcesOf(program),
     volumeMounts: template.volumeMounts as unknown as V1Container["volumeMounts"],
     // Without a message of its own a failed container has the end of its log there: at most 2,048 bytes or 80
     // lines.

@@ -34,6 +34,13 @@ describe("a start that is blocked", () => {
       "dial tcp: lookup fairlead.local: no such host",
     ],
     [
+      "a registry that no resolver knows",
+      "never",
+      "minute",
+      "ErrImagePull",
+      'Head "https://fairlead.local/v2/x": dial tcp: lookup fairlead.local: Temporary failure in name resolution',
+    ],
+    [
       "a registry that refuses",
       "never",
       "minute",

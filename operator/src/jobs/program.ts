@@ -3,9 +3,10 @@
  * Order of precedence for every setting: the run's spec, the Task's, the chart's default.
  */
 import type { MachineName } from "@fairlead/protocol/machines";
-import type { V1EnvVar } from "@kubernetes/client-node";
+import type { V1EnvVar, V1ResourceRequirements } from "@kubernetes/client-node";
 import type { Attempt, PodTemplate, Retry, TaskRun, TaskSpec } from "../model/resources.ts";
 import { type RetryPolicy, retryPolicy } from "../model/run/retry.ts";
+import { isLarger, machineResources, raisedResources } from "./machine.ts";
 
 /** The part of a Task that a version pins; the data of its ControllerRevision. */
 export interface PinnedTask {
@@ -34,6 +35,8 @@ export type Program = TaskProgram | ContainerProgram;
 interface CommonProgram {
   image: string;
   machine?: MachineName;
+  /** Set for an attempt after one that was out of memory: it wins over explicit resources. */
+  raisedMachine?: MachineName;
   podTemplate: PodTemplate;
   maxDurationSeconds: number;
   startTimeoutSeconds: number;
@@ -75,6 +78,7 @@ export function resolveProgram(
   const podTemplate = mergeTemplates(task?.spec.podTemplate, spec.podTemplate);
   const common = {
     podTemplate,
+    raisedMachine: attempt?.machine,
     machine: attempt?.machine ?? spec.machine ?? task?.spec.machine,
     maxDurationSeconds:
       spec.maxDurationSeconds ?? task?.spec.maxDurationSeconds ?? defaults.maxDurationSeconds,
@@ -108,6 +112,21 @@ export function resolveProgram(
     image: task.spec.image,
     entry: task.spec.entry ?? "/app/tasks.mjs",
   };
+}
+
+/** What the container gets. */
+export function resourcesOf(program: Program): V1ResourceRequirements {
+  const own = program.kind === "container" ? program.resources : undefined;
+  const explicit = (own ?? program.podTemplate.resources) as V1ResourceRequirements | undefined;
+  if (program.raisedMachine) return raisedResources(explicit, program.raisedMachine);
+  return explicit ?? machineResources(program.machine);
+}
+
+/** The policy, without a machine for memory that would have no more of it than the container has now. */
+export function retryOf(program: Program): RetryPolicy {
+  const { outOfMemoryMachine } = program.retry;
+  if (!outOfMemoryMachine || isLarger(outOfMemoryMachine, resourcesOf(program))) return program.retry;
+  return { ...program.retry, outOfMemoryMachine: undefined };
 }
 
 /** The run's template over the Task's: maps and lists add up, single values are replaced. */

@@ -39,6 +39,14 @@ export const waiting: readonly EndRow[] = [
     says: "No node may pull the image, and this one does not have it: {message}",
   },
   {
+    // A resolver says "temporary" of any name that it does not know while it has no server to ask.
+    shown: "ErrImagePull, ImagePullBackOff: the registry's name cannot be looked up",
+    reason: /^(ErrImagePull|ImagePullBackOff)$/,
+    message: /lookup [^:]*:.*(no such host|failure in name resolution)/,
+    ...soonNever,
+    says: "The image's registry is not known: {message}",
+  },
+  {
     shown: "ErrImagePull, ImagePullBackOff: toomanyrequests, timeouts, 5xx",
     reason: /^(ErrImagePull|ImagePullBackOff)$/,
     message:

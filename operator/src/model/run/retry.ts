@@ -20,7 +20,7 @@ const hourMs = 3_600_000;
 
 /** Reasons of an attempt that never ran since there was no room for it. Waiting for room has no limit. */
 export const isForWantOfRoom = (reason: string): boolean =>
-  /^(OutOf.|(TopologyAffinityError|NodePorts|VolumeAttachmentLimitExceeded|NodePressure|JobSuspended)$)/.test(
+  /^(OutOf.|(Unschedulable|SchedulingGated|QuotaExceeded|TopologyAffinityError|NodePorts|VolumeAttachmentLimitExceeded|NodePressure|JobSuspended)$)/.test(
     reason,
   );
 

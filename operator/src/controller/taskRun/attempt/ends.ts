@@ -1,4 +1,5 @@
 /** Ends of an attempt that its container does not report, as decisions. */
+import { retryOf as retryOfProgram } from "../../../jobs/program.ts";
 import type { AttemptEnd, PodRef } from "../../../model/run/event.ts";
 import { type RetryPolicy, retryPolicy } from "../../../model/run/retry.ts";
 import type { AttemptDecision, AttemptView } from "./view.ts";
@@ -12,7 +13,7 @@ export function endAttempt(view: AttemptView, end: AttemptEnd, pod: PodRef = {})
 }
 
 export const retryOf = ({ program, run }: AttemptView): RetryPolicy =>
-  program?.retry ?? retryPolicy(run, undefined);
+  program ? retryOfProgram(program) : retryPolicy(run, undefined);
 
 /** For good: another attempt would fail in the same way. */
 export const failed = (reason: string, message: string): AttemptEnd => ({

@@ -34,7 +34,9 @@ const minuteMs = 60_000;
 /** How often the Events of a pod that gives no reason are read. */
 const eventsMs = 30_000;
 
-const retries: Partial<Record<EndRow["verdict"], StartRetry>> = { never: "never", again: "infrastructure" };
+const retries: Partial<Record<EndRow["verdict"], StartRetry>> = {
+  ...{ never: "never", again: "infrastructure", room: "infrastructure" },
+};
 
 /** A Job needs a moment to get its pod. */
 export function podExpected(view: AttemptView): AttemptDecision | undefined {
