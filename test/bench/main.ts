@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- latency [--pairs N]`, `queue`, `api`, `sdk` or `chaos`: one, its figures on stdout.
+ * `npm run bench -- latency [--pairs N]`, `queue`, `api`, `sdk`, `chaos` or
+ * `scale [--runs N]`: one, its figures on stdout.
  * The results are recorded in docs/benchmarks.md.
  */
 import { delimiter } from "node:path";
@@ -11,6 +12,7 @@ import { installRelease } from "../../hack/start/release.ts";
 import { apiBench } from "./api.ts";
 import { chaos } from "./chaos.ts";
 import { latency } from "./latency.ts";
+import { scaleBench } from "./scale.ts";
 import { sdkImport } from "./sdkImport.ts";
 import { semaphoreBench } from "./semaphore.ts";
 
@@ -18,15 +20,24 @@ const usage = `usage: npm run bench -- latency [--pairs N]   (N from 20 to 500, 
        npm run bench -- queue
        npm run bench -- api
        npm run bench -- sdk
+       npm run bench -- scale [--runs N]         (N from 100 to 100000, default 10000)
        npm run bench -- chaos [--minutes N] [--seed N]   (default 30 and 1)`;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { pairs: { type: "string" }, minutes: { type: "string" }, seed: { type: "string" } },
+    options: {
+      pairs: { type: "string" },
+      runs: { type: "string" },
+      minutes: { type: "string" },
+      seed: { type: "string" },
+    },
     allowPositionals: true,
   });
   if (positionals[0] === "queue") return semaphoreBench();
   if (positionals[0] === "sdk") return sdkImport();
+  const runs = Number(values.runs ?? 10_000);
+  if (positionals[0] === "scale" && runs >= 100 && runs <= 100_000 && runs % 10 === 0)
+    return scaleBench(runs);
   const pairs = Number(values.pairs ?? 30);
   const [minutes, seed] = [Number(values.minutes ?? 30), Number(values.seed ?? 1)];
   if (
