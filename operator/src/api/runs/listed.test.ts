@@ -2,7 +2,8 @@ import { idempotencyKeyAnnotation } from "@fairlead/protocol/labels";
 import { currentApiVersion } from "@fairlead/protocol/status";
 import { describe, expect, it } from "vitest";
 import { parseExact } from "../../lib/exactJson.ts";
-import { apiVersion, type TaskRun } from "../../model/resources.ts";
+import { isRunOf } from "../../model/batch/item.ts";
+import { apiVersion, type TaskBatch, type TaskRun } from "../../model/resources.ts";
 import { readHistory, summaryOf, writeHistory } from "../../storage/runHistory.ts";
 import { fromLive, fromSummary } from "./listed.ts";
 import { filterOf } from "./wire/runFilter.ts";
@@ -123,4 +124,15 @@ it("a list keeps little of a run, however much it has", () => {
   expect(JSON.stringify(kept).length).toBeLessThan(1024);
   expect(kept.status).toEqual({ phase: "Failed", error: { name: "Error", message: letters(200) } });
   expect(fromLive(kept)).toEqual(kept);
+});
+
+it("a live run of a batch keeps the batch's uid, which its batch is read by", () => {
+  const reference = { apiVersion, name: "b", uid: "ub" };
+  const batch = { metadata: { namespace: "n", name: "b", uid: "ub" } } as TaskBatch;
+  const owned = (kind: string): TaskRun => ({
+    ...run,
+    metadata: { ...run.metadata, ownerReferences: [{ ...reference, kind }] },
+  });
+  expect(isRunOf(batch, fromLive(owned("TaskBatch")))).toBe(true);
+  expect(fromLive(owned("TaskSchedule")).metadata).not.toHaveProperty("ownerReferences");
 });

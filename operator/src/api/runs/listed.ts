@@ -25,7 +25,10 @@ export function fromLive(run: TaskRun): TaskRun {
     ...status
   } = run.status ?? {};
   const { stack: _stack, ...shown } = error ?? {};
-  const { ownerReferences: _owners, ...meta } = run.metadata;
+  const { ownerReferences, ...meta } = run.metadata;
+  // A batch's uid tells its runs from those of an earlier batch of its name.
+  const owners = ownerReferences?.filter(({ kind }) => kind === "TaskBatch");
+  if (owners?.length) Object.assign(meta, { ownerReferences: owners });
   const metadata = listedMetadata(run.spec);
   const kept = {
     ...spec,
