@@ -18,10 +18,10 @@ export interface AttemptEnd {
 }
 
 /**
- * What follows when an attempt could not start: another one as the policy says, none, or one that the policy
- * does not count.
+ * What follows when an attempt could not start: another one as the policy says, none, one that the policy
+ * does not count, or the same one once more when there is room.
  */
-export type StartRetry = "policy" | "never" | "infrastructure";
+export type StartRetry = "policy" | "never" | "infrastructure" | "room";
 
 /** The pod of an attempt, as far as it is known. */
 export interface PodRef {

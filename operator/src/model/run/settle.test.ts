@@ -12,6 +12,7 @@ import {
   maxDurationElapsed,
   newRun,
   play,
+  retry,
   started,
   startTimedOut,
 } from "./testEvents.ts";
@@ -134,6 +135,36 @@ describe("a stopped attempt", () => {
     const run = play(executing, maxDurationElapsed(1), containerGone(1));
     expect(run.status).toMatchObject({ phase: "TimedOut", error: { name: "MaxDurationExceeded" } });
     expect(run.status?.attempts?.[0]?.outcome).toBe("TimedOut");
+  });
+
+  const noRoom: RunEvent = {
+    ...{ type: "StartTimedOut", attempt: 1, retry: "room" },
+    ...{ reason: "Unschedulable", message: "No node has room." },
+  };
+
+  it("an attempt without a container that found no room does not count, and is made again under its number", () => {
+    const waiting = play(newRun(), accepted, admitted(1), noRoom, {
+      ...{ type: "ContainerGone", attempt: 1, retry, random: 0 },
+    });
+    expect(waiting.status).toMatchObject({
+      ...{ phase: "Queued", reason: "Unschedulable", attempt: 0, attempts: [], slot: 1 },
+      message: "No node has room. Asks again in 30 s.",
+    });
+    expect(waiting.status?.stop).toBeUndefined();
+    const again = play(waiting, admitted(2));
+    expect(again.status).toMatchObject({
+      phase: "Starting",
+      attempt: 1,
+      attempts: [{ job: "r-1", slot: 2 }],
+    });
+  });
+
+  it("an attempt that got a node while it was stopped for want of room was lost, not failed", () => {
+    const lost = play(newRun(), accepted, admitted(1), noRoom, {
+      ...{ type: "ContainerGone", attempt: 1, retry, random: 0, podUid: "p1", exitCode: 137 },
+    });
+    expect(lost.status).toMatchObject({ phase: "Queued", reason: "Backoff", infrastructureRetries: 1 });
+    expect(lost.status?.attempts?.[0]?.outcome).toBe("Infrastructure");
   });
 
   it("a stopped attempt counts as failed with the pod's reason after a start timeout, and is tried again", () => {

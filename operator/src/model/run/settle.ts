@@ -11,6 +11,7 @@
  *   stopped, canceled  ─► Canceled
  *   stopped, maxDuration elapsed ─► TimedOut
  *   stopped, start timeout       ─► as Failed, retryable unless it can never start; or as Infrastructure
+ *   stopped, no room             ─► back to the queue, and the attempt does not count
  *   the API server refuses the status ─► SystemFailure, with what is needed to clean up
  *
  * Only transition.ts calls this; it has checked that the event is about the current attempt. Pure.
@@ -38,6 +39,9 @@ interface Explanation {
   reason: string;
   message: string;
 }
+
+/** Until a run that found no room asks again; others of its queue go ahead meanwhile. */
+const roomDelayMs = 30_000;
 
 /** Reason of an attempt that was killed for its memory. */
 export const outOfMemory = "OOMKilled";
@@ -87,7 +91,10 @@ export function settleStopped(
   const { intent, reason, message } = stop;
   const error = { name: reason, message };
   if (intent === "Failed") {
-    const outcome = stop.retry === "infrastructure" ? "Infrastructure" : "Failed";
+    const ran = context.podUid ?? status.attempts?.at(-1)?.podUid;
+    if (stop.retry === "room" && ran === undefined) return waitForRoom(status, stop, now);
+    const isLoss = stop.retry === "infrastructure" || stop.retry === "room";
+    const outcome = isLoss ? "Infrastructure" : "Failed";
     const retryable = stop.retry !== "never";
     return settle(status, { outcome, reason, message, retryable, error }, context, now);
   }
@@ -132,6 +139,20 @@ export function finish(
     nextAttemptAt: undefined,
     stop: undefined,
     ...result,
+  };
+}
+
+/** Back to the queue as if it had not been admitted: the attempt had no container. Asks again in a while. */
+function waitForRoom(status: TaskRunStatus, why: Explanation, now: string): TaskRunStatus {
+  return {
+    ...status,
+    phase: "Queued",
+    reason: why.reason,
+    message: cut(`${why.message} Asks again in ${roomDelayMs / 1000} s.`),
+    attempt: (status.attempt ?? 1) - 1,
+    attempts: status.attempts?.slice(0, -1) ?? [],
+    stop: undefined,
+    nextAttemptAt: new Date(Date.parse(now) + roomDelayMs).toISOString(),
   };
 }
 

@@ -51,6 +51,7 @@ describe("a run, for any sequence of events,", () => {
       attempt,
       reason: fc.constant("X"),
       message: fc.string(),
+      retry: fc.constantFrom("policy" as const, "never" as const, "infrastructure" as const, "room" as const),
     }),
     attempt.map(containerGone),
     fc.constant({ type: "TtlElapsed" } as const),

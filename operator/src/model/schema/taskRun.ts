@@ -160,9 +160,11 @@ export const taskRunStatus = z.object({
       reason: text(128).describe("Why it is stopped."),
       message: text(1024).describe("The same as a sentence."),
       retry: z
-        .enum(["policy", "never", "infrastructure"])
+        .enum(["policy", "never", "infrastructure", "room"])
         .optional()
-        .describe("After an attempt that could not start: whether another one follows. Default policy."),
+        .describe(
+          "After an attempt that could not start: whether another one follows. Default policy. room: it waits in its queue, and the attempt does not count.",
+        ),
       at: time().describe("When the stop began."),
     })
     .optional()

@@ -202,7 +202,9 @@ const rows: [title: string, run: TaskRun, seconds: number, known: Partial<Attemp
       starting,
       30,
       { job: job(), podProblem: { reason: "QuotaExceeded", message: "exceeded quota" } },
-      { event: { type: "StartTimedOut", reason: "QuotaExceeded", message: /30 s\. exceeded quota/ } },
+      {
+        event: { type: "StartTimedOut", reason: "QuotaExceeded", message: /^exceeded quota/, retry: "room" },
+      },
     ],
 
     ["asks after ten seconds what a pod waits for", starting, 1, { pod: pending }, at(second(10))],

@@ -4,6 +4,8 @@
  *   can never pass (an image name that is none, a quota that is too small) ─► ends at once, for good
  *   the user has to act (no such image, no such Secret)                    ─► ends after a minute, for good
  *   may pass by itself (a registry that does not answer)                   ─► ends after startTimeoutSeconds
+ *   there is no room (full nodes, a quota that is used up)                 ─► back to its queue after half a
+ *                                                                              minute; no attempt is spent
  *
  * startTimeoutSeconds counts from the Job: without one nothing was started, and nothing times out but a
  * refusal of the Job itself.
@@ -35,8 +37,13 @@ const minuteMs = 60_000;
 const eventsMs = 30_000;
 
 const retries: Partial<Record<EndRow["verdict"], StartRetry>> = {
-  ...{ never: "never", again: "infrastructure", room: "infrastructure" },
+  never: "never",
+  again: "infrastructure",
+  room: "room",
 };
+
+/** How long a pod without a node may keep its slot from others, unless an autoscaler makes room for it. */
+const roomPatienceMs = 30_000;
 
 /** A Job needs a moment to get its pod. */
 export function podExpected(view: AttemptView): AttemptDecision | undefined {
@@ -58,6 +65,13 @@ export function startImpossible(view: Followed): AttemptDecision | undefined {
   return timedOut(view, problem.reason, message, "never");
 }
 
+/** Waiting for room is waiting, not failing: it is done in the queue. */
+export function noRoom(view: Followed): AttemptDecision | undefined {
+  const problem = problemOf(view);
+  if (!problem || view.now < roomDue(view, problem)) return undefined;
+  return timedOut(view, problem.reason, explain(rowOf(view, problem), problem), "room");
+}
+
 export function startTimedOut(view: Followed): AttemptDecision | undefined {
   const { run, pod, program, now } = view;
   if (now < startDue(view)) return undefined;
@@ -66,8 +80,11 @@ export function startTimedOut(view: Followed): AttemptDecision | undefined {
   const row = problem && rowOf(view, problem);
   const reason = problem?.reason ?? earlier?.reason ?? "StartTimeout";
   const why = row ? explain(row, problem) : (earlier?.message ?? unexplained(pod));
-  const message = `Not started within startTimeoutSeconds, ${program.startTimeoutSeconds} s. ${why}`;
-  return timedOut(view, reason, message, row && retries[row.verdict]);
+  const told =
+    row?.verdict === "room"
+      ? ""
+      : `Not started within startTimeoutSeconds, ${program.startTimeoutSeconds} s. `;
+  return timedOut(view, reason, `${told}${why}`, row && retries[row.verdict]);
 }
 
 function timedOut(
@@ -112,7 +129,8 @@ export function nextLook(view: Followed): Requeue {
   const timeout = at(startDue(view));
   if (!pod) return earliest(timeout, at(now + recheckMs));
   const problem = problemOf(view);
-  if (problem && !view.podProblem) return earliest(timeout, at(endDue(view, problem)));
+  const due = problem && earliest(timeout, at(endDue(view, problem)), at(roomDue(view, problem)));
+  if (due && !view.podProblem) return due;
   const look = eventsDue(view);
   return earliest(timeout, at(look > now ? look : now + eventsMs));
 }
@@ -123,6 +141,13 @@ function endDue(view: AttemptView, problem: Problem): number {
   if (verdict !== "never" || view.isScalingUp) return Number.POSITIVE_INFINITY;
   if (patience === "none") return 0;
   return (isOnNode(view.pod) ? onNodeSince(view) : createdAt(view)) + minuteMs;
+}
+
+/** When the slot is given back for want of room; Infinity: the start timeout says when. */
+function roomDue(view: AttemptView, problem: Problem): number {
+  const isPatient = view.isScalingUp || problem.reason === "SchedulingGated";
+  if (rowOf(view, problem).verdict !== "room" || isPatient) return Number.POSITIVE_INFINITY;
+  return createdAt(view) + roomPatienceMs;
 }
 
 /** When the start times out; Infinity while there is nothing that could start. */

@@ -8,7 +8,7 @@
  *   a pod was deleted while its container ran        → `live`, for what the Job says
  *   a Job has had no pod for some seconds            → `podProblem`, from its Events
  *   a pod on its node does not start, and says nothing → `podProblem`, from its Events
- *   a pod fits no node as they are                   → `isScalingUp`, from its Events
+ *   a pod fits no node, or none has room             → `isScalingUp`, from its Events
  *
  * Attempts that ask at the same time share lists: what one of them asks does not grow with the others.
  */
@@ -113,7 +113,7 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
   if (needsLiveRead(view)) view.live = await readLive(deps, view);
   else if (isPodOverdue(view)) view.podProblem = await readPodProblem(deps, namespace, view.job);
   else if (isQuiet(view)) view.podProblem = await deps.podProblems.of(namespace, view.pod?.ref.podUid ?? "");
-  else if (needsLargerNode(view))
+  else if (needsNode(view))
     view.isScalingUp = (await deps.scaleUps.of(namespace, view.pod?.ref.podUid ?? "")) !== undefined;
   return view;
 }
@@ -224,10 +224,14 @@ const isQuiet = (view: AttemptView): boolean =>
 /** When a pod that is on its node and gives no reason is asked for its Events. */
 export const eventsDue = (view: AttemptView): number => onNodeSince(view) + 2 * recheckMs;
 
-/** As the nodes are now, the pod can never get one. */
-function needsLargerNode({ attempt, pod }: AttemptView): boolean {
+/** As the nodes are now, or as full as they are, the pod gets none. */
+function needsNode({ attempt, pod }: AttemptView): boolean {
   const blocked = pod?.seen.state === "pending" && !pod.ref.node ? pod.seen.blocked : undefined;
-  return attempt.outcome === undefined && !!blocked && startRowOf(blocked, false).verdict === "never";
+  return (
+    attempt.outcome === undefined &&
+    !!blocked &&
+    ["never", "room"].includes(startRowOf(blocked, false).verdict)
+  );
 }
 
 /** Why the Job controller creates no pod: a quota, pod security. */
