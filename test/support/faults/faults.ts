@@ -6,6 +6,7 @@
 import { readRecord } from "../../../hack/cluster/builtin/process.ts";
 import { thisCluster } from "../../../hack/cluster/builtin/state.ts";
 import { run, tryRun } from "../../../hack/lib/exec.ts";
+import { waitFor } from "../../../hack/lib/wait.ts";
 import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
 import { Pods } from "../../../operator/src/kube/resources.ts";
 import { pause } from "../../../operator/src/lib/time.ts";
@@ -90,8 +91,11 @@ async function scaleStore(replicas: 0 | 1): Promise<void> {
   await run("kubectl", ["rollout", "status", ...inRelease, what, "--timeout=120s"]);
 }
 
-/** The youngest: it has the most before it. Undefined when none executes. */
-async function youngest(ns: TestNamespace): Promise<string | undefined> {
+/** The youngest: it has the most before it. Waits for one; undefined when none executes for long. */
+const youngest = (ns: TestNamespace): Promise<string | undefined> =>
+  waitFor("a pod that executes", () => findYoungest(ns), { timeoutMs: 15_000 }).catch(() => undefined);
+
+async function findYoungest(ns: TestNamespace): Promise<string | undefined> {
   const running = (await ns.list(Pods)).filter(
     ({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp,
   );
