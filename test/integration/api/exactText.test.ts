@@ -90,6 +90,18 @@ describe("numbers keep their text", () => {
     expect(await read("run_numbers")).toContain(`"payload":${whole}`);
   });
 
+  test("null as the payload of a resource, and inside of it", async () => {
+    for (const [name, payload] of [
+      ["null", "null"],
+      ["nulls", '{"a":null,"b":[null]}'],
+    ] as const) {
+      const metadata = { name, namespace };
+      const spec = { task: "echo", payload: JSON.parse(payload) };
+      await api.client.create(TaskRuns, namespace, { apiVersion, kind: "TaskRun", metadata, spec });
+      expect(await read(`run_${name}`)).toContain(`"payload":${payload}`);
+    }
+  });
+
   test("the items of a batch, streamed and in one body", async () => {
     const created = JSON.parse((await send("POST", "/api/v3/batches", '{"runCount":2}')).text);
     const lines = [0, 1].map((index) => `{"index":${index},"task":"echo","payload":${numbers}}\n`);

@@ -50,6 +50,8 @@ export const taskRunFields = {
     .describe("Id of the Task to run, in the same namespace. Either this or container."),
   container: container().optional(),
   payload: anyJson()
+    // Without it the API server drops a null, and the run has no payload.
+    .meta({ nullable: true })
     .optional()
     .describe("What the run gets, any JSON up to 256 KiB; larger ones go to object storage as payloadRef."),
   payloadData: text(maxPayloadDataBytes)
