@@ -18,6 +18,13 @@ const patiences: Record<NonNullable<EndRow["patience"]>, string> = {
   startTimeout: "after `startTimeoutSeconds`",
 };
 
+/** Of a start that waits for room the attempt ends early: the run waits in its queue, without a slot. */
+function startOf({ shown, verdict, patience = "none" }: EndRow): [ends: string, follows: string] {
+  if (verdict !== "room") return [patiences[patience], verdicts[verdict]];
+  const ends = shown === "SchedulingGated" ? patiences.startTimeout : "after 30 s";
+  return [ends, "no room: back to its queue, no attempt is spent"];
+}
+
 const parts: [source: Source, title: string, about: string][] = [
   [
     "waiting",
@@ -47,12 +54,11 @@ const cell = (text: string): string => text.replaceAll("|", "\\|");
 
 function table(source: Source): string {
   const isStart = attemptEnds[source].some(({ patience }) => patience);
-  const rows = attemptEnds[source].map(({ shown, verdict, patience, says }) =>
+  const rows = attemptEnds[source].map((row) =>
     [
-      shown,
-      ...(isStart ? [patience ? patiences[patience] : ""] : []),
-      verdicts[verdict],
-      says.replace("{message}", "…"),
+      row.shown,
+      ...(isStart ? startOf(row) : [verdicts[row.verdict]]),
+      row.says.replace("{message}", "…"),
     ].map(cell),
   );
   const head = [
