@@ -126,7 +126,7 @@ async function reaction(redis: Redis) {
       admission.release(grant).catch(reject);
     };
     admission.start(onGrant, stop.signal).catch(reject);
-    admission.remove(namespace, "none").catch(reject);
+    admission.enqueue(runs[0] as PendingRun).catch(reject);
   });
   stop.abort();
   times.sort((a, b) => a - b);
