@@ -62,7 +62,7 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
   });
 
   router.post(base, secretOnly, async (request, response) => {
-    const { name, value, isSecret = false } = bodyOf(envVarBody, request);
+    const { name, value, isSecret = false } = await bodyOf(envVarBody, request);
     const namespace = await environment(deps, request, response);
     checkOne(name, value);
     await change(deps, namespace, (before) => withVariables(before, [{ name, value, isSecret }], false));
@@ -70,7 +70,11 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
   });
 
   router.post(`${base}/import`, secretOnly, async (request, response) => {
-    const { variables, override = false, isSecret = false } = bodyOf(envVarImportBody, request);
+    const {
+      variables,
+      override = false,
+      isSecret = false,
+    } = await bodyOf(envVarImportBody, request, { maxBytes: 1024 * 1024 });
     const namespace = await environment(deps, request, response);
     const more = Object.entries(variables).map(([name, value]) => ({ name, value, isSecret }));
     if (more.length > variablesLimit)
@@ -86,7 +90,7 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
   });
 
   router.put(`${base}/:name`, secretOnly, async (request, response) => {
-    const { value } = bodyOf(envVarUpdateBody, request);
+    const { value } = await bodyOf(envVarUpdateBody, request);
     const namespace = await environment(deps, request, response);
     const name = param(request, "name");
     checkOne(name, value);

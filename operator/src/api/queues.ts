@@ -68,13 +68,13 @@ export function queuesRouter(deps: QueueDeps): Router {
   });
 
   router.post("/api/v1/queues/:queue/pause", secretOnly, async (request, response) => {
-    const body = bodyOf(queuePauseBody, request);
+    const body = await bodyOf(queuePauseBody, request);
     const paused = body.action === "pause";
     response.json(queueObject(await setOverride(deps, callerIn(response), request, body.type, { paused })));
   });
 
   router.post("/api/v1/queues/:queue/concurrency/override", secretOnly, async (request, response) => {
-    const body = bodyOf(queueOverrideBody, request);
+    const body = await bodyOf(queueOverrideBody, request);
     const { concurrencyLimit } = body;
     response.json(
       queueObject(await setOverride(deps, callerIn(response), request, body.type, { concurrencyLimit })),
@@ -82,7 +82,7 @@ export function queuesRouter(deps: QueueDeps): Router {
   });
 
   router.post("/api/v1/queues/:queue/concurrency/reset", secretOnly, async (request, response) => {
-    const { type } = bodyOf(queueResetBody, request);
+    const { type } = await bodyOf(queueResetBody, request);
     const change = { concurrencyLimit: null };
     response.json(queueObject(await setOverride(deps, callerIn(response), request, type, change)));
   });

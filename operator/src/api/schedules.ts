@@ -74,7 +74,7 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
 
   router.post("/api/v1/schedules", secretOnly, async (request, response) => {
     const { namespace } = callerIn(response);
-    const { deduplicationKey, ...spec } = bodyOf(scheduleCreateBody, request);
+    const { deduplicationKey, ...spec } = await bodyOf(scheduleCreateBody, request);
     checkTimes(spec);
     const name = requestName(namespace, "schedule", deduplicationKey);
     const body = {
@@ -97,7 +97,7 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
 
   router.put("/api/v1/schedules/:id", secretOnly, async (request, response) => {
     const { namespace, name } = demandOwn(await find(deps, request, response)).metadata;
-    const spec = bodyOf(scheduleBody, request);
+    const spec = await bodyOf(scheduleBody, request);
     checkTimes(spec);
     await answer(deps, response, await change(deps, namespace, name, spec));
   });

@@ -15,7 +15,7 @@ import { namespaceAccess } from "./auth/namespaceAccess.ts";
 import { tokensRouter } from "./auth/tokens.ts";
 import { batchesRouter } from "./batches/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
-import { jsonBody } from "./http/jsonBody.ts";
+import { BodyBudget, withBodyBudget } from "./http/bodyBudget.ts";
 import { problemOf } from "./http/problem.ts";
 import { rateLimit } from "./http/rateLimit.ts";
 import { loggedPath, requestLog } from "./http/requestLog.ts";
@@ -55,16 +55,16 @@ export interface ApiLimits {
 export function apiRouter(deps: ApiDeps): Router {
   const router = Router();
   router.use(requestLog(deps.log));
+  router.use(withBodyBudget(new BodyBudget(deps.limits.bodyBytes)));
   router.use(runnerApi, runnerRouter(deps));
   router.use(["/api", "/realtime", "/objects"], crossOrigin);
   router.use(openRoutes(deps));
-  const { bodyBytes, rate } = deps.limits;
+  const { rate } = deps.limits;
   router.use(
     ["/api", "/realtime"],
     authenticate(deps.keys, deps.watchNamespaces),
     rateLimit(rate, deps.clock),
     namespaceAccess(deps.client, deps.release, deps.clock),
-    jsonBody(bodyBytes),
   );
   router.use(keyedRoutes(deps));
   router.use(unsupportedRouter());
@@ -119,9 +119,6 @@ function drain(request: Request): void {
 }
 const [drainBytes, drainMs] = [64 * 1024 * 1024, 30_000];
 
-const bodyTooLarge = ({ length, limit }: { length?: number; limit?: number }): string =>
-  `Request body too large: ${length ?? "more than allowed"} bytes, at most ${limit} are allowed. Upload a payload first (PUT /api/v2/packets/…) or send less at once.`;
-
 function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, request, response, _next) => {
     // The client has left, or half of an answer was sent already.
@@ -138,11 +135,10 @@ function errorHandler(log: Logger): ErrorRequestHandler {
       response.status(status).json({ error: message, ...details });
       return;
     }
-    // body-parser's errors: too large, not JSON, a broken encoding.
+    // express's own, of a path that cannot be decoded; body-parser's, of an upload.
     const status: unknown = error?.status;
     if (typeof status === "number" && status >= 400 && status < 500 && !(error instanceof KubeError)) {
-      const message = status === 413 ? bodyTooLarge(error) : String(error.message);
-      response.status(status).json({ error: message });
+      response.status(status).json({ error: String(error.message) });
       return;
     }
     const { requestId } = response.locals as { requestId?: string };

@@ -1,5 +1,5 @@
 /**
- * The lines of a byte stream, each bounded. A last line without a line end was cut off, and is dropped.
+ * The lines of a byte stream, each bounded; empty ones are skipped. A last line without a line end was cut off, and is dropped.
  * Throws TextDecoder's error at a line that is not UTF-8.
  */
 export async function* splitLines(
@@ -13,10 +13,13 @@ export async function* splitLines(
   for await (const chunk of stream) {
     let start = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
-      parts.push(chunk.subarray(start, end));
-      yield utf8.decode(Buffer.concat(parts));
-      parts = [];
-      size = 0;
+      const isEmpty = end === start && size === 0;
+      if (!isEmpty) {
+        parts.push(chunk.subarray(start, end));
+        yield utf8.decode(Buffer.concat(parts));
+        parts = [];
+        size = 0;
+      }
       start = end + 1;
     }
     if (start === chunk.length) continue;

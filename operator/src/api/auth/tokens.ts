@@ -44,7 +44,7 @@ export function tokensRouter(deps: TokenDeps): Router {
   });
 
   router.post("/api/v1/auth/public-tokens", secretOnly, async (request, response) => {
-    const { scopes, expirationTime: expires = "15m", oneTimeUse: oneTime } = bodyOf(tokenBody, request);
+    const { scopes, expirationTime: expires = "15m", oneTimeUse: oneTime } = await bodyOf(tokenBody, request);
     const left = typeof expires === "number" ? expires - deps.clock() / 1000 : secondsOf(expires);
     if (left <= 0 || left > longestSeconds) {
       throw new Problem(

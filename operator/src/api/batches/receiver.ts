@@ -14,9 +14,10 @@ import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { chunkSize, receivedPayloadKey, stageChunk } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { demand } from "../auth/auth.ts";
+import { bytesOf, parseText, refuseCompressed } from "../http/body.ts";
+import { bodiesIn, type Reservation } from "../http/bodyBudget.ts";
 import type { Caller } from "../http/caller.ts";
 import { check } from "../http/input.ts";
-import { parseText } from "../http/jsonBody.ts";
 import { Problem } from "../http/problem.ts";
 import { findPacket } from "../packets.ts";
 import { payloadOf, specOf, triggerBody } from "../runs/wire/triggerBody.ts";
@@ -160,9 +161,12 @@ export class BatchReceiver {
 
 /** The items of a request, one JSON object per line. */
 export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerator<ReceivedItem> {
+  refuseCompressed(request);
+  const held = bodiesIn(request).open(request);
   try {
-    for await (const line of splitLines(bytesOf(request, maxBytes), maxBytes)) {
-      if (line.trim() !== "") yield parseLine(line);
+    const bytes = withLastLine(bytesOf(request, held, maxBytes));
+    for await (const line of splitLines(bytes, maxBytes)) {
+      if (line.trim() !== "") yield parseLine(line, held, maxBytes);
     }
   } catch (error) {
     if ((error as { code?: unknown }).code !== "ERR_ENCODING_INVALID_ENCODED_DATA") throw error;
@@ -172,27 +176,14 @@ export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerat
 
 /** Reads and drops items: a client that is still sending does not read the answer. */
 export async function drainItems(request: Request, maxBytes: number): Promise<void> {
-  for await (const _part of bytesOf(request, maxBytes));
+  for await (const _part of bytesOf(request, { add: () => undefined }, maxBytes));
 }
 
-/** A refusal in mid-stream must not cut the connection that carries it. */
-const bytesOf = (request: Request, maxBytes: number): AsyncGenerator<Uint8Array> =>
-  atMost(request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, maxBytes);
-
-/** The stream up to a limit, with a newline after its last line. */
-async function* atMost(stream: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
-  let received = 0;
-  for await (const part of stream) {
-    received += part.length;
-    if (received > limit) {
-      throw new Problem(
-        413,
-        `Request body too large: at most ${limit} bytes are allowed. Upload large payloads first (PUT /api/v2/packets/…) or make several batches`,
-      );
-    }
-    yield part;
-  }
+/** The stream with a newline after its last line. */
+async function* withLastLine(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* stream;
   yield Buffer.from("\n");
 }
 
-const parseLine = (line: string): ReceivedItem => check(item, parseText(line, "items: a line"), "item");
+const parseLine = (line: string, held: Reservation, maxBytes: number): ReceivedItem =>
+  check(item, parseText(line, "items: a line", held, maxBytes), "item");

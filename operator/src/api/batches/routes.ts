@@ -65,7 +65,7 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
 
   router.post("/api/v3/batches", async (request, response) => {
     const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
-    const body = bodyOf(batchCreateBody, request);
+    const body = await bodyOf(batchCreateBody, request);
     const requestKey = requestKeyOf(request);
     const { batch, isCached } = await createBatch(deps, caller, { ...body, requestKey });
     const id = idOf(batch);
@@ -101,7 +101,9 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
   for (const version of ["v1", "v2"]) {
     router.post(`/api/${version}/tasks/batch`, async (request, response) => {
       const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
-      const { items, ...options } = bodyOf(batchOneShotBody, request);
+      const { items, ...options } = await bodyOf(batchOneShotBody, request, {
+        maxBytes: deps.limits.bodyBytes,
+      });
       const key = options.idempotencyKey ?? request.get("idempotency-key");
       for (const { task } of items) demandTask(caller, task);
       const keyTtlSeconds = keyTtlOf(request.get("idempotency-key-ttl"), "idempotency-key-ttl");

@@ -13,3 +13,9 @@ export interface Caller {
 
 /** Only for routes that come after `authenticate`. */
 export const callerIn = (response: Response): Caller => response.locals.caller as Caller;
+
+/** Of a client's request, or of a runner's: the namespace that it counts for. */
+export function namespaceOf({ locals }: Response): string {
+  const { caller, claims } = locals as { caller?: Caller; claims?: { ns: string } };
+  return caller?.namespace ?? claims?.ns ?? "";
+}

@@ -4,17 +4,18 @@ import type { Request } from "express";
 import type { z } from "zod";
 import { isRawNumber } from "../../lib/exactJson.ts";
 import { nearest } from "../../lib/nearest.ts";
-import { isUnreadBody } from "./jsonBody.ts";
+import { type BodyLimit, readJson, smallBodyBytes } from "./body.ts";
+import { bodiesIn } from "./bodyBudget.ts";
 import { Problem } from "./problem.ts";
 
-/** The body, by its schema. A body that was not read, as it is no JSON, must not pass for none. */
-export function bodyOf<T>(schema: z.ZodType<T>, request: Request): T {
-  if (isUnreadBody(request)) {
-    const type = request.get("content-type");
-    const found = type === undefined ? "missing" : `"${type.slice(0, 80)}" is not application/json`;
-    throw new Problem(415, `Content-Type: ${found}: send JSON as application/json`);
-  }
-  return check(schema, request.body === undefined ? {} : request.body, "body");
+/** The body, by its schema. Read only now: a route checks the caller's scopes first. */
+export async function bodyOf<T>(
+  schema: z.ZodType<T>,
+  request: Request,
+  limit: BodyLimit = { maxBytes: smallBodyBytes },
+): Promise<T> {
+  const body = await readJson(request, bodiesIn(request), limit);
+  return check(schema, body === undefined ? {} : body, "body");
 }
 
 /** 422 for a field that the schema does not have, 400 for any other fault. */

@@ -12,7 +12,7 @@ import type {
   UploadAnswer,
   UploadBody,
 } from "@fairlead/protocol/runnerApi";
-import express, { type RequestHandler, type Response, Router } from "express";
+import { type RequestHandler, type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
@@ -56,7 +56,6 @@ const upload = z.object({
 export function runnerRouter(deps: RunnerDeps): Router {
   const router = Router();
   router.use(authenticateAttempt(deps.tokens));
-  router.use(express.json({ limit: "64kb" }));
 
   router.get("/attempt", async (_request, response) => {
     const { status } = await loadRun(deps, claimsIn(response));
@@ -71,7 +70,7 @@ export function runnerRouter(deps: RunnerDeps): Router {
   });
 
   router.post("/attempt/start", async (request, response) => {
-    const body = bodyOf(start, request);
+    const body = await bodyOf(start, request);
     const claims = claimsIn(response);
     const { attempt } = claims;
     await apply(deps, claims, { type: "Started", attempt, at: body.startedAt, podUid: body.podUid });
@@ -79,7 +78,7 @@ export function runnerRouter(deps: RunnerDeps): Router {
   });
 
   router.post("/attempt/output", async (request, response) => {
-    const body = bodyOf(upload, request);
+    const body = await bodyOf(upload, request);
     if (body.size > maxOutputBytes)
       throw new Problem(413, `size: ${body.size} bytes, an output has at most ${maxOutputBytes}`);
     const claims = claimsIn(response);
@@ -90,7 +89,7 @@ export function runnerRouter(deps: RunnerDeps): Router {
   });
 
   router.post("/attempt/report", async (request, response) => {
-    const body = bodyOf(report, request);
+    const body = await bodyOf(report, request);
     const claims = claimsIn(response);
     const { ns: namespace, run: name, uid, attempt, retry } = claims;
     if (body.attempt !== attempt)

@@ -24,7 +24,7 @@ export const keyResetBody = z.strictObject({ taskIdentifier: z.string().min(1).m
 export function idempotencyKeysRouter(deps: KeyDeps): Router {
   const router = Router();
   router.post("/api/v1/idempotencyKeys/:key/reset", secretOnly, async (request, response) => {
-    const { taskIdentifier: task } = bodyOf(keyResetBody, request);
+    const { taskIdentifier: task } = await bodyOf(keyResetBody, request);
     const key: RunKey = { namespace: callerIn(response).namespace, task, key: param(request, "key") };
     if (!(await freeKey(deps, key))) throw notFound(`run of task ${task} with this idempotency key`);
     response.json({ id: key.key });

@@ -1,4 +1,5 @@
 /** A run's metadata: JSON that travels with the run; clients read it, and change it with operations. */
+import { maxMetadataBytes } from "@fairlead/protocol/limits";
 import { Router } from "express";
 import { z } from "zod";
 import { KubeError } from "../../kube/client/client.ts";
@@ -14,6 +15,9 @@ import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import { findRun, type RunAccessDeps } from "./access.ts";
 import { checkMetadata } from "./wire/triggerBody.ts";
+
+/** Metadata and operations, as JSON that may escape much. */
+const maxBytes = 2 * maxMetadataBytes;
 
 export const metadataBody = z.strictObject({
   metadata: z.record(z.string(), z.unknown()).optional(),
@@ -32,7 +36,7 @@ export function runMetadataRouter(deps: RunAccessDeps): Router {
 
   router.put("/api/v1/runs/:id/metadata", async (request, response) => {
     const run = await findRun(deps, request, response, "write");
-    const { metadata: given, ...by } = bodyOf(metadataBody, request);
+    const { metadata: given, ...by } = await bodyOf(metadataBody, request, { maxBytes });
     // As in Trigger.dev, a run without a parent is its own parent and root.
     const operations = [by.operations, by.parentOperations, by.rootOperations].flatMap((some) => some ?? []);
     const before = checkMetadata(given ?? run.spec.metadata ?? {}, "metadata");

@@ -18,7 +18,7 @@ import { findRun, type RunAccessDeps } from "./access.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { triggerOptions } from "./wire/triggerBody.ts";
 
-type ReplayDeps = RunAccessDeps & CreateDeps;
+type ReplayDeps = RunAccessDeps & CreateDeps & { limits: { bodyBytes: number } };
 
 export const replayBody = triggerOptions.extend({
   payload: z.unknown().optional(),
@@ -30,7 +30,9 @@ export function replayRouter(deps: ReplayDeps): Router {
   router.post("/api/v1/runs/:id/replay", async (request, response) => {
     const run = await findRun(deps, request, response, "write");
     const { namespace } = run.metadata;
-    const { payload, payloadType, version, ...options } = bodyOf(replayBody, request);
+    const { payload, payloadType, version, ...options } = await bodyOf(replayBody, request, {
+      maxBytes: deps.limits.bodyBytes,
+    });
     if (run.spec.task === undefined)
       throw new Problem(422, "A run of an inline container cannot be replayed: apply its TaskRun again");
     const given = payload === undefined ? await loadPayload(deps, run) : { payload, payloadType };

@@ -65,7 +65,7 @@ export function runsRouter(deps: RunDeps): Router {
 
   router.post("/api/v1/runs/:id/reschedule", async (request, response) => {
     const run = await findRun(deps, request, response, "write");
-    const { delay } = bodyOf(rescheduleBody, request);
+    const { delay } = await bodyOf(rescheduleBody, request);
     const delayUntil = rescheduledTo(delay, deps.clock());
     if (statusOf(run) !== "DELAYED")
       throw new Problem(400, "The run is not DELAYED any more: only a delayed run can be rescheduled");
@@ -87,7 +87,7 @@ export function runsRouter(deps: RunDeps): Router {
 
   router.post("/api/v1/runs/:id/tags", async (request, response) => {
     const run = await findRun(deps, request, response, "write");
-    const { tags } = bodyOf(tagsBody, request);
+    const { tags } = await bodyOf(tagsBody, request);
     const all = [...new Set([...(run.spec.tags ?? []), ...tags])];
     checkTags(all, "tags");
     // Only if the tags are still those that were read: two concurrent calls must not lose one's tags.

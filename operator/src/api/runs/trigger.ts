@@ -13,12 +13,14 @@ const keyHeaders = (request: Request): object => ({
   idempotencyKeyTTL: request.get("idempotency-key-ttl"),
 });
 
-export function triggerRouter(deps: CreateDeps): Router {
+export function triggerRouter(deps: CreateDeps & { limits: { bodyBytes: number } }): Router {
   const router = Router();
   router.post("/api/v1/tasks/:task/trigger", async (request, response) => {
     const task = param(request, "task");
     const caller = allow(response, `trigger:tasks:${task}`, `write:tasks:${task}`);
-    const { payload, options: given } = bodyOf(triggerBody, request);
+    const { payload, options: given } = await bodyOf(triggerBody, request, {
+      maxBytes: deps.limits.bodyBytes,
+    });
     const options = { ...check(headerOptions, keyHeaders(request), "headers"), ...given };
     const { namespace, oneTime } = caller;
     const requestKey = requestKeyOf(request);

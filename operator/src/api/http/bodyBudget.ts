@@ -1,0 +1,60 @@
+/**
+ * How many bytes of request bodies, and of what was made of them, are in memory at once: of each namespace,
+ * and of all. A request beyond either is answered 429, so that a namespace can fill its own share only.
+ */
+import type { Request, RequestHandler, Response } from "express";
+import { Shares } from "../../lib/shares.ts";
+import { namespaceOf } from "./caller.ts";
+import { Problem } from "./problem.ts";
+
+/** What one request holds of the budgets. Given back when its answer was sent, or its client has left. */
+export interface Reservation {
+  /** Throws when there is no room. */
+  add(bytes: number): void;
+}
+
+/** How often the largest body, with its values, fits into the share of a namespace, and of all. */
+const [bodiesOfNamespace, bodiesOfAll] = [4, 8];
+
+export class BodyBudget {
+  readonly #shares: Shares;
+
+  /** `maxBytes`: of the largest body. */
+  constructor(maxBytes: number) {
+    const least = Math.max(maxBytes, 1024 * 1024);
+    this.#shares = new Shares({ each: least * bodiesOfNamespace, all: least * bodiesOfAll });
+  }
+
+  open(request: Request): Reservation {
+    const response = request.res as Response;
+    const namespace = namespaceOf(response);
+    let held = 0;
+    response.on("close", () => {
+      this.#shares.give(namespace, held);
+      held = 0;
+    });
+    return {
+      add: (bytes) => {
+        // No "close" comes any more that would give it back.
+        if (response.destroyed || response.closed) throw new Problem(499, "The client has left");
+        if (!this.#shares.take(namespace, bytes)) {
+          response.set("retry-after", "1");
+          throw new Problem(429, "Too many request bodies at once: retry, or send less at once", {
+            retry: true,
+          });
+        }
+        held += bytes;
+      },
+    };
+  }
+}
+
+/** For all routes: `bodyOf` finds the budget there. */
+export const withBodyBudget =
+  (budget: BodyBudget): RequestHandler =>
+  (_request, response, next) => {
+    response.locals.bodies = budget;
+    next();
+  };
+
+export const bodiesIn = (request: Request): BodyBudget => request.res?.locals.bodies as BodyBudget;
