@@ -1,6 +1,6 @@
 /**
- * The lines of a byte stream, each bounded; empty ones are skipped. A last line without a line end was cut off, and is dropped.
- * Throws TextDecoder's error at a line that is not UTF-8.
+ * The lines of a byte stream, each bounded; empty ones are skipped. A last line without a line end was cut
+ * off, and is dropped. Throws TextDecoder's error at a line that is not UTF-8.
  */
 export async function* splitLines(
   stream: AsyncIterable<Uint8Array>,
