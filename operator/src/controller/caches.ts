@@ -14,6 +14,7 @@ import { cacheOf } from "../kube/manager/caches.ts";
 import { keyOfLabel } from "../kube/manager/controller.ts";
 import { Jobs, Leases, Pods } from "../kube/resources.ts";
 import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../model/kinds.ts";
+import { lineIndex, slotIndex } from "../model/run/waiting.ts";
 import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
 import { queueIndex } from "./taskQueue/lookup.ts";
@@ -33,7 +34,13 @@ const ours = {
   tasks: cacheOf(Tasks, { indexes: { id: taskIndex } }),
   runs: cacheOf<CachedRun>(TaskRuns, {
     transform: toCachedRun,
-    indexes: { batch: keyOfLabel(batchLabel), missingTask: missingTaskIndex, record: recordIndex },
+    indexes: {
+      batch: keyOfLabel(batchLabel),
+      missingTask: missingTaskIndex,
+      record: recordIndex,
+      slots: slotIndex,
+      line: lineIndex,
+    },
   }),
   batches: cacheOf<CachedBatch>(TaskBatches, { transform: withoutItems }),
   queues: cacheOf(TaskQueues, { indexes: { name: queueIndex } }),

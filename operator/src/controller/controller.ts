@@ -22,6 +22,7 @@ import { bucketSweeper } from "./maintenance/bucketSweeper.ts";
 import { queueStatus } from "./maintenance/queueStatus.ts";
 import { revisionSweeper } from "./maintenance/revisionSweeper.ts";
 import { slotSweeper } from "./maintenance/slotSweeper.ts";
+import { waitingRuns } from "./maintenance/waitingRuns.ts";
 import { namespaces } from "./namespace/controller.ts";
 import { Environments } from "./namespace/environments.ts";
 import { NamespaceOwners, ownerKeeper } from "./namespace/owners.ts";
@@ -138,6 +139,7 @@ export class Controller {
       bucketSweeper,
       revisionSweeper,
       queueStatus,
+      waitingRuns,
     );
     const { sweepStats } = this.#deps;
     const { runs } = caches;

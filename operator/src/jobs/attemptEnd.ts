@@ -104,7 +104,7 @@ function ofExitCode(
     return failure("Failed", "ExitCode", `The container exited with code ${exitCode}.${detail}`, true);
   }
   if (kind === "task") {
-    const message = `The container exited with code 0 without a report of the task's result.${detail}`;
+    const message = `The container exited with code 0 without a report of the task's result: is its image built on Fairlead's runtime image?${detail}`;
     return failure("Failed", "NoReport", message, true);
   }
   if (!output && Buffer.byteLength(end.terminationMessage) >= terminationMessageBytes) {

@@ -15,6 +15,7 @@ import { TaskRuns } from "../../model/kinds.ts";
 import { queueNameOf } from "../../model/queue/governing.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
+import { exactly, inLine, lineIndex, slotIndex } from "../../model/run/waiting.ts";
 import { historyCursor } from "../../storage/layout.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { listHistory, readHistory, readLastHistory } from "../../storage/runHistory.ts";
@@ -69,6 +70,8 @@ export class RunReader {
         ? [debounceHash(metadata.namespace, spec.task, spec.debounce.key)]
         : [],
     );
+    this.#cache.addIndex("slots", slotIndex);
+    this.#cache.addIndex("line", lineIndex);
     this.#cache.addIndex("batch", ({ metadata }) => {
       const batch = metadata.labels?.[batchLabel];
       return batch === undefined ? [] : [`${metadata.namespace}/${batch}`];
@@ -114,6 +117,20 @@ export class RunReader {
     return this.#cache
       .byIndex("namespace", namespace)
       .some((run) => queueNameOf(run, undefined) === queue && !isFinished(run));
+  }
+
+  /** The run with its place in line as this replica sees it now; one that waits for no slot as it is. */
+  inLine<R extends TaskRun>(run: R): R {
+    const { status } = run;
+    const [lane] = lineIndex(run);
+    if (!status || lane === undefined) return run;
+    const others = this.#cache
+      .byIndex("line", lane)
+      .filter(({ metadata }) => metadata.uid !== run.metadata.uid);
+    const place = 1 + others.filter((other) => inLine(other, run) < 0).length;
+    const counted = status.reason === "NamespaceFull" ? run.metadata.namespace : lane;
+    const running = this.#cache.countByIndex("slots", counted);
+    return { ...run, status: { ...status, ...exactly(run, { place, queued: others.length + 1, running }) } };
   }
 
   /** Calls `onChange` for every change of the run that the watch sees; returns a function that stops it. */

@@ -36,7 +36,8 @@ export function runsRouter(deps: RunDeps): Router {
 
   router.get("/api/v3/runs/:id", async (request, response) => {
     const run = await findRun(deps, request, response, "read");
-    response.json(runObject(run, apiVersionOf(request), await loadRunData(deps, request, run)));
+    const told = deps.reader.inLine(run);
+    response.json(runObject(told, apiVersionOf(request), await loadRunData(deps, request, run)));
   });
 
   router.get("/api/v1/runs/:id/result", async (request, response) => {

@@ -11,6 +11,7 @@ import { at, done, earliest, type Lane, type Requeue, slowly } from "../../kube/
 import { type EnvironmentType, ttlSecondsOf } from "../../model/environment.ts";
 import type { Task } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
+import { isWaitReason } from "../../model/run/waiting.ts";
 import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
 import { type Pinned, revisionOf, versionOf } from "../task/taskVersions.ts";
@@ -20,6 +21,7 @@ import { type Check, type Decision, firstDecision, type Outcome, requeueOf } fro
 import { duplicateOf } from "./duplicates.ts";
 import { recordHash } from "./keyRecords.ts";
 import { pendingOf } from "./queueEntry.ts";
+import { waitOfRefused } from "./waiting.ts";
 
 /** How long a run may wait for a Task that does not exist before it fails. */
 const unknownTaskLimitMs = 24 * 3600 * 1000;
@@ -42,7 +44,8 @@ export interface AdmissionView extends QueuedView {
 }
 
 type AdmissionDecision = Decision<"takeSlot">;
-type AdmissionDeps = EventDeps & Pick<Deps, "tasks" | "environments" | "versions" | "store" | "slots">;
+type AdmissionDeps = EventDeps &
+  Pick<Deps, "tasks" | "queues" | "environments" | "versions" | "store" | "slots">;
 
 export async function admit(deps: AdmissionDeps, run: CachedRun, lane: Lane): Promise<Outcome> {
   const queued = viewOf(deps, run);
@@ -152,7 +155,7 @@ async function takeSlot(deps: AdmissionDeps, view: AdmissionView): Promise<Cache
   const { run, task, version } = view;
   const pending = pendingOf(run, task);
   const grant = deps.slots.granted(run) ?? (await deps.slots.request(pending));
-  if (!grant) return undefined;
+  if (!grant) return sayWhy(deps, run, task);
   const { slot } = grant;
   const admitted = await applyRunEvent(deps, run, {
     type: "Admitted",
@@ -164,4 +167,14 @@ async function takeSlot(deps: AdmissionDeps, view: AdmissionView): Promise<Cache
   if (admitted) deps.slots.hold(grant);
   else await deps.slots.giveBack(grant);
   return admitted;
+}
+
+/** With the write that accepts the run, or in place of what it waited for before; kept true elsewhere. */
+function sayWhy(deps: AdmissionDeps, run: CachedRun, task: Task | undefined): Promise<CachedRun | undefined> {
+  const { reason } = run.status ?? {};
+  const wait = waitOfRefused(deps, run, task);
+  const isSaid = isWaitReason(reason) && reason !== "Queued";
+  // The end of a backoff says nothing new by itself.
+  const isVain = wait.reason === "Queued" && reason !== "TaskNotFound";
+  return isSaid || isVain ? Promise.resolve(undefined) : applyRunEvent(deps, run, { type: "Waits", ...wait });
 }

@@ -7,6 +7,7 @@ import type { ObjectEvent } from "../../kube/manager/controller.ts";
 import type { Attempt, TaskRun, TaskRunStatus } from "../../model/resources.ts";
 import { queueDeclared } from "../../model/run/conditions.ts";
 import { isTerminal } from "../../model/run/phase.ts";
+import { isWaitReason, waitsForTurn } from "../../model/run/waiting.ts";
 import type { CachedRun } from "./cache.ts";
 import { isPayloadEdited } from "./payload.ts";
 
@@ -29,7 +30,9 @@ function eventsOfStatus(before: TaskRun | undefined, after: TaskRun): ObjectEven
   const old = before?.status;
   const { status } = after;
   if (!status?.phase || old?.revision === status.revision) return [];
-  const queued = !old?.phase && status.queuedAt ? [normal("Queued", "Waits to be admitted.")] : [];
+  const waits = status.phase === "Queued" && isWaitReason(status.reason);
+  const queued =
+    !old?.phase && status.queuedAt ? [normal("Queued", (waits && status.message) || waitsForTurn)] : [];
   const attempts = (status.attempts ?? []).flatMap((attempt) =>
     eventsOfAttempt(
       old?.attempts?.find(({ number }) => number === attempt.number),
@@ -37,8 +40,11 @@ function eventsOfStatus(before: TaskRun | undefined, after: TaskRun): ObjectEven
     ),
   );
   const isNew =
-    old?.phase !== status.phase || old?.reason !== status.reason || old?.message !== status.message;
-  const phase = isNew ? eventOfPhase(status) : undefined;
+    old?.phase !== status.phase ||
+    old?.reason !== status.reason ||
+    // Numbers of a wait move all the time; its first words are in the Event "Queued".
+    (!waits && old?.message !== status.message);
+  const phase = isNew && !(waits && !old?.phase) ? eventOfPhase(status) : undefined;
   const undeclared = conditionOf(status);
   const misnamed = undeclared && !conditionOf(old) ? [warning(undeclared.reason, undeclared.message)] : [];
   return [...misnamed, ...queued, ...attempts, ...(phase ? [phase] : [])];
@@ -58,7 +64,8 @@ function eventOfPhase({ phase, reason = phase, message = "" }: TaskRunStatus): O
     case "Delayed":
       return normal(phase, message);
     case "Queued":
-      if (reason === "Backoff") return normal(reason, message);
+      if (reason === "Backoff" || (isWaitReason(reason) && reason !== "Queued"))
+        return normal(reason, message);
       return reason === "Queued" ? undefined : warning(reason, message);
     case "Starting":
       return reason === "Admitted" ? undefined : warning(reason, message);

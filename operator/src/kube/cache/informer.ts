@@ -85,6 +85,10 @@ export class Informer<T extends KubeObject> {
     return this.#cache.byIndex(name, value);
   }
 
+  countByIndex(name: string, value: string): number {
+    return this.#cache.countByIndex(name, value);
+  }
+
   /**
    * Puts the API server's answer to a write into the cache, so that the next read sees it. Ignored when the
    * watch is past it; an older event does not undo it, a deletion does. Not for answers to dry runs.

@@ -90,6 +90,13 @@ export class ObjectCache<T extends KubeObject> {
     );
   }
 
+  /** How many `byIndex` would return, without making the list. */
+  countByIndex(name: string, value: string): number {
+    const index = this.#indexes.get(name);
+    if (!index) throw new Error(`index ${name} does not exist`);
+    return index.keysByValue.get(value)?.size ?? 0;
+  }
+
   /** `scope`: the namespace that is listed and watched, "" for all. */
   beginList(scope: string): ListPass<T> {
     const writesBefore = this.#writes;

@@ -37,20 +37,20 @@ export function setConditions(status: TaskRunStatus, now: string): TaskRunStatus
 
 export const queueDeclared = "QueueDeclared";
 
-/** The condition is there only while it is False. */
-export const withUndeclaredQueue = (
-  { conditions, observedGeneration }: TaskRunStatus,
-  message: string | undefined,
+/** Conditions of something that is wrong: each is there only while it is False. */
+export function withNote(
+  { conditions = [], observedGeneration }: TaskRunStatus,
+  type: string,
+  note: { reason: string; message: string } | undefined,
   now: string,
-): TaskRunStatus["conditions"] =>
-  message === undefined
+): TaskRunStatus["conditions"] {
+  const before = conditions.find((one) => one.type === type);
+  if (note === undefined) return before ? conditions.filter((one) => one !== before) : conditions;
+  const isSame = before?.reason === note.reason && before.message === note.message;
+  return isSame
     ? conditions
-    : setCondition(
-        conditions,
-        { type: queueDeclared, isTrue: false, reason: "QueueUndeclared", message },
-        now,
-        observedGeneration,
-      );
+    : setCondition(conditions, { type, isTrue: false, ...note }, now, observedGeneration);
+}
 
 /** Kubernetes wants a CamelCase word of letters, digits and a few marks. */
 const word = (reason: string): string => reason.replace(/[^A-Za-z0-9_,:]/g, "_").slice(0, 128) || "Unknown";

@@ -1,6 +1,7 @@
 /** Everything that can happen to a run. transition.ts says what each does in which phase. */
 import type { OutputRef, Phase, RunError } from "../resources.ts";
 import type { RetryPolicy } from "./retry.ts";
+import type { Wait } from "./waiting.ts";
 
 /** How one attempt ended: from the runner's report, from the pod, or from its absence. */
 export interface AttemptEnd {
@@ -50,6 +51,8 @@ export type RunEvent =
   | { type: "DelayChecked"; payloadDigest?: string }
   /** The run waits for something that admission cannot give, such as its Task; it stays Queued. */
   | { type: "Inadmissible"; reason: string; message: string }
+  /** Why it has no slot yet; it stays Queued. Numbers alone do not make a new reason. */
+  | ({ type: "Waits" } & Wait)
   /** `queue` is fixed from the first admission on. */
   | { type: "Admitted"; slot: number; queue?: string; version?: string; controllerRevision?: string }
   /** The slot was lost before the Job was created: back to the queue, and the attempt does not count. */

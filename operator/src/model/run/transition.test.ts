@@ -131,6 +131,7 @@ test("the table has each event", () => {
     Duplicate: true,
     DelayChecked: true,
     Inadmissible: true,
+    Waits: true,
     Admitted: true,
     SlotLost: true,
     StartBlocked: true,

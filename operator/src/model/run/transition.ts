@@ -22,11 +22,12 @@
 import type { Attempt, Phase, TaskRun, TaskRunStatus } from "../resources.ts";
 import { taskRunStatus } from "../schema/taskRun.ts";
 import { addAttempt, currentAttempt, knownPod, startOf, updateLastAttempt } from "./attempts.ts";
-import { setConditions, withUndeclaredQueue } from "./conditions.ts";
+import { queueDeclared, setConditions, withNote } from "./conditions.ts";
 import type { RunEvent, StartRetry } from "./event.ts";
 import { fit } from "./fit.ts";
 import { isTerminal } from "./phase.ts";
 import { cut, finish, leastOf, settle, settleStopped } from "./settle.ts";
+import { waitsForTurn } from "./waiting.ts";
 
 type Transition =
   | { status: TaskRunStatus }
@@ -43,6 +44,7 @@ const appliesIn: Record<Exclude<RunEvent["type"], "Captured">, readonly From[]> 
   Duplicate: ["New", "Delayed", "Queued"],
   DelayChecked: ["Delayed"],
   Inadmissible: ["Queued"],
+  Waits: ["Queued"],
   Admitted: ["Queued"],
   TtlElapsed: ["Queued"],
   SlotLost: ["Starting"],
@@ -66,6 +68,7 @@ export function transition(run: TaskRun, event: RunEvent, now: string): Transiti
     ...next.status,
     since: isSameWhy(status, next.status) ? (status.since ?? now) : now,
     revision: (status.revision ?? 0) + 1,
+    waiting: next.status.phase === "Queued" ? next.status.waiting : undefined,
     observedGeneration: run.metadata.generation,
   };
   return { status: fit(taskRunStatus, setConditions(changed, now)) };
@@ -109,7 +112,9 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
           attempt: 0,
           slot: 0,
           payloadDigest: event.payloadDigest,
-          conditions: withUndeclaredQueue(status, event.undeclaredQueue, now),
+          ...(event.undeclaredQueue !== undefined && {
+            conditions: withNote(status, queueDeclared, undeclared(event.undeclaredQueue), now),
+          }),
         },
         run,
         now,
@@ -137,6 +142,9 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
     case "Inadmissible":
     case "StartBlocked":
       return explain(status, event);
+
+    case "Waits":
+      return explain(status, event, event.waiting);
 
     case "Admitted":
       return admit(run, status, event, now);
@@ -213,15 +221,18 @@ function enter(status: TaskRunStatus, run: TaskRun, now: string): Transition {
     if (status.phase === "Delayed" && status.message === message) return refused("the delay has not passed");
     return becomes({ ...status, phase: "Delayed", reason: "DelayUntil", message });
   }
-  const message = "Waits to be admitted.";
-  return becomes({ ...status, phase: "Queued", reason: "Queued", message, queuedAt: now });
+  return becomes({ ...status, phase: "Queued", reason: "Queued", message: waitsForTurn, queuedAt: now });
 }
 
 /** Why the run does not get further; its phase stays. */
-function explain(status: TaskRunStatus, event: { reason: string; message: string }): Transition {
+function explain(
+  status: TaskRunStatus,
+  event: { reason: string; message: string },
+  waiting?: TaskRunStatus["waiting"],
+): Transition {
   const message = cut(event.message);
   if (status.reason === event.reason && status.message === message) return refused("nothing new");
-  return becomes({ ...status, reason: event.reason, message });
+  return becomes({ ...status, reason: event.reason, message, waiting });
 }
 
 function admit(
@@ -274,6 +285,8 @@ function capture(status: TaskRunStatus, event: Extract<RunEvent, { type: "Captur
   };
   return becomes({ ...status, attempts: status.attempts?.map((a) => (a === ended ? captured : a)) });
 }
+
+const undeclared = (message: string) => ({ reason: "QueueUndeclared", message });
 
 const becomes = (status: TaskRunStatus): Transition => ({ status });
 

@@ -121,6 +121,20 @@ export const taskRunStatus = z.object({
   reason: text(128).optional().describe("Why it is in this phase, in one word."),
   message: text(1024).optional().describe("The same as a sentence."),
   since: time().optional().describe("Since when it is in this phase for this reason."),
+  waiting: z
+    .object({
+      queue: text(128).describe("Name of the queue that it waits in."),
+      limit: z
+        .int()
+        .optional()
+        .describe("Limit of the queue, of each of its keys, or of the namespace, as the reason says."),
+      running: z.int().optional().describe("Runs that hold a slot of those that this limit counts."),
+      place: z.int().optional().describe("Place among the runs of its queue and key; rounded above ten."),
+      queued: z.int().optional().describe("Runs of its queue and key that wait; rounded above ten."),
+      at: time().describe("When this was written. The API answers with the numbers of the moment."),
+    })
+    .optional()
+    .describe("Of a run that waits for a slot: the numbers behind reason and message."),
   attempt: z.int().optional().describe("Number of the current attempt; 0 before the first."),
   slot: z.int().optional().describe("Number of the last acquisition of a queue slot."),
   infrastructureRetries: z

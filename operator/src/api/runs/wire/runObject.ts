@@ -75,9 +75,19 @@ export function runObject(
       generator: { type: "CRON", expression: "", description: "" },
     },
     relatedRuns: {},
+    waiting: waitingOf(run),
     attemptCount: status.attempt ?? 0,
     attempts: attempts.map((attempt) => attemptObject(run, attempt)),
   };
+}
+
+/** Fairlead's own: what a run that has not started waits for, in words and numbers. */
+function waitingOf({ spec, status = {} }: TaskRun) {
+  const { phase, reason, message, since, waiting, nextAttemptAt } = status;
+  if (phase !== "Delayed" && phase !== "Queued" && phase !== "Starting") return undefined;
+  const until = phase === "Delayed" ? spec.delayUntil : nextAttemptAt;
+  const { queue, limit, running, place, queued } = waiting ?? {};
+  return { reason, message, since, until, queue, limit, running, place, queued };
 }
 
 const outcomes: Record<NonNullable<Attempt["outcome"]>, string> = {
