@@ -160,13 +160,31 @@ test("the settings of a TaskQueue reach admission when they change, by the name 
   await createRun("first", spec);
   await untilStarting("first");
   await createRun("second", spec);
-  await untilRun("second", "is Queued", ({ status }) => status?.phase === "Queued");
+  const second = await untilRun("second", "waits", ({ status }) => status?.reason === "QueueFull");
+  expect(second.status).toMatchObject({
+    message: 'The queue "a/queue" lets 1 run execute at once, and 1 has a slot. Place 1 of 1 in line.',
+    waiting: { queue: "a/queue", limit: 1, running: 1, place: 1, queued: 1 },
+  });
   await waitFor("the counts in the status", async () => {
     const { status } = (await client.get(TaskQueues, namespace, "q-resource")) ?? {};
     return status?.running === 1 && status.queued === 1;
   });
   await settings({ concurrencyLimit: 2 });
   await untilStarting("second");
+});
+
+test("a run whose queue is paused while it waits says so, with an Event", async () => {
+  const spec = { container: { image }, queue: { name: "halted", concurrencyLimit: 1 } };
+  await createRun("busy", spec);
+  await untilStarting("busy");
+  await createRun("halted", spec);
+  await untilRun("halted", "waits", ({ status }) => status?.reason === "QueueFull");
+  await client.patch(TaskQueues, namespace, "halted", { spec: { paused: true } }, { type: "merge" });
+  await untilRun("halted", "says why", ({ status }) => status?.reason === "QueuePaused");
+  await waitFor("its Event", async () => {
+    const { items } = await client.list(Events, namespace, { fieldSelector: "involvedObject.name=halted" });
+    return items.some(({ reason }) => reason === "QueuePaused");
+  });
 });
 
 test("a slot that becomes free goes to the run that waits for it", async () => {

@@ -67,6 +67,11 @@ const table: [name: string, event: RunEvent, leadsTo: Partial<Record<UnderWay, P
     { type: "Inadmissible", reason: "TaskNotFound", message: "No such Task." },
     { queued: "Queued", backoff: "Queued" },
   ],
+  [
+    "Waits",
+    { type: "Waits", reason: "QueueFull", message: "Full.", waiting: { queue: "q", at: now } },
+    { queued: "Queued", backoff: "Queued" },
+  ],
   ["Admitted", admitted(2), { queued: "Starting", backoff: "Starting" }],
   ["TtlElapsed", { type: "TtlElapsed" }, { queued: "Expired" }],
   ["SlotLost", { type: "SlotLost", attempt: 1 }, { starting: "Queued" }],
