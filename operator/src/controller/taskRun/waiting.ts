@@ -1,6 +1,6 @@
 /**
- * Why a queued run has no slot yet, by the caches, for its status. Said when it asks in vain, in the same write
- * as its acceptance; kept true by maintenance/waitingRuns.ts.
+ * Why a queued run has no slot yet, by the caches, for its status. Said when it asks in vain, in the same
+ * write as its acceptance; kept true by maintenance/waitingRuns.ts.
  */
 import { queueNameOf, settingsOf } from "../../model/queue/governing.ts";
 import type { Task } from "../../model/resources.ts";
