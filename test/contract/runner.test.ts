@@ -110,13 +110,13 @@ test("the runner finds in its variables what the operator put there", () => {
   };
   const variables = attemptEnv(run, attempt, program, access).map(({ name, value }) => {
     // The kubelet reads the pod's uid from its metadata, and makes one dollar of two.
-    return [name, value?.replaceAll("$$", "$") ?? "pod-uid"];
+    return [name, value?.replaceAll("$$", "$") ?? "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e"];
   });
   expect(readEnvironment(Object.fromEntries(variables))).toMatchObject({
     apiUrl: "http://api",
     token: "t",
     attempt: 2,
-    podUid: "pod-uid",
+    podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
     taskId: "greet",
     payload: '"$(X)"',
     gracePeriodMs: 30_000,

@@ -57,7 +57,20 @@ describe("invalid requests of a runner", () => {
     ["a text that is not JSON", "/attempt/report", () => "{", 400, "JSON"],
     ["a report without an outcome", "/attempt/report", () => report({ outcome: undefined }), 400, "outcome"],
     ["a report on another attempt", "/attempt/report", () => report({ attempt: 2 }), 400, "attempt"],
-    ["another pod's report", "/attempt/report", () => report({ podUid: "other" }), 409, "not under way"],
+    [
+      "another pod's report",
+      "/attempt/report",
+      () => report({ podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e" }),
+      409,
+      "not under way",
+    ],
+    [
+      "a pod's uid that is a path",
+      "/attempt/report",
+      () => report({ podUid: "/../../team-b/x" }),
+      400,
+      "podUid",
+    ],
     [
       "another namespace's object as output",
       "/attempt/report",

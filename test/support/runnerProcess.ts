@@ -81,7 +81,7 @@ export class RunnerImage {
       FAIRLEAD_RUN_ID: "run_test",
       FAIRLEAD_NAMESPACE: "default",
       FAIRLEAD_ATTEMPT: String(attempt),
-      FAIRLEAD_POD_UID: "pod-uid",
+      FAIRLEAD_POD_UID: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
       FAIRLEAD_TASK_ID: taskId,
       FAIRLEAD_ENTRY: join(this.folder, "tasks.mjs"),
       FAIRLEAD_CTX: JSON.stringify(context(taskId, attempt, ctx)),

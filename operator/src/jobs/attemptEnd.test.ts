@@ -14,21 +14,30 @@ const end = (over: Partial<ContainerEnd>): ContainerEnd => ({
 const report: Report = {
   v: 1,
   attempt: 1,
-  podUid: "p",
+  podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
   outcome: "completed",
   output: { type: "application/json", key: "k", size: 7, data: '{"a":1}' },
   startedAt: time,
   finishedAt: time,
 };
-const mark = (outcome: string) => JSON.stringify({ v: 1, attempt: 1, podUid: "p", startedAt: time, outcome });
+const mark = (outcome: string) =>
+  JSON.stringify({
+    v: 1,
+    attempt: 1,
+    podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
+    startedAt: time,
+    outcome,
+  });
 
 describe("a report", () => {
   test("a report counts only for its own attempt and pod", () => {
     const left = end({ terminationMessage: JSON.stringify(report) });
-    expect(reportOf(left, 1, "p")).toEqual(report);
-    expect(reportOf(left, 2, "p")).toBeUndefined();
+    expect(reportOf(left, 1, "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e")).toEqual(report);
+    expect(reportOf(left, 2, "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e")).toBeUndefined();
     expect(reportOf(left, 1, "q")).toBeUndefined();
-    expect(reportOf(end({ terminationMessage: mark("stopping") }), 1, "p")).toBeUndefined();
+    expect(
+      reportOf(end({ terminationMessage: mark("stopping") }), 1, "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e"),
+    ).toBeUndefined();
   });
 });
 

@@ -189,7 +189,7 @@ test("a task's runner that its node asked to stop, and not Fairlead, is the infr
   const mark = JSON.stringify({
     v: 1,
     attempt: 1,
-    podUid: "p",
+    podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
     startedAt: time,
     outcome: "stopping",
     stoppingAt: time,

@@ -106,18 +106,21 @@ test("outcomes and results are read as they were written", async () => {
 test("outputs are read where the results lack them, within limits", async () => {
   const store = new Objects();
   const of = (index: number, size: number, more: object = {}) => {
-    const outputRef = { key: `o${index}`, size, type: "text/plain" };
+    const outputRef = { key: `ns/a/o${index}`, size, type: "text/plain" };
     return { index, phase: "Completed" as const, outputRef, ...more };
   };
-  const typed = { key: "typed", size: 1, type: "application/super+json" };
-  for (const key of ["o0", "o1", "o2", "typed"]) await store.put(key, key);
-  const outputs = await readOutputs(store, [
+  const typed = { key: "ns/a/typed", size: 1, type: "application/super+json" };
+  for (const name of ["o0", "o1", "o2", "typed"]) await store.put(`ns/a/${name}`, name);
+  await store.put("ns/b/secret", "secret");
+  const outputs = await readOutputs(store, "a", [
     of(0, 3),
     of(1, 3, { output: "a copy" }),
     of(2, 512 * 1024 + 1),
     of(3, 3),
     of(4, 3, { phase: "Failed" }),
     of(5, 1, { output: "a copy", outputRef: typed }),
+    // Somebody else's, named by a status that was written by hand.
+    of(6, 6, { outputRef: { key: "ns/b/secret", size: 6, type: "text/plain" } }),
   ]);
   expect([...outputs].sort(([a], [b]) => a - b)).toEqual([
     [0, { text: "o0", type: "text/plain" }],
@@ -134,13 +137,13 @@ test("outputs that are too long together are reported, and only a few are read a
     reading--;
     return { body: new Uint8Array(), size: 0 };
   };
-  const outputRef = { key: "k", size: 512 * 1024, type: "text/plain" };
+  const outputRef = { key: "ns/a/k", size: 512 * 1024, type: "text/plain" };
   const results = Array.from({ length: 40 }, (_, index) => ({
     index,
     phase: "Completed" as const,
     outputRef,
   }));
-  const outputs = await readOutputs({ get }, results);
+  const outputs = await readOutputs({ get }, "a", results);
   expect([...outputs.values()].filter((output) => output === "elsewhere")).toHaveLength(8);
   expect(most).toBe(8);
 });

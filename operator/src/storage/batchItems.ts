@@ -17,6 +17,7 @@ import { parseExact, parseExactBelow } from "../lib/exactJson.ts";
 import { inParallel } from "../lib/parallel.ts";
 import type { BatchResult, ItemOutcome } from "../model/batch/item.ts";
 import { newName } from "../model/ids.ts";
+import { ownRef } from "../model/keys/objectKey.ts";
 import type { BatchItem, ObjectMeta, OutputRef, TaskBatch } from "../model/resources.ts";
 import { isSuperJson } from "../model/superJson.ts";
 import { batchFolder } from "./layout.ts";
@@ -171,13 +172,14 @@ export type ItemOutput = { text: string; type: string } | "elsewhere";
 /** Outputs that the results lack, or whose copy there has lost its types, by the index of their item. */
 export async function readOutputs(
   store: Pick<ObjectStore, "get">,
+  namespace: string,
   results: readonly BatchResult[],
 ): Promise<Map<number, ItemOutput>> {
   const outputs = new Map<number, ItemOutput>();
   const toRead: { index: number; outputRef: OutputRef }[] = [];
   let left = maxOutputsBytes;
   for (const { index, phase, output, outputRef } of results) {
-    if (phase !== "Completed" || !outputRef) continue;
+    if (phase !== "Completed" || !outputRef || !ownRef(namespace, outputRef)) continue;
     if (output !== undefined && !isSuperJson(outputRef.type)) continue;
     if (outputRef.size > Math.min(maxInlineDataBytes, left)) outputs.set(index, "elsewhere");
     else {

@@ -1,7 +1,7 @@
 /**
  * The bucket. Any S3 server will do: put, get, head, presigned URLs, create-bucket. Presigned URLs are for
  * the host that their user will call: the in-cluster endpoint for pods, the public one for others. Signing
- * needs no request.
+ * needs no request. A key that can be no key is refused before anything is sent or signed (BadKeyError).
  */
 import { Agent } from "node:http";
 import { Agent as SecureAgent } from "node:https";
@@ -23,6 +23,7 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { inParallel } from "../lib/parallel.ts";
 import { pause } from "../lib/time.ts";
 import { type WriteHook, withHook } from "../lib/writeHook.ts";
+import { objectKeyProblem } from "../model/keys/objectKey.ts";
 
 /** Where the bucket is. */
 export interface BucketSettings {
@@ -71,6 +72,17 @@ const connections = { keepAlive: true, maxSockets: 50 };
 /** The most that a request may delete; how many are deleted at once where each needs its own. */
 const [deletesAtOnce, singleDeletesAtOnce] = [1000, 8];
 const [conflictTries, conflictPauseMs] = [5, 20];
+
+/** A key that no object may have; it came from outside, or is a mistake of ours. */
+export class BadKeyError extends Error {
+  override readonly name = "BadKeyError";
+}
+
+function checked(key: string): string {
+  const problem = objectKeyProblem(key);
+  if (problem) throw new BadKeyError(`key ${JSON.stringify(key.slice(0, 200))} ${problem}`);
+  return key;
+}
 
 export class ObjectStore {
   readonly #clients: Record<Audience, S3Client>;
@@ -128,7 +140,7 @@ export class ObjectStore {
     body: string | Uint8Array,
     { type, timeoutMs = this.#timeoutMs }: { type: string; timeoutMs?: number },
   ): Promise<void> {
-    const object = { Bucket: this.#bucket, Key: key, Body: body, ContentType: type };
+    const object = { Bucket: this.#bucket, Key: checked(key), Body: body, ContentType: type };
     const send = this.#within(timeoutMs);
     await this.#write(`put object ${key}`, () => send(new PutObjectCommand(object)));
   }
@@ -136,7 +148,7 @@ export class ObjectStore {
   /** Undefined when there is no such object. */
   async head(key: string): Promise<StoredObject | undefined> {
     try {
-      const head = await this.#send(new HeadObjectCommand({ Bucket: this.#bucket, Key: key }));
+      const head = await this.#send(new HeadObjectCommand({ Bucket: this.#bucket, Key: checked(key) }));
       return { size: head.ContentLength ?? 0, type: head.ContentType };
     } catch (error) {
       if (!isMissing(error)) throw error;
@@ -153,7 +165,7 @@ export class ObjectStore {
   ): Promise<(StoredObject & { body: Uint8Array }) | undefined> {
     try {
       const Range = `bytes=0-${options.maxBytes - 1}`;
-      const got = await this.#send(new GetObjectCommand({ Bucket: this.#bucket, Key: key, Range }));
+      const got = await this.#send(new GetObjectCommand({ Bucket: this.#bucket, Key: checked(key), Range }));
       const body = (await got.Body?.transformToByteArray()) ?? new Uint8Array();
       return { body, size: got.ContentLength ?? body.length, type: got.ContentType };
     } catch (error) {
@@ -172,7 +184,7 @@ export class ObjectStore {
    */
   async putNew(key: string, body: string | Uint8Array, options: { type: string }): Promise<boolean> {
     this.#onWrite?.("before", `put object ${key}`);
-    const object = { Bucket: this.#bucket, Key: key, Body: body, ContentType: options.type };
+    const object = { Bucket: this.#bucket, Key: checked(key), Body: body, ContentType: options.type };
     for (let tries = 1; ; tries++) {
       try {
         await this.#send(new PutObjectCommand({ ...object, IfNoneMatch: "*" }));
@@ -191,8 +203,8 @@ export class ObjectStore {
 
   /** Copies an object within the bucket, with its type. */
   async copy(from: string, to: string): Promise<void> {
-    const source = `${this.#bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
-    const copy = { Bucket: this.#bucket, Key: to, CopySource: source };
+    const source = `${this.#bucket}/${checked(from).split("/").map(encodeURIComponent).join("/")}`;
+    const copy = { Bucket: this.#bucket, Key: checked(to), CopySource: source };
     await this.#write(`put object ${to}`, () => this.#send(new CopyObjectCommand(copy)));
   }
 
@@ -220,7 +232,7 @@ export class ObjectStore {
 
   /** Deletes the object, if there is one. */
   async delete(key: string): Promise<void> {
-    const object = { Bucket: this.#bucket, Key: key };
+    const object = { Bucket: this.#bucket, Key: checked(key) };
     await this.#write(`delete object ${key}`, () => this.#send(new DeleteObjectCommand(object)));
   }
 
@@ -256,7 +268,7 @@ export class ObjectStore {
   /** The whole object as a stream; undefined when there is no such object. */
   async read(key: string): Promise<(StoredObject & { body: Readable }) | undefined> {
     try {
-      const got = await this.#send(new GetObjectCommand({ Bucket: this.#bucket, Key: key }));
+      const got = await this.#send(new GetObjectCommand({ Bucket: this.#bucket, Key: checked(key) }));
       return { body: got.Body as Readable, size: got.ContentLength ?? 0, type: got.ContentType };
     } catch (error) {
       if (isMissing(error)) return undefined;
@@ -264,19 +276,19 @@ export class ObjectStore {
     }
   }
 
-  presignGet(
+  async presignGet(
     key: string,
     { expiresSeconds, audience }: { expiresSeconds: number; audience: Audience },
   ): Promise<string> {
-    const command = new GetObjectCommand({ Bucket: this.#bucket, Key: key });
+    const command = new GetObjectCommand({ Bucket: this.#bucket, Key: checked(key) });
     return getSignedUrl(this.#clients[audience], command, { expiresIn: expiresSeconds });
   }
 
-  presignPut(
+  async presignPut(
     key: string,
     { expiresSeconds, audience }: { expiresSeconds: number; audience: Audience },
   ): Promise<string> {
-    const command = new PutObjectCommand({ Bucket: this.#bucket, Key: key });
+    const command = new PutObjectCommand({ Bucket: this.#bucket, Key: checked(key) });
     return getSignedUrl(this.#clients[audience], command, { expiresIn: expiresSeconds });
   }
 

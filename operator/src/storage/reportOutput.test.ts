@@ -47,3 +47,16 @@ test("an output in a report is stored under the key of its attempt", async () =>
   const stored = await storeReportOutput(store, run, reportWith("1", "application/json"));
   expect(puts).toEqual([stored.output?.key]);
 });
+
+test.each([
+  "ns/team-b/history/runs/nightly/u.json.gz",
+  "ns/ns/runs/other.uid/payload",
+  "ns/ns/runs/run.uid/attempts/1.pod/../../payload",
+  "",
+])("a report that says its output is %j gets the key of its own attempt", async (key) => {
+  const report = reportWith("1", "application/json");
+  const store = { put: () => Promise.reject(new Error("nothing is to be stored")) };
+  const output = { type: "application/json", size: 600_000, key };
+  const stored = await storeReportOutput(store, run, { ...report, output }, "observed");
+  expect(endOfReport(stored).outputRef?.key).toBe("ns/ns/runs/run.uid/attempts/1.observed/output");
+});

@@ -3,6 +3,9 @@
  * the report, and the receiver of the report stores it under the key that the upload would have had. When the
  * bucket does not answer the receiver either, an output of which the run's status holds all is left there:
  * the run settles, without an `outputRef`.
+ *
+ * A report is written by task code, which may write anything: where an output lies is derived from the run,
+ * the attempt and the pod, never taken from it.
  */
 import type { Report } from "@fairlead/protocol/report";
 import type { ObjectMeta } from "../model/resources.ts";
@@ -18,10 +21,12 @@ export async function storeReportOutput(
   store: Pick<ObjectStore, "put">,
   run: Pick<ObjectMeta, "namespace" | "name" | "uid">,
   report: Report,
+  podUid = report.podUid,
 ): Promise<Report> {
   const { output } = report;
-  if (output?.data === undefined || output.key !== undefined) return report;
-  const key = outputKey(run, report.attempt, report.podUid);
+  if (!output || (output.data === undefined && output.key === undefined)) return report;
+  const key = outputKey(run, report.attempt, podUid);
+  if (output.data === undefined || output.key !== undefined) return { ...report, output: { ...output, key } };
   try {
     await store.put(key, output.data, { type: output.type, timeoutMs: putTimeoutMs });
   } catch (error) {

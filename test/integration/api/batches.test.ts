@@ -196,25 +196,26 @@ describe("the runs of a batch", () => {
 
 test("the results of a batch include the outputs that are stored in the bucket", async () => {
   const batch = await batches.createSealed([{}, {}, {}, {}, {}]);
+  const own = (name: string): string => `ns/${batch.metadata.namespace}/outputs/${name}`;
   const text = '{"json":"2026-01-01T00:00:00.000Z","meta":{"values":["Date"]}}';
-  await api.store.put("outputs/typed", text, { type: "application/super+json" });
-  await api.store.put("outputs/long", "x".repeat(20_000), { type: "text/plain" });
+  await api.store.put(own("typed"), text, { type: "application/super+json" });
+  await api.store.put(own("long"), "x".repeat(20_000), { type: "text/plain" });
   const of = (index: number) => ({
     index,
     phase: "Completed" as const,
     run: { name: `r${index}`, uid: "u" },
   });
   const resultsRef = await writeResults(api.store, batch.metadata, [
-    { ...of(0), output: { n: 1 }, outputRef: { key: "none", size: 7, type: "application/json" } },
-    { ...of(1), outputRef: { key: "outputs/long", size: 20_000, type: "text/plain" } },
-    { ...of(2), outputRef: { key: "none", size: 600_000, type: "application/json" } },
+    { ...of(0), output: { n: 1 }, outputRef: { key: own("none"), size: 7, type: "application/json" } },
+    { ...of(1), outputRef: { key: own("long"), size: 20_000, type: "text/plain" } },
+    { ...of(2), outputRef: { key: own("none"), size: 600_000, type: "application/json" } },
     {
       ...of(3),
       output: "2026-01-01T00:00:00.000Z",
-      outputRef: { key: "outputs/typed", size: text.length, type: "application/super+json" },
+      outputRef: { key: own("typed"), size: text.length, type: "application/super+json" },
     },
     // Deleted from the bucket.
-    { ...of(4), outputRef: { key: "none", size: 7, type: "application/json" } },
+    { ...of(4), outputRef: { key: own("none"), size: 7, type: "application/json" } },
   ]);
   await batches.setStatus(batch.metadata.name, { phase: "Completed", resultsRef });
   expect((await batches.read(`/api/v1/batches/batch_${batch.metadata.name}/results`)).items).toMatchObject([

@@ -141,14 +141,16 @@ describe("inline items", () => {
 
 describe("items in the bucket", () => {
   const lines = (list: readonly unknown[]): string => list.map((one) => `${JSON.stringify(one)}\n`).join("");
-  const put = (key: string, body: string) => harness.store.put(key, body, { type: "application/x-ndjson" });
+  const own = (name: string): string => `ns/${harness.namespace}/in/${name}`;
+  const put = (name: string, body: string) =>
+    harness.store.put(own(name), body, { type: "application/x-ndjson" });
 
   test("items of one object become runs, and a malformed line and an unknown field fail alone", async () => {
     await harness.startController();
-    await put("in/a", `${lines(items(60))}{"task":\n${lines([{ task: "work", colour: "red" }])}`);
-    await harness.apply("ref", { itemsRef: { key: "in/a" } });
+    await put("a", `${lines(items(60))}{"task":\n${lines([{ task: "work", colour: "red" }])}`);
+    await harness.apply("ref", { itemsRef: { key: own("a") } });
     await harness.untilRunsOpen(60);
-    await put("in/a", lines(items(3)));
+    await put("a", lines(items(3)));
     await completeAll();
     const batch = await harness.untilFinished("ref");
     expect(batch.status?.counts).toMatchObject({ total: 62, completed: 60, failed: 2 });
@@ -161,8 +163,8 @@ describe("items in the bucket", () => {
   test("a large payload stays in the bucket", async () => {
     await harness.startController();
     const text = "x".repeat(20_000);
-    await put("in/long", lines([{ task: "work", payload: { text } }, { task: "work" }]));
-    await harness.apply("long", { itemsRef: { key: "in/long" }, defaults: { payload: "y".repeat(9000) } });
+    await put("long", lines([{ task: "work", payload: { text } }, { task: "work" }]));
+    await harness.apply("long", { itemsRef: { key: own("long") }, defaults: { payload: "y".repeat(9000) } });
     const runs = await harness.untilRunsOpen(2);
     const stored = runs.map(({ spec }) => spec.payloadRef);
     expect(stored.map((ref) => ref?.size).sort()).toEqual([20_011, 9_002]);
@@ -182,13 +184,30 @@ describe("items in the bucket", () => {
     ["not there", undefined, "ItemsNotFound", /spec\.itemsRef\.key.*in\/x/],
   ])("a batch whose items are %s is aborted", async (_what, body, reason, message) => {
     await harness.startController();
-    if (body) await put("in/x", body());
-    else await harness.store.delete("in/x");
-    await harness.apply("bad", { itemsRef: { key: "in/x" } });
+    if (body) await put("x", body());
+    else await harness.store.delete(own("x"));
+    await harness.apply("bad", { itemsRef: { key: own("x") } });
     const { status } = await harness.untilFinished("bad");
     expect(status).toMatchObject({ phase: "Aborted", reason, message: expect.stringMatching(message) });
     expect(status?.conditions).toContainEqual(expect.objectContaining({ type: "Failed", status: "True" }));
   });
+});
+
+describe("items of somebody else", () => {
+  test.each(["ns/team-b/history/secret", "ns/NAMESPACE/../team-b/secret", "ns/NAMESPACE/a//b", "secret"])(
+    "a batch that names %s is aborted, and quotes nothing of it",
+    async (key) => {
+      const named = key.replace("NAMESPACE", harness.namespace);
+      if (!named.includes("/../") && !named.includes("//"))
+        await harness.store.put(named, '"card=41111', { type: "text/plain" });
+      await harness.startController();
+      await harness.apply("foreign", { itemsRef: { key: named } });
+      const { status } = await harness.untilFinished("foreign");
+      expect(status).toMatchObject({ phase: "Aborted", reason: "InvalidItems" });
+      expect(status?.message).toContain("spec.itemsRef.key");
+      expect(JSON.stringify(status)).not.toContain("41111");
+    },
+  );
 });
 
 describe("items received in two phases", () => {

@@ -34,7 +34,7 @@ describe("a task that returns", () => {
     expect(engine.report).toMatchObject({
       v: 1,
       attempt: 1,
-      podUid: "pod-uid",
+      podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
       outcome: "completed",
       output: {
         type: "application/json",
@@ -53,9 +53,12 @@ describe("a task that returns", () => {
     const ended = await image.run(engine, "sleep", { payload: { ms: 200 } });
     expect(ended.exitCode).toBe(0);
     const start = JSON.parse(engine.callsOf("start")[0]?.body.toString() ?? "");
-    expect(start).toEqual({ podUid: "pod-uid", startedAt: engine.report.startedAt });
+    expect(start).toEqual({
+      podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
+      startedAt: engine.report.startedAt,
+    });
     expect(JSON.parse(engine.callsOf("output")[0]?.body.toString() ?? "")).toEqual({
-      podUid: "pod-uid",
+      podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
       size: engine.stored?.length,
       type: "application/json",
     });

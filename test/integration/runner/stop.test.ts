@@ -36,7 +36,7 @@ describe("a task that cleans up when it is stopped", () => {
       expect(JSON.parse(ended.message)).toMatchObject({
         v: 1,
         attempt: 1,
-        podUid: "pod-uid",
+        podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
         outcome: "stopping",
         reason,
       });

@@ -17,6 +17,7 @@ import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { batchRunName, isRunOf, withDefaults } from "../../model/batch/item.ts";
 import { keyedRunName } from "../../model/keys/idempotency.ts";
+import { ownRef } from "../../model/keys/objectKey.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { readItems, readOutcomes, readOutputs, readResults } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
@@ -136,10 +137,12 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
 
   router.get("/api/v1/batches/:id/results", async (request, response) => {
     const batch = await findReadable(deps, request, response);
-    if (!batch.status?.resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
-    const results = await readResults(deps.store, batch.status.resultsRef);
+    const { namespace } = batch.metadata;
+    const resultsRef = ownRef(namespace, batch.status?.resultsRef);
+    if (!resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
+    const results = await readResults(deps.store, resultsRef);
     if (!results) throw new Problem(404, "The batch's results were deleted", { retry: false });
-    const outputs = await readOutputs(deps.store, results);
+    const outputs = await readOutputs(deps.store, namespace, results);
     const items = results.map((result) => resultObject(result, outputs.get(result.index)));
     response.json({ id: idOf(batch), items });
   });
@@ -163,8 +166,9 @@ async function loadRunNames(
 ): Promise<Map<number, string>> {
   const { metadata, status = {} } = batch;
   const names = new Map<number, string>();
-  if (status.resultsRef) {
-    for (const { index, run } of (await readResults(store, status.resultsRef)) ?? []) {
+  const resultsRef = ownRef(metadata.namespace, status.resultsRef);
+  if (resultsRef) {
+    for (const { index, run } of (await readResults(store, resultsRef)) ?? []) {
       if (run) names.set(index, run.name);
     }
     return names;

@@ -42,7 +42,7 @@ export interface RunnerDeps {
 }
 
 const uploadUrlSeconds = 15 * 60;
-const podUid = z.string().min(1).max(64);
+const podUid = z.guid("is not a pod's uid: send metadata.uid of the pod");
 const start = z.object({
   podUid,
   startedAt: z.iso.datetime({ offset: true }),

@@ -2,6 +2,7 @@
 import { maxInlineDataBytes } from "@fairlead/protocol/limits";
 import type { Request } from "express";
 import { parseExact } from "../../lib/exactJson.ts";
+import { ownRef } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isSuperJson, parseSuperJson } from "../../model/superJson.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
@@ -21,8 +22,9 @@ export async function loadRunData(deps: DataDeps, request: Request, run: TaskRun
   return { ...payload, ...output };
 }
 
-async function loadPayload(deps: DataDeps, request: Request, { spec }: TaskRun): Promise<RunData> {
-  const { payload, payloadData, payloadType, payloadRef } = spec;
+async function loadPayload(deps: DataDeps, request: Request, { metadata, spec }: TaskRun): Promise<RunData> {
+  const { payload, payloadData, payloadType } = spec;
+  const payloadRef = ownRef(metadata.namespace, spec.payloadRef);
   if (payload !== undefined) return { payload };
   let read: Value | undefined;
   if (payloadData !== undefined) read = parse(payloadData, payloadType);
@@ -36,8 +38,10 @@ async function loadPayload(deps: DataDeps, request: Request, { spec }: TaskRun):
 const loadSize = async ({ store }: DataDeps, key: string): Promise<number> =>
   (await store.head(key))?.size ?? 0;
 
-async function loadOutput(deps: DataDeps, request: Request, { status }: TaskRun): Promise<RunData> {
-  const { output, outputRef } = status ?? {};
+async function loadOutput(deps: DataDeps, request: Request, { metadata, status }: TaskRun): Promise<RunData> {
+  const { output } = status ?? {};
+  // Whoever may write the status may have written it.
+  const outputRef = ownRef(metadata.namespace, status?.outputRef);
   // The copy in the status has lost its types.
   if (!outputRef || (output !== undefined && !isSuperJson(outputRef.type))) return { output };
   if (outputRef.size > maxInlineDataBytes) {
@@ -50,8 +54,10 @@ async function loadOutput(deps: DataDeps, request: Request, { status }: TaskRun)
 /** An output as the text that it was stored as; undefined: none. */
 export async function loadOutputText(
   deps: { store: Pick<ObjectStore, "get"> },
-  { output, outputRef }: NonNullable<TaskRun["status"]>,
+  { metadata, status }: TaskRun,
 ): Promise<Text | undefined> {
+  const output = status?.output;
+  const outputRef = ownRef(metadata.namespace, status?.outputRef);
   if (outputRef && (output === undefined || isSuperJson(outputRef.type))) {
     const read = await readText(deps, outputRef.key, outputRef.type);
     if (read) return read;

@@ -7,6 +7,7 @@ import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { Router } from "express";
 import { z } from "zod";
 import { parseExact } from "../../lib/exactJson.ts";
+import { ownKeyProblem } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { replayOptions } from "../../model/run/triggerFields.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
@@ -63,6 +64,8 @@ async function loadPayload(
   const { payload, payloadData, payloadType = "application/json", payloadRef } = run.spec;
   if (payload !== undefined) return { payload };
   if (payloadRef) {
+    const foreign = ownKeyProblem(run.metadata.namespace, payloadRef.key);
+    if (foreign) throw new Problem(422, `payload: the key of the run's own ${foreign}: send one`);
     const object = await store.get(payloadRef.key, { maxBytes: maxPayloadBytes });
     if (!object) throw new Problem(422, "payload: the run's own was deleted: send one");
     const text = new TextDecoder().decode(object.body);

@@ -7,6 +7,7 @@ import { maxInlineDataBytes } from "@fairlead/protocol/limits";
 import { apiVersionHeader } from "@fairlead/protocol/status";
 import { type Request, Router } from "express";
 import { z } from "zod";
+import { ownRef } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
@@ -78,8 +79,8 @@ export function runsRouter(deps: RunDeps): Router {
     const run = await findRun(deps, request, response, "read");
     const field = param(request, "field");
     const refs: Record<string, { key: string } | undefined> = {
-      payload: run.spec.payloadRef,
-      output: run.status?.outputRef,
+      payload: ownRef(run.metadata.namespace, run.spec.payloadRef),
+      output: ownRef(run.metadata.namespace, run.status?.outputRef),
     };
     const key = refs[field]?.key;
     if (key === undefined) throw notFound(`${field.slice(0, 80)} of this run in object storage`);
@@ -106,11 +107,11 @@ async function loadResult(deps: RunDeps, run: TaskRun) {
   const { phase, error } = run.status ?? {};
   const taskIdentifier = run.spec.task;
   if (phase === "Completed") {
-    const { outputRef } = run.status ?? {};
+    const outputRef = ownRef(run.metadata.namespace, run.status?.outputRef);
     // A large output is fetched from this path: packets.ts.
     if (outputRef && outputRef.size > maxInlineDataBytes)
       return { ok: true, id, taskIdentifier, output: `${id}/output`, outputType: "application/store" };
-    const { text, type = "application/json" } = (await loadOutputText(deps, run.status ?? {})) ?? {};
+    const { text, type = "application/json" } = (await loadOutputText(deps, run)) ?? {};
     return { ok: true, id, taskIdentifier, output: text, outputType: type };
   }
   const {

@@ -10,6 +10,7 @@ import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import { at, done, type Requeue } from "../../kube/manager/requeue.ts";
 import { payloadBytes } from "../../model/batch/item.ts";
 import { duplicateReason } from "../../model/batch/phase.ts";
+import { ownKeyProblem } from "../../model/keys/objectKey.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import type { TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
@@ -104,6 +105,8 @@ async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Validat
   const field = items ? "spec.items" : itemsRef ? "spec.itemsRef" : "the received items";
   let source: AsyncIterable<IndexedItem> | Iterable<IndexedItem> = readItems(deps.store, batch);
   if (itemsRef) {
+    const foreign = ownKeyProblem(batch.metadata.namespace, itemsRef.key);
+    if (foreign) return { reason: "InvalidItems", message: `spec.itemsRef.key: ${itemsRef.key} ${foreign}.` };
     const got = await deps.store.get(itemsRef.key, { maxBytes: batchSourceLimit + 1 });
     if (!got) {
       return {

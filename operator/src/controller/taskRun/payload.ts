@@ -8,6 +8,7 @@
 import { maxPayloadBytes, maxPayloadEnvBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
 import { fitsVariable } from "../../jobs/attemptEnv.ts";
 import type { Program } from "../../jobs/program.ts";
+import { ownKeyProblem, ownRef } from "../../model/keys/objectKey.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { payloadKey } from "../../storage/layout.ts";
 import type { Deps } from "../deps.ts";
@@ -36,6 +37,9 @@ export function payloadProblem(run: CachedRun): { reason: string; message: strin
       message: `spec.payload has ${run.payload.bytes} bytes, at most ${maxResourcePayloadBytes} fit into the resource: put it into the bucket and name it in spec.payloadRef.`,
     };
   }
+  const foreign = spec.payloadRef && ownKeyProblem(run.metadata.namespace, spec.payloadRef.key);
+  if (foreign)
+    return { reason: "InvalidPayload", message: `spec.payloadRef.key: ${spec.payloadRef?.key} ${foreign}.` };
   const size = spec.payloadRef?.size ?? 0;
   if (size > maxPayloadBytes) {
     return {
@@ -51,6 +55,8 @@ export const isPayloadEdited = ({ payload, status }: CachedRun): boolean =>
   status?.phase !== undefined && payload?.sha256 !== status.payloadDigest;
 
 const editedText = "spec.payload changed after the run was accepted: create another TaskRun";
+
+const foreignText = "spec.payloadRef.key is not of the run's namespace: create another TaskRun";
 
 /** For a run that has not started. */
 export const payloadEdited = { type: "Rejected", reason: "PayloadChanged", message: editedText } as const;
@@ -76,7 +82,10 @@ export async function attemptPayload(
   const type = run.spec.payloadType ?? "application/json";
   const link = (key: string) =>
     deps.store.presignGet(key, { expiresSeconds: linkLifetimeSeconds, audience: "cluster" });
-  if (run.spec.payloadRef) return { type, url: await link(run.spec.payloadRef.key) };
+  const { payloadRef } = run.spec;
+  // Accepted by an earlier release, which did not look.
+  if (payloadRef && !ownRef(run.metadata.namespace, payloadRef)) throw new PayloadChanged(foreignText);
+  if (payloadRef) return { type, url: await link(payloadRef.key) };
   if (!run.payload) return undefined;
   const live = await deps.client.get(TaskRuns, run.metadata.namespace, run.metadata.name);
   const text = live?.metadata.uid === run.metadata.uid ? payloadText(live.spec) : undefined;

@@ -6,7 +6,7 @@ const time = "2026-01-01T00:00:00Z";
 const report: Report = {
   v: 1,
   attempt: 1,
-  podUid: "p",
+  podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
   outcome: "completed",
   output: { type: "application/json", key: "k", size: 7, data: '{"a":1}' },
   startedAt: time,

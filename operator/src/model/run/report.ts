@@ -17,7 +17,7 @@ import type { AttemptEnd } from "./event.ts";
 const head = {
   v: z.literal(reportVersion),
   attempt: z.int().min(1),
-  podUid: z.string().min(1).max(64),
+  podUid: z.guid(),
   startedAt: z.iso.datetime({ offset: true }),
 };
 

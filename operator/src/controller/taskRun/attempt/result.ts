@@ -41,7 +41,7 @@ export async function readResult(
     return endOfContainer(program, end, await readOutput(store, run, attempt, end));
   const report = reportOf(end, attempt.number, podUid);
   if (!report) return endOfContainer(program, end);
-  const stored = await storeReportOutput(store, run.metadata, report);
+  const stored = await storeReportOutput(store, run.metadata, report, podUid);
   return { ...endOfReport(stored), exitCode: end.exitCode };
 }
 
