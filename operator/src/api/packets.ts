@@ -144,6 +144,10 @@ export function objectsRouter({ links, store }: PacketDeps): Router {
     // As it was stored: express would add a charset, and clients compare the type.
     response.setHeader("content-type", object.type ?? "application/octet-stream");
     response.setHeader("content-length", object.size);
+    // A tenant's bytes: a browser must not show them as a page of this origin.
+    response.setHeader("content-disposition", "attachment");
+    response.setHeader("x-content-type-options", "nosniff");
+    response.setHeader("content-security-policy", "sandbox; default-src 'none'");
     await pipeline(object.body, response);
   });
   const body = express.raw({ type: () => true, limit: maxPayloadBytes });

@@ -8,6 +8,9 @@ describe("a variable", () => {
   it.each([
     ["A", "any text\nof é lines"],
     ["_a1", ""],
+    ["NODE_ENV", "production"],
+    ["NODES", "3"],
+    ["DATABASE_PATH", "/data"],
   ])("a variable may have the name %s", (name, value) => expect(envVarProblem(name, value)).toBeUndefined());
 
   it.each([
@@ -18,6 +21,16 @@ describe("a variable", () => {
     ["A".repeat(257), "", "is not a variable's name"],
     ["FAIRLEAD_RUN_TOKEN", "", "Fairlead's own"],
     ["A", "a\0b", "NUL"],
+    ["NODE_OPTIONS", "--import=data:text/javascript,1", "decides how programs run"],
+    ["NODE_EXTRA_CA_CERTS", "/x", "decides how programs run"],
+    ["NODE_TLS_REJECT_UNAUTHORIZED", "0", "decides how programs run"],
+    ["LD_PRELOAD", "/x.so", "decides how programs run"],
+    ["PATH", "/x", "decides how programs run"],
+    ["BASH_ENV", "/x", "decides how programs run"],
+    ["https_proxy", "http://x", "decides how programs run"],
+    ["SSL_CERT_FILE", "/x", "decides how programs run"],
+    ["npm_config_registry", "http://x", "decides how programs run"],
+    ["KUBERNETES_SERVICE_HOST", "x", "decides how programs run"],
     ["A", "x".repeat(65_537), "65537 bytes, at most 65536"],
   ])("a variable is refused: %s", (name, value, problem) =>
     expect(envVarProblem(name, value)).toContain(problem),

@@ -30,11 +30,22 @@ export function envVarProblem(name: string, value: string): string | undefined {
   }
   if (name.startsWith(reservedPrefix))
     return `${short}: names that begin with ${reservedPrefix} are Fairlead's own; choose another`;
+  if (isOfTheRuntime(name))
+    return `${short}: decides how programs run, which a key of the API must not; set it in the Task's podTemplate.env`;
   if (value.includes("\0")) return `${short}: the value has a NUL character; remove it`;
   const bytes = Buffer.byteLength(value);
   if (bytes > valueLimit) return `${short}: the value has ${bytes} bytes, at most ${valueLimit} are allowed`;
   return undefined;
 }
+
+/**
+ * Names that make a program load other code, or send its requests elsewhere: who may set them runs code in
+ * every Task's pod. Compared in upper case, since proxies are read in both.
+ */
+const runtimeNames =
+  /^(NODE_(?!ENV$).*|NPM_.*|UV_.*|LD_.*|DYLD_.*|GCONV_PATH|GLIBC_.*|MALLOC_.*|PATH|HOME|SHELL|ENV|BASH_.*|IFS|PS4|PYTHON.*|PERL.*|RUBY.*|JAVA_.*|_JAVA_OPTIONS|JDK_.*|CLASSPATH|GIT_.*|(HTTP|HTTPS|ALL|NO)_PROXY|SSL_CERT_.*|SSLKEYLOGFILE|OPENSSL_.*|CURL_.*|REQUESTS_CA_BUNDLE|AWS_CA_BUNDLE|RES_OPTIONS|HOSTALIASES|LOCALDOMAIN|KUBERNETES_.*)$/;
+
+const isOfTheRuntime = (name: string): boolean => runtimeNames.test(name.toUpperCase());
 
 /** What is wrong with all of them together. */
 export function envVarsProblem(variables: readonly EnvVar[]): string | undefined {

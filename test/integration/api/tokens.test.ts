@@ -77,6 +77,61 @@ describe.each(makers)("tokens made by %s", (_name, maker) => {
   });
 });
 
+test("a trigger token gets no right to a run that it did not make", async () => {
+  const options = { idempotencyKey: "order-1001" };
+  const token = await auth.createTriggerPublicToken("echo", { multipleUse: true });
+  const send = (body: object, bearer = token) => {
+    const headers = { authorization: `Bearer ${bearer}`, "content-type": "application/json" };
+    return api.fetch("/api/v1/tasks/echo/trigger", { method: "POST", headers, body: JSON.stringify(body) });
+  };
+  const { id } = (await (await send({ payload: { card: 41111 }, options }, key)).json()) as { id: string };
+  const guessed = await send({ payload: 1, options });
+  expect(await guessed.json()).toEqual({ id, isCached: true });
+  expect(guessed.headers.get("x-trigger-jwt")).toBeNull();
+  expect((await send({ payload: 1 })).headers.get("x-trigger-jwt")).toBeTypeOf("string");
+});
+
+test("a token that may write a run makes no other of it; with the right to trigger, once if it is for one use", async () => {
+  const { id } = await tasks.trigger("echo", { secret: 1 });
+  const replay = async (claims: object) => {
+    const token = await new SignJWT({ pub: true, sub: namespace, ...claims })
+      .setProtectedHeader({ alg: "HS256" })
+      .setIssuer("https://id.trigger.dev")
+      .setAudience("https://api.trigger.dev")
+      .setExpirationTime("1h")
+      .sign(new TextEncoder().encode(key));
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const answers = [];
+    for (let n = 0; n < 2; n++)
+      answers.push(await api.fetch(`/api/v1/runs/${id}/replay`, { method: "POST", headers, body: "{}" }));
+    return answers;
+  };
+  const before = await runCount();
+  const refused = await replay({ scopes: [`write:runs:${id}`] });
+  expect(refused.map(({ status }) => status)).toEqual([403, 403]);
+  expect(await runCount()).toBe(before);
+  const [once, again] = await replay({ scopes: [`write:runs:${id}`, "trigger:tasks:echo"], otu: true });
+  expect(once?.headers.get("x-trigger-jwt")).toBeNull();
+  expect(await again?.json()).toEqual(await once?.json());
+  expect(await runCount()).toBe(before + 1);
+});
+
+test("what a client stored is no page of the API's origin", async () => {
+  const path = "/api/v2/packets/trigger/packet_html/payload.json";
+  const auth = { authorization: `Bearer ${key}` };
+  const { presignedUrl } = (await (await api.fetch(path, { method: "PUT", headers: auth })).json()) as {
+    presignedUrl: string;
+  };
+  const headers = { "content-type": "text/html" };
+  expect((await fetch(presignedUrl, { method: "PUT", headers, body: "<script>1</script>" })).ok).toBe(true);
+  const read = await api.fetch(path.replace("v2", "v1"), { headers: auth });
+  const got = await fetch(((await read.json()) as { presignedUrl: string }).presignedUrl);
+  expect(await got.text()).toBe("<script>1</script>");
+  expect(got.headers.get("content-disposition")).toBe("attachment");
+  expect(got.headers.get("x-content-type-options")).toBe("nosniff");
+  expect(got.headers.get("content-security-policy")).toContain("sandbox");
+});
+
 test("a token to read runs triggers nothing", async () => {
   const token = await auth.createPublicToken({ scopes: { read: { runs: true } }, expirationTime: "1h" });
   await expect(as(token, () => tasks.trigger("echo", {}))).rejects.toMatchObject({ status: 403 });

@@ -63,7 +63,7 @@ async function verify(
     // Without the signature, which can be spelt in several ways.
     const signed = token.slice(0, token.lastIndexOf("."));
     const oneTime = otu === true ? createHash("sha256").update(signed).digest("hex") : undefined;
-    return { scopes: scopes.map(String), oneTime };
+    return { scopes: scopes.filter((scope) => typeof scope === "string"), oneTime };
   } catch (error) {
     // The signature is right: these are thrown after it was checked.
     if (error instanceof errors.JWTExpired)

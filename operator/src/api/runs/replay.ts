@@ -11,7 +11,7 @@ import { ownKeyProblem } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { replayOptions } from "../../model/run/triggerFields.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { publicToken } from "../auth/auth.ts";
+import { demand, publicToken } from "../auth/auth.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, requestKeyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
@@ -36,6 +36,8 @@ export function replayRouter(deps: ReplayDeps): Router {
     });
     if (run.spec.task === undefined)
       throw new Problem(422, "A run of an inline container cannot be replayed: apply its TaskRun again");
+    const caller = callerIn(response);
+    demand(caller, `trigger:tasks:${run.spec.task}`, `write:tasks:${run.spec.task}`);
     const given = payload === undefined ? await loadPayload(deps, run) : { payload, payloadType };
     const { name } = await createRun(deps, {
       namespace,
@@ -48,9 +50,12 @@ export function replayRouter(deps: ReplayDeps): Router {
         payloadType: given.payloadType,
       },
       requestKey: requestKeyOf(request),
+      oneTime: caller.oneTime,
       replayOf: run.metadata.name,
     });
-    response.set("x-trigger-jwt", await publicToken(callerIn(response), [`read:runs:${runId(name)}`]));
+    // The new run has the payload of the first, which a public token may not be allowed to read.
+    if (payload !== undefined || !caller.scopes)
+      response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${runId(name)}`]));
     response.json({ id: runId(name) });
   });
   return router;

@@ -33,7 +33,9 @@ export function triggerRouter(deps: CreateDeps & { limits: { bodyBytes: number }
       oneTime,
     });
     const id = runId(name);
-    response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${id}`]));
+    // A public token reads what it made: a run that was there already may be somebody else's.
+    if (!isCached || !caller.scopes || oneTime)
+      response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${id}`]));
     response.json({ id, isCached });
   });
   return router;
