@@ -74,7 +74,7 @@ const [deletesAtOnce, singleDeletesAtOnce] = [1000, 8];
 const [conflictTries, conflictPauseMs] = [5, 20];
 
 /** A key that no object may have; it came from outside, or is a mistake of ours. */
-export class BadKeyError extends Error {
+class BadKeyError extends Error {
   override readonly name = "BadKeyError";
 }
 
