@@ -140,7 +140,7 @@ test("a batch that was canceled before it received items accepts none", async ()
 test("a batch whose results were deleted from the bucket says so", async () => {
   const batch = await batches.createSealed([{}]);
   const id = `batch_${batch.metadata.name}`;
-  const resultsRef = { key: "none", size: 9 };
+  const resultsRef = { key: `ns/${batch.metadata.namespace}/batches/gone/results`, size: 9 };
   await batches.setStatus(id, { phase: "Completed", finishedAt: "2026-01-01T00:00:00Z", resultsRef });
   const response = await api.fetch(`/api/v1/batches/${id}/results`);
   expect(response.status).toBe(404);

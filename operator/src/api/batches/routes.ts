@@ -138,9 +138,9 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
   router.get("/api/v1/batches/:id/results", async (request, response) => {
     const batch = await findReadable(deps, request, response);
     const { namespace } = batch.metadata;
-    const resultsRef = ownRef(namespace, batch.status?.resultsRef);
-    if (!resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
-    const results = await readResults(deps.store, resultsRef);
+    if (!batch.status?.resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
+    const resultsRef = ownRef(namespace, batch.status.resultsRef);
+    const results = resultsRef && (await readResults(deps.store, resultsRef));
     if (!results) throw new Problem(404, "The batch's results were deleted", { retry: false });
     const outputs = await readOutputs(deps.store, namespace, results);
     const items = results.map((result) => resultObject(result, outputs.get(result.index)));
