@@ -31,6 +31,30 @@ export interface Grant {
   slot: number;
 }
 
+/** `queue`: as the scripts know it (queuePart). */
+export interface QueueGrant extends Grant {
+  queue: string;
+}
+
+/** How many runs may be admitted now, besides what the limits say. */
+export interface RoomNow {
+  most: number;
+  /** By queue (queuePart), of those that have less room. */
+  queues: ReadonlyMap<string, number>;
+  /** In milliseconds since the epoch: when there may be more without anything having changed. */
+  againAt?: number;
+}
+
+/** What the cluster can start: asked before each admission, and told what was admitted. */
+export interface StartRoom {
+  now(namespace: string): RoomNow;
+  granted(grant: QueueGrant): void;
+  /** This slot is not needed any more. */
+  released(grant: Grant): void;
+  /** The namespace was deleted. */
+  drop(namespace: string): void;
+}
+
 export interface Admission {
   /** Grants until the signal is aborted. */
   start(onGrant: (grant: Grant) => void, signal: AbortSignal): Promise<void>;

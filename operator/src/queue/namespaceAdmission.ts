@@ -12,7 +12,7 @@
  *   moment older terms and epochs are refused, and reads the cluster after that.
  * - A slot that this process has confirmed counts as firm in a rebuild: its Job may be on the way.
  */
-import type { Grant, PendingRun } from "./admission.ts";
+import type { Grant, PendingRun, QueueGrant, StartRoom } from "./admission.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { slotId } from "./keys.ts";
 import { FencedError, type Scripts } from "./scripts.ts";
@@ -36,6 +36,7 @@ interface NamespaceDeps {
   stats: AdmissionStats;
   scripts: Scripts;
   source: AdmissionSource;
+  room: StartRoom;
   /** Begins the names of its keys. */
   installation: string;
   term: number;
@@ -70,13 +71,18 @@ export class NamespaceAdmission {
   #fenced = false;
   #failures = 0;
   #endPause: () => void = () => undefined;
+  #lookAgain: NodeJS.Timeout | undefined;
   /** Resolved when the turn that has not begun yet ends. */
   #nextTurn = Promise.withResolvers<void>();
 
   constructor(namespace: string, deps: NamespaceDeps) {
     this.#namespace = namespace;
     this.#deps = deps;
-    deps.signal.addEventListener("abort", () => this.#endPause(), { once: true });
+    const end = (): void => {
+      clearTimeout(this.#lookAgain);
+      this.#endPause();
+    };
+    deps.signal.addEventListener("abort", end, { once: true });
   }
 
   get isOpen(): boolean {
@@ -98,6 +104,7 @@ export class NamespaceAdmission {
   release(grant: Grant): void {
     this.#confirmed.delete(slotId(grant));
     this.#released.set(slotId(grant), grant);
+    this.#deps.room.released(grant);
     this.poke();
   }
 
@@ -181,14 +188,35 @@ export class NamespaceAdmission {
     this.#semaphore ??= await this.#deps.limit(() => this.#rebuild());
     const semaphore = this.#semaphore;
     await this.#send(semaphore);
-    const { grants, more } = await semaphore.admit();
-    for (const grant of grants) this.#grant(grant);
-    if (more) this.#work = true;
+    if ((await this.#admit(semaphore)) === "more") this.#work = true;
+  }
+
+  /** Goes once over the lanes that are ready. */
+  async #admit(semaphore: NamespaceSemaphore): Promise<"all" | "more"> {
+    const { room } = this.#deps;
+    let at = 1;
+    do {
+      const { most, queues, againAt } = room.now(this.#namespace);
+      this.#lookAgainAt(againAt);
+      if (most < 1) return "all";
+      const { grants, next } = await semaphore.admit({ most, queues, at });
+      for (const grant of grants) this.#grant(grant);
+      at = next;
+    } while (at > 1);
+    return at === 1 ? "more" : "all";
+  }
+
+  #lookAgainAt(time: number | undefined): void {
+    clearTimeout(this.#lookAgain);
+    if (time === undefined || this.#deps.signal.aborted) return;
+    this.#lookAgain = setTimeout(() => this.poke(), Math.max(0, time - Date.now()));
+    this.#lookAgain.unref();
   }
 
   /** A run that was removed meanwhile does not release its slot: released here. */
-  #grant(grant: Grant): void {
+  #grant({ queue, ...grant }: QueueGrant): void {
     this.#deps.stats.grants++;
+    this.#deps.room.granted({ ...grant, queue });
     if (this.#wanted.get(grant.uid) === null) this.release(grant);
     else this.#deps.onGrant(grant);
   }

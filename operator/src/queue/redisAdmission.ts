@@ -13,7 +13,7 @@
  */
 import type { Redis } from "ioredis";
 import pLimit from "p-limit";
-import type { Admission, Grant, PendingRun } from "./admission.ts";
+import type { Admission, Grant, PendingRun, StartRoom } from "./admission.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { keysOf } from "./keys.ts";
 import { AdmissionClosedError, type AdmissionStats, NamespaceAdmission } from "./namespaceAdmission.ts";
@@ -29,6 +29,8 @@ interface RedisAdmissionOptions {
   /** From connectRedis. The caller closes it. */
   redis: Redis;
   source: AdmissionSource;
+  /** Default: without bounds. */
+  room?: StartRoom;
   /** Begins the names of all keys: another installation at this Redis has its own. */
   installation: string;
   /** Read at `start`: the lease's transition count. */
@@ -43,6 +45,13 @@ interface RedisAdmissionOptions {
 }
 
 const rebuildsAtOnce = 4;
+
+const unbounded: StartRoom = {
+  now: () => ({ most: Number.POSITIVE_INFINITY, queues: new Map() }),
+  granted: () => undefined,
+  released: () => undefined,
+  drop: () => undefined,
+};
 
 export class RedisAdmission implements Admission {
   readonly #options: RedisAdmissionOptions;
@@ -106,6 +115,11 @@ export class RedisAdmission implements Admission {
     this.#known(namespace)?.setNamespaceLimit(limit);
   }
 
+  /** There may be room for more. */
+  roomChanged(namespace: string): void {
+    this.#known(namespace)?.poke();
+  }
+
   /** Repairs differences between Redis and the cluster; to be called periodically. */
   async sweep(
     namespace: string,
@@ -121,6 +135,7 @@ export class RedisAdmission implements Admission {
     this.#ends.get(namespace)?.abort();
     this.#ends.delete(namespace);
     this.#namespaces.delete(namespace);
+    this.#options.room?.drop(namespace);
     await this.#scripts.call("dropNamespace", keysOf(this.#options.installation, namespace), [
       this.#term,
       "",
@@ -152,7 +167,7 @@ export class RedisAdmission implements Admission {
     if (this.#signal.aborted) return undefined;
     const existing = this.#namespaces.get(namespace);
     if (existing) return existing;
-    const { source, installation, log, onFenced, onOpen, random } = this.#options;
+    const { source, room = unbounded, installation, log, onFenced, onOpen, random } = this.#options;
     const term = this.#term;
     const ends = new AbortController();
     const signal = AbortSignal.any([this.#signal, ends.signal]);
@@ -160,6 +175,7 @@ export class RedisAdmission implements Admission {
     const created = new NamespaceAdmission(namespace, {
       scripts: this.#scripts,
       source,
+      room,
       installation,
       term,
       signal,

@@ -9,12 +9,19 @@
  * - Lists are sent in batches of 100, so that no script runs long.
  */
 import { randomUUID } from "node:crypto";
-import type { Grant, PendingRun } from "./admission.ts";
+import type { PendingRun, QueueGrant, RoomNow } from "./admission.ts";
 import type { Holder, Limits, QueueLimit } from "./clusterState.ts";
 import { keysOf, laneOf, orderOf, queuePart, slotId } from "./keys.ts";
 import type { ScriptName, Scripts } from "./scripts.ts";
 
 export const batchSize = 100;
+
+export interface AdmitOptions extends Partial<Pick<RoomNow, "most" | "queues">> {
+  steps?: number;
+  at?: number;
+}
+
+const noQueues: RoomNow["queues"] = new Map();
 
 export interface HeldSlot {
   uid: string;
@@ -75,19 +82,33 @@ export class NamespaceSemaphore {
     return this.#inBatches("enqueueRuns", rows);
   }
 
-  /** Admits what the limits leave room for, in at most `steps` steps; `more`: another call may admit more. */
-  async admit(steps = batchSize): Promise<{ grants: Grant[]; more: boolean }> {
-    const [more, ...rest] = await this.#call("admitRuns", [steps]);
-    const grants: Grant[] = [];
-    for (let i = 0; i < rest.length; i += 3) {
+  /**
+   * Admits what the limits and the room leave, in at most `steps` steps, beginning at place `at` of the ready
+   * lanes. `next`: the place to go on at; 0: nothing more can be admitted now.
+   */
+  async admit({
+    steps = batchSize,
+    at = 1,
+    most = Number.MAX_SAFE_INTEGER,
+    queues = noQueues,
+  }: AdmitOptions = {}): Promise<{
+    grants: QueueGrant[];
+    next: number;
+  }> {
+    const ofQueues = [...queues].flatMap(([queue, left]) => [queue, left]);
+    const args = [steps, Math.min(most, Number.MAX_SAFE_INTEGER), at, ...ofQueues];
+    const [next, ...rest] = await this.#call("admitRuns", args);
+    const grants: QueueGrant[] = [];
+    for (let i = 0; i < rest.length; i += 4) {
       grants.push({
         namespace: this.namespace,
         uid: String(rest[i]),
         name: String(rest[i + 1]),
         slot: Number(rest[i + 2]),
+        queue: String(rest[i + 3]),
       });
     }
-    return { grants, more: more === 1 };
+    return { grants, next: Number(next) };
   }
 
   async confirm(slot: { uid: string; slot: number }): Promise<boolean> {

@@ -86,7 +86,7 @@ export class SemaphoreHarness {
   async admit(steps: number, lost = false): Promise<number> {
     const before = [...this.model.pending.values()];
     const eligible = this.model.lanes().filter((lane) => this.model.eligible(lane));
-    const { grants } = await this.semaphore.admit(steps);
+    const { grants } = await this.semaphore.admit({ steps });
     const expected = this.model.admit(steps);
     expect(grants.map(slotId)).toEqual(expected.map(slotId));
     this.#checkLimits(grants, before);
