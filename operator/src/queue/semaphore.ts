@@ -95,7 +95,7 @@ export class NamespaceSemaphore {
     grants: QueueGrant[];
     next: number;
   }> {
-    const ofQueues = [...queues].flatMap(([queue, left]) => [queue, left]);
+    const ofQueues = [...queues].flat();
     const args = [steps, Math.min(most, Number.MAX_SAFE_INTEGER), at, ...ofQueues];
     const [next, ...rest] = await this.#call("admitRuns", args);
     const grants: QueueGrant[] = [];

@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { queuePart } from "../../../operator/src/queue/keys.ts";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
 import { Scripts } from "../../../operator/src/queue/scripts.ts";
 import { RedisServer } from "../../support/servers/redisServer.ts";
@@ -44,6 +45,11 @@ const key = fc.constantFrom(undefined, "k1", "k2", "k\n3");
 const index = fc.nat(1000);
 const limit = fc.constantFrom(undefined, 0, 1, 2, 3);
 
+/** How many more each queue may have. */
+const room = fc
+  .array(fc.tuple(queue.map(queuePart), fc.nat(2)), { maxLength: 3 })
+  .map((queues) => new Map(queues));
+
 const steps = fc.array(
   fc.oneof(
     step(
@@ -55,6 +61,20 @@ const steps = fc.array(
       "admit",
       8,
       fc.integer({ min: 1, max: 6 }).map((most) => (harness) => harness.admit(most)),
+    ),
+    step(
+      "admit, little room",
+      3,
+      fc.tuple(fc.integer({ min: 1, max: 6 }), fc.nat(3), room).map(
+        ([count, most, queues]) =>
+          (harness) =>
+            harness.admit(count, { most, queues }),
+      ),
+    ),
+    step(
+      "admit, queues held back",
+      3,
+      room.map((queues) => (harness) => harness.admitAll({ queues })),
     ),
     step(
       "release",
@@ -96,7 +116,7 @@ const steps = fc.array(
     step(
       "lost grants",
       1,
-      fc.constant<Step>((harness) => harness.admit(3, true)),
+      fc.constant<Step>((harness) => harness.admit(3, { lost: true })),
     ),
     step(
       "flush",

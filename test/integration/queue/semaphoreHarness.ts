@@ -11,7 +11,7 @@ import { EpochError, FencedError, type Scripts } from "../../../operator/src/que
 import { NamespaceSemaphore } from "../../../operator/src/queue/semaphore.ts";
 import { Fairness } from "./fairness.ts";
 import { redisContents } from "./redisContents.ts";
-import { queueOf, SemaphoreModel } from "./semaphoreModel.ts";
+import { type AdmitRoom, queueOf, SemaphoreModel } from "./semaphoreModel.ts";
 
 export const installation = "release.uid";
 export const namespace = "team-a";
@@ -83,22 +83,43 @@ export class SemaphoreHarness {
   }
 
   /** `lost`: the leader dies before it writes the grants; its successor reads the cluster. */
-  async admit(steps: number, lost = false): Promise<number> {
+  async admit(steps: number, { lost = false, ...room }: AdmitRoom & { lost?: boolean } = {}) {
     const before = [...this.model.pending.values()];
-    const eligible = this.model.lanes().filter((lane) => this.model.eligible(lane));
-    const { grants } = await this.semaphore.admit({ steps });
-    const expected = this.model.admit(steps);
-    expect(grants.map(slotId)).toEqual(expected.map(slotId));
+    // A queue that is held back has no turn.
+    const hasTurn = (lane: string) => this.model.eligible(lane) && !room.queues?.has(queueOf(lane));
+    const eligible = this.model.lanes().filter(hasTurn);
+    const { grants, next } = await this.semaphore.admit({ steps, ...room });
+    const expected = this.model.admit(steps, room);
+    expect(grants.map(slotId)).toEqual(expected.grants.map(slotId));
+    expect(next).toBe(expected.next);
+    expect(grants.length).toBeLessThanOrEqual(room.most ?? Number.POSITIVE_INFINITY);
+    for (const { uid, queue } of grants) expect(queue).toBe(queuePart(this.#run(uid).queue));
+    for (const [queue, most] of room.queues ?? [])
+      expect(grants.filter((grant) => grant.queue === queue).length).toBeLessThanOrEqual(most);
     this.#checkLimits(grants, before);
     this.#checkOrder(grants, before);
     this.fairness.granted(
-      grants.map((grant) => laneOf(this.#run(grant.uid))),
+      grants.map((grant) => laneOf(this.#run(grant.uid))).filter((lane) => !room.queues?.has(queueOf(lane))),
       eligible,
-      (lane) => this.model.eligible(lane),
+      hasTurn,
     );
     if (!lost) for (const { uid, slot } of grants) this.#set(uid, "holding", slot);
     else if (grants.length > 0) await this.newLeader();
-    return grants.length;
+    return { grants, next };
+  }
+
+  /** Goes over the ready lanes until there is nothing more to admit, as the controller does. */
+  async admitAll(room: AdmitRoom): Promise<void> {
+    const left = new Map(room.queues);
+    for (let at = 1; at > 0; ) {
+      const { grants, next } = await this.admit(3, { queues: left, at });
+      for (const { queue } of grants) if (left.has(queue)) left.set(queue, (left.get(queue) as number) - 1);
+      at = next;
+    }
+    // Nothing that has room was passed over for a queue that has none.
+    const waiting = this.model.lanes().filter((lane) => this.model.eligible(lane));
+    if (this.model.holders.size >= this.model.namespaceLimit) return;
+    for (const lane of waiting) expect(left.get(queueOf(lane)), lane).toBe(0);
   }
 
   async release(index: number, retried: boolean): Promise<void> {

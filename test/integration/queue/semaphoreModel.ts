@@ -3,6 +3,13 @@ import type { PendingRun } from "../../../operator/src/queue/admission.ts";
 import type { Holder, Limits, QueueLimit } from "../../../operator/src/queue/clusterState.ts";
 import { laneOf, orderOf, queuePart, slotId } from "../../../operator/src/queue/keys.ts";
 
+/** What the cluster has room for; see StartRoom. */
+export interface AdmitRoom {
+  most?: number;
+  queues?: ReadonlyMap<string, number>;
+  at?: number;
+}
+
 export class SemaphoreModel {
   namespaceLimit = Number.POSITIVE_INFINITY;
   readonly queues = new Map<string, QueueLimit>();
@@ -29,20 +36,35 @@ export class SemaphoreModel {
     return this.pending.delete(uid);
   }
 
-  admit(steps: number): { uid: string; slot: number }[] {
+  /** `at`: the place to begin at, 1 the first; `next`: where to go on, 0 when nothing more can be admitted. */
+  admit(
+    steps: number,
+    { most, queues, at }: AdmitRoom = {},
+  ): { grants: { uid: string; slot: number }[]; next: number } {
     const grants: { uid: string; slot: number }[] = [];
-    for (let step = 0; step < steps && this.ready.length > 0; step++) {
-      if (this.holders.size >= this.namespaceLimit) break;
-      const lane = this.ready.shift() as string;
+    const left = new Map(queues);
+    let index = (at ?? 1) - 1;
+    let room = Math.min(this.namespaceLimit - this.holders.size, most ?? Number.POSITIVE_INFINITY);
+    for (let step = 0; step < steps && room >= 1 && index < this.ready.length; ) {
+      const lane = this.ready[index] as string;
+      const ofQueue = left.get(queueOf(lane)) ?? Number.POSITIVE_INFINITY;
+      if (ofQueue < 1) {
+        index++;
+        continue;
+      }
+      step++;
+      this.ready.splice(index, 1);
       const run = this.head(lane);
       if (!run || !this.hasRoom(lane)) continue;
       const grant = { uid: run.uid, slot: run.slot + 1 };
       this.pending.delete(run.uid);
       this.holders.set(slotId(grant), lane);
       grants.push(grant);
+      room--;
+      if (left.has(queueOf(lane))) left.set(queueOf(lane), ofQueue - 1);
       if (this.eligible(lane)) this.ready.push(lane);
     }
-    return grants;
+    return { grants, next: room >= 1 && index < this.ready.length ? index + 1 : 0 };
   }
 
   release(slot: { uid: string; slot: number }): boolean {
