@@ -16,7 +16,7 @@ import type { ScriptName, Scripts } from "./scripts.ts";
 
 export const batchSize = 100;
 
-export interface AdmitOptions extends Partial<Pick<RoomNow, "most" | "queues">> {
+interface AdmitOptions extends Partial<Pick<RoomNow, "most" | "queues">> {
   steps?: number;
   at?: number;
 }

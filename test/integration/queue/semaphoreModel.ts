@@ -36,7 +36,7 @@ export class SemaphoreModel {
     return this.pending.delete(uid);
   }
 
-  /** `at`: the place to begin at, 1 the first; `next`: where to go on, 0 when nothing more can be admitted. */
+  /** `at`: the place to begin at, 1 the first; `next`: where to go on, 0 when there is nothing more. */
   admit(
     steps: number,
     { most, queues, at }: AdmitRoom = {},
