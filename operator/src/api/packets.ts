@@ -5,29 +5,24 @@
  *   PUT /api/v2/packets/<path>      → {presignedUrl, storagePath}      where to put one
  *   PUT /api/v1/packets/<path>      → {presignedUrl}                   likewise, of older clients
  *   GET /api/v1/packets/<path>      → {presignedUrl}                   where to fetch it
- *   GET, PUT /objects/<token>       the object itself, for clients that do not reach the bucket
+ *   GET, PUT /objects/<token>       the object itself, for clients that do not reach the bucket: objects.ts
  *
  * Where the bucket has an address that clients reach (objectStore.publicEndpoint), URLs are presigned for it.
  * Otherwise they are the API's own, with a signed token that names object and method, so that one
  * port-forward is enough.
  */
 
-import { pipeline } from "node:stream/promises";
-import { maxPayloadBytes } from "@fairlead/protocol/limits";
-import express, { type Request, type RequestHandler, Router } from "express";
+import { type Request, Router } from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { packetsPrefix } from "../storage/layout.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { allowPrefix } from "./auth/auth.ts";
-import { notFound, Problem } from "./http/problem.ts";
+import { Problem } from "./http/problem.ts";
 
 const linkSeconds = 3600;
-/** Each is held in memory, up to 10 MB. */
-const uploadsAtOnce = 24;
 const audience = "fairlead-objects";
 
 interface PacketDeps {
-  store: ObjectStore;
   links: Links;
 }
 
@@ -131,45 +126,6 @@ export function packetsRouter({ links }: PacketDeps): Router {
     if (ofRun) return response.redirect(307, `/api/v1/runs/${encodeURIComponent(ofRun)}/packets/output`);
     const key = packetKey(allowPrefix(response, ...uploadScopes).namespace, path);
     response.json({ presignedUrl: await links.url(request, "GET", key) });
-  });
-  return router;
-}
-
-/** Needs no key: the link itself is the right. */
-export function objectsRouter({ links, store }: PacketDeps): Router {
-  const router = Router();
-  router.get("/objects/:token", async (request, response) => {
-    const object = await store.read(await links.open(request.params.token, "GET"));
-    if (!object) throw notFound("object of this link");
-    // As it was stored: express would add a charset, and clients compare the type.
-    response.setHeader("content-type", object.type ?? "application/octet-stream");
-    response.setHeader("content-length", object.size);
-    // A tenant's bytes: a browser must not show them as a page of this origin.
-    response.setHeader("content-disposition", "attachment");
-    response.setHeader("x-content-type-options", "nosniff");
-    response.setHeader("content-security-policy", "sandbox; default-src 'none'");
-    await pipeline(object.body, response);
-  });
-  const body = express.raw({ type: () => true, limit: maxPayloadBytes });
-  let uploads = 0;
-  const isLinked: RequestHandler<{ token: string }> = async (request, response, next) => {
-    response.locals.key = await links.open(request.params.token, "PUT");
-    if (uploads >= uploadsAtOnce) {
-      response.set("retry-after", "1");
-      throw new Problem(429, "Too many uploads at once: retry");
-    }
-    // The client has left meanwhile: no "close" would come.
-    if (response.destroyed) return;
-    uploads++;
-    response.on("close", () => uploads--);
-    next();
-  };
-  // The link is checked first: no bytes are read without a valid one.
-  router.put("/objects/:token", isLinked, body, async (request, response) => {
-    const key = String(response.locals.key);
-    const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-    await store.put(key, bytes, { type: request.get("content-type") ?? "application/octet-stream" });
-    response.status(200).end();
   });
   return router;
 }

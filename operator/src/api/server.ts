@@ -3,10 +3,11 @@
  * `{ "error": "a sentence" }`.
  */
 import { runnerApi } from "@fairlead/protocol/runnerApi";
-import { type ErrorRequestHandler, type Request, type RequestHandler, Router } from "express";
+import { type ErrorRequestHandler, type RequestHandler, Router } from "express";
 import type { Logger } from "pino";
 import type { KubeClient } from "../kube/client/client.ts";
 import { KubeError } from "../kube/client/client.ts";
+import type { SlowestRate } from "../lib/minimumRate.ts";
 import type { BucketLimit } from "../lib/tokenBucket.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { ApiKeys } from "./auth/apiKeys.ts";
@@ -16,11 +17,13 @@ import { tokensRouter } from "./auth/tokens.ts";
 import { batchesRouter } from "./batches/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
 import { BodyBudget, withBodyBudget } from "./http/bodyBudget.ts";
+import { drainAfterAnswer } from "./http/drain.ts";
 import { problemOf } from "./http/problem.ts";
 import { rateLimit } from "./http/rateLimit.ts";
 import { loggedPath, requestLog } from "./http/requestLog.ts";
+import { objectsRouter } from "./objects.ts";
 import { openApiRouter } from "./openapi.ts";
-import { type Links, objectsRouter, packetsRouter } from "./packets.ts";
+import { type Links, packetsRouter } from "./packets.ts";
 import { queuesRouter } from "./queues.ts";
 import { type RunnerDeps, runnerRouter } from "./runner/routes.ts";
 import { idempotencyKeysRouter } from "./runs/idempotencyKeys.ts";
@@ -50,11 +53,13 @@ export interface ApiLimits {
   /** Of a request's body. */
   bodyBytes: number;
   rate: BucketLimit;
+  /** Of a download that goes on; undefined: the default. */
+  download?: SlowestRate;
 }
 
 export function apiRouter(deps: ApiDeps): Router {
   const router = Router();
-  router.use(requestLog(deps.log));
+  router.use(requestLog(deps.log), drainAfterAnswer);
   router.use(withBodyBudget(new BodyBudget(deps.limits.bodyBytes)));
   router.use(runnerApi, runnerRouter(deps));
   router.use(["/api", "/realtime", "/objects"], crossOrigin);
@@ -104,21 +109,6 @@ const crossOrigin: RequestHandler = (request, response, next) => {
   response.status(204).end();
 };
 
-/**
- * For an answer that is sent before its request has been read: the rest is read and dropped, within bounds. A
- * client whose connection is cut while it sends never reads the answer.
- */
-function drain(request: Request): void {
-  let left = drainBytes;
-  request.on("data", (part: Uint8Array) => {
-    left -= part.length;
-    if (left < 0) request.destroy();
-  });
-  const timer = setTimeout(() => request.destroy(), drainMs);
-  request.on("close", () => clearTimeout(timer));
-}
-const [drainBytes, drainMs] = [64 * 1024 * 1024, 30_000];
-
 function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, request, response, _next) => {
     // The client has left, or half of an answer was sent already.
@@ -126,7 +116,6 @@ function errorHandler(log: Logger): ErrorRequestHandler {
       response.destroy();
       return;
     }
-    if (!request.complete) drain(request);
     const problem = problemOf(error);
     if (problem) {
       const { status, message, retry, code } = problem;

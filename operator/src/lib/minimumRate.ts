@@ -2,7 +2,7 @@
  * A transfer that is too slow is ended; one that is slow and goes on is not, however long it takes. Counted
  * in windows: a window in which fewer bytes moved than the rate asks for is the last one.
  */
-interface SlowestRate {
+export interface SlowestRate {
   bytesPerSecond: number;
   windowMs: number;
 }

@@ -13,6 +13,9 @@ export interface Health {
   metrics: Registry;
 }
 
+/** Of a request as a whole. A body that does not go on is ended long before: api/http/body.ts. */
+const requestTimeoutMs = 3_600_000;
+
 export function healthRouter({ alive, ready, notes = () => [], metrics }: Health): Router {
   const router = Router();
   type Check = () => string | undefined;
@@ -38,6 +41,7 @@ export function healthRouter({ alive, ready, notes = () => [], metrics }: Health
 export function listen(app: Express, port: number): Promise<{ port: number; close: () => Promise<void> }> {
   return new Promise((resolve, reject) => {
     const server = app.listen(port);
+    server.requestTimeout = requestTimeoutMs;
     server.once("error", reject);
     server.once("listening", () => {
       const address = server.address();

@@ -69,9 +69,13 @@ export interface ObjectPage {
 const requestTimeoutMs = 30_000;
 const connectTimeoutMs = 5_000;
 const connections = { keepAlive: true, maxSockets: 50 };
+/** Of downloads, which last as long as their reader: they are apart from all other requests. */
+const downloadConnections = { keepAlive: true, maxSockets: 256 };
 /** The most that a request may delete; how many are deleted at once where each needs its own. */
 const [deletesAtOnce, singleDeletesAtOnce] = [1000, 8];
 const [conflictTries, conflictPauseMs] = [5, 20];
+
+type Agents = readonly [Agent, SecureAgent];
 
 /** A key that no object may have; it came from outside, or is a mistake of ours. */
 class BadKeyError extends Error {
@@ -90,10 +94,11 @@ export class ObjectStore {
   readonly #onWrite: WriteHook | undefined;
   readonly #timeoutMs: number;
   readonly #region: string;
+  readonly #downloads: S3Client;
   readonly #agents = [new Agent(connections), new SecureAgent(connections)] as const;
 
   constructor({ s3, credentials, onWrite, timeoutMs = requestTimeoutMs }: ObjectStoreOptions) {
-    const client = (endpoint: string) =>
+    const client = (endpoint: string, [httpAgent, httpsAgent]: Agents = this.#agents) =>
       new S3Client({
         endpoint,
         region: s3.region,
@@ -101,8 +106,8 @@ export class ObjectStore {
         credentials,
         maxAttempts: 3,
         requestHandler: {
-          httpAgent: this.#agents[0],
-          httpsAgent: this.#agents[1],
+          httpAgent,
+          httpsAgent,
           connectionTimeout: connectTimeoutMs,
         },
         // A presigned PUT must not demand a checksum of a body that the signer does not know.
@@ -111,6 +116,10 @@ export class ObjectStore {
       });
     const cluster = client(s3.endpoint);
     this.#clients = { cluster, public: s3.publicEndpoint ? client(s3.publicEndpoint) : cluster };
+    this.#downloads = client(s3.endpoint, [
+      new Agent(downloadConnections),
+      new SecureAgent(downloadConnections),
+    ]);
     this.#bucket = s3.bucket;
     this.#region = s3.region;
     this.#onWrite = onWrite;
@@ -265,14 +274,22 @@ export class ObjectStore {
     return failed;
   }
 
-  /** The whole object as a stream; undefined when there is no such object. */
+  /**
+   * The whole object as a stream, which its reader ends: only the beginning of the answer has a time limit.
+   * Undefined when there is no such object.
+   */
   async read(key: string): Promise<(StoredObject & { body: Readable }) | undefined> {
+    const overdue = new AbortController();
+    const timer = setTimeout(() => overdue.abort(), this.#timeoutMs);
     try {
-      const got = await this.#send(new GetObjectCommand({ Bucket: this.#bucket, Key: checked(key) }));
+      const command = new GetObjectCommand({ Bucket: this.#bucket, Key: checked(key) });
+      const got = await this.#downloads.send(command, { abortSignal: overdue.signal });
       return { body: got.Body as Readable, size: got.ContentLength ?? 0, type: got.ContentType };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -21,6 +21,11 @@ export const key = "tr_prod_integration";
 export const namespace = "default";
 const bodyBytes = 24 * 1024 * 1024;
 
+interface ReplicaOptions {
+  /** Of each request to the bucket. */
+  storeTimeoutMs?: number;
+}
+
 export class ApiReplica {
   readonly client: KubeClient;
   readonly store: ObjectStore;
@@ -30,14 +35,14 @@ export class ApiReplica {
   /** Kept by the next replica. */
   #port = 0;
 
-  private constructor(servers: [ApiServer, ObjectStoreServer]) {
+  private constructor(servers: [ApiServer, ObjectStoreServer], options: ReplicaOptions) {
     this.#servers = servers;
     this.client = servers[0].client();
-    this.store = servers[1].store();
+    this.store = servers[1].store({ timeoutMs: options.storeTimeoutMs });
   }
 
-  static async start(): Promise<ApiReplica> {
-    const api = new ApiReplica(await Promise.all([ApiServer.start(), ObjectStoreServer.start()]));
+  static async start(options: ReplicaOptions = {}): Promise<ApiReplica> {
+    const api = new ApiReplica(await Promise.all([ApiServer.start(), ObjectStoreServer.start()]), options);
     await api.client.create(Secrets, namespace, {
       metadata: { name: "key", labels: { [apiKeyLabel]: "true" } },
       stringData: { key, namespace },

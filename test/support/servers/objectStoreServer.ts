@@ -46,10 +46,17 @@ export class ObjectStoreServer {
     return server;
   }
 
-  store({ onWrite, bucket = "test" }: { onWrite?: WriteHook; bucket?: string } = {}): ObjectStore {
+  store({
+    bucket = "test",
+    ...options
+  }: {
+    bucket?: string;
+    onWrite?: WriteHook;
+    timeoutMs?: number;
+  } = {}): ObjectStore {
     const endpoint = `http://127.0.0.1:${this.#port}`;
     const s3 = { endpoint, bucket, region: "us-east-1", forcePathStyle: true };
-    return new ObjectStore({ s3, credentials, onWrite });
+    return new ObjectStore({ s3, credentials, ...options });
   }
 
   /** Removes a bucket with all that is in it, as when a store without a volume loses its node. */

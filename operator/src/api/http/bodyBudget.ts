@@ -25,9 +25,8 @@ export class BodyBudget {
     this.#shares = new Shares({ each: least * bodiesOfNamespace, all: least * bodiesOfAll });
   }
 
-  open(request: Request): Reservation {
+  open(request: Request, namespace = namespaceOf(request.res as Response)): Reservation {
     const response = request.res as Response;
-    const namespace = namespaceOf(response);
     let held = 0;
     response.on("close", () => {
       this.#shares.give(namespace, held);
