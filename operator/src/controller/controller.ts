@@ -34,6 +34,7 @@ import { taskQueues } from "./taskQueue/controller.ts";
 import { admissionSource } from "./taskRun/admissionSource.ts";
 import { LogCaptures } from "./taskRun/attempt/captureLog.ts";
 import { EventProblems } from "./taskRun/attempt/eventProblems.ts";
+import { LastTold } from "./taskRun/attempt/lastTold.ts";
 import { livePods } from "./taskRun/attempt/livePods.ts";
 import { endedRuns, taskRuns } from "./taskRun/controller.ts";
 import { Slots } from "./taskRun/slots.ts";
@@ -120,6 +121,7 @@ export class Controller {
       slots: new Slots(admission),
       livePods: livePods(client),
       logs: new LogCaptures({ client, store, clock: Date.now }),
+      lastTold: new LastTold(),
       jobProblems: new EventProblems("jobs", { client, log, clock: Date.now }),
       podProblems: new EventProblems("pods", { client, log, clock: Date.now }),
       scaleUps: new EventProblems("scaleUps", { client, log, clock: Date.now }),

@@ -15,6 +15,7 @@ import type { NamespaceOwners } from "./namespace/owners.ts";
 import type { TaskVersions } from "./task/taskVersions.ts";
 import type { LogCaptures } from "./taskRun/attempt/captureLog.ts";
 import type { EventProblems } from "./taskRun/attempt/eventProblems.ts";
+import type { LastTold } from "./taskRun/attempt/lastTold.ts";
 import type { LivePods } from "./taskRun/attempt/livePods.ts";
 import type { Slots } from "./taskRun/slots.ts";
 
@@ -28,6 +29,7 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   livePods: LivePods;
   jobProblems: EventProblems;
   logs: LogCaptures;
+  lastTold: LastTold;
   /** Why pods do not start on their nodes. */
   podProblems: EventProblems;
   /** What autoscalers make room for. */

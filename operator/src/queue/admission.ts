@@ -55,6 +55,12 @@ export interface StartRoom {
   drop(namespace: string): void;
 }
 
+/** Admission that is closed: since when, in milliseconds since the epoch, and what failed last. */
+export interface ClosedAdmission {
+  since: number;
+  error?: unknown;
+}
+
 export interface Admission {
   /** Grants until the signal is aborted. */
   start(onGrant: (grant: Grant) => void, signal: AbortSignal): Promise<void>;

@@ -12,7 +12,7 @@
  *   moment older terms and epochs are refused, and reads the cluster after that.
  * - A slot that this process has confirmed counts as firm in a rebuild: its Job may be on the way.
  */
-import type { Grant, PendingRun, QueueGrant, StartRoom } from "./admission.ts";
+import type { ClosedAdmission, Grant, PendingRun, QueueGrant, StartRoom } from "./admission.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { slotId } from "./keys.ts";
 import { FencedError, type Scripts } from "./scripts.ts";
@@ -48,6 +48,8 @@ interface NamespaceDeps {
   /** Bounds how many namespaces are rebuilt at once. */
   limit<T>(task: () => Promise<T>): Promise<T>;
   random(): number;
+  /** Milliseconds since the epoch. */
+  clock(): number;
 }
 
 const baseDelayMs = 50;
@@ -58,6 +60,8 @@ export class NamespaceAdmission {
   readonly #deps: NamespaceDeps;
   /** Defined while open. */
   #semaphore: NamespaceSemaphore | undefined;
+  /** Defined while closed. */
+  #closed: ClosedAdmission | undefined;
   /** Recorded enqueues and removes, by uid; null: remove. */
   readonly #wanted = new Map<string, PendingRun | null>();
   readonly #released = new Map<string, Grant>();
@@ -78,6 +82,7 @@ export class NamespaceAdmission {
   constructor(namespace: string, deps: NamespaceDeps) {
     this.#namespace = namespace;
     this.#deps = deps;
+    this.#closed = { since: deps.clock() };
     const end = (): void => {
       clearTimeout(this.#lookAgain);
       this.#endPause();
@@ -87,6 +92,10 @@ export class NamespaceAdmission {
 
   get isOpen(): boolean {
     return this.#semaphore !== undefined;
+  }
+
+  get closed(): Readonly<ClosedAdmission> | undefined {
+    return this.#closed;
   }
 
   /** Resolves when the turn that sends it has ended; while closed, at once. */
@@ -145,10 +154,15 @@ export class NamespaceAdmission {
 
   /** Closes; a rebuild opens it again as soon as possible. */
   close(error: unknown): void {
-    if (this.#semaphore) this.#deps.onClosed(this.#namespace, error);
+    if (this.#semaphore) this.#setClosed(error);
+    this.poke();
+  }
+
+  #setClosed(error: unknown): void {
+    this.#deps.onClosed(this.#namespace, error);
     this.#semaphore = undefined;
     this.#fenced ||= error instanceof FencedError;
-    this.poke();
+    this.#closed = { since: this.#closed?.since ?? this.#deps.clock(), error };
   }
 
   /** Starts the loop if it does not run. `now`: also ends its pause after a failure. */
@@ -170,9 +184,7 @@ export class NamespaceAdmission {
         await this.#turn();
         this.#failures = 0;
       } catch (error) {
-        this.#deps.onClosed(this.#namespace, error);
-        this.#semaphore = undefined;
-        this.#fenced ||= error instanceof FencedError;
+        this.#setClosed(error);
         this.#work = true;
         turn.resolve();
         await this.#pause();
@@ -258,6 +270,7 @@ export class NamespaceAdmission {
     await semaphore.enqueue(runs.pending);
     await semaphore.open();
     this.#suspects.clear();
+    this.#closed = undefined;
     this.#deps.stats.rebuilds++;
     onOpen(this.#namespace);
     return semaphore;

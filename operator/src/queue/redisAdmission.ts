@@ -13,7 +13,7 @@
  */
 import type { Redis } from "ioredis";
 import pLimit from "p-limit";
-import type { Admission, Grant, PendingRun, StartRoom } from "./admission.ts";
+import type { Admission, ClosedAdmission, Grant, PendingRun, StartRoom } from "./admission.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
 import { keysOf } from "./keys.ts";
 import { AdmissionClosedError, type AdmissionStats, NamespaceAdmission } from "./namespaceAdmission.ts";
@@ -151,6 +151,17 @@ export class RedisAdmission implements Admission {
     return this.#namespaces.get(namespace)?.isOpen ?? false;
   }
 
+  /** Why nothing is admitted in a namespace that was used in this term; undefined while it is open. */
+  closed(namespace: string): ClosedAdmission | undefined {
+    return this.#known(namespace)?.closed;
+  }
+
+  /** Namespaces that are closed. */
+  allClosed(): [string, ClosedAdmission][] {
+    if (this.#signal.aborted) return [];
+    return [...this.#namespaces].flatMap(([namespace, { closed }]) => (closed ? [[namespace, closed]] : []));
+  }
+
   #open(namespace: string): NamespaceAdmission {
     const one = this.#of(namespace);
     if (!one)
@@ -191,6 +202,7 @@ export class RedisAdmission implements Admission {
       },
       limit: this.#limit,
       random: random ?? Math.random,
+      clock: Date.now,
     });
     this.#namespaces.set(namespace, created);
     return created;

@@ -11,6 +11,7 @@ interface ControllerSources {
   owners: { refusals(): readonly string[] };
   admission: {
     /** Counted since the process began. */
+    allClosed(): readonly [namespace: string, unknown][];
     stats(): { grants: number; rebuilds: number; driftReleased: number; driftAdded: number };
   };
   sweepStats: { readonly deleted: number; readonly unreadable: number };
@@ -32,6 +33,9 @@ export function observeController(
   observe(registry, "fairlead_reconcile_errors_total", () => byController("errors"));
   observe(registry, "fairlead_events_dropped_total", () => single(manager.eventsDropped));
   observe(registry, "fairlead_namespaces_refused", () => single(owners.refusals().length));
+  observe(registry, "fairlead_admission_closed", () =>
+    admission.allClosed().map(([namespace]) => ({ value: 1, labels: { namespace } })),
+  );
   observe(registry, "fairlead_slots_granted_total", () => single(admission.stats().grants));
   observe(registry, "fairlead_queue_rebuilds_total", () => single(admission.stats().rebuilds));
   observe(registry, "fairlead_slot_drift_released_total", () => single(admission.stats().driftReleased));

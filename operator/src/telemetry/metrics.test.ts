@@ -33,7 +33,7 @@ test("the controller has every metric of the catalogue, and values are read on e
     runs: { list: () => runs },
     manager,
     owners: { refusals: () => ["one"] },
-    admission: { stats: () => slots },
+    admission: { stats: () => slots, allClosed: () => [["team-a", {}]] },
     sweepStats,
   });
 
@@ -42,6 +42,7 @@ test("the controller has every metric of the catalogue, and values are read on e
   expect(first).toContain('fairlead_runs{phase="Queued",component="controller"} 2');
   expect(first).toContain('fairlead_runs{phase="New",component="controller"} 1');
   expect(first).toContain('fairlead_workqueue_depth{controller="taskRun",component="controller"} 2');
+  expect(first).toContain('fairlead_admission_closed{namespace="team-a",component="controller"} 1');
   expect(first).toContain('fairlead_events_dropped_total{component="controller"} 3');
 
   runs.length = 1;

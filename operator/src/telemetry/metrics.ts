@@ -36,6 +36,11 @@ export const metrics = {
     help: "Namespaces with TaskRuns that belong to another release, so that this one does nothing in them.",
     labels: [],
   },
+  fairlead_admission_closed: {
+    type: "gauge",
+    help: "1 for each namespace in which no run is admitted now: Redis or the API server does not answer, or refuses.",
+    labels: ["namespace"],
+  },
   fairlead_slots_granted_total: { type: "counter", help: "Slots granted to runs.", labels: [] },
   fairlead_queue_rebuilds_total: {
     type: "counter",

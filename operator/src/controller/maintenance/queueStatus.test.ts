@@ -58,6 +58,7 @@ test("a status that is refused keeps no other queue's from being written, and fe
     pods: { list: () => [] },
     config: { nodeLostAfterSeconds: 300 },
     owners: { isOurs: (namespace) => namespace === "n" },
+    admission: { closed: () => undefined },
     clock: () => 0,
   };
   await writeQueueStatuses(deps);
@@ -96,6 +97,7 @@ async function roundsOver(runs: TaskRun[], labels: Record<string, string>, days:
       pods: { list: () => [] },
       config: { nodeLostAfterSeconds: 300 },
       owners: { isOurs: () => true },
+      admission: { closed: () => undefined },
       clock: () => day * 24 * 3_600_000,
     });
   }
@@ -123,4 +125,44 @@ test("a queue that was made on demand goes a week after its last use, a declared
   expect(await roundsOver([], made, [100, 108])).toBe(true);
   expect(await roundsOver([], { [originLabel]: "task" }, [100, 108])).toBe(true);
   expect(await roundsOver([], {}, [100, 108])).toBe(false);
+});
+
+test("a queue says that admission is closed, and later that it is open, each once", async () => {
+  let one = queue(full);
+  const patches: object[] = [];
+  const round = (second: number, closed: { since: number; error: unknown } | undefined) =>
+    writeQueueStatuses({
+      client: {
+        delete: async () => true,
+        patch: async (_resource: unknown, _namespace: string, _name: string, patch: { status: object }) => {
+          patches.push(patch.status);
+          one = { ...one, status: { ...one.status, ...patch.status } };
+          return one;
+        },
+      } as unknown as QueueStatusDeps["client"],
+      queues: { list: () => [one], upsertFromWrite: () => undefined },
+      runs: { list: () => [] },
+      tasks: { byIndex: () => [], list: () => [] } as unknown as QueueStatusDeps["tasks"],
+      log: { warn: () => undefined } as unknown as QueueStatusDeps["log"],
+      jobs: { list: () => [] },
+      pods: { list: () => [] },
+      config: { nodeLostAfterSeconds: 300 },
+      owners: { isOurs: () => true },
+      admission: { closed: () => closed },
+      clock: () => second * 1000,
+    });
+  one = { ...one, status: { ...full, running: 0 } };
+  const closed = {
+    since: 1_000,
+    error: new Error("connect ECONNREFUSED 10.0.0.1:6379 to Redis: Connection is closed."),
+  };
+  await round(1, undefined);
+  await round(5, closed);
+  expect(patches).toEqual([]);
+  for (const second of [6, 11, 16]) await round(second, closed);
+  for (const second of [21, 26]) await round(second, undefined);
+  expect(patches).toMatchObject([
+    { conditions: [{ type: "Admitting", status: "False", reason: "AdmissionClosed" }] },
+    { conditions: [{ type: "Admitting", status: "True", reason: "AdmissionOpen" }] },
+  ]);
 });

@@ -7,12 +7,14 @@ import { originLabel } from "@fairlead/protocol/labels";
 import { KubeError } from "../../kube/client/client.ts";
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { inParallel } from "../../lib/parallel.ts";
+import { setCondition } from "../../model/conditions.ts";
 import { TaskQueues } from "../../model/kinds.ts";
 import { queueNameOf, queueOfTask, settingsOf } from "../../model/queue/governing.ts";
 import { nameOfQueue, type TaskQueue, type TaskQueueStatus } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
-import type { Deps } from "../deps.ts";
+import { type Deps, isoNow } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
+import { whyClosed } from "../taskRun/closed.ts";
 import { cachedDeletedHolders, type DeletedRunCaches } from "../taskRun/deleted.ts";
 
 /** A queue that was created on demand is deleted when nothing has referred to it for so long. */
@@ -27,6 +29,7 @@ export interface QueueStatusDeps extends Pick<Deps, "tasks">, DeletedRunCaches {
   client: Pick<Deps["client"], "delete" | "patch">;
   queues: Pick<Deps["queues"], "list" | "upsertFromWrite">;
   owners: Pick<Deps["owners"], "isOurs">;
+  admission: Pick<Deps["admission"], "closed">;
   log: Pick<Deps["log"], "warn">;
 }
 
@@ -43,6 +46,7 @@ interface Counts {
   oldest?: string;
   /** Of a queue that is deleted when it is not used: since when nothing refers to it. */
   idleSince?: string;
+  conditions?: TaskQueueStatus["conditions"];
 }
 
 /** Resolves when all were tried. What fails is logged, keeps none of the others waiting, and comes again. */
@@ -72,7 +76,7 @@ interface Change {
 
 function* changesOf(deps: QueueStatusDeps, counts: ReadonlyMap<string, Counts>): Generator<Change> {
   const used = usedQueues(deps);
-  const now = new Date(deps.clock()).toISOString();
+  const now = isoNow(deps);
   for (const queue of [...deps.queues.list()]) {
     if (!deps.owners.isOurs(queue.metadata.namespace)) continue;
     const key = `${queue.metadata.namespace}/${nameOfQueue(queue)}`;
@@ -80,10 +84,29 @@ function* changesOf(deps: QueueStatusDeps, counts: ReadonlyMap<string, Counts>):
     const idleSince = isIdle ? (queue.status?.idleSince ?? now) : undefined;
     if (idleSince !== undefined && deps.clock() - Date.parse(idleSince) > idleMs) yield { queue };
     else {
-      const patch = statusPatch(queue, { ...(counts.get(key) ?? { running: 0, queued: 0 }), idleSince });
+      const count = counts.get(key) ?? { running: 0, queued: 0 };
+      const patch = statusPatch(queue, { ...count, idleSince, conditions: conditionsOf(deps, queue) });
       if (patch) yield { queue, patch };
     }
   }
+}
+
+const admitting = "Admitting";
+
+/** Whether anything is admitted in the queue's namespace; said from the first time on that nothing was. */
+function conditionsOf(deps: QueueStatusDeps, { metadata, status }: TaskQueue): TaskQueueStatus["conditions"] {
+  const closed = whyClosed(deps.admission, metadata.namespace, deps.clock());
+  const before = status?.conditions;
+  const isKnown = before?.some(({ type }) => type === admitting);
+  if (closed === undefined && !isKnown) return before;
+  const condition =
+    closed === undefined
+      ? { isTrue: true, reason: "AdmissionOpen", message: "" }
+      : {
+          ...{ isTrue: false, reason: "AdmissionClosed" },
+          message: `No run starts in namespace ${metadata.namespace} now: ${closed}`,
+        };
+  return setCondition(before, { type: admitting, ...condition }, isoNow(deps), undefined);
 }
 
 async function applyChange({ client, queues }: QueueStatusDeps, { queue, patch }: Change): Promise<void> {
@@ -103,7 +126,7 @@ async function applyChange({ client, queues }: QueueStatusDeps, { queue, patch }
 /** What in the status differs; undefined: nothing. `null` removes a field. */
 export function statusPatch(
   queue: TaskQueue,
-  { running, queued, oldest, idleSince }: Counts,
+  { running, queued, oldest, idleSince, conditions = queue.status?.conditions }: Counts,
 ): object | undefined {
   const { limit, paused } = settingsOf(queue);
   const wanted: TaskQueueStatus = {
@@ -115,9 +138,11 @@ export function statusPatch(
     queued,
     oldestQueuedAt: oldest,
     idleSince,
+    conditions,
   };
+  const isSame = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
   const changed = Object.entries(wanted).filter(
-    ([field, value]) => queue.status?.[field as keyof TaskQueueStatus] !== value,
+    ([field, value]) => !isSame(queue.status?.[field as keyof TaskQueueStatus], value),
   );
   if (changed.length === 0) return undefined;
   return Object.fromEntries(changed.map(([field, value]) => [field, value ?? null]));

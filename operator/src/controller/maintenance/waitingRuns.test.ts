@@ -18,11 +18,13 @@ function scene(count: number, limit: number) {
     return play({ ...run, metadata }, accepted, ...(n < limit ? [admitted(1)] : []));
   });
   let now = start;
+  let closed: { since: number; error?: unknown } | undefined;
   const deps = {
     runs: { list: () => runs },
     queues: { byIndex: () => [queue] },
     tasks: { byIndex: () => [], list: () => [] },
     environments: { limitOf: () => null },
+    admission: { closed: () => closed },
     owners: { isOurs: () => true },
     clock: () => now,
   } as unknown as Parameters<typeof staleRuns>[0];
@@ -41,7 +43,10 @@ function scene(count: number, limit: number) {
     runs.splice(0, 1);
     runs[first - 1] = play(runs[first - 1] as TaskRun, admitted(1));
   };
-  return { queue, runs, round, admit };
+  const close = (error: unknown): void => {
+    closed = error === undefined ? undefined : { since: closed?.since ?? now, error };
+  };
+  return { queue, runs, round, admit, close };
 }
 
 test("a cause is written once for each run, a hundred of a namespace in a round, the first in line first", () => {
@@ -75,4 +80,17 @@ test("a queue that is paused and resumed is said to all who wait", () => {
   queue.spec.paused = false;
   expect(round()).toHaveLength(50);
   expect(runs[1]?.status?.reason).toBe("QueueFull");
+});
+
+test("closed admission is told to each run once, also while its causes alternate, and so is its end", () => {
+  const { runs, round, close } = scene(150, 1);
+  while (round().length > 0);
+  close(new Error("Connection is closed."));
+  expect(round().length + round().length).toBe(150);
+  expect(runs[1]?.status).toMatchObject({ reason: "AdmissionClosed" });
+  close(new Error("NOAUTH Authentication required."));
+  expect(round()).toEqual([]);
+  close(undefined);
+  expect(round().length + round().length).toBe(150);
+  expect(runs[1]?.status).toMatchObject({ reason: "QueueFull" });
 });

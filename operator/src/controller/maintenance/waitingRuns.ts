@@ -7,7 +7,7 @@ import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import type { Task } from "../../model/resources.ts";
 import { holdsSlot } from "../../model/run/phase.ts";
-import { inLine, isStale, laneOf, type Wait } from "../../model/run/waiting.ts";
+import { foundByAdmission, inLine, isStale, laneOf, type Wait } from "../../model/run/waiting.ts";
 import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
 import { applyRunEvent, type EventDeps } from "../taskRun/applyRunEvent.ts";
@@ -43,9 +43,6 @@ interface Lane {
   waiting: CachedRun[];
 }
 
-/** Reasons that admission itself withdraws, after it has looked again. */
-const ofAdmission = new Set(["TaskNotFound"]);
-
 export function staleRuns(
   deps: Omit<WaitingDeps, "runs"> & { runs: { list(): Iterable<CachedRun> } },
 ): Stale[] {
@@ -70,7 +67,7 @@ export function staleRuns(
 }
 
 const isWaiting = (run: CachedRun, task: Task | undefined, now: number): boolean =>
-  isAdmissible(run, task, now) && !ofAdmission.has(run.status?.reason ?? "");
+  isAdmissible(run, task, now) && !foundByAdmission.has(run.status?.reason ?? "");
 
 function* staleOf(
   deps: WaitDeps & Pick<Deps, "tasks">,

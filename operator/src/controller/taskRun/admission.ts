@@ -11,7 +11,7 @@ import { at, done, earliest, type Lane, type Requeue, slowly } from "../../kube/
 import { type EnvironmentType, ttlSecondsOf } from "../../model/environment.ts";
 import type { Task } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
-import { isWaitReason } from "../../model/run/waiting.ts";
+import { foundByAdmission, isWaitReason } from "../../model/run/waiting.ts";
 import type { Deps } from "../deps.ts";
 import { taskOf } from "../task/lookup.ts";
 import { type Pinned, revisionOf, versionOf } from "../task/taskVersions.ts";
@@ -45,7 +45,7 @@ export interface AdmissionView extends QueuedView {
 
 type AdmissionDecision = Decision<"takeSlot">;
 type AdmissionDeps = EventDeps &
-  Pick<Deps, "tasks" | "queues" | "environments" | "versions" | "store" | "slots">;
+  Pick<Deps, "tasks" | "queues" | "environments" | "versions" | "store" | "slots" | "admission">;
 
 export async function admit(deps: AdmissionDeps, run: CachedRun, lane: Lane): Promise<Outcome> {
   const queued = viewOf(deps, run);
@@ -175,6 +175,6 @@ function sayWhy(deps: AdmissionDeps, run: CachedRun, task: Task | undefined): Pr
   const wait = waitOfRefused(deps, run, task);
   const isSaid = isWaitReason(reason) && reason !== "Queued";
   // The end of a backoff says nothing new by itself.
-  const isVain = wait.reason === "Queued" && reason !== "TaskNotFound";
+  const isVain = wait.reason === "Queued" && !foundByAdmission.has(reason ?? "");
   return isSaid || isVain ? Promise.resolve(undefined) : applyRunEvent(deps, run, { type: "Waits", ...wait });
 }

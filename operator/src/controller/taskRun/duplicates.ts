@@ -6,8 +6,8 @@
  * - An applied run with `ttlSecondsAfterFinished` has its name as its key: applied again after it was
  *   retired, it takes the result that it had.
  *
- * While the bucket is down such a run waits: the error makes the work queue try again. Any other costs no
- * request.
+ * While the bucket is down such a run waits, and says so: the error makes the work queue try again. Any other
+ * run costs no request.
  */
 import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
@@ -15,6 +15,15 @@ import { readKeyRecord } from "../../storage/keyRecord.ts";
 import { readHistory } from "../../storage/runHistory.ts";
 import type { Deps } from "../deps.ts";
 import { generationOf, nameProblem, recordHash } from "./keyRecords.ts";
+
+/** Object storage does not tell whether a key was used before. */
+export class UnknownKeyError extends Error {
+  override readonly name = "UnknownKeyError";
+}
+
+function unknownKey(cause: unknown): never {
+  throw new UnknownKeyError(`a key's record was not read: ${String(cause)}`, { cause });
+}
 
 /** The event that ends the run without an attempt; undefined when it may run. */
 export async function duplicateOf(
@@ -26,10 +35,10 @@ export async function duplicateOf(
   const { namespace, name, uid } = run.metadata;
   const misnamed = nameProblem(run);
   if (misnamed) return misnamed;
-  const record = await readKeyRecord(deps.store, namespace, hash);
+  const record = await readKeyRecord(deps.store, namespace, hash).catch(unknownKey);
   if (!record || record.run.uid === uid || Date.parse(record.expiresAt) <= deps.clock()) return undefined;
   if (record.generation < generationOf(run)) return undefined;
-  const original = await readHistory(deps.store, namespace, record.run);
+  const original = await readHistory(deps.store, namespace, record.run).catch(unknownKey);
   const what = run.spec.idempotencyKey === undefined ? `The name ${name}` : "The idempotency key";
   return {
     type: "Duplicate",

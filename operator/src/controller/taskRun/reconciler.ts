@@ -26,6 +26,7 @@ import { ensureQueueOfRun, undeclaredQueue } from "../taskQueue/ensureQueue.ts";
 import { admit } from "./admission.ts";
 import { applyRunEvent } from "./applyRunEvent.ts";
 import { advanceAttempt } from "./attempt/advance.ts";
+import { sayBlocked } from "./blocked.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
 import { releaseDeleted } from "./deleted.ts";
@@ -40,13 +41,25 @@ export async function reconcileTaskRun(deps: Deps, key: string, lane: Lane): Pro
   let requeue = await releaseDeleted(deps, namespace, name, run);
   if (!run || run.metadata.deletionTimestamp) return requeue;
   for (let step = 0; step < stepLimit; step++) {
-    const outcome = await advance(deps, run, lane);
+    const outcome = await advanceOrSay(deps, run, lane);
     requeue = earliest(requeue, outcome.requeue);
     await deps.slots.releaseUnneeded(outcome.run ?? run);
     if (!outcome.run) return requeue;
     run = outcome.run;
   }
   return again;
+}
+
+const isBeforeStart = ({ status: { phase } = {} }: CachedRun): boolean =>
+  phase === undefined || phase === "Delayed" || phase === "Queued";
+
+async function advanceOrSay(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome> {
+  try {
+    return await advance(deps, run, lane);
+  } catch (error) {
+    if (isBeforeStart(run)) await sayBlocked(deps, run, error);
+    throw error;
+  }
 }
 
 async function advance(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome> {

@@ -102,3 +102,11 @@ test("a payload that is edited after the start is told once as ignored", () => {
   }
   expect(told(queued, "accepted", "edited")).toEqual([]);
 });
+
+test("what keeps a run from being accepted or admitted is an Event", () => {
+  const why = { reason: "QuotaExceeded", message: "exceeded quota" };
+  expect(eventsOf(undefined, { revision: 1, ...why })).toEqual(["Warning QuotaExceeded"]);
+  expect(eventsOf(queued, { ...queued, revision: 2, ...why })).toEqual(["Warning QuotaExceeded"]);
+  const closed = { ...queued, revision: 2, reason: "AdmissionClosed", message: "Redis does not answer." };
+  expect(eventsOf(queued, closed)).toEqual(["Warning AdmissionClosed"]);
+});

@@ -29,7 +29,8 @@ function eventsOfPayload(before: CachedRun | undefined, after: CachedRun): Objec
 function eventsOfStatus(before: TaskRun | undefined, after: TaskRun): ObjectEvent[] {
   const old = before?.status;
   const { status } = after;
-  if (!status?.phase || old?.revision === status.revision) return [];
+  if (!status || old?.revision === status.revision) return [];
+  if (!status.phase) return status.reason ? [warning(status.reason, status.message ?? "")] : [];
   const waits = status.phase === "Queued" && isWaitReason(status.reason);
   const queued =
     !old?.phase && status.queuedAt ? [normal("Queued", (waits && status.message) || waitsForTurn)] : [];
@@ -64,6 +65,7 @@ function eventOfPhase({ phase, reason = phase, message = "" }: TaskRunStatus): O
     case "Delayed":
       return normal(phase, message);
     case "Queued":
+      if (reason === "AdmissionClosed") return warning(reason, message);
       if (reason === "Backoff" || (isWaitReason(reason) && reason !== "Queued"))
         return normal(reason, message);
       return reason === "Queued" ? undefined : warning(reason, message);

@@ -8,10 +8,12 @@ import { laneOf, type Wait, whyWaits } from "../../model/run/waiting.ts";
 import { type Deps, isoNow } from "../deps.ts";
 import { queueOf } from "../taskQueue/lookup.ts";
 import type { CachedRun } from "./cache.ts";
+import { whyClosed } from "./closed.ts";
 
 export type WaitDeps = Pick<Deps, "clock"> & {
   queues: Pick<Deps["queues"], "byIndex">;
   environments: Pick<Deps["environments"], "limitOf">;
+  admission: Pick<Deps["admission"], "closed">;
 };
 
 /** `counts`: of its lane and its namespace. */
@@ -28,6 +30,7 @@ export function waitOf(
     ...settingsOf(queueOf(deps, namespace, queue)),
     ...counts,
     namespaceLimit: deps.environments.limitOf(namespace) ?? undefined,
+    closed: whyClosed(deps.admission, namespace, deps.clock()),
     now: isoNow(deps),
   });
 }
@@ -44,6 +47,7 @@ export function waitOfRefused(
     running: deps.runs.countByIndex("slots", lane),
     ...{ place: queued, queued },
     namespaceRunning: deps.runs.countByIndex("slots", run.metadata.namespace),
-    wasRefused: true,
+    // While it is closed, nobody looked.
+    wasRefused: deps.admission.closed(run.metadata.namespace) === undefined,
   });
 }

@@ -49,7 +49,7 @@ export type RunEvent =
     }
   /** `spec.delayUntil` changed or was reached: re-evaluates a Delayed run. */
   | { type: "DelayChecked"; payloadDigest?: string }
-  /** The run waits for something that admission cannot give, such as its Task; it stays Queued. */
+  /** The run waits for something that admission cannot give, such as its Task; its phase stays. */
   | { type: "Inadmissible"; reason: string; message: string }
   /** Why it has no slot yet; it stays Queued. Numbers alone do not make a new reason. */
   | ({ type: "Waits" } & Wait)

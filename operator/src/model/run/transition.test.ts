@@ -53,7 +53,7 @@ const terminal: Phase[] = [
 ];
 
 /** Every row of the diagram: the event, and where it leads from which phase. What is not named is refused. */
-const table: [name: string, event: RunEvent, leadsTo: Partial<Record<UnderWay, Phase>>][] = [
+const table: [name: string, event: RunEvent, leadsTo: { [from in UnderWay]?: Phase | undefined }][] = [
   ["Accepted", accepted, { new: "Queued" }],
   [
     "Rejected",
@@ -65,7 +65,7 @@ const table: [name: string, event: RunEvent, leadsTo: Partial<Record<UnderWay, P
   [
     "Inadmissible",
     { type: "Inadmissible", reason: "TaskNotFound", message: "No such Task." },
-    { queued: "Queued", backoff: "Queued" },
+    { new: undefined, delayed: "Delayed", queued: "Queued", backoff: "Queued" },
   ],
   [
     "Waits",
@@ -114,7 +114,7 @@ const phaseAfter = (run: TaskRun, event: RunEvent): Phase | "refused" | undefine
 describe.each(table)("the event %s", (_name, event, leadsTo) => {
   const ways = Object.keys(underWay) as UnderWay[];
 
-  test.each(ways.map((from) => [from, leadsTo[from] ?? "refused"] as const))(
+  test.each(ways.map((from) => [from, from in leadsTo ? leadsTo[from] : "refused"] as const))(
     "leads a run that is %s to %s",
     (from, expected) => {
       expect(phaseAfter(underWay[from], event)).toBe(expected);

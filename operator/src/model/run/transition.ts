@@ -43,7 +43,7 @@ const appliesIn: Record<Exclude<RunEvent["type"], "Captured">, readonly From[]> 
   Rejected: ["New", "Delayed", "Queued"],
   Duplicate: ["New", "Delayed", "Queued"],
   DelayChecked: ["Delayed"],
-  Inadmissible: ["Queued"],
+  Inadmissible: ["New", "Delayed", "Queued"],
   Waits: ["Queued"],
   Admitted: ["Queued"],
   TtlElapsed: ["Queued"],
@@ -249,7 +249,7 @@ function admit(
     ...status,
     phase: "Starting",
     reason: "Admitted",
-    message: `Attempt ${number} got its slot.`,
+    message: slotTaken(number),
     attempt: number,
     slot,
     version: status.version ?? version,
@@ -259,6 +259,9 @@ function admit(
     attempts: addAttempt(status, attempt),
   });
 }
+
+/** What a run says that has its slot, and whose Job is to be created. */
+export const slotTaken = (attempt: number): string => `Attempt ${attempt} got its slot.`;
 
 /** Into Stopping; `intent` is the phase to end in once the container is gone. */
 function stop(

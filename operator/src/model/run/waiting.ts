@@ -181,6 +181,14 @@ function orderOf({ metadata, spec, status }: TaskRun): number {
   return Number.isNaN(at) ? Number.MAX_SAFE_INTEGER : at - (spec.priority ?? 0) * 1000;
 }
 
+/** Reasons of a queued run that admission finds, and itself withdraws after it has looked again. */
+export const foundByAdmission: ReadonlySet<string> = new Set([
+  "TaskNotFound",
+  "StorageUnavailable",
+  "Forbidden",
+  "QuotaExceeded",
+]);
+
 /** How long a status keeps its numbers, and a reason its other. */
 const numbersMs = 60_000;
 const reasonMs = 30_000;
@@ -196,6 +204,8 @@ export function isStale(status: TaskRunStatus, wait: Wait, nowMs: number): "reas
   const isSame = waiting?.limit === wait.waiting.limit && waiting?.queue === wait.waiting.queue;
   if (reason === wait.reason && isSame && sameCause(message, wait.message))
     return age >= numbersMs ? "numbers" : undefined;
+  // Its causes may alternate.
+  if (reason === "AdmissionClosed" && reason === wait.reason) return age >= reasonMs ? "reason" : undefined;
   const isFull = (one: string | undefined) => one === "Queued" || one?.endsWith("Full");
   if (reason !== wait.reason && isFull(reason) && isFull(wait.reason))
     return age >= reasonMs ? "reason" : undefined;

@@ -214,7 +214,9 @@ export const podTemplate = () =>
 
 export const condition = () =>
   z.object({
-    type: text(64, 1).describe("Finished, Complete, Failed, Captured or QueueDeclared."),
+    type: text(64, 1).describe(
+      "Such as Finished, Complete, Failed, Captured, QueueDeclared, Ready or Admitting.",
+    ),
     status: z.enum(["True", "False", "Unknown"]).describe("True, False or Unknown."),
     reason: text(128).describe("One word that programs can act on."),
     message: text(1024).describe("A sentence for people."),

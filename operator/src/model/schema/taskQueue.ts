@@ -4,7 +4,7 @@
  * `status.override`.
  */
 import { z } from "zod";
-import { queueName, rules, text, time } from "./common.ts";
+import { conditions, queueName, rules, text, time } from "./common.ts";
 
 const limit = () => z.int().min(1).max(100_000);
 
@@ -52,6 +52,11 @@ export const taskQueueStatus = z.object({
     .optional()
     .describe(
       "Of a queue that was made for a trigger: since when no run has named it. It is deleted after 7 days.",
+    ),
+  conditions: conditions()
+    .optional()
+    .describe(
+      "Admitting: False while admission is closed in the namespace, with the cause; absent until that was so.",
     ),
   oldestQueuedAt: time().optional().describe("When the run that waits the longest was enqueued."),
 });

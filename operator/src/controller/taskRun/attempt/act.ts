@@ -22,7 +22,7 @@ import {
   type PodView,
 } from "./view.ts";
 
-type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods" | "logs">;
+type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods" | "logs" | "lastTold">;
 
 /** A run whose stored version was deleted is a task's. */
 const ofTask = { kind: "task" } as const;
@@ -49,6 +49,8 @@ export async function act(
 ): Promise<Outcome> {
   if ("event" in decision) {
     const run = await applyRunEvent(deps, view.run, decision.event);
+    if (run && decision.event.type === "StartBlocked")
+      deps.lastTold.note(run.metadata.uid, view.attempt.number, view.now);
     return { run, requeue: requeueOf(decision) };
   }
   if ("do" in decision) {

@@ -47,3 +47,11 @@ test("a Job that an earlier try created is taken, one of something else fails th
   const foreign = { metadata: { ...job().metadata, ownerReferences: [] } };
   expect(afterExisting(view, foreign)).toMatchObject(failed("JobNameTaken"));
 });
+
+test("closed admission that lasts is told", () => {
+  const told = afterError(view, new AdmissionClosedError("closed"), "Redis does not answer.");
+  expect(told).toMatchObject({
+    event: { type: "StartBlocked", attempt: 1, reason: "AdmissionClosed" },
+    requeue: soon,
+  });
+});

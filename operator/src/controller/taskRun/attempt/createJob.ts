@@ -21,6 +21,7 @@ import type { TaskRun } from "../../../model/resources.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
 import type { Deps } from "../../deps.ts";
+import { whyClosed } from "../closed.ts";
 import { attemptPayload, PayloadChanged } from "../payload.ts";
 import { wholeRun } from "../wholeRun.ts";
 import { endAttempt, failed } from "./ends.ts";
@@ -40,7 +41,7 @@ const outputUrlSeconds = 7 * 24 * 3600;
 
 export type JobDeps = Pick<
   Deps,
-  "client" | "jobs" | "slots" | "store" | "tokens" | "environments" | "config"
+  "admission" | "client" | "jobs" | "slots" | "store" | "tokens" | "environments" | "config"
 >;
 
 /** What follows from it: `done` when the Job was created. */
@@ -60,7 +61,11 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
     return done;
   } catch (error) {
     if (KubeError.is(error, "AlreadyExists")) return adoptJob(deps, view);
-    const decision = afterError(view, error);
+    const decision = afterError(
+      view,
+      error,
+      whyClosed(deps.admission, view.run.metadata.namespace, view.now),
+    );
     if (!decision) throw error;
     return decision;
   }
@@ -131,9 +136,10 @@ export function afterExisting(view: AttemptView, job: V1Job | undefined): Attemp
   return endAttempt(view, failed("JobNameTaken", message));
 }
 
-/** Undefined for what may pass by itself. */
-export function afterError(view: AttemptView, error: unknown): AttemptDecision | undefined {
-  if (error instanceof AdmissionClosedError) return soon(view);
+/** Undefined for what may pass by itself. `closed`: why admission is closed, if that is to be told. */
+export function afterError(view: AttemptView, error: unknown, closed?: string): AttemptDecision | undefined {
+  if (error instanceof AdmissionClosedError)
+    return closed === undefined ? soon(view) : whileClosed(view, closed);
   if (error instanceof PayloadChanged) return endAttempt(view, failed(error.name, error.message));
   if (!(error instanceof KubeError)) return undefined;
   const { message, reason, status } = error;
@@ -150,5 +156,16 @@ export function afterError(view: AttemptView, error: unknown): AttemptDecision |
     requeue: soon(view),
   };
 }
+
+/** Its slot cannot be confirmed. The start timeout does not count meanwhile: nothing was started. */
+const whileClosed = (view: AttemptView, closed: string): AttemptDecision => ({
+  event: {
+    type: "StartBlocked",
+    attempt: view.attempt.number,
+    reason: "AdmissionClosed",
+    message: `The run has its slot, which cannot be confirmed now: ${closed} Its Job is created by itself afterwards.`,
+  },
+  requeue: soon(view),
+});
 
 const soon = ({ now }: AttemptView): Requeue => at(now + recheckMs);

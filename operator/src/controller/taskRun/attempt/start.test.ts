@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { at } from "../../../kube/manager/requeue.ts";
+import type { TaskRun } from "../../../model/resources.ts";
+import { play } from "../../../model/run/testEvents.ts";
 import { decide } from "./decide.ts";
 import { isTold } from "./start.ts";
 import { job, podIn, second, starting, viewOf } from "./testViews.ts";
@@ -77,4 +79,74 @@ const room: [title: string, seconds: number, known: Partial<AttemptView>, expect
 
 test.each(room)("an attempt %s", (_title, seconds, known, expected) => {
   expect(decide(viewOf(starting, seconds, known))).toMatchObject(expected);
+});
+
+const says = (reason: string, message: string): TaskRun =>
+  play(starting, { type: "StartBlocked", attempt: 1, reason, message });
+
+test("the start timeout does not count while admission is closed and there is no Job", () => {
+  const closed = says("AdmissionClosed", "Redis does not answer.");
+  expect(decide(viewOf(closed, 10_000))).toMatchObject({ do: "createJob" });
+  // Its Job was created since, and starts to count then.
+  const pod = podIn({ state: "pending", waiting: "ContainerCreating" });
+  expect(decide(viewOf(closed, 1, { job: job(), pod }))).toMatchObject({
+    event: { type: "StartBlocked", reason: "Admitted" },
+  });
+  expect(decide(viewOf(closed, 10_000, { job: job(), pod }))).toMatchObject({
+    event: { type: "StartTimedOut", reason: "StartTimeout" },
+  });
+});
+
+test.each<[string, string, string, number, object]>([
+  ["a quota without room", "QuotaExceeded", "exceeded quota: q", 30, { retry: "room" }],
+  [
+    "a quota that is too small",
+    "QuotaExceeded",
+    "exceeded quota: q, requested: cpu=2, used: cpu=0, limited: cpu=1",
+    1,
+    { retry: "never" },
+  ],
+  [
+    "a missing right",
+    "Forbidden",
+    'User "c" cannot create resource "jobs"',
+    300,
+    { retry: "infrastructure" },
+  ],
+])("%s that refuses the Job itself is no failure of the task", (_what, reason, message, due, expected) => {
+  const run = says(reason, message);
+  expect(decide(viewOf(run, due - 1, { program: patient }))).not.toMatchObject({
+    event: { type: "StartTimedOut", retry: "policy" },
+  });
+  expect(decide(viewOf(run, due, { program: patient }))).toMatchObject({
+    event: { type: "StartTimedOut", ...expected },
+  });
+});
+
+test("what blocks a start is written at once, and other words for it seldom", () => {
+  const blocked = (reason: string, message: string) => waitsFor(reason, message, { ref: noNode });
+  const told = says("Unschedulable", "0/3 nodes are available: 3 Insufficient cpu.");
+  const other = blocked("Unschedulable", "0/3 nodes are available: 3 Insufficient memory.");
+  const look = (seconds: number, pod: PodView, toldAt?: number) =>
+    decide(viewOf(told, seconds, { pod, program: patient, isScalingUp: true, toldAt }));
+  expect(look(2, other)).toMatchObject({ event: { type: "StartBlocked" } });
+  expect(look(2, other, second(1))).toEqual(at(second(31)));
+  expect(look(31, other, second(1))).toMatchObject({ event: { type: "StartBlocked" } });
+  expect(look(2, blocked("SchedulerError", "x"), second(1))).toEqual(at(second(11)));
+  expect(look(11, blocked("SchedulerError", "x"), second(1))).toMatchObject({
+    event: { type: "StartBlocked", reason: "SchedulerError" },
+  });
+});
+
+test("a blockage that changes its words each second is written twice in its first minute", () => {
+  let [run, writes, toldAt] = [starting, 0, undefined as number | undefined];
+  for (let seconds = 1; seconds <= 60; seconds++) {
+    const pod = waitsFor("Unschedulable", `0/3 nodes: ${"x".repeat(seconds)}`, { ref: noNode });
+    const decision = decide(viewOf(run, seconds, { pod, program: patient, isScalingUp: true, toldAt }));
+    if (!("event" in decision)) continue;
+    writes++;
+    run = play(run, decision.event);
+    toldAt = second(seconds);
+  }
+  expect(writes).toBe(2);
 });

@@ -17,6 +17,7 @@ import { at, earliest, type Requeue } from "../../../kube/manager/requeue.ts";
 import type { TaskRunStatus } from "../../../model/resources.ts";
 import type { StartRetry } from "../../../model/run/event.ts";
 import { cut } from "../../../model/run/settle.ts";
+import { slotTaken } from "../../../model/run/transition.ts";
 import type { Problem } from "./eventProblems.ts";
 import { createdAt, onNodeSince } from "./times.ts";
 import {
@@ -75,7 +76,7 @@ export function noRoom(view: Followed): AttemptDecision | undefined {
 export function startTimedOut(view: Followed): AttemptDecision | undefined {
   const { run, pod, program, now } = view;
   if (now < startDue(view)) return undefined;
-  const earlier = run.status?.reason === "Admitted" ? undefined : run.status;
+  const earlier = isJustAdmitted(run.status?.reason) ? undefined : run.status;
   const problem = problemOf(view);
   const row = problem && rowOf(view, problem);
   const reason = problem?.reason ?? earlier?.reason ?? "StartTimeout";
@@ -104,12 +105,22 @@ export function jobMissing(view: Followed): AttemptDecision | undefined {
 }
 
 export function startBlocked(view: Followed): AttemptDecision | undefined {
-  const problem = problemOf(view);
+  const problem = problemOf(view) ?? reopened(view);
   if (!problem || isTold(view.run.status, problem)) return undefined;
-  return {
-    event: { type: "StartBlocked", attempt: view.attempt.number, ...problem },
-    requeue: nextLook(view),
-  };
+  const requeue = nextLook(view);
+  const due = (view.toldAt ?? Number.NEGATIVE_INFINITY) + tellingMs(view.run.status, problem);
+  if (view.now < due) return earliest(requeue, at(due));
+  return { event: { type: "StartBlocked", attempt: view.attempt.number, ...problem }, requeue };
+}
+
+/** How long the words of the status stay, after they were written. */
+const tellingMs = (status: TaskRunStatus | undefined, { reason }: Problem): number =>
+  status?.reason === reason ? 30_000 : 10_000;
+
+/** Its Job was created since: it does not wait for admission any more. */
+function reopened({ run, attempt }: Followed): Problem | undefined {
+  if (run.status?.reason !== "AdmissionClosed") return undefined;
+  return { reason: "Admitted", message: slotTaken(attempt.number) };
 }
 
 /**
@@ -156,13 +167,26 @@ function startDue(view: Followed): number {
   const timeoutMs = program.startTimeoutSeconds * 1000;
   if (job || pod) return createdAt(view) + timeoutMs;
   const { reason, since = "" } = run.status ?? {};
-  return reason === "Admitted" ? Number.POSITIVE_INFINITY : Date.parse(since) + timeoutMs;
+  return isJustAdmitted(reason) ? Number.POSITIVE_INFINITY : Date.parse(since) + timeoutMs;
 }
+
+/** Nothing was tried yet, or nothing may be tried: no Job is missing by its own fault. */
+const isJustAdmitted = (reason: string | undefined): boolean =>
+  reason === "Admitted" || reason === "AdmissionClosed";
 
 const rowOf = ({ pod }: AttemptView, problem: Problem): EndRow => startRowOf(problem, pod && isOnNode(pod));
 
-const problemOf = ({ pod, podProblem }: AttemptView): Problem | undefined =>
-  (pod?.seen.state === "pending" ? pod.seen.blocked : undefined) ?? podProblem;
+function problemOf(view: AttemptView): Problem | undefined {
+  const { pod, podProblem } = view;
+  return (pod?.seen.state === "pending" ? pod.seen.blocked : undefined) ?? podProblem ?? refusalOf(view);
+}
+
+/** There is no Job, because the API server refused it: what the last try said. */
+function refusalOf({ run, pod, job }: AttemptView): Problem | undefined {
+  const { phase, reason, message = "" } = run.status ?? {};
+  if (pod || job || phase !== "Starting" || !reason || isJustAdmitted(reason)) return undefined;
+  return { reason, message };
+}
 
 const unexplained = (pod: PodView | undefined): string =>
   pod?.seen.state === "pending"

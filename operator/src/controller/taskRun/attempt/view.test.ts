@@ -35,6 +35,7 @@ const fromContainer = (run: TaskRun): TaskRun => ({
 function worldWith(cached: { pod?: V1Pod; job?: V1Job }, seconds: number, alive?: V1Job) {
   const reads: string[] = [];
   const deps: ViewDeps = {
+    lastTold: { of: () => undefined },
     client: {
       async get(resource, _namespace, name) {
         reads.push(`get ${resource.kind} ${name}`);

@@ -48,6 +48,8 @@ export interface AttemptView {
   live?: { job?: V1Job; hasPods: boolean };
   /** From Events: why there is no pod, or why one that is on its node does not start. */
   podProblem?: Problem;
+  /** When the status last said what blocks the start; see lastTold.ts. */
+  toldAt?: number;
   /** An autoscaler makes room for the pod. */
   isScalingUp?: boolean;
 }
@@ -81,6 +83,7 @@ export type AttemptDecision = Decision<AttemptAction>;
 export interface ViewDeps extends Pick<Deps, "clock" | "random"> {
   client: Pick<KubeClient, "get">;
   livePods: Pick<Deps["livePods"], "get">;
+  lastTold: Pick<Deps["lastTold"], "of">;
   jobProblems: Pick<EventProblems, "of">;
   podProblems: Pick<EventProblems, "of">;
   scaleUps: Pick<EventProblems, "of">;
@@ -106,6 +109,7 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
     now: deps.clock(),
     random: deps.random(),
     config: deps.config,
+    toldAt: deps.lastTold.of(run.metadata.uid, attempt.number),
     program: hasEnded ? undefined : await loadProgram(deps, run, attempt),
     ...cachedPods(deps, run, attempt),
     job: job && isJobOf(run, job) ? job : undefined,
