@@ -49,6 +49,7 @@ function clusterWith({ pods = [], jobs = [] }: { pods?: V1Pod[]; jobs?: V1Job[] 
       get: async () => new Set(pods.map((one) => attemptOfPod(one.metadata?.labels?.[runUidLabel] ?? "", 1))),
     },
     jobProblems: { of: async () => undefined },
+    lastTold: { of: () => undefined },
     pods: {
       byIndex: (_index: string, value: string) =>
         pods.filter((one) => attemptOfPod(one.metadata?.labels?.[runUidLabel] ?? "", 1) === value),
