@@ -10,7 +10,7 @@ import { EpochError, FencedError } from "../../queue/scripts.ts";
 const graceMs = 5_000;
 
 /** What knows it; the controller's is RedisAdmission. */
-export interface AdmissionState {
+interface AdmissionState {
   closed(namespace: string): ClosedAdmission | undefined;
 }
 
