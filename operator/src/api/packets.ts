@@ -26,6 +26,12 @@ interface PacketDeps {
   links: Links;
 }
 
+/** Of a request: by which address its client knows the API. */
+export interface Origin {
+  protocol: string;
+  get(header: string): string | undefined;
+}
+
 /** URLs of objects that a client can use. */
 export class Links {
   readonly #key: Uint8Array;
@@ -39,7 +45,7 @@ export class Links {
     this.#isPublic = isPublic;
   }
 
-  async url(request: Request, method: "GET" | "PUT", key: string): Promise<string> {
+  async url(request: Origin, method: "GET" | "PUT", key: string): Promise<string> {
     const options = { expiresSeconds: linkSeconds, audience: "public" as const };
     if (this.#isPublic) {
       return method === "GET" ? this.#store.presignGet(key, options) : this.#store.presignPut(key, options);
@@ -65,7 +71,7 @@ export class Links {
 }
 
 /** The address that the client used, in front of any proxy. */
-function baseUrl(request: Request): string {
+export function baseUrl(request: Origin): string {
   const protocol = request.get("x-forwarded-proto")?.split(",")[0]?.trim() || request.protocol;
   return `${protocol}://${request.get("x-forwarded-host") || request.get("host")}`;
 }

@@ -55,15 +55,16 @@ async function findCaller(keys: Pick<ApiKeys, "find" | "of">, token: string): Pr
 async function verify(
   token: string,
   key: string,
-): Promise<(Required<Pick<Caller, "scopes">> & Pick<Caller, "oneTime">) | undefined> {
+): Promise<(Required<Pick<Caller, "scopes">> & Pick<Caller, "oneTime" | "expiresAt">) | undefined> {
   try {
     const { payload } = await jwtVerify(token, encode(key), { issuer, audience, algorithms: ["HS256"] });
-    const { scopes, pub, otu } = payload;
+    const { scopes, pub, otu, exp } = payload;
     if (pub !== true || !Array.isArray(scopes)) return undefined;
     // Without the signature, which can be spelt in several ways.
     const signed = token.slice(0, token.lastIndexOf("."));
     const oneTime = otu === true ? createHash("sha256").update(signed).digest("hex") : undefined;
-    return { scopes: scopes.filter((scope) => typeof scope === "string"), oneTime };
+    const expiresAt = exp && exp * 1000;
+    return { scopes: scopes.filter((scope) => typeof scope === "string"), oneTime, expiresAt };
   } catch (error) {
     // The signature is right: these are thrown after it was checked.
     if (error instanceof errors.JWTExpired)

@@ -9,6 +9,8 @@ export interface Caller {
   scopes?: string[];
   /** Identifies a single-use token: all triggers with it are the same run or batch. */
   oneTime?: string;
+  /** Of a public token: milliseconds since the epoch. */
+  expiresAt?: number;
 }
 
 /** Only for routes that come after `authenticate`. */

@@ -1,12 +1,11 @@
 /** Payload and output of a run: the value while it is small, above 512 KB the URL where it is. */
 import { maxInlineDataBytes } from "@fairlead/protocol/limits";
-import type { Request } from "express";
 import { parseExact } from "../../lib/exactJson.ts";
 import { ownRef } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isSuperJson, parseSuperJson } from "../../model/superJson.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import type { Links } from "../packets.ts";
+import type { Links, Origin } from "../packets.ts";
 import type { RunData } from "./wire/runObject.ts";
 
 export interface DataDeps {
@@ -14,23 +13,33 @@ export interface DataDeps {
   links: Links;
 }
 
-export async function loadRunData(deps: DataDeps, request: Request, run: TaskRun): Promise<RunData> {
+export async function loadRunData(
+  deps: DataDeps,
+  origin: Origin,
+  run: TaskRun,
+  inlineBytes = maxInlineDataBytes,
+): Promise<RunData> {
   const [payload, output] = await Promise.all([
-    loadPayload(deps, request, run),
-    loadOutput(deps, request, run),
+    loadPayload(deps, origin, run, inlineBytes),
+    loadOutput(deps, origin, run, inlineBytes),
   ]);
   return { ...payload, ...output };
 }
 
-async function loadPayload(deps: DataDeps, request: Request, { metadata, spec }: TaskRun): Promise<RunData> {
+async function loadPayload(
+  deps: DataDeps,
+  origin: Origin,
+  { metadata, spec }: TaskRun,
+  inlineBytes: number,
+): Promise<RunData> {
   const { payload, payloadData, payloadType } = spec;
   const payloadRef = ownRef(metadata.namespace, spec.payloadRef);
   if (payload !== undefined) return { payload };
   let read: Value | undefined;
   if (payloadData !== undefined) read = parse(payloadData, payloadType);
   else if (!payloadRef) return {};
-  else if ((payloadRef.size ?? (await loadSize(deps, payloadRef.key))) > maxInlineDataBytes) {
-    return { payloadPresignedUrl: await deps.links.url(request, "GET", payloadRef.key) };
+  else if ((payloadRef.size ?? (await loadSize(deps, payloadRef.key))) > inlineBytes) {
+    return { payloadPresignedUrl: await deps.links.url(origin, "GET", payloadRef.key) };
   } else read = parseText(await readText(deps, payloadRef.key, payloadType));
   return { payload: read?.value, payloadMeta: read?.meta };
 }
@@ -38,14 +47,19 @@ async function loadPayload(deps: DataDeps, request: Request, { metadata, spec }:
 const loadSize = async ({ store }: DataDeps, key: string): Promise<number> =>
   (await store.head(key))?.size ?? 0;
 
-async function loadOutput(deps: DataDeps, request: Request, { metadata, status }: TaskRun): Promise<RunData> {
+async function loadOutput(
+  deps: DataDeps,
+  origin: Origin,
+  { metadata, status }: TaskRun,
+  inlineBytes: number,
+): Promise<RunData> {
   const { output } = status ?? {};
   // Whoever may write the status may have written it.
   const outputRef = ownRef(metadata.namespace, status?.outputRef);
   // The copy in the status has lost its types.
   if (!outputRef || (output !== undefined && !isSuperJson(outputRef.type))) return { output };
-  if (outputRef.size > maxInlineDataBytes) {
-    return { outputPresignedUrl: await deps.links.url(request, "GET", outputRef.key) };
+  if (outputRef.size > inlineBytes) {
+    return { outputPresignedUrl: await deps.links.url(origin, "GET", outputRef.key) };
   }
   const read = parseText(await readText(deps, outputRef.key, outputRef.type));
   return read ? { output: read.value, outputMeta: read.meta } : { output };
