@@ -3,6 +3,7 @@
  * A missing or invalid one ends the process with a message that names it.
  */
 import { z } from "zod";
+import { type PodPolicySettings, podPolicySettings } from "./jobs/podPolicySettings.ts";
 import type { BucketSettings } from "./storage/objectStore.ts";
 
 const text = z.string().min(1);
@@ -17,6 +18,20 @@ const list = z
   );
 const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const count = (least: number, fallback: number) => z.coerce.number().int().min(least).default(fallback);
+
+/** An object as JSON; empty: all of its defaults. */
+const podPolicy = z
+  .string()
+  .default("")
+  .transform((value, context) => {
+    try {
+      return JSON.parse(value || "{}") as unknown;
+    } catch {
+      context.addIssue("is not JSON");
+      return z.NEVER;
+    }
+  })
+  .pipe(podPolicySettings);
 
 /** Secrets that the controller creates when they are missing. */
 const secretRoles = ["redis", "objectstore", "signing", "api-key"] as const;
@@ -47,6 +62,7 @@ const environment = z.object({
   FAIRLEAD_MAX_DURATION_SECONDS: count(5, 3600),
   FAIRLEAD_START_TIMEOUT_SECONDS: count(1, 300),
   FAIRLEAD_JOB_RETENTION_SECONDS: count(0, 300),
+  FAIRLEAD_POD_POLICY: podPolicy,
   FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT: count(0, 0),
   FAIRLEAD_RETENTION_SECONDS: count(0, 3600),
   FAIRLEAD_HISTORY_SECONDS: count(60, 30 * 24 * 3600),
@@ -75,6 +91,8 @@ export interface Config {
   createSecrets: SecretRole[];
   logLevel: string;
   defaults: { maxDurationSeconds: number; startTimeoutSeconds: number };
+  /** What runs may ask of their pods; see jobs/podPolicy.ts. */
+  podPolicy: PodPolicySettings;
   nodeLostAfterSeconds: number;
   /** How long a finished Job stays for `kubectl logs`, counted from the attempt's end. */
   jobRetentionSeconds: number;
@@ -128,6 +146,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
       maxDurationSeconds: env.FAIRLEAD_MAX_DURATION_SECONDS,
       startTimeoutSeconds: env.FAIRLEAD_START_TIMEOUT_SECONDS,
     },
+    podPolicy: env.FAIRLEAD_POD_POLICY,
     nodeLostAfterSeconds: env.FAIRLEAD_NODE_LOST_AFTER_SECONDS,
     jobRetentionSeconds: env.FAIRLEAD_JOB_RETENTION_SECONDS,
     namespaceConcurrencyLimit: env.FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT,

@@ -4,7 +4,9 @@
  * Invariants
  *  - The name is `<run>-<attempt>`, so creating it twice is AlreadyExists and never a second Job.
  *  - One pod, one container start: backoffLimit 0, restartPolicy Never, podReplacementPolicy Failed.
- *  - The pod passes Pod Security `restricted`, unless its template asks for less.
+ *  - The pod passes Pod Security `restricted`, unless values allow root or volumes of the node (podPolicy.ts,
+ *    which refuses everything else before a Job is built). A security context of its template adds to that.
+ *  - Memory and local disk have a limit.
  *  - No service account token, unless the template names a service account.
  *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, while no controller runs.
  */
@@ -16,11 +18,19 @@ import {
   runUidLabel,
   taskLabel,
 } from "@fairlead/protocol/labels";
-import type { V1Container, V1EnvVar, V1Job, V1PodSpec } from "@kubernetes/client-node";
+import type {
+  V1Container,
+  V1EnvVar,
+  V1Job,
+  V1PodSpec,
+  V1ResourceRequirements,
+} from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
 import { withHeapOption } from "./heap.ts";
+import type { PodPolicy } from "./podPolicySettings.ts";
 import { type ContainerProgram, type Program, resourcesOf } from "./program.ts";
+import { quantity } from "./quantity.ts";
 import { slotNote } from "./slotNote.ts";
 
 /** For a Job that no controller is left to remove: long after the log of every other one was captured. */
@@ -30,8 +40,17 @@ const nodeLossTolerationSeconds = 30;
 
 export const containerName = "main";
 
+/** Of podPolicy.ts: the limits of a container that sets none. */
+export type Ceilings = Partial<Pick<PodPolicy, "max" | "ephemeralStorageLimit" | "readOnlyRootFilesystem">>;
+
 /** `env`: what the container needs to reach its payload, its output and the API (attemptEnv.ts). */
-export function buildJob(run: TaskRun, attempt: Attempt, program: Program, env: V1EnvVar[]): V1Job {
+export function buildJob(
+  run: TaskRun,
+  attempt: Attempt,
+  program: Program,
+  env: V1EnvVar[],
+  ceilings: Ceilings = {},
+): V1Job {
   const labels: Record<string, string> = {
     [managedByLabel]: managerName,
     [runLabel]: run.metadata.name,
@@ -76,26 +95,28 @@ export function buildJob(run: TaskRun, attempt: Attempt, program: Program, env: 
           labels: { ...template.labels, ...labels },
           annotations: { ...template.annotations, ...slotNote(run, attempt) },
         },
-        spec: podSpec(program, env),
+        spec: podSpec(program, env, ceilings),
       },
     },
   };
 }
 
-function podSpec(program: Program, env: V1EnvVar[]): V1PodSpec {
+/** What every pod has, whatever its template says. */
+const restricted = { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } };
+const ids = { runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532 };
+
+function podSpec(program: Program, env: V1EnvVar[], ceilings: Ceilings): V1PodSpec {
   const template = program.podTemplate;
+  const scratch = needsScratch(template, ceilings);
   return {
     restartPolicy: "Never",
     serviceAccountName: template.serviceAccountName,
     automountServiceAccountToken: template.serviceAccountName !== undefined,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: program.gracePeriodSeconds,
-    securityContext: (template.securityContext as V1PodSpec["securityContext"]) ?? {
-      runAsNonRoot: true,
-      runAsUser: 65532,
-      runAsGroup: 65532,
-      fsGroup: 65532,
-      seccompProfile: { type: "RuntimeDefault" },
+    securityContext: {
+      ...restricted,
+      ...((template.securityContext as V1PodSpec["securityContext"]) ?? ids),
     },
     nodeSelector: template.nodeSelector,
     affinity: template.affinity as V1PodSpec["affinity"],
@@ -111,12 +132,33 @@ function podSpec(program: Program, env: V1EnvVar[]): V1PodSpec {
       })),
       ...((template.tolerations ?? []) as NonNullable<V1PodSpec["tolerations"]>),
     ],
-    volumes: template.volumes as unknown as V1PodSpec["volumes"],
-    containers: [mainContainer(program, template, env)],
+    volumes: withScratch(template.volumes, scratch, { name: scratchVolume, emptyDir: {} }),
+    containers: [mainContainer(program, template, env, ceilings)],
   };
 }
 
-function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[]): V1Container {
+/** A root that is read only leaves /tmp to write to. */
+const scratchVolume = "fairlead-tmp";
+const scratchPath = "/tmp";
+
+const isReadOnly = ({ readOnlyRootFilesystem }: PodTemplate, ceilings: Ceilings): boolean =>
+  readOnlyRootFilesystem ?? ceilings.readOnlyRootFilesystem ?? false;
+
+const needsScratch = (template: PodTemplate, ceilings: Ceilings): boolean =>
+  isReadOnly(template, ceilings) &&
+  !template.volumeMounts?.some(({ mountPath }) => String(mountPath).replace(/\/+$/, "") === scratchPath);
+
+function withScratch<T>(own: unknown[] | undefined, scratch: boolean, one: T): T[] | undefined {
+  const theirs = own as T[] | undefined;
+  return scratch ? [...(theirs ?? []), one] : theirs;
+}
+
+function mainContainer(
+  program: Program,
+  template: PodTemplate,
+  env: V1EnvVar[],
+  ceilings: Ceilings,
+): V1Container {
   const own: Partial<ContainerProgram> = program.kind === "container" ? program : {};
   const templateEnv = (template.env ?? []) as V1EnvVar[];
   return {
@@ -138,13 +180,38 @@ function mainContainer(program: Program, template: PodTemplate, env: V1EnvVar[])
       ...(template.envFrom ?? []),
       ...(own.envFrom ?? []),
     ] as V1Container["envFrom"],
-    resources: resourcesOf(program),
-    volumeMounts: template.volumeMounts as unknown as V1Container["volumeMounts"],
+    resources: limited(resourcesOf(program), ceilings),
+    volumeMounts: withScratch(template.volumeMounts, needsScratch(template, ceilings), {
+      name: scratchVolume,
+      mountPath: scratchPath,
+    }),
     // Without a message of its own a failed container has the end of its log there: at most 2,048 bytes or 80
     // lines.
     terminationMessagePolicy: "FallbackToLogsOnError",
-    securityContext: template.securityContext
-      ? undefined
-      : { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ["ALL"] },
+      ...(isReadOnly(template, ceilings) && { readOnlyRootFilesystem: true }),
+    },
+  };
+}
+
+/**
+ * A limit that is not set is the ceiling. What is requested of the disk is nothing, unless somebody says so:
+ * Kubernetes would request the limit.
+ */
+function limited(resources: V1ResourceRequirements, ceilings: Ceilings): V1ResourceRequirements {
+  const { max, ephemeralStorageLimit: disk } = ceilings;
+  const { requests, limits } = resources;
+  const key = "ephemeral-storage";
+  const withMemory = max?.memory === undefined ? limits : { memory: max.memory, ...limits };
+  if (disk === undefined || limits?.[key] !== undefined) return { ...resources, limits: withMemory };
+  // A request above the default raises the limit to itself.
+  const asked = requests?.[key];
+  const limit = asked !== undefined && quantity(asked) > quantity(disk) ? asked : disk;
+  return {
+    ...resources,
+    requests: { [key]: "0", ...requests },
+    limits: { ...withMemory, [key]: limit },
   };
 }

@@ -22,6 +22,7 @@ export interface PinnedTask {
     | "retry"
     | "maxDurationSeconds"
     | "startTimeoutSeconds"
+    | "allowOverrides"
   >;
 }
 

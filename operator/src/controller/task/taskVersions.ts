@@ -14,12 +14,15 @@ import { ControllerRevisions } from "../../kube/resources.ts";
 import { idOfTask, type Task } from "../../model/resources.ts";
 
 function pinOf(task: Task): PinnedTask {
-  const { image, bundle, entry, podTemplate, machine, retry, maxDurationSeconds, startTimeoutSeconds } =
-    task.spec;
+  const { image, bundle, entry, podTemplate, allowOverrides, machine, retry } = task.spec;
+  const { maxDurationSeconds, startTimeoutSeconds } = task.spec;
   return {
     name: task.metadata.name,
     id: idOfTask(task),
-    spec: { image, bundle, entry, podTemplate, machine, retry, maxDurationSeconds, startTimeoutSeconds },
+    spec: {
+      ...{ image, bundle, entry, podTemplate, allowOverrides, machine, retry },
+      ...{ maxDurationSeconds, startTimeoutSeconds },
+    },
   };
 }
 

@@ -7,6 +7,9 @@
  *
  * A Starting run whose slot is not confirmed and that has no Job goes back to Queued.
  */
+import { explainRefusals, forbiddenReason, refusalsOfRun } from "../../jobs/podPolicy.ts";
+import { policyIn } from "../../jobs/podPolicySettings.ts";
+import type { PinnedTask } from "../../jobs/program.ts";
 import { at, done, earliest, type Lane, type Requeue, slowly } from "../../kube/manager/requeue.ts";
 import { type EnvironmentType, ttlSecondsOf } from "../../model/environment.ts";
 import type { Task } from "../../model/resources.ts";
@@ -41,11 +44,13 @@ export interface AdmissionView extends QueuedView {
   duplicate?: RunEvent;
   /** The version of the Task that the run is pinned to; absent for an inline container. */
   version?: Pinned & { isStored: boolean };
+  /** Why the pod policy refuses the run. */
+  forbidden?: string;
 }
 
 type AdmissionDecision = Decision<"takeSlot">;
 type AdmissionDeps = EventDeps &
-  Pick<Deps, "tasks" | "queues" | "environments" | "versions" | "store" | "slots" | "admission">;
+  Pick<Deps, "tasks" | "queues" | "environments" | "versions" | "store" | "slots" | "config" | "admission">;
 
 export async function admit(deps: AdmissionDeps, run: CachedRun, lane: Lane): Promise<Outcome> {
   const queued = viewOf(deps, run);
@@ -73,9 +78,20 @@ async function loadAdmission(deps: AdmissionDeps, view: QueuedView): Promise<Adm
   const duplicate = run.status?.attempt ? undefined : await duplicateOf(deps, run);
   if (duplicate) return { ...view, duplicate };
   const pinned = await pinnedOf(deps, run, task);
-  if (!pinned) return view;
+  if (!pinned) return { ...view, forbidden: forbiddenBy(deps, run, undefined) };
   const stored = await deps.versions.read(run.metadata.namespace, pinned.revision);
-  return { ...view, version: { ...pinned, isStored: stored !== undefined } };
+  const version = { ...pinned, isStored: stored !== undefined };
+  return { ...view, version, forbidden: forbiddenBy(deps, run, stored) };
+}
+
+/** Undefined when the pod policy lets the run have what it and its Task ask for. */
+function forbiddenBy(
+  { config }: Pick<Deps, "config">,
+  run: CachedRun,
+  task: PinnedTask | undefined,
+): string | undefined {
+  const refusals = refusalsOfRun(run, task, policyIn(run.metadata.namespace, config));
+  return refusals.length > 0 ? explainRefusals(refusals) : undefined;
 }
 
 /** A retry keeps the version of the first attempt, also without the Task. */
@@ -99,7 +115,7 @@ export const decideWaiting = (view: QueuedView): AdmissionDecision | undefined =
   firstDecision([ttlElapsed, inBackoff], view);
 
 export const decideAdmission = (view: AdmissionView): AdmissionDecision =>
-  firstDecision([keyUsed, taskMissing, versionMissing, admissible], view) ?? done;
+  firstDecision([keyUsed, taskMissing, versionMissing, forbidden, admissible], view) ?? done;
 
 type QueuedCheck = Check<QueuedView, "takeSlot">;
 type AdmissionCheck = Check<AdmissionView, "takeSlot">;
@@ -131,6 +147,11 @@ const versionMissing: AdmissionCheck = ({ run, version }) => {
   const message = `Task ${run.spec.task} has no version ${version.version}.`;
   return { event: { type: "Rejected", reason: "VersionNotFound", message } };
 };
+
+const forbidden: AdmissionCheck = (view) =>
+  view.forbidden === undefined
+    ? undefined
+    : { event: { type: "Rejected", reason: forbiddenReason, message: view.forbidden } };
 
 const admissible: AdmissionCheck = (view) => ({ do: "takeSlot", requeue: ttlDue(view) });
 

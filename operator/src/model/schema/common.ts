@@ -196,7 +196,13 @@ export const podTemplate = () =>
       securityContext: openObject(16)
         .optional()
         .describe(
-          "Replaces the pod's default security context (uid, gid and fsGroup 65532, non-root, RuntimeDefault).",
+          "The pod's security context instead of uid, gid and fsGroup 65532. It stays non-root and RuntimeDefault unless it says otherwise, which values have to allow.",
+        ),
+      readOnlyRootFilesystem: z
+        .boolean()
+        .optional()
+        .describe(
+          "Whether the container can write to its volumes and /tmp only. Default: the chart's, false.",
         ),
       volumes: z.array(openObject(40)).max(32).optional().describe("Volumes of the pod, as in a Pod."),
       volumeMounts: z
@@ -210,7 +216,25 @@ export const podTemplate = () =>
         .optional()
         .describe("Requests and limits of the container, as in a Pod; wins over machine. GPUs go here."),
     })
-    .describe("What the pod gets besides the image: placement, identity, variables, volumes, resources.");
+    .describe(
+      "What the pod gets besides the image: placement, identity, variables, volumes, resources. What is not allowed by the chart's podPolicy values fails the run with reason Forbidden.",
+    );
+
+/** What of a pod template only the Task says, unless it lets its runs. */
+export const guardedFields = [
+  "annotations",
+  "env",
+  "envFrom",
+  "imagePullSecrets",
+  "labels",
+  "priorityClassName",
+  "readOnlyRootFilesystem",
+  "runtimeClassName",
+  "securityContext",
+  "serviceAccountName",
+  "volumeMounts",
+  "volumes",
+] as const;
 
 export const condition = () =>
   z.object({

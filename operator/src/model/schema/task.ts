@@ -6,6 +6,7 @@
 import { z } from "zod";
 import {
   conditions,
+  guardedFields,
   machine,
   openObject,
   podTemplate,
@@ -40,6 +41,13 @@ export const taskSpec = rules(
       .optional()
       .describe("Path of the module that defines the task, in the image. Default /app/tasks.mjs."),
     podTemplate: podTemplate().optional(),
+    allowOverrides: z
+      .array(z.enum(guardedFields))
+      .max(guardedFields.length)
+      .optional()
+      .describe(
+        "Fields of podTemplate that a TaskRun may set besides nodeSelector, tolerations, affinity, resources and terminationGracePeriodSeconds. Default: none.",
+      ),
     machine: machine().optional(),
     queue: queueRef().optional(),
     retry: retry().optional(),

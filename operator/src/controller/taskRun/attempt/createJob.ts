@@ -6,6 +6,8 @@
  *   the queues are closed (a rebuild)     ─► again in a while
  *   payload changed, Job invalid, its name taken by something else ─► the attempt has failed for good
  *   its name is still that of a deleted run's Job ─► that one is deleted, and again in a moment
+ *   the pod policy refuses it             ─► the attempt has failed for good (admission refuses it earlier;
+ *                                             values may have changed since)
  *   quota, forbidden                      ─► StartBlocked, again in a while, until the start timeout
  *   anything else                         ─► thrown: the work queue tries again after its backoff
  */
@@ -13,6 +15,8 @@ import { runUidLabel } from "@fairlead/protocol/labels";
 import type { V1Job } from "@kubernetes/client-node";
 import { attemptEnv } from "../../../jobs/attemptEnv.ts";
 import { buildJob } from "../../../jobs/jobBuilder.ts";
+import { explainRefusals, forbiddenReason, refusalsOfRun } from "../../../jobs/podPolicy.ts";
+import { policyIn } from "../../../jobs/podPolicySettings.ts";
 import type { Program } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { at, done, type Requeue } from "../../../kube/manager/requeue.ts";
@@ -53,9 +57,12 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
     if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
     const whole = await wholeRun(deps, run, "metadata");
     if (!whole) return done;
-    const env = await environment(deps, view, program, whole);
-    const job = buildJob(run, attempt, program, env);
     const { namespace } = run.metadata;
+    const policy = policyIn(namespace, deps.config);
+    const refusals = refusalsOfRun(whole, view.pinned, policy);
+    if (refusals.length > 0) return endAttempt(view, failed(forbiddenReason, explainRefusals(refusals)));
+    const env = await environment(deps, view, program, whole);
+    const job = buildJob(run, attempt, program, env, policy);
     const created = await deps.client.create(Jobs, namespace, job, { timeoutMs: createTimeoutMs });
     deps.jobs.upsertFromWrite(created);
     return done;

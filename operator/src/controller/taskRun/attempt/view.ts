@@ -15,8 +15,9 @@
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
 import { verdictOf } from "../../../jobs/jobVerdict.ts";
 import { type Observation, observePod } from "../../../jobs/podObserver.ts";
+import { type PolicySource, policyIn } from "../../../jobs/podPolicySettings.ts";
 import { startRowOf } from "../../../jobs/podStart.ts";
-import { type Program, resolveProgram } from "../../../jobs/program.ts";
+import { type PinnedTask, type Program, resolveProgram } from "../../../jobs/program.ts";
 import type { Informer } from "../../../kube/cache/informer.ts";
 import type { KubeClient } from "../../../kube/client/client.ts";
 import { Jobs, Pods } from "../../../kube/resources.ts";
@@ -39,6 +40,8 @@ export interface AttemptView {
   config: Pick<ViewDeps["config"], "nodeLostAfterSeconds" | "jobRetentionSeconds">;
   /** What the attempt executes; absent when that version is gone, and for an ended attempt. */
   program?: Program;
+  /** The version of the Task that the program is made of; absent for an inline container. */
+  pinned?: PinnedTask;
   /** From the caches: of this attempt of this run, whatever else has its name. */
   pod?: PodView;
   /** Pods of the attempt besides, which should not exist. */
@@ -90,7 +93,7 @@ export interface ViewDeps extends Pick<Deps, "clock" | "random"> {
   pods: Pick<Informer<V1Pod>, "byIndex">;
   jobs: Pick<Informer<V1Job>, "get">;
   versions: Pick<Deps["versions"], "read">;
-  config: Pick<Deps["config"], "defaults" | "nodeLostAfterSeconds" | "jobRetentionSeconds">;
+  config: Pick<Deps["config"], "defaults" | "nodeLostAfterSeconds" | "jobRetentionSeconds"> & PolicySource;
 }
 
 /**
@@ -110,7 +113,7 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
     random: deps.random(),
     config: deps.config,
     toldAt: deps.lastTold.of(run.metadata.uid, attempt.number),
-    program: hasEnded ? undefined : await loadProgram(deps, run, attempt),
+    ...(hasEnded ? {} : await loadProgram(deps, run, attempt)),
     ...cachedPods(deps, run, attempt),
     job: job && isJobOf(run, job) ? job : undefined,
   };
@@ -123,14 +126,20 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
 }
 
 /** What the attempt executes, whatever became of its Task; undefined when the stored version was deleted. */
-async function loadProgram(deps: ViewDeps, run: TaskRun, attempt: Attempt): Promise<Program | undefined> {
-  const { defaults } = deps.config;
-  if (run.spec.container) return resolveProgram(run, undefined, defaults, attempt);
+async function loadProgram(
+  deps: ViewDeps,
+  run: TaskRun,
+  attempt: Attempt,
+): Promise<Pick<AttemptView, "program" | "pinned">> {
   const { namespace } = run.metadata;
+  const longest = policyIn(namespace, deps.config).maxDurationSeconds;
+  const { maxDurationSeconds, ...others } = deps.config.defaults;
+  const defaults = { ...others, maxDurationSeconds: Math.min(maxDurationSeconds, longest) };
+  if (run.spec.container) return { program: resolveProgram(run, undefined, defaults, attempt) };
   const { controllerRevision } = run.status ?? {};
-  if (!controllerRevision) return undefined;
+  if (!controllerRevision) return {};
   const pinned = await deps.versions.read(namespace, controllerRevision);
-  return pinned && resolveProgram(run, pinned, defaults, attempt);
+  return pinned ? { pinned, program: resolveProgram(run, pinned, defaults, attempt) } : {};
 }
 
 /** The pod that status names; before it names one, the oldest that is not being deleted. And the others. */
