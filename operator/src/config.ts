@@ -56,6 +56,7 @@ const environment = z.object({
   FAIRLEAD_REDIS_SECRET: z.string().default(""),
   FAIRLEAD_SIGNING_SECRET: text,
   FAIRLEAD_API_KEY_SECRET: text,
+  FAIRLEAD_API_KEY_NAMESPACE: text.default("default"),
   FAIRLEAD_CREATE_SECRETS: list.pipe(z.array(z.enum(secretRoles))),
   FAIRLEAD_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
   FAIRLEAD_NODE_LOST_AFTER_SECONDS: count(0, 300),
@@ -89,6 +90,8 @@ export interface Config {
   /** Names of Secrets in `namespace`; an empty name for Redis: no password. */
   secrets: Record<SecretRole, string>;
   createSecrets: SecretRole[];
+  /** The namespace that the first API key opens. */
+  firstKeyNamespace: string;
   logLevel: string;
   defaults: { maxDurationSeconds: number; startTimeoutSeconds: number };
   /** What runs may ask of their pods; see jobs/podPolicy.ts. */
@@ -141,6 +144,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
       "api-key": env.FAIRLEAD_API_KEY_SECRET,
     },
     createSecrets: env.FAIRLEAD_CREATE_SECRETS,
+    firstKeyNamespace: env.FAIRLEAD_API_KEY_NAMESPACE,
     logLevel: env.FAIRLEAD_LOG_LEVEL,
     defaults: {
       maxDurationSeconds: env.FAIRLEAD_MAX_DURATION_SECONDS,

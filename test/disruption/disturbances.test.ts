@@ -42,9 +42,9 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     ],
     [
       "a ConfigMap that is not there",
-      { container: { image: imageOf("shell"), envFrom: [{ configMapRef: { name: "no-such-map" } }] } },
+      { container: { image: imageOf("shell"), envFrom: [{ configMapRef: { name: "fairlead-task-none" } }] } },
       /CreateContainerConfigError/,
-      /no-such-map/,
+      /fairlead-task-none/,
     ],
   ];
 
@@ -72,15 +72,12 @@ describe("a run that cannot start fails with the pod's own reason", () => {
     }
   });
 
-  test("a run whose pod Pod Security refuses fails with the violation", async () => {
-    await ns.startRun("root", {
-      ...shell("exit 0"),
-      podTemplate: { securityContext: { runAsUser: 0 } },
-      startTimeoutSeconds: 8,
-    });
+  test("a run that the pod policy refuses fails at once, without a Job", async () => {
+    await ns.startRun("root", { ...shell("exit 0"), podTemplate: { securityContext: { runAsUser: 0 } } });
     const status = await ns.untilFinished("root");
-    expect(status).toMatchObject({ phase: "Failed", reason: "FailedCreate" });
-    expect(status.message).toContain("violates PodSecurity");
+    expect(status).toMatchObject({ phase: "Failed", reason: "Forbidden" });
+    expect(status.message).toMatch(/spec\.podTemplate\.securityContext\.runAsUser: .*podPolicy\.runAsRoot/);
+    expect(status.attempts ?? []).toEqual([]);
   });
 
   test("a run whose Job the API server refuses fails with the refusal", async () => {

@@ -81,12 +81,18 @@ http://{{ include "fairlead.fullname" . }}-objectstore.{{ .Release.Namespace }}.
 {{- end -}}
 {{- end }}
 
-{{/* Where `helm test` creates its TaskRun: here, if TaskRuns are run here, else in the first namespace where they are. */}}
+{{/*
+The namespace that the first API key opens, and where `helm test` creates its TaskRun: `default`, or the first one that
+is watched. The release's own one executes runs only if podPolicy says so.
+*/}}
 {{- define "fairlead.testNamespace" -}}
 {{- $watched := .Values.watchNamespaces -}}
-{{- if or (empty $watched) (has .Release.Namespace $watched) -}}
-{{ .Release.Namespace }}
+{{- if not .Values.podPolicy.releaseNamespace }}{{ $watched = without $watched .Release.Namespace }}{{ end -}}
+{{- if .Values.apiKey.namespace -}}
+{{ .Values.apiKey.namespace }}
+{{- else if empty .Values.watchNamespaces -}}
+default
 {{- else -}}
-{{ first $watched }}
+{{ first (append $watched "default") }}
 {{- end -}}
 {{- end }}

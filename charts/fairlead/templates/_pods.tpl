@@ -146,9 +146,11 @@ spec:
   "FAIRLEAD_S3_SECRET" (include "fairlead.objectStoreSecret" .)
   "FAIRLEAD_SIGNING_SECRET" (include "fairlead.signingSecret" .)
   "FAIRLEAD_API_KEY_SECRET" (include "fairlead.apiKeySecret" .)
+  "FAIRLEAD_API_KEY_NAMESPACE" (include "fairlead.testNamespace" .)
   "FAIRLEAD_LOG_LEVEL" .Values.logLevel
   "FAIRLEAD_MAX_DURATION_SECONDS" (int .Values.defaults.maxDurationSeconds)
   "FAIRLEAD_START_TIMEOUT_SECONDS" (int .Values.defaults.startTimeoutSeconds)
+  "FAIRLEAD_POD_POLICY" (toJson .Values.podPolicy)
 }}
 {{- range $name, $value := $env }}
 - { name: {{ $name }}, value: {{ $value | toString | quote }} }

@@ -137,8 +137,8 @@ describe("watchNamespaces", () => {
   });
 
   it.each([
-    [[], "jobs"],
-    [["one", "jobs"], "jobs"],
+    [[], "default"],
+    [["jobs", "one"], "one"],
     [["one", "two"], "one"],
   ])("%j: `helm test` and the notes use namespace %s", async (watchNamespaces, namespace) => {
     const manifests = await render({ watchNamespaces });
@@ -147,7 +147,10 @@ describe("watchNamespaces", () => {
     expect(rightsOf(manifests, "test")).toEqual(new Set(inside(namespace, tester)));
     const text = await notes({ watchNamespaces });
     expect(text).toContain(`kubectl apply --namespace ${namespace} `);
-    expect(text.includes("WARNING: watchNamespaces does not list jobs")).toBe(namespace !== "jobs");
+    expect(text).toContain(`the first key (for namespace ${namespace})`);
+    expect(environment(manifests, "Deployment fairlead-controller").FAIRLEAD_API_KEY_NAMESPACE).toBe(
+      namespace,
+    );
   });
 });
 

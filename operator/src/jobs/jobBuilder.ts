@@ -22,6 +22,7 @@ import type {
   V1Container,
   V1EnvVar,
   V1Job,
+  V1PodSecurityContext,
   V1PodSpec,
   V1ResourceRequirements,
 } from "@kubernetes/client-node";
@@ -41,7 +42,7 @@ const nodeLossTolerationSeconds = 30;
 export const containerName = "main";
 
 /** Of podPolicy.ts: the limits of a container that sets none. */
-export type Ceilings = Partial<Pick<PodPolicy, "max" | "ephemeralStorageLimit" | "readOnlyRootFilesystem">>;
+type Ceilings = Partial<Pick<PodPolicy, "max" | "ephemeralStorageLimit" | "readOnlyRootFilesystem">>;
 
 /** `env`: what the container needs to reach its payload, its output and the API (attemptEnv.ts). */
 export function buildJob(
@@ -114,10 +115,7 @@ function podSpec(program: Program, env: V1EnvVar[], ceilings: Ceilings): V1PodSp
     automountServiceAccountToken: template.serviceAccountName !== undefined,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: program.gracePeriodSeconds,
-    securityContext: {
-      ...restricted,
-      ...((template.securityContext as V1PodSpec["securityContext"]) ?? ids),
-    },
+    securityContext: { ...restricted, ...(template.securityContext ? given(template.securityContext) : ids) },
     nodeSelector: template.nodeSelector,
     affinity: template.affinity as V1PodSpec["affinity"],
     priorityClassName: template.priorityClassName,
@@ -136,6 +134,10 @@ function podSpec(program: Program, env: V1EnvVar[], ceilings: Ceilings): V1PodSp
     containers: [mainContainer(program, template, env, ceilings)],
   };
 }
+
+/** A null is a field that is not there: it must not take a default away. */
+const given = (fields: Record<string, unknown>): V1PodSecurityContext =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 
 /** A root that is read only leaves /tmp to write to. */
 const scratchVolume = "fairlead-tmp";

@@ -104,7 +104,7 @@ const volumeTypes: Record<string, Rule> = {
 };
 
 /** Those that Fairlead gives a pod. */
-export const ownVolumes = /^fairlead-/;
+const ownVolumes = /^fairlead-/;
 
 const volume: Rule = (value, field, policy) => {
   if (!isObject(value)) return refuse(field, "must be an object");
@@ -135,7 +135,12 @@ const volumeMount = object({
   mountPropagation: oneOf("None"),
 });
 
-const confined = object({ type: oneOf("RuntimeDefault", "Localhost"), localhostProfile: text });
+const profile = object({ type: oneOf("RuntimeDefault", "Localhost"), localhostProfile: text });
+/** Without a type it would confine nothing. */
+const confined: Rule = (value, field, policy) => {
+  const hasType = isObject(value) && value.type !== undefined && value.type !== null;
+  return hasType ? profile(value, field, policy) : refuse(`${field}.type`, "is missing: use RuntimeDefault");
+};
 
 /** The pod's. What a container may do (capabilities, privileges) is not its template's to say. */
 const securityContext = object({
@@ -222,7 +227,7 @@ const priorityClass: Rule = (value, field, policy) => {
 
 const resources = object({ requests: amounts, limits: amounts });
 
-export const templateFields: Record<string, Rule> = {
+const templateFields: Record<string, Rule> = {
   labels: metadataKeys("labelKeys"),
   annotations: metadataKeys("annotationKeys"),
   nodeSelector: keyed(

@@ -72,7 +72,7 @@ export interface PodPolicy extends z.infer<typeof rules> {
   closed?: { problem: string; setting: string };
 }
 
-export const defaultPodPolicy: PodPolicySettings = podPolicySettings.parse({});
+const defaultPodPolicy: PodPolicySettings = podPolicySettings.parse({});
 
 /** The part of the configuration that says it; what is absent has its default. */
 export interface PolicySource {

@@ -10,7 +10,7 @@ export interface Refusal {
   field: string;
   /** What is wrong. */
   problem: string;
-  /** What has to be changed for it to be allowed: a value of the chart, or a field of the Task. Absent: nothing. */
+  /** What would allow it: a value of the chart, or a field of the Task. Absent: nothing does. */
   setting?: string;
 }
 

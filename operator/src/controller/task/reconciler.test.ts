@@ -64,6 +64,15 @@ test("a Task's status says that runs execute it, and which version", async () =>
   ]);
 });
 
+test("a Task that asks for what the pod policy refuses is not ready, and its message names field and value", async () => {
+  const podTemplate = { volumes: [{ name: "host", hostPath: { path: "/" } }] };
+  const ready = await condition([task("mail", { spec: { image: "i", podTemplate } })]);
+  expect(ready).toMatchObject({ status: "False", reason: "Forbidden" });
+  expect(ready?.message).toMatch(
+    /spec\.podTemplate\.volumes\[0\]\.hostPath: .*podPolicy\.volumeTypes can allow it/,
+  );
+});
+
 test("a Task with the id of an older one is not ready, and its message names the older one", async () => {
   const older = task("old", { spec: { image: "i", id: "mail" } }, "2025-01-01T00:00:00Z");
   const ready = await condition([task("mail"), older]);

@@ -90,6 +90,15 @@ const rows: [
     { do: "takeSlot" },
   ],
   [
+    "is rejected when the pod policy refuses it, before it has a slot",
+    container,
+    1,
+    { forbidden: "spec.podTemplate.hostNetwork: no" },
+    {
+      event: { type: "Rejected", reason: "Forbidden", message: "spec.podTemplate.hostNetwork: no" },
+    },
+  ],
+  [
     "is rejected when its version is not stored",
     queued,
     1,

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
+import { resolveProgram } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { at } from "../../../kube/manager/requeue.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
 import { PayloadChanged } from "../payload.ts";
-import { afterError, afterExisting } from "./createJob.ts";
+import { afterError, afterExisting, createJob, type JobDeps } from "./createJob.ts";
 import { job, second, starting, viewOf } from "./testViews.ts";
 
 const view = viewOf(starting, 1);
@@ -54,4 +55,30 @@ test("closed admission that lasts is told", () => {
     event: { type: "StartBlocked", attempt: 1, reason: "AdmissionClosed" },
     requeue: soon,
   });
+});
+
+test.each<[field: string, spec: object]>([
+  ["spec.podTemplate.volumes[0].hostPath", { volumes: [{ name: "host", hostPath: { path: "/" } }] }],
+  ["spec.podTemplate.hostNetwork", { hostNetwork: true }],
+  ["spec.podTemplate.serviceAccountName", { serviceAccountName: "admin" }],
+])("a run that the pod policy refuses for its %s gets no Job", async (field, podTemplate) => {
+  const writes: unknown[] = [];
+  const run = { ...view.run, spec: { container: { image: "i" }, podTemplate } } as typeof view.run;
+  const deps = {
+    slots: { confirm: async () => true },
+    config: { namespace: "fairlead" },
+    client: {
+      get: async () => run,
+      create: async (...write: unknown[]) => writes.push(write),
+    },
+  } as unknown as JobDeps;
+  const program = resolveProgram(run, undefined, { maxDurationSeconds: 60, startTimeoutSeconds: 30 });
+  expect(await createJob(deps, { ...view, run, program })).toMatchObject({
+    event: {
+      type: "AttemptEnded",
+      end: { outcome: "Failed", reason: "Forbidden", retryable: false },
+    },
+  });
+  expect(JSON.stringify(await createJob(deps, { ...view, run, program }))).toContain(field);
+  expect(writes).toEqual([]);
 });
