@@ -51,7 +51,7 @@ export async function scaleBench(runs: number): Promise<void> {
     const takeKube = countCalls(own, kubeCalls);
     const takeStore = countCalls(store, storeCalls);
     const config = readConfig({
-      FAIRLEAD_NAMESPACE: namespace,
+      FAIRLEAD_NAMESPACE: "fairlead",
       FAIRLEAD_FULLNAME: "fairlead",
       FAIRLEAD_S3_BUCKET: "test",
       FAIRLEAD_S3_SECRET: "unused",

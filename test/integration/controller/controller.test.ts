@@ -52,7 +52,7 @@ beforeAll(async () => {
   ends.push(() => client.close());
   await client.create(Namespaces, undefined, { metadata: { name: namespace } });
   const config = readConfig({
-    FAIRLEAD_NAMESPACE: namespace,
+    FAIRLEAD_NAMESPACE: "fairlead",
     FAIRLEAD_FULLNAME: "fairlead",
     FAIRLEAD_S3_BUCKET: "test",
     FAIRLEAD_S3_SECRET: "unused",
@@ -298,4 +298,29 @@ test("only the leader reconciles, and both report their metrics", async () => {
   expect(led).toMatch(/fairlead_workqueue_depth\{controller="taskBatch"\} 0/);
   expect(led).toMatch(/fairlead_runs\{phase="Starting"\} [1-9]/);
   expect(await standby.metrics.metrics()).toMatch(/fairlead_reconcile_total\{controller="taskRun"\} 0/);
+});
+
+test("a run that asks for the node's disk is Forbidden by the field, and no Job is ever created", async () => {
+  const podTemplate = { volumes: [{ name: "host", hostPath: { path: "/" } }] };
+  await createRun("host", { container: { image }, podTemplate });
+  const { status } = await untilRun("host", "has ended", ({ status }) => status?.phase === "Failed");
+  expect(status).toMatchObject({ reason: "Forbidden" });
+  expect(status?.message).toMatch(/spec\.podTemplate\.volumes\[0\]\.hostPath: .*podPolicy\.volumeTypes/);
+  expect(status?.attempts ?? []).toEqual([]);
+  expect(await client.get(Jobs, namespace, "host-1")).toBeUndefined();
+});
+
+test("a run may not put its environment over its Task's, unless the Task lets it", async () => {
+  const spec = (allowOverrides?: ["env"]) => ({ image, ...(allowOverrides && { allowOverrides }) });
+  for (const [name, overrides] of [["closed", undefined] as const, ["open", ["env"] as ["env"]] as const])
+    await client.create(Tasks, namespace, {
+      ...{ apiVersion, kind: "Task", metadata: metadata(name), spec: spec(overrides) },
+    });
+  const podTemplate = { env: [{ name: "NODE_OPTIONS", value: "--import=data:text/javascript,1" }] };
+  await createRun("over-closed", { task: "closed", podTemplate });
+  await createRun("over-open", { task: "open", podTemplate });
+  const closed = await untilRun("over-closed", "has ended", ({ status }) => status?.phase === "Failed");
+  expect(closed.status?.message).toMatch(/spec\.podTemplate\.env: .*spec\.allowOverrides of the Task/);
+  await waitFor("the other has its Job", () => client.get(Jobs, namespace, "over-open-1"));
+  expect(await client.get(Jobs, namespace, "over-closed-1")).toBeUndefined();
 });

@@ -45,7 +45,7 @@ beforeAll(async () => {
     ...{ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } },
   });
   const config = readConfig({
-    FAIRLEAD_NAMESPACE: namespace,
+    FAIRLEAD_NAMESPACE: "fairlead",
     FAIRLEAD_FULLNAME: "fairlead",
     FAIRLEAD_S3_BUCKET: "test",
     FAIRLEAD_S3_SECRET: "unused",
