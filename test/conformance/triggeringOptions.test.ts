@@ -310,8 +310,8 @@ describe.concurrent("options that change how a run executes", () => {
     expect((await runs.poll(id, quick)).status).toBe("COMPLETED");
     const [pod] = await ns.list(Pods, labelled([id]));
     expect(pod?.spec?.containers[0]?.resources).toEqual({
-      requests: { cpu: "250m", memory: "250M" },
-      limits: { memory: "250M" },
+      requests: { cpu: "250m", memory: "250M", "ephemeral-storage": "0" },
+      limits: { memory: "250M", "ephemeral-storage": "10Gi" },
     });
   });
 });
