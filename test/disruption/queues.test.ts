@@ -17,7 +17,7 @@ import { TestNamespace } from "../support/release/testNamespace.ts";
 let ns: TestNamespace;
 beforeAll(async () => {
   ns = await TestNamespace.create("queues");
-  await ns.apply(testTask("marks", { retry: { maxAttempts: 1 } }), testTask("echo"));
+  await ns.apply(testTask("marks", { allowOverrides: ["labels"] }), testTask("echo"));
 });
 afterAll(() => ns?.remove());
 
