@@ -110,6 +110,7 @@ test("a release limited to one namespace and without persistence runs what is in
   ];
   const set = [
     `watchNamespaces={${only.name}}`,
+    "podPolicy.releaseNamespace=true",
     "persistence.enabled=false",
     "controller.replicas=1",
     "api.replicas=1",

@@ -88,11 +88,14 @@ is watched. The release's own one executes runs only if podPolicy says so.
 {{- define "fairlead.testNamespace" -}}
 {{- $watched := .Values.watchNamespaces -}}
 {{- if not .Values.podPolicy.releaseNamespace }}{{ $watched = without $watched .Release.Namespace }}{{ end -}}
+{{- if and .Values.watchNamespaces (not $watched) -}}
+{{- fail "watchNamespaces: has only the release's own namespace, which executes no runs: list another one, or set podPolicy.releaseNamespace=true." -}}
+{{- end -}}
 {{- if .Values.apiKey.namespace -}}
 {{ .Values.apiKey.namespace }}
 {{- else if empty .Values.watchNamespaces -}}
 default
 {{- else -}}
-{{ first (append $watched "default") }}
+{{ first $watched }}
 {{- end -}}
 {{- end }}

@@ -22,6 +22,17 @@ describe("podPolicy", () => {
     });
   });
 
+  it("a release that watches its own namespace only has to execute runs there", async () => {
+    const watchNamespaces = ["jobs"];
+    expect(await refusal({ watchNamespaces })).toMatch(/watchNamespaces: .*podPolicy\.releaseNamespace=true/);
+    const podPolicy = { releaseNamespace: true };
+    const controller = environment(
+      await render({ watchNamespaces, podPolicy }),
+      "Deployment fairlead-controller",
+    );
+    expect(controller.FAIRLEAD_API_KEY_NAMESPACE).toBe("jobs");
+  });
+
   it.each<[string, object]>([
     ["secret", { secret: ["x"] }],
     ["/podPolicy/secrets/0", { secrets: ["a*b"] }],
