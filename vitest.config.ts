@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: [
-            "{protocol,operator,sdk,runtime-image}/src/**/*.test.ts",
+            "{protocol,operator,sdk,runtime-image,cli}/src/**/*.test.ts",
             "test/contract/**/*.test.ts",
             "hack/**/*.test.ts",
           ],

@@ -89,6 +89,7 @@ export const walls: Record<string, Wall> = {
   },
   sdk: { may: ["protocol"], testsMay: ["test/support"], why: "it is published on its own" },
   "runtime-image": { may: ["protocol", "sdk"], why: "every start of a task waits for it" },
+  cli: { may: ["protocol"], why: "it knows the API, not what is behind it" },
 };
 
 /** Problems with one file, each one line that says what to change. `file` is relative to the project. */
