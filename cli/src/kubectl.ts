@@ -32,11 +32,10 @@ export async function kubectl(args: readonly string[], input?: string): Promise<
   child.stdin?.end(input ?? "");
   const code = await exitOf(child);
   if (code === 0) return Buffer.concat(out).toString("utf8");
-  const reason = Buffer.concat(errors)
-    .toString("utf8")
-    .trim()
-    .replace(/^error: /i, "");
-  throw new CommandError(`kubectl ${args[0]}: ${reason || `ended with ${code}`}`, exitCodes.connection);
+  throw new CommandError(
+    `kubectl ${args[0]}: ${reasonOf(Buffer.concat(errors)) || `ended with ${code}`}`,
+    exitCodes.connection,
+  );
 }
 
 /** Port of this machine that leads to `target`, such as `service/fairlead-api`; until it is disposed of. */
@@ -69,6 +68,16 @@ export async function portForward(
   await close();
   throw new CommandError(`kubectl port-forward ${target}: it printed no port: ${text}`, exitCodes.connection);
 }
+
+/** What kubectl says at last; the lines of its log before that are of no help. */
+const reasonOf = (errors: Buffer): string =>
+  errors
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !/^[EWI]\d{4} /.test(line))
+    .slice(-3)
+    .join(" ")
+    .replace(/^error: /i, "");
 
 function start(args: readonly string[]): ChildProcess {
   const child = spawn("kubectl", args, { stdio: ["pipe", "pipe", "pipe"] });
