@@ -32,6 +32,7 @@ describe("walls between folders", () => {
     ["operator/src/api", "operator/src/api/a.ts", 'import "../jobs/b.ts";'],
     ["sdk", "sdk/src/a.ts", 'import type { B } from "../../operator/src/b.ts";'],
     ["runtime-image", "runtime-image/src/a.ts", 'import type { B } from "../../operator/src/b.ts";'],
+    ["cli", "cli/src/a.ts", 'import { b } from "../../operator/src/b.ts";'],
   ];
 
   test.each(forbidden)("%s: %s may not have %s", (folder, file, text) => {
