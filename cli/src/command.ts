@@ -8,7 +8,7 @@ export interface GlobalOptions extends ConnectionOptions {
   output?: string;
 }
 
-export interface Context<O> {
+interface Context<O> {
   options: O & GlobalOptions;
   format: Format;
   api: Api;

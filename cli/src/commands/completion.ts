@@ -24,7 +24,7 @@ export function addCompletion(program: Command): void {
 }
 
 /** For each path of commands (`""`, `runs`, `runs list`) the words that may follow. */
-export function wordsOf(command: Command, path = ""): Map<string, string[]> {
+function wordsOf(command: Command, path = ""): Map<string, string[]> {
   const flags = command.options.map(({ long }) => long ?? "").filter((flag) => flag !== "");
   const words = new Map([[path, [...command.commands.map((sub) => sub.name()), ...flags]]]);
   for (const sub of command.commands)
