@@ -1,7 +1,7 @@
 /**
- * One call of the API. A failure of the connection, 429 and 5xx are tried again, three times in all; every try
- * carries the same id, so that a trigger whose answer was lost does not trigger twice. Values keep the text
- * of their numbers (exactJson.ts).
+ * One call of the API. A failure of the connection, 429 and 5xx are tried again, three times in all; every
+ * try carries the same id, so that a trigger whose answer was lost does not trigger twice. Values keep the
+ * text of their numbers (exactJson.ts).
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { apiVersionHeader, currentApiVersion } from "@fairlead/protocol/status";

@@ -1,7 +1,7 @@
 /**
  * JSON whose numbers keep their text: 3544790567247868102, 1.0 and 1e400 are printed and sent as they came. A
- * number that JavaScript would change is an object that only JSON.stringify knows; the others are numbers. (Node 20 has
- * no such objects: there all are numbers.)
+ * number that JavaScript would change is an object that only JSON.stringify knows; the others are numbers.
+ * (Node 20 has no such objects: there all are numbers.)
  */
 interface RawJson {
   rawJSON?(text: string): unknown;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `fairlead`. As `kubectl-fairlead` in PATH it is kubectl's plugin `kubectl fairlead`. Ctrl-C ends it with 130; what
- * the command opened (port-forwards, child processes) ends with it.
+ * `fairlead`. As `kubectl-fairlead` in PATH it is kubectl's plugin `kubectl fairlead`. Ctrl-C ends it with
+ * 130; what the command opened (port-forwards, child processes) ends with it.
  */
 import { CommanderError } from "commander";
 import { exitCodeOf, exitCodes } from "./errors.ts";

@@ -1,7 +1,7 @@
 /**
  * A command's result in the form that `-o` asks for: a table (default), `wide` with more columns, `json` or
- * `yaml` with the API's own fields. Tables are as kubectl's: upper-case names, two or more spaces apart; an empty
- * list says so on stderr, and leaves stdout empty.
+ * `yaml` with the API's own fields. Tables are as kubectl's: upper-case names, two or more spaces apart; an
+ * empty list says so on stderr, and leaves stdout empty.
  */
 import { stringify } from "yaml";
 import { usageError } from "./errors.ts";

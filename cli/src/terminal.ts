@@ -1,7 +1,7 @@
 /**
- * What goes to the terminal: results to stdout, everything else to stderr. Colours only where stderr or stdout
- * is a terminal and NO_COLOR is not set. Text from elsewhere (names, messages, logs' metadata) loses its
- * control characters, so that it cannot move the cursor.
+ * What goes to the terminal: results to stdout, everything else to stderr. Colours only where stderr or
+ * stdout is a terminal and NO_COLOR is not set. Text from elsewhere (names, messages, logs' metadata) loses
+ * its control characters, so that it cannot move the cursor.
  */
 import { styleText } from "node:util";
 

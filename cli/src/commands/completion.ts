@@ -1,4 +1,6 @@
-/** `fairlead completion SHELL`: a script that completes commands and options, made from the program itself. */
+/**
+ * `fairlead completion SHELL`: a script that completes commands and options, made from the program itself.
+ */
 import type { Command } from "commander";
 import { local } from "../command.ts";
 import { usageError } from "../errors.ts";

@@ -1,6 +1,7 @@
 /**
- * `fairlead doctor`: what is wrong between this folder and a running task, in sentences, each with what to do. Checks go
- * from the outside in; one that cannot be made without an earlier one is left out. Exit code 1 when something is wrong.
+ * `fairlead doctor`: what is wrong between this folder and a running task, in sentences, each with what to
+ * do. Checks go from the outside in; one that cannot be made without an earlier one is left out. Exit code 1
+ * when something is wrong.
  */
 import type { Command } from "commander";
 import { type Api, call, statusOfError } from "../api.ts";

@@ -1,6 +1,6 @@
 /**
- * `fairlead env`: variables of the namespace's runs. Values are read from the command line, a file or stdin; `list` shows no
- * value of a secret one, and `set` prints none.
+ * `fairlead env`: variables of the namespace's runs. Values are read from the command line, a file or stdin;
+ * `list` shows no value of a secret one, and `set` prints none.
  */
 import { readFileSync } from "node:fs";
 import { text as readText } from "node:stream/consumers";

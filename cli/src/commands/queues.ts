@@ -1,4 +1,7 @@
-/** `fairlead queues`: list, pause, resume, limit. A queue of its own task is `task/<id>`, every other one its name. */
+/**
+ * `fairlead queues`: list, pause, resume, limit. A queue of its own task is `task/<id>`, every other one its
+ * name.
+ */
 import type { Command } from "commander";
 import { type Api, call, listOffset } from "../api.ts";
 import { wholeNumber } from "../arguments.ts";

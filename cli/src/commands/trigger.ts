@@ -1,6 +1,6 @@
 /**
- * `fairlead trigger TASK [PAYLOAD]`: creates a run. The payload is JSON: an argument, `--file`, or stdin (`-`). Numbers
- * keep their text: the payload is sent as it was written.
+ * `fairlead trigger TASK [PAYLOAD]`: creates a run. The payload is JSON: an argument, `--file`, or stdin
+ * (`-`). Numbers keep their text: the payload is sent as it was written.
  */
 import { readFileSync } from "node:fs";
 import { text as readText } from "node:stream/consumers";
