@@ -2,8 +2,8 @@
  * Where the API is, and with which key. The first that has both wins:
  *
  *   1. `--api-url` and TRIGGER_API_URL with TRIGGER_SECRET_KEY (FAIRLEAD_API_URL and FAIRLEAD_SECRET_KEY are
- *      the same), of the environment, then of `--env-file`, `.env` in this folder, and `.fairlead/env` in it or
- *      above
+ *      the same), of the environment, then of `--env-file`, `.env` in this folder, and `.fairlead/env` in it
+ *      or above
  *   2. `--context` or `--namespace`, or a kubeconfig when nothing else is there: the release's key of that
  *      namespace and a port-forward, both by kubectl (kubeAccess.ts)
  *
