@@ -37,6 +37,7 @@ import { EventProblems } from "./taskRun/attempt/eventProblems.ts";
 import { LastTold } from "./taskRun/attempt/lastTold.ts";
 import { livePods } from "./taskRun/attempt/livePods.ts";
 import { endedRuns, taskRuns } from "./taskRun/controller.ts";
+import { Room } from "./taskRun/room.ts";
 import { Slots } from "./taskRun/slots.ts";
 import { taskSchedules } from "./taskSchedule/controller.ts";
 
@@ -91,6 +92,7 @@ export class Controller {
       onOurs: (namespace) => this.#manager.begin(namespace),
     });
     const environments = new Environments(client, watchNamespaces, namespaceConcurrencyLimit, log);
+    const room = new Room({ clock: Date.now, onChange: (namespace) => admission.roomChanged(namespace) });
     const admission: RedisAdmission = new RedisAdmission({
       redis,
       source: admissionSource({
@@ -102,6 +104,7 @@ export class Controller {
         verifyOwner: (namespace) => owners.verify(namespace),
         onRead: (holders) => this.#adopt(holders),
       }),
+      room,
       installation,
       term: () => term() ?? 0,
       log,
@@ -119,6 +122,7 @@ export class Controller {
       owners,
       versions: new TaskVersions(client),
       slots: new Slots(admission),
+      room,
       livePods: livePods(client),
       logs: new LogCaptures({ client, store, clock: Date.now }),
       lastTold: new LastTold(),
@@ -155,9 +159,10 @@ export class Controller {
 
   /** The leader's work, until the signal is aborted. */
   async lead(signal: AbortSignal): Promise<void> {
-    const { admission, slots } = this.#deps;
+    const { admission, room, slots } = this.#deps;
     await this.sync(signal);
     slots.clear();
+    room.clear();
     const onGrant = (grant: Grant): void => {
       slots.onGrant(grant);
       this.#manager.enqueue(taskRuns, objectKey(grant.namespace, grant.name));

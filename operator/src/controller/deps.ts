@@ -17,6 +17,7 @@ import type { LogCaptures } from "./taskRun/attempt/captureLog.ts";
 import type { EventProblems } from "./taskRun/attempt/eventProblems.ts";
 import type { LastTold } from "./taskRun/attempt/lastTold.ts";
 import type { LivePods } from "./taskRun/attempt/livePods.ts";
+import type { Room } from "./taskRun/room.ts";
 import type { Slots } from "./taskRun/slots.ts";
 
 export interface Deps extends Caches<typeof cacheDeclarations> {
@@ -26,6 +27,7 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   owners: NamespaceOwners;
   versions: TaskVersions;
   slots: Slots;
+  room: Room;
   livePods: LivePods;
   jobProblems: EventProblems;
   logs: LogCaptures;

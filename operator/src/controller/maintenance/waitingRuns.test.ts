@@ -25,6 +25,7 @@ function scene(count: number, limit: number) {
     tasks: { byIndex: () => [], list: () => [] },
     environments: { limitOf: () => null },
     admission: { closed: () => closed },
+    room: { tight: () => undefined },
     owners: { isOurs: () => true },
     clock: () => now,
   } as unknown as Parameters<typeof staleRuns>[0];

@@ -50,7 +50,10 @@ export interface AdmissionView extends QueuedView {
 
 type AdmissionDecision = Decision<"takeSlot">;
 type AdmissionDeps = EventDeps &
-  Pick<Deps, "tasks" | "queues" | "environments" | "versions" | "store" | "slots" | "config" | "admission">;
+  Pick<
+    Deps,
+    "tasks" | "queues" | "environments" | "versions" | "store" | "slots" | "config" | "admission" | "room"
+  >;
 
 export async function admit(deps: AdmissionDeps, run: CachedRun, lane: Lane): Promise<Outcome> {
   const queued = viewOf(deps, run);

@@ -43,7 +43,9 @@ export async function reconcileTaskRun(deps: Deps, key: string, lane: Lane): Pro
   for (let step = 0; step < stepLimit; step++) {
     const outcome = await advanceOrSay(deps, run, lane);
     requeue = earliest(requeue, outcome.requeue);
-    await deps.slots.releaseUnneeded(outcome.run ?? run);
+    const after = outcome.run ?? run;
+    await deps.slots.releaseUnneeded(after);
+    if (after.status?.phase !== "Starting") deps.room.left(after.metadata);
     if (!outcome.run) return requeue;
     run = outcome.run;
   }

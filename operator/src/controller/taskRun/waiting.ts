@@ -14,6 +14,7 @@ export type WaitDeps = Pick<Deps, "clock"> & {
   queues: Pick<Deps["queues"], "byIndex">;
   environments: Pick<Deps["environments"], "limitOf">;
   admission: Pick<Deps["admission"], "closed">;
+  room: Pick<Deps["room"], "tight">;
 };
 
 /** `counts`: of its lane and its namespace. */
@@ -25,11 +26,15 @@ export function waitOf(
 ): Wait {
   const { namespace } = run.metadata;
   const queue = queueNameOf(run, task);
+  const tight = deps.room.tight(namespace, queue);
   return whyWaits({
     ...{ namespace, queue, concurrencyKey: run.spec.concurrencyKey },
     ...settingsOf(queueOf(deps, namespace, queue)),
-    ...counts,
     namespaceLimit: deps.environments.limitOf(namespace) ?? undefined,
+    ...counts,
+    noRoom: tight?.why,
+    // Whoever was held back for want of room has met no limit.
+    wasRefused: counts.wasRefused && !tight,
     closed: whyClosed(deps.admission, namespace, deps.clock()),
     now: isoNow(deps),
   });

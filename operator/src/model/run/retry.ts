@@ -71,5 +71,11 @@ export function retryDelay(policy: RetryPolicy, n: number, random: number): numb
   return Math.round(Math.min(policy.maxTimeoutInMs, delay));
 }
 
+/**
+ * Until a run that found no room for the n-th time asks again, in its old place in line: 5 s, 10 s … 60 s.
+ * Others of its queue go ahead meanwhile.
+ */
+export const roomDelay = (n: number): number => Math.min(60_000, 5000 * 2 ** (n - 1));
+
 /** Backoff after the n-th infrastructure failure within an hour: 1 s, 2 s, 4 s … 30 s, without jitter. */
 export const infrastructureDelay = (n: number): number => Math.min(30_000, 1000 * 2 ** (n - 1));

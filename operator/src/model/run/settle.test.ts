@@ -148,7 +148,7 @@ describe("a stopped attempt", () => {
     });
     expect(waiting.status).toMatchObject({
       ...{ phase: "Queued", reason: "Unschedulable", attempt: 0, attempts: [], slot: 1 },
-      message: "No node has room. Asks again in 30 s.",
+      message: "No node has room. Asks again in 5 s.",
     });
     expect(waiting.status?.stop).toBeUndefined();
     const again = play(waiting, admitted(2));

@@ -27,6 +27,7 @@ import {
   type RetryPolicy,
   recentLosses,
   retryDelay,
+  roomDelay,
 } from "./retry.ts";
 
 /** What an event that ends an attempt brings along; `random` in [0, 1) is for the backoff. */
@@ -39,9 +40,6 @@ interface Explanation {
   reason: string;
   message: string;
 }
-
-/** Until a run that found no room asks again; others of its queue go ahead meanwhile. */
-const roomDelayMs = 30_000;
 
 /** Reason of an attempt that was killed for its memory. */
 export const outOfMemory = "OOMKilled";
@@ -144,15 +142,18 @@ export function finish(
 
 /** Back to the queue as if it had not been admitted: the attempt had no container. Asks again in a while. */
 function waitForRoom(status: TaskRunStatus, why: Explanation, now: string): TaskRunStatus {
+  const roomRetries = (status.roomRetries ?? 0) + 1;
+  const delayMs = roomDelay(roomRetries);
   return {
     ...status,
     phase: "Queued",
     reason: why.reason,
-    message: cut(`${why.message} Asks again in ${roomDelayMs / 1000} s.`),
+    message: cut(`${why.message} Asks again in ${delayMs / 1000} s.`),
+    roomRetries,
     attempt: (status.attempt ?? 1) - 1,
     attempts: status.attempts?.slice(0, -1) ?? [],
     stop: undefined,
-    nextAttemptAt: new Date(Date.parse(now) + roomDelayMs).toISOString(),
+    nextAttemptAt: new Date(Date.parse(now) + delayMs).toISOString(),
   };
 }
 

@@ -42,6 +42,22 @@ test.each<[string, Partial<WaitView>, string, string]>([
     `No run starts in namespace team-a now: Redis does not answer. This run starts by itself afterwards. ${last}`,
   ],
   [
+    "room on the nodes",
+    {
+      noRoom: "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available.",
+      place: 2,
+      queued: 2,
+    },
+    "NoRoom",
+    'There is no room for more runs of the queue "mail" now: 0/3 nodes are available: 3 Insufficient cpu. This run starts by itself when there is. Place 2 of 2 in line.',
+  ],
+  [
+    "its limit, before room on the nodes",
+    { noRoom: "no node", limit: 1, running: 1 },
+    "QueueFull",
+    `The queue "mail" lets 1 run execute at once, and 1 has a slot. ${last}`,
+  ],
+  [
     "a limit that was reached a moment ago",
     { limit: 1, wasRefused: true },
     "QueueFull",
@@ -77,3 +93,13 @@ test("the API answers with the place of the moment", () => {
     waiting: { queue: "mail", limit: 3, running: 3, place: 437, queued: 980 },
   });
 });
+
+test.each([{ closed: "Redis does not answer." }, { noRoom: "exceeded quota: now: 3, used: 3." }])(
+  "the API's answer keeps the cause of %j",
+  (cause) => {
+    const wait = whyWaits({ ...free, ...cause, namespace: "n", place: 437, queued: 980 });
+    const run = play(newRun(), accepted, { type: "Waits", ...wait });
+    const { message } = exactly(run, { place: 437, queued: 980, running: 3 });
+    expect(message).toBe(wait.message.replace("about 400", "437").replace("about 1000", "980"));
+  },
+);

@@ -7,6 +7,7 @@
  *   KeyFull           the queue's limit, which counts for each concurrencyKey, is reached by this key
  *   QueueFull         the queue's limit is reached
  *   NamespaceFull     the namespace's limit is reached
+ *   NoRoom            no node, or no quota, has room for more runs of the queue
  *   Queued            none of these: its turn comes in a moment
  */
 import { queueNameOf } from "../queue/governing.ts";
@@ -19,6 +20,7 @@ const waitReasons = [
   "KeyFull",
   "QueueFull",
   "NamespaceFull",
+  "NoRoom",
   "Queued",
 ] as const;
 type WaitReason = (typeof waitReasons)[number];
@@ -52,6 +54,8 @@ export interface WaitView {
   namespaceRunning: number;
   /** Why nothing is admitted in the namespace: a sentence. */
   closed?: string;
+  /** What a run of the queue was told that found no room, and waits for it. */
+  noRoom?: string;
   /** RFC 3339. */
   now: string;
   /** It asked for a slot and got none: whatever the counts, which may be a moment old, a limit is reached. */
@@ -68,7 +72,8 @@ export function whyWaits(view: WaitView): Wait {
       : { limit, running: isOfQueue(reason) ? Math.max(running, limit ?? 0) : running };
   const waiting: Waiting = { queue, ...full, place, queued: roughly(Math.max(queued, view.place)), at: now };
   if (waiting.limit === undefined) delete waiting.limit;
-  const names = { namespace, concurrencyKey: view.concurrencyKey, closed: view.closed };
+  const cause = reason === "NoRoom" ? view.noRoom : view.closed;
+  const names = { namespace, concurrencyKey: view.concurrencyKey, cause };
   return { reason, message: sentenceOf(reason, waiting, names), waiting };
 }
 
@@ -81,6 +86,7 @@ function reasonOf(view: WaitView): WaitReason {
   if (paused) return "QueuePaused";
   if (limit !== undefined && running >= limit) return ofQueue;
   if (namespaceLimit !== undefined && namespaceRunning >= namespaceLimit) return "NamespaceFull";
+  if (view.noRoom !== undefined) return "NoRoom";
   if (!wasRefused) return "Queued";
   if (limit !== undefined && namespaceLimit === undefined) return ofQueue;
   if (namespaceLimit !== undefined && limit === undefined) return "NamespaceFull";
@@ -90,7 +96,7 @@ function reasonOf(view: WaitView): WaitReason {
 interface Names {
   namespace: string;
   concurrencyKey?: string;
-  closed?: string;
+  cause?: string;
 }
 
 /** Enough of a key to know it by. */
@@ -99,14 +105,14 @@ const shownKey = 64;
 function sentenceOf(
   reason: WaitReason,
   waiting: Waiting,
-  { namespace, concurrencyKey, closed }: Names,
+  { namespace, concurrencyKey, cause }: Names,
   isExact = false,
 ): string {
   const { queue, limit, running = 0 } = waiting;
   const line = placeOf(waiting, isExact);
   switch (reason) {
     case "AdmissionClosed":
-      return `No run starts in namespace ${namespace} now: ${closed} This run starts by itself afterwards. ${line}`;
+      return `No run starts in namespace ${namespace} now: ${cause} This run starts by itself afterwards. ${line}`;
     case "QueuePaused":
       return `The queue "${queue}" is paused: no run starts until it is resumed. ${line}`;
     case "KeyFull":
@@ -115,10 +121,18 @@ function sentenceOf(
       return `The queue "${queue}" lets ${runs(limit)} execute at once, and ${running} ${has(running)} a slot. ${line}`;
     case "NamespaceFull":
       return `Namespace ${namespace} lets ${runs(limit)} execute at once, and ${running} ${has(running)} a slot. ${line}`;
+    case "NoRoom":
+      return `There is no room for more runs of the queue "${queue}" now: ${short(cause)} This run starts by itself when there is. ${line}`;
     case "Queued":
       return waitsForTurn;
   }
 }
+
+/** The scheduler tells of each group of nodes, and of preemption. */
+const short = (cause = ""): string => {
+  const [first = ""] = cause.split(/\. (?=preemption:)/);
+  return first.slice(0, 400).replace(/\.?$/, ".");
+};
 
 const runs = (count: number | undefined): string => (count === 1 ? "1 run" : `${count} runs`);
 const has = (count: number): string => (count === 1 ? "has" : "have");
@@ -146,8 +160,8 @@ export function exactly(
   const exact = { ...waiting, ...line };
   const { namespace } = metadata;
   // The cause is in the message alone.
-  const closed = /: (.*) This run starts by itself/.exec(message ?? "")?.[1];
-  return { message: sentenceOf(reason, exact, { namespace, ...spec, closed }, true), waiting: exact };
+  const cause = / now: (.*) This run starts by itself/.exec(message ?? "")?.[1];
+  return { message: sentenceOf(reason, exact, { namespace, ...spec, cause }, true), waiting: exact };
 }
 
 /** Whether the run's status says that it waits for a slot, in words of this table. */
@@ -204,9 +218,10 @@ export function isStale(status: TaskRunStatus, wait: Wait, nowMs: number): "reas
   const isSame = waiting?.limit === wait.waiting.limit && waiting?.queue === wait.waiting.queue;
   if (reason === wait.reason && isSame && sameCause(message, wait.message))
     return age >= numbersMs ? "numbers" : undefined;
-  // Its causes may alternate.
-  if (reason === "AdmissionClosed" && reason === wait.reason) return age >= reasonMs ? "reason" : undefined;
-  const isFull = (one: string | undefined) => one === "Queued" || one?.endsWith("Full");
+  // Their causes may alternate.
+  if (reason === wait.reason && (reason === "AdmissionClosed" || reason === "NoRoom"))
+    return age >= reasonMs ? "reason" : undefined;
+  const isFull = (one: string | undefined) => one === "Queued" || one === "NoRoom" || one?.endsWith("Full");
   if (reason !== wait.reason && isFull(reason) && isFull(wait.reason))
     return age >= reasonMs ? "reason" : undefined;
   return "reason";

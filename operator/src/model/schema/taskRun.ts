@@ -137,6 +137,12 @@ export const taskRunStatus = z.object({
     .describe("Of a run that waits for a slot: the numbers behind reason and message."),
   attempt: z.int().optional().describe("Number of the current attempt; 0 before the first."),
   slot: z.int().optional().describe("Number of the last acquisition of a queue slot."),
+  roomRetries: z
+    .int()
+    .optional()
+    .describe(
+      "How often it gave its slot back because its pod found no room, on a node or in a quota. These are no attempts.",
+    ),
   infrastructureRetries: z
     .int()
     .optional()

@@ -16,14 +16,15 @@
 local refused = checkFence(true)
 if refused then return refused end
 local maxPassed = 1000
-local room = math.min(limitOf("") - (redis.call("ZCARD", holders) - 1), tonumber(ARGV[5]))
+local room = limitOf("") - (redis.call("ZCARD", holders) - 1)
+local most = tonumber(ARGV[5])
 local steps = math.min(tonumber(ARGV[4]), 100)
 local at = tonumber(ARGV[6])
 local left = {}
 for i = 7, #ARGV, 2 do left[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local reply = { 0, 0 }
 local passed = 0
-while steps > 0 and passed < maxPassed and room >= 1 do
+while steps > 0 and passed < maxPassed and room >= 1 and most >= 1 do
   local lane = redis.call("ZRANGE", ready, at, at)[1]
   if not lane then break end
   local queue = queueOf(lane)
@@ -48,6 +49,7 @@ while steps > 0 and passed < maxPassed and room >= 1 do
       redis.call("ZADD", holders, 0, lane .. "\n" .. id)
       redis.call("HSET", slots, id, name .. "\n" .. lane)
       room = room - 1
+      most = most - 1
       if left[queue] then left[queue] = left[queue] - 1 end
       for _, part in ipairs({ uid, name, slot, queue }) do reply[#reply + 1] = part end
       if second and running + 1 < limit then toTail(lane) else redis.call("ZREM", ready, lane) end
@@ -55,5 +57,5 @@ while steps > 0 and passed < maxPassed and room >= 1 do
   end
 end
 reply[1] = nextSequence()
-if room >= 1 and redis.call("ZCARD", ready) > at then reply[2] = at end
+if room >= 1 and most >= 1 and redis.call("ZCARD", ready) > at then reply[2] = at end
 return reply

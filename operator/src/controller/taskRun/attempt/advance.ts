@@ -6,6 +6,7 @@ import type { CachedRun } from "../cache.ts";
 import type { Outcome } from "../decision.ts";
 import { act } from "./act.ts";
 import { decide } from "./decide.ts";
+import { placeOf } from "./place.ts";
 import { loadAttempt } from "./view.ts";
 
 export async function advanceAttempt(
@@ -15,5 +16,7 @@ export async function advanceAttempt(
   lane: Lane,
 ): Promise<Outcome> {
   const view = await loadAttempt(deps, run, attempt);
+  const { place, why } = placeOf(view);
+  deps.room.seen(run, place, why);
   return act(deps, view, decide(view), lane);
 }

@@ -174,9 +174,10 @@ function startDue(view: Followed): number {
 const isJustAdmitted = (reason: string | undefined): boolean =>
   reason === "Admitted" || reason === "AdmissionClosed";
 
-const rowOf = ({ pod }: AttemptView, problem: Problem): EndRow => startRowOf(problem, pod && isOnNode(pod));
+export const rowOf = ({ pod }: AttemptView, problem: Problem): EndRow =>
+  startRowOf(problem, pod && isOnNode(pod));
 
-function problemOf(view: AttemptView): Problem | undefined {
+export function problemOf(view: AttemptView): Problem | undefined {
   const { pod, podProblem } = view;
   return (pod?.seen.state === "pending" ? pod.seen.blocked : undefined) ?? podProblem ?? refusalOf(view);
 }
