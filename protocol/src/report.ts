@@ -25,11 +25,19 @@ export const errorCodes = [
   "OUTPUT_UPLOAD_FAILED",
   "PAYLOAD_ERROR",
   "ABORTED",
+  "OUT_OF_MEMORY",
+  "TASK_MIDDLEWARE_ERROR",
+  "HANDLE_ERROR_ERROR",
 ] as const;
 export type ErrorCode = (typeof errorCodes)[number];
 
 /** In UTF-16 units. Longer ones are cut by the runner, and refused by the operator. */
 export const errorLimits = { name: 256, message: 1024, stack: 8192 } as const;
+
+/** Attempts of a run whose own code asks for each next one. Trigger.dev's limit. */
+export const maxRequestedAttempts = 250;
+/** A year. */
+export const maxRetryDelayMs = 366 * 24 * 3_600_000;
 
 export interface ReportedError {
   name: string;
@@ -38,6 +46,11 @@ export interface ReportedError {
   code?: ErrorCode;
   /** Whether another attempt may succeed. */
   retryable: boolean;
+  /**
+   * When the task's code says that another attempt is to follow: after so long, and whatever the retry
+   * settings say; up to maxRequestedAttempts.
+   */
+  retryDelayMs?: number;
 }
 
 export interface ReportedOutput {

@@ -11,13 +11,18 @@ import type { Environment } from "./environment.ts";
 import { execute, type Result } from "./execution.ts";
 import { Failure, failureOf, inspected, reportedError } from "./failure.ts";
 import { Guard } from "./guard.ts";
+import { Host } from "./host/host.ts";
+import type { Waiting } from "./host/waits.ts";
 import { Refused } from "./http.ts";
+import { metadataApi } from "./publicApi.ts";
 import { flushOutput, warn } from "./stdio.ts";
 import { Stop } from "./stop.ts";
 import { fits, TerminationMessage } from "./terminationMessage.ts";
 
 /** The controller learns of the exit a second later anyway: insisting would be slower than giving up. */
 const reportBudgetMs = 5000;
+/** The run's last changes of its metadata: before the report, since a run that has ended keeps them. */
+const metadataBudgetMs = 5000;
 /** Only the API can take the result. */
 const onlyReportBudgetMs = 60_000;
 
@@ -57,9 +62,27 @@ export async function runAttempt(environment: Environment): Promise<never> {
     startedAt,
     finishedAt: new Date().toISOString(),
   });
+  const access = {
+    baseURL: environment.apiUrl,
+    get accessToken(): string {
+      return api.token;
+    },
+  };
+  setDefaults({ TRIGGER_API_URL: access.baseURL, TRIGGER_SECRET_KEY: access.accessToken });
+  const host = new Host({
+    attempt: {
+      ctx: environment.ctx,
+      signal: stop.signal,
+      waiting: noWaiting,
+      metadata: metadataApi(access, environment.ctx.run.id),
+      api: access,
+    },
+    warn,
+  });
   let finished = false;
   const result: Result = await execute({
     environment,
+    host,
     api,
     stop,
     guard,
@@ -76,6 +99,7 @@ export async function runAttempt(environment: Environment): Promise<never> {
     exitCode = report.outcome === "completed" ? 0 : 1;
     const durable = message.settle(report);
     if (result.outcome === "failed") logFailure(result.failure);
+    await host.metadata?.flush(metadataBudgetMs);
     await api.report(report, durable ? reportBudgetMs : onlyReportBudgetMs).catch((error) => {
       // The attempt had ended already, by a cancellation or its maxDuration.
       if (error instanceof Refused && error.status === 409) return;
@@ -91,3 +115,13 @@ function logFailure(failure: Failure): void {
   if (failure.thrown) console.error(inspected(failure.thrown.value));
   else warn(`${failure.name}: ${failure.message}`);
 }
+
+/** For code that calls the API without an SDK; what the task's own pod template sets stays. */
+function setDefaults(variables: Record<string, string>): void {
+  for (const [name, value] of Object.entries(variables)) process.env[name] ??= value;
+}
+
+const notYet = async (): Promise<never> => {
+  throw new Error("a task cannot wait yet: this runner has no waiting");
+};
+const noWaiting: Waiting = { task: notYet, batch: notYet, waitpoint: notYet };

@@ -28,6 +28,11 @@ export class EngineApi {
     this.#environment = environment;
   }
 
+  /** The attempt's, as calls of its own need it now. */
+  get token(): string {
+    return this.#environment.token;
+  }
+
   async start(startedAt: string): Promise<void> {
     const body: StartBody = { podUid: this.#environment.podUid, startedAt };
     await retrying({ budgetMs: startBudgetMs, tryMs }, (ms) => this.#call("POST", "/start", ms, body));

@@ -2,10 +2,16 @@
  * One attempt's user code, in this order (Trigger.dev's):
  *
  *   load module, read payload
- *   onStart (first attempt) → onStartAttempt → run        an error in any of them fails the attempt
- *     returned: output stored → onSuccess → onComplete    errors of the two hooks are logged
- *     failed, no other attempt follows: onFailure → onComplete    the same
- *   cleanup                                               an error fails an attempt that had not failed
+ *   parse the payload with the task's schema              an error fails the run for good
+ *   middleware around all that follows                    an error of its own fails the attempt
+ *     init → onStart (first attempt) → onStartAttempt → run     an error in any of them fails the attempt
+ *       returned: output stored → onSuccess → onComplete  errors of the two hooks are logged
+ *       failed: catchError decides whether another attempt follows
+ *         none follows: onFailure → onComplete            errors of the two hooks are logged
+ *     cleanup                                             an error fails an attempt that had not failed
+ *     what waitUntil registered                           within a bound
+ *
+ * Of each kind global hooks run first, then the task's own; catchError the other way round.
  *
  * Stopped (stop.ts) while `run` is at work: onCancel runs beside it when the run was canceled. When `run`
  * then fails there is no result, and the reason of the stop decides how the run ends; of the hooks only
@@ -14,15 +20,19 @@
  */
 
 import type { TaskContext } from "@fairlead/protocol/context";
-import type { ReportedOutput } from "@fairlead/protocol/report";
-import type { HookParams } from "@fairlead/sdk";
+import { maxRequestedAttempts, type ReportedOutput } from "@fairlead/protocol/report";
 import type { EngineApi } from "./engineApi.ts";
 import type { Environment } from "./environment.ts";
-import { Failure, failureOf, inspected } from "./failure.ts";
+import { Failure, failureOf, inspected, isFinal, outputIn, rateLimitDelay } from "./failure.ts";
 import type { Guard } from "./guard.ts";
+import type { Definition } from "./host/catalog.ts";
+import type { Wait } from "./host/hooks.ts";
+import type { Host } from "./host/host.ts";
+import { Lifecycle } from "./lifecycle.ts";
 import { loadTask } from "./loader.ts";
 import { serializeOutput } from "./output.ts";
 import { readPayload } from "./payload.ts";
+import { decided, nextDelay, type RetryOptions } from "./retry.ts";
 import { settingsLine } from "./settings.ts";
 import { warn } from "./stdio.ts";
 import type { Stop } from "./stop.ts";
@@ -36,6 +46,7 @@ export type Result =
 
 interface ExecutionDeps {
   environment: Environment;
+  host: Host;
   api: EngineApi;
   stop: Stop;
   guard: Guard;
@@ -45,12 +56,19 @@ interface ExecutionDeps {
   fits: (output: ReportedOutput) => boolean;
 }
 
-type AnyTask = Awaited<ReturnType<typeof loadTask>>;
-type AnyParams = HookParams<unknown>;
+/** What every hook gets. */
+interface Params {
+  payload: unknown;
+  ctx: TaskContext;
+  signal: AbortSignal;
+  task: string;
+  /** What the init hooks returned. */
+  init?: object;
+}
 
 export async function execute(deps: ExecutionDeps): Promise<Result> {
-  const { environment, guard, stop } = deps;
-  let task: AnyTask;
+  const { environment, guard, host, stop } = deps;
+  let task: Definition;
   let payload: unknown;
   let ctx: TaskContext;
   try {
@@ -58,23 +76,30 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
     const pending = Promise.all([readPayload(environment), readContext(deps)]);
     pending.catch(() => {});
     const { entry, taskId } = environment;
-    task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId));
+    task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId, host.catalog));
     const ignored = settingsLine(task, environment.ctx);
     if (ignored) warn(ignored);
     [payload, ctx] = await pending;
+    ctx = host.begin(ctx);
+    payload = await guard.watch("the schema", () => parsed(task, payload));
   } catch (error) {
     return { outcome: "failed", failure: failureOf(error, "TASK_LOAD_ERROR") };
   }
   if (stop.requested) return { outcome: "stopped" };
-  const params: AnyParams = { payload, ctx, signal: stop.signal, task: environment.taskId };
-  const result = await runTask(deps, task, params);
+  return new Execution(deps, task, { payload, ctx, signal: stop.signal, task: environment.taskId }).run();
+}
+
+/** The payload as the task's schema makes it. */
+async function parsed({ fns }: Definition, payload: unknown): Promise<unknown> {
+  if (!fns.parsePayload) return payload;
   try {
-    if (task.cleanup) await guard.watch("cleanup", () => task.cleanup?.(params));
+    return await fns.parsePayload(payload);
   } catch (error) {
-    if (result.outcome === "completed") return { outcome: "failed", failure: failureOf(error) };
-    warn("cleanup failed too:", inspected(failureOf(error).shown));
+    const { message } = error as Partial<Error>;
+    throw new Failure("PAYLOAD_ERROR", `payload: does not match the task's schema: ${message ?? error}`, {
+      cause: error,
+    });
   }
-  return result;
 }
 
 /** The context with the run's metadata. A new attempt may find the API up again. */
@@ -89,90 +114,173 @@ async function readContext({ environment, api }: ExecutionDeps): Promise<TaskCon
   }
 }
 
-async function runTask(deps: ExecutionDeps, task: AnyTask, params: AnyParams): Promise<Result> {
-  const { environment, api, stop, guard } = deps;
-  const { ctx, signal, payload } = params;
-  let cancelHook: Promise<void> | undefined;
-  let output: unknown;
+class Execution {
+  readonly #deps: ExecutionDeps;
+  readonly #task: Definition;
+  readonly #hooks: Lifecycle;
+  #params: Params;
   /** The run ends as Canceled or TimedOut, whatever `run` does. */
-  let decided = false;
-  try {
-    setImmediate(deps.onBegin);
-    if (task.onStart && environment.attempt === 1) await guard.watch("onStart", () => task.onStart?.(params));
-    if (task.onStartAttempt) await guard.watch("onStartAttempt", () => task.onStartAttempt?.(params));
-    if (stop.requested) throw signal.reason;
-    const runPromise = guard.watch("run", () => task.run(payload, { ctx, signal }));
+  #isDecided = false;
+  #cancelHooks: Promise<void> | undefined;
+
+  constructor(deps: ExecutionDeps, task: Definition, params: Params) {
+    this.#deps = deps;
+    this.#task = task;
+    this.#params = params;
+    this.#hooks = new Lifecycle(deps.host.hooks, deps.guard, task.id);
+    for (const kind of ["Wait", "Resume"] as const)
+      deps.host.hooks.onEach(kind, (wait: Wait) => this.#hooks.allLogged(kind, { ...this.#params, wait }));
+  }
+
+  async run(): Promise<Result> {
+    let result: Result | undefined;
+    try {
+      await this.#hooks.within(this.#params, async () => {
+        result = await this.#withCleanup();
+      });
+    } catch (error) {
+      // What fails all that is at work (an uncaught exception) has failed `run` before.
+      if (result && (Failure.is(error) || result.outcome === "stopped")) return result;
+      if (this.#deps.stop.requested) return { outcome: "stopped" };
+      return { outcome: "failed", failure: failureOf(error, "TASK_MIDDLEWARE_ERROR") };
+    }
+    if (result) return result;
+    const message = "middleware returned without having called next(): the task's code was not run";
+    return { outcome: "failed", failure: new Failure("TASK_MIDDLEWARE_ERROR", message) };
+  }
+
+  async #withCleanup(): Promise<Result> {
+    const { host, guard } = this.#deps;
+    let result = await this.#runTask();
+    try {
+      await this.#hooks.all("Cleanup", this.#params);
+    } catch (error) {
+      if (result.outcome === "completed") result = { outcome: "failed", failure: failureOf(error) };
+      else warn("cleanup failed too:", inspected(failureOf(error).shown));
+    }
+    if (host.waitUntil.requiresResolving())
+      await guard.watch("waitUntil", () => host.waitUntil.blockUntilSettled()).catch(() => {});
+    return result;
+  }
+
+  async #runTask(): Promise<Result> {
+    const { api, fits } = this.#deps;
+    let output: unknown;
+    try {
+      output = await this.#callRun();
+    } catch (error) {
+      const completed = outputIn(error);
+      if (!completed)
+        return this.#deps.stop.requested ? this.#stopped(error) : this.#failed(failureOf(error));
+      output = completed.output;
+    }
+    await this.#closeStop();
+    let stored: ReportedOutput | undefined;
+    try {
+      const serialized = await serializeOutput(output);
+      if (serialized) stored = await storeOutput(api, serialized, fits);
+    } catch (error) {
+      return this.#ended(failureOf(error));
+    }
+    if (!this.#isDecided) {
+      await this.#hooks.allLogged("Success", { ...this.#params, output });
+      await this.#hooks.allLogged("Complete", { ...this.#params, result: { ok: true, data: output } });
+    }
+    return { outcome: "completed", output: stored };
+  }
+
+  async #callRun(): Promise<unknown> {
+    const { environment, guard, stop, onBegin } = this.#deps;
+    setImmediate(onBegin);
+    const results = await this.#hooks.all("Init", this.#params);
+    const objects = results.filter((one) => typeof one === "object" && one !== null && !Array.isArray(one));
+    this.#params = { ...this.#params, init: Object.assign({}, ...objects) };
+    if (environment.attempt === 1) await this.#hooks.all("Start", this.#params);
+    await this.#hooks.all("StartAttempt", this.#params);
+    if (stop.requested) throw stop.signal.reason;
+    const { payload, ctx, signal, init } = this.#params;
+    const runPromise = guard.watch("run", () => this.#task.fns.run(payload, { ctx, signal, init }));
     stop.onStopped((type) => {
-      if (type !== "canceled" || !task.onCancel) return;
-      cancelHook = loggedHook(guard, "onCancel", () => task.onCancel?.({ ...params, runPromise }));
+      if (type === "canceled")
+        this.#cancelHooks = this.#hooks.allLogged("Cancel", { ...this.#params, runPromise });
     });
-    output = await runPromise;
-  } catch (error) {
-    return stop.requested ? stopped(error) : failed(failureOf(error));
+    return runPromise;
   }
-  await closeStop();
-  let stored: ReportedOutput | undefined;
-  try {
-    const serialized = await serializeOutput(output);
-    if (serialized) stored = await storeOutput(api, serialized, deps.fits);
-  } catch (error) {
-    return failed(failureOf(error));
-  }
-  if (!decided) {
-    await loggedHook(guard, "onSuccess", task.onSuccess && (() => task.onSuccess?.({ ...params, output })));
-    await onComplete({ ok: true, data: output });
-  }
-  return { outcome: "completed", output: stored };
 
   /** From here on a stop reaches no user code; waits for the onCancel that one has begun. */
-  async function closeStop(): Promise<void> {
+  async #closeStop(): Promise<void> {
+    const { stop } = this.#deps;
     const type = await stop.type;
-    decided = type === "canceled" || type === "maxDuration";
+    this.#isDecided = type === "canceled" || type === "maxDuration";
     stop.close();
-    await cancelHook;
+    await this.#cancelHooks;
   }
 
-  async function stopped(error: unknown): Promise<Result> {
-    if (error !== signal.reason)
+  async #stopped(error: unknown): Promise<Result> {
+    if (error !== this.#params.signal.reason)
       warn("run failed after it was asked to stop:", inspected(failureOf(error).shown));
-    await closeStop();
+    await this.#closeStop();
     return { outcome: "stopped" };
   }
 
-  async function failed(failure: Failure): Promise<Result> {
-    stop.close();
-    if (!decided && !isFollowed(environment, failure)) {
+  async #failed(failure: Failure): Promise<Result> {
+    this.#deps.stop.close();
+    return this.#ended(await this.#catchError(failure));
+  }
+
+  async #ended(failure: Failure): Promise<Result> {
+    if (!this.#isDecided && !isFollowed(this.#deps.environment, failure) && !this.#getsLarger(failure)) {
       const error = failure.shown;
-      await loggedHook(guard, "onFailure", task.onFailure && (() => task.onFailure?.({ ...params, error })));
-      await onComplete({ ok: false, error });
+      await this.#hooks.allLogged("Failure", { ...this.#params, error });
+      await this.#hooks.allLogged("Complete", { ...this.#params, result: { ok: false, error } });
     }
     return { outcome: "failed", failure };
   }
 
-  async function onComplete(
-    result: Parameters<NonNullable<AnyTask["onComplete"]>>[0]["result"],
-  ): Promise<void> {
-    await loggedHook(
-      guard,
-      "onComplete",
-      task.onComplete && (() => task.onComplete?.({ ...params, result })),
-    );
+  /** Out of memory, and the policy has a larger machine for one more attempt. */
+  #getsLarger({ code }: Failure): boolean {
+    const { outOfMemory } = (this.#task.retry ?? {}) as { outOfMemory?: { machine?: string } };
+    const larger = code === "OUT_OF_MEMORY" ? outOfMemory?.machine : undefined;
+    return larger !== undefined && larger !== this.#params.ctx.machine?.name;
+  }
+
+  async #catchError(failure: Failure): Promise<Failure> {
+    const error = failure.shown;
+    if (isFinal(error)) return failure;
+    const { run } = this.#params.ctx;
+    const failures = failuresOf(this.#deps.environment);
+    const retry: RetryOptions = {
+      ...(this.#task.retry as RetryOptions | undefined),
+      maxAttempts: run.maxAttempts,
+    };
+    const limited = rateLimitDelay(error);
+    const ordinary = nextDelay(retry, failures);
+    const delay = ordinary === undefined ? undefined : (limited ?? ordinary);
+    const retryAt = delay === undefined ? undefined : new Date(Date.now() + delay);
+    try {
+      const params = { ...this.#params, error, retry, retryDelayInMs: delay, retryAt };
+      const answer = await this.#hooks.firstAnswer("CatchError", params);
+      if (answer) return decided(failure, answer, failures, Date.now());
+    } catch (caught) {
+      warn("catchError failed; what it was called with:", inspected(error));
+      return Failure.thrownBy("HANDLE_ERROR_ERROR", failureOf(caught).shown, false);
+    }
+    return limited === undefined || delay === undefined
+      ? failure
+      : decided(failure, { retryDelayInMs: delay }, failures, Date.now());
   }
 }
+
+type Counted = Pick<Environment, "attempt" | "ctx">;
+
+/** Attempts that count for maxAttempts, this one included. */
+const failuresOf = ({ attempt, ctx }: Counted): number => attempt - (ctx.run.infrastructureRetries ?? 0);
 
 /**
  * Whether the controller will start another attempt; the same rule as in operator/src/model/run/settle.ts.
  */
-export function isFollowed(environment: Pick<Environment, "attempt" | "ctx">, failure: Failure): boolean {
-  const { maxAttempts = 1, infrastructureRetries = 0 } = environment.ctx.run;
-  return failure.retryable && environment.attempt - infrastructureRetries < maxAttempts;
-}
-
-async function loggedHook(guard: Guard, name: string, hook?: () => void | Promise<void>): Promise<void> {
-  if (!hook) return;
-  try {
-    await guard.watch(name, hook);
-  } catch (error) {
-    warn(`${name} failed, which does not change the run:`, inspected(failureOf(error).shown));
-  }
+export function isFollowed(environment: Counted, failure: Failure): boolean {
+  if (!failure.retryable) return false;
+  if (failure.retryDelayMs !== undefined) return environment.attempt < maxRequestedAttempts;
+  return failuresOf(environment) < (environment.ctx.run.maxAttempts ?? 1);
 }

@@ -12,6 +12,8 @@ const causesShown = 5;
 interface FailureOptions {
   /** Default false. */
   retryable?: boolean;
+  /** When the next attempt is to start, whatever the retry settings say. */
+  retryDelayMs?: number;
   cause?: unknown;
   thrown?: { value: unknown };
 }
@@ -20,6 +22,7 @@ export class Failure extends Error {
   readonly #ours = true;
   readonly code: ErrorCode;
   readonly retryable: boolean;
+  readonly retryDelayMs?: number;
   /** What user code threw; absent when the runner itself found the failure. */
   readonly thrown?: { value: unknown };
 
@@ -28,6 +31,7 @@ export class Failure extends Error {
     this.name = nameOfCode(code);
     this.code = code;
     this.retryable = options.retryable ?? false;
+    this.retryDelayMs = options.retryDelayMs;
     this.thrown = options.thrown;
   }
 
@@ -49,12 +53,42 @@ export class Failure extends Error {
 /** What a task's `run` or one of its hooks threw. */
 export function failureOf(value: unknown, code: ErrorCode = "TASK_ERROR"): Failure {
   if (Failure.is(value)) return value;
-  const aborted = text(value, "name") === "AbortTaskRunError";
-  return Failure.thrownBy(aborted && code === "TASK_ERROR" ? "ABORTED" : code, value, !aborted);
+  const own = code === "TASK_ERROR" ? ownCode(text(value, "name")) : undefined;
+  // The same machine would not be enough again; a larger one is the policy's matter.
+  return Failure.thrownBy(own ?? code, value, !isFinal(value) && own !== "OUT_OF_MEMORY");
+}
+
+/** Errors that say themselves what they are. A bundle may hold several copies of their classes. */
+function ownCode(name: string | undefined): ErrorCode | undefined {
+  if (name === "AbortTaskRunError") return "ABORTED";
+  if (name === "TaskPayloadParsedError") return "PAYLOAD_ERROR";
+  return name === "OutOfMemoryError" ? "OUT_OF_MEMORY" : undefined;
+}
+
+/** Another attempt would end in the same way, and no catchError is asked: Trigger.dev's rules. */
+export function isFinal(value: unknown): boolean {
+  const name = text(value, "name");
+  if (name === "AbortTaskRunError" || name === "TaskPayloadParsedError") return true;
+  if (name === "TriggerInternalError") return property(value, "skipRetrying") === true;
+  const status = name === "TriggerApiError" ? property(value, "status") : undefined;
+  return typeof status === "number" && status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
+
+/** When a rate limit that the value is about ends, in milliseconds. */
+export function rateLimitDelay(value: unknown): number | undefined {
+  if (text(value, "name") !== "TriggerApiError" || property(value, "status") !== 429) return undefined;
+  const delay = property(value, "millisecondsUntilReset");
+  return typeof delay === "number" && delay > 0 ? delay : undefined;
+}
+
+/** What a task throws to complete at once. */
+export function outputIn(value: unknown): { output: unknown } | undefined {
+  if (text(value, "name") !== "CompleteTaskWithOutput") return undefined;
+  return { output: property(value, "output") };
 }
 
 export function reportedError(failure: Failure): ReportedError {
-  const { code, retryable } = failure;
+  const { code, retryable, retryDelayMs } = failure;
   const value = failure.shown;
   return {
     name: cut(text(value, "name") || "Error", errorLimits.name),
@@ -62,6 +96,7 @@ export function reportedError(failure: Failure): ReportedError {
     stack: hasStack(failure) ? cut(stackOf(value), errorLimits.stack) || undefined : undefined,
     code,
     retryable,
+    ...(retryDelayMs === undefined ? {} : { retryDelayMs }),
   };
 }
 

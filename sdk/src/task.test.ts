@@ -1,16 +1,62 @@
 import { build } from "esbuild";
 import { beforeEach, describe, expect, expectTypeOf, it } from "vitest";
 import { AbortTaskRunError, type Task, task } from "./index.ts";
-import { registeredTasks } from "./registry.ts";
+import { slotsKey } from "./slots.ts";
 
-beforeEach(() => registeredTasks().clear());
+/** What was registered, by the name of the slot's method. */
+let registered: Record<string, unknown[]>;
+
+/** Slots that take anything. */
+const recording = new Proxy(
+  {},
+  {
+    get:
+      (_target, method: string) =>
+      (...args: unknown[]) => {
+        registered[method] = [...(registered[method] ?? []), args.length === 1 ? args[0] : args];
+      },
+  },
+);
+const shared = globalThis as { [slotsKey]?: Record<string, unknown> };
+beforeEach(() => {
+  registered = {};
+  shared[slotsKey] = { "resource-catalog": recording, "lifecycle-hooks": recording };
+});
 const run = (): void => {};
 
 describe("task", () => {
-  it("task() registers what it was given, under its id", () => {
-    const options = { id: "emails/welcome", run, cleanup: run };
-    expect(task(options).id).toBe("emails/welcome");
-    expect(registeredTasks().get("emails/welcome")).toBe(options);
+  it("task() registers the task, its hooks and its queue with the process that runs tasks", () => {
+    const queue = { name: "emails", concurrencyLimit: 2 };
+    const retry = { maxAttempts: 5 };
+    const options = {
+      id: "emails/welcome",
+      run,
+      cleanup: run,
+      handleError: run,
+      queue,
+      retry,
+      machine: "micro",
+    };
+    expect(task(options as never)).toMatchObject({ id: "emails/welcome" });
+    expect(registered).toEqual({
+      registerTaskCleanupHook: [["emails/welcome", { fn: run }]],
+      registerTaskCatchErrorHook: [["emails/welcome", { fn: run }]],
+      registerTaskMetadata: [
+        { id: "emails/welcome", queue, retry, machine: { preset: "micro" }, fns: { run } },
+      ],
+      registerQueueMetadata: [queue],
+    });
+  });
+
+  it("task() registers nothing where nobody runs tasks, however often a module is loaded", () => {
+    shared[slotsKey] = undefined;
+    for (let times = 0; times < 2; times++) expect(task({ id: "twice", run }).id).toBe("twice");
+  });
+
+  it("a queue that a task only names is not defined by it", () => {
+    task({ id: "a", run, queue: "emails" });
+    expect(registered.registerTaskMetadata).toMatchObject([{ queue: { name: "emails" } }]);
+    expect(registered.registerQueueMetadata).toBeUndefined();
   });
 
   it("task() knows the types of id, payload and output", () => {
@@ -30,29 +76,17 @@ describe("task", () => {
     expectTypeOf(task({ id: "nothing", run: () => 1 })).toEqualTypeOf<Task<"nothing", void, number>>();
   });
 
-  it("task() refuses a second task with the same id", () => {
-    task({ id: "twice", run });
-    expect(() => task({ id: "twice", run })).toThrow('id: "twice" is the id of another task already');
-  });
-
   it.each(["", "-a", "a b", "a-", "ü", "x".repeat(129), undefined])("refuses the id %j", (id) => {
     expect(() => task({ id: id as string, run })).toThrow(/^id: .* it must have 1 to 128 letters/);
   });
 
   it.each([
     [{ onSucess: run }, "onSucess: is not an option; did you mean onSuccess?"],
-    [{ retries: 3 }, "retries: is not an option; there are id, run, onStart"],
-    [{ init: run }, "init: is not an option; there are id, run, onStart"],
+    [{ retries: 3 }, "retries: is not an option; there are id, run, init"],
     [{ onFailure: "log" }, 'onFailure: "log" is given; it must be a function'],
   ])("task() refuses %j", (options, message) => {
     expect(() => task({ id: "a", run, ...(options as object) })).toThrow(message);
-    expect(registeredTasks().size).toBe(0);
-  });
-
-  it("task() with a setting of the Task resource does not compile, and keeps it for the runner to name", () => {
-    // @ts-expect-error retry is no option
-    task({ id: "a", run, retry: { maxAttempts: 5 } });
-    expect(registeredTasks().get("a")).toMatchObject({ retry: { maxAttempts: 5 } });
+    expect(registered).toEqual({});
   });
 
   it("task() refuses a run that is not a function", () => {

@@ -1,23 +1,42 @@
 /**
  * `task()`: defines code that a run executes. Importing a module with tasks runs nothing, it only registers
- * them. Order of the hooks, and what their errors do, are Trigger.dev's; runtime-image/src/execution.ts calls
- * them.
+ * them with the process that runs tasks, when there is one (slots.ts). Order of the hooks, and what their
+ * errors do, are Trigger.dev's; runtime-image/src/execution.ts calls them.
  */
 
 import { idRule, isId } from "@fairlead/protocol/ids";
-import { anything, type Check, checkOptions, shown } from "./checks.ts";
+import { anything, type Check, checkOptions, shown, text } from "./checks.ts";
 import { InvalidOptionError } from "./errors.ts";
-import { registeredTasks } from "./registry.ts";
+import { type CatalogSlot, type HookFunction, type HookKind, type HookSlot, slot } from "./slots.ts";
 import type { Task, TaskOptions } from "./types.ts";
 
 const hook: Check = (value) =>
   typeof value === "function" ? undefined : `${shown(value)} is given; it must be a function`;
 
-/**
- * In Trigger.dev options of `task()`, here fields of the Task resource: they count before any code is loaded.
- * The runner says so in the log of a run whose task has them.
- */
-const fieldsOfTask = {
+/** The kind of each option that is a hook. `handleError` is version 3's name of catchError. */
+const hooks = {
+  init: "Init",
+  onStart: "Start",
+  onStartAttempt: "StartAttempt",
+  onSuccess: "Success",
+  onFailure: "Failure",
+  onComplete: "Complete",
+  onWait: "Wait",
+  onResume: "Resume",
+  onCancel: "Cancel",
+  catchError: "CatchError",
+  handleError: "CatchError",
+  middleware: "Middleware",
+  cleanup: "Cleanup",
+} satisfies Record<string, HookKind>;
+type HookName = keyof typeof hooks;
+const hookNames = Object.keys(hooks) as HookName[];
+
+const hookTable = Object.fromEntries(hookNames.map((name) => [name, hook])) as Record<HookName, Check>;
+
+/** Read by `runner --index`; the Task resource that is made of them is what counts for a run. */
+const settings = {
+  description: text,
   retry: anything,
   queue: anything,
   machine: anything,
@@ -28,14 +47,8 @@ const fieldsOfTask = {
 const table = {
   id: anything,
   run: anything,
-  onStart: hook,
-  onStartAttempt: hook,
-  onSuccess: hook,
-  onFailure: hook,
-  onComplete: hook,
-  onCancel: hook,
-  cleanup: hook,
-  ...fieldsOfTask,
+  ...hookTable,
+  ...settings,
 } satisfies Record<keyof TaskOptions<string, unknown, unknown>, Check>;
 
 /** Evaluated by the first trigger: a task that triggers nothing does not wait for it. */
@@ -61,11 +74,7 @@ export function task<TId extends string, TPayload = void, TOutput = unknown>(
   if (typeof run !== "function") {
     throw new InvalidOptionError("run", `is of type ${typeof run} in task "${id}"; it must be a function`);
   }
-  const registered = registeredTasks();
-  if (registered.has(id)) {
-    throw new InvalidOptionError("id", `"${id}" is the id of another task already; each needs its own`);
-  }
-  registered.set(id, options);
+  register(options);
   return {
     id,
     trigger: async (payload, triggerOptions, requestOptions) =>
@@ -73,4 +82,22 @@ export function task<TId extends string, TPayload = void, TOutput = unknown>(
     batchTrigger: async (items, batchOptions, requestOptions) =>
       (await client()).batchTrigger(id, items, batchOptions, requestOptions),
   };
+}
+
+function register<TPayload, TOutput>(options: TaskOptions<string, TPayload, TOutput>): void {
+  const lifecycle = slot<HookSlot>("lifecycle-hooks");
+  for (const name of hookNames) {
+    const fn = options[name] as HookFunction | undefined;
+    if (fn) lifecycle?.[`registerTask${hooks[name]}Hook`](options.id, { fn });
+  }
+  const { id, description, retry, queue, machine, maxDuration, ttl, run } = options;
+  const named = typeof queue === "string" ? { name: queue } : queue;
+  const catalog = slot<CatalogSlot>("resource-catalog");
+  catalog?.registerTaskMetadata({
+    ...{ id, description, queue: named, retry, maxDuration, ttl },
+    machine: typeof machine === "string" ? { preset: machine } : machine,
+    fns: { run },
+  });
+  if (typeof queue === "object" && queue.name !== undefined)
+    catalog?.registerQueueMetadata({ name: queue.name, concurrencyLimit: queue.concurrencyLimit });
 }

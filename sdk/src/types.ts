@@ -14,6 +14,9 @@ export interface RunParams {
    * killed.
    */
   signal: AbortSignal;
+  /** What the `init` hooks returned, in one object. */
+  // biome-ignore lint/suspicious/noExplicitAny: as the hooks made it
+  init?: any;
 }
 
 /** What every hook gets. */
@@ -27,6 +30,57 @@ export interface HookParams<TPayload> extends RunParams {
 /** How a run ended, for `onComplete`. */
 export type TaskResult<TOutput> = { ok: true; data: TOutput } | { ok: false; error: unknown };
 
+/** What a run waits for. */
+export type TaskWait =
+  | { type: "duration"; date: Date }
+  | { type: "token"; token: string }
+  | { type: "task"; runId: string }
+  | { type: "batch"; batchId: string; runCount: number };
+
+/** When a failed attempt is followed by another: after min(maxTimeoutInMs, minTimeoutInMs · factor^(n−1)). */
+export interface RetryOptions {
+  /** Attempts in all, the first included. */
+  maxAttempts?: number;
+  factor?: number;
+  minTimeoutInMs?: number;
+  maxTimeoutInMs?: number;
+  /** Makes each delay up to twice as long. */
+  randomize?: boolean;
+}
+
+/** The retry settings of a task. */
+export interface TaskRetryOptions extends RetryOptions {
+  /** After an attempt that was out of memory: one more on this machine. */
+  outOfMemory?: { machine: MachineName };
+}
+
+/** What `catchError` may decide. Nothing: the retry settings count. */
+export interface CatchErrorResult {
+  /** No attempt follows. */
+  skipRetrying?: boolean;
+  /** Another attempt follows at this time. */
+  retryAt?: Date;
+  /** Another attempt follows after so many milliseconds. */
+  retryDelayInMs?: number;
+  /** Another attempt follows when this policy says so. */
+  retry?: RetryOptions;
+  /** Takes the place of the error. */
+  error?: unknown;
+}
+
+/** What `catchError` gets. */
+export interface CatchErrorParams<TPayload> extends HookParams<TPayload> {
+  error: unknown;
+  /** The retry settings of the run. */
+  retry?: RetryOptions;
+  /** When they would start the next attempt; undefined when none follows. */
+  retryAt?: Date;
+  retryDelayInMs?: number;
+}
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a function without a return decides nothing
+type Decision = CatchErrorResult | undefined | void;
+
 type Hook<TParams> = (params: TParams) => void | Promise<void>;
 
 /** What a task is. */
@@ -35,6 +89,20 @@ export interface TaskOptions<TId extends string, TPayload, TOutput> {
   id: TId;
   /** The work. What it returns, as JSON, is the run's output; what it throws fails the attempt. */
   run: (payload: TPayload, params: RunParams) => TOutput | Promise<TOutput>;
+  /** What the task does, for people. */
+  description?: string;
+  /** Retries, in place of those of the Task resource once it is made of the code. */
+  retry?: TaskRetryOptions;
+  /** The queue that its runs wait in. */
+  queue?: string | { name?: string; concurrencyLimit?: number };
+  /** Machine preset, such as `small-2x`. */
+  machine?: MachineName | { preset: MachineName };
+  /** Seconds that an attempt may execute. */
+  maxDuration?: number;
+  /** How long a run may wait for its start. */
+  ttl?: Duration | number;
+  /** Called first in every attempt. The objects that these hooks return are `init` of all other hooks. */
+  init?: (params: HookParams<TPayload>) => unknown;
   /** Called before `run` in the run's first attempt; an error fails the attempt. */
   onStart?: Hook<HookParams<TPayload>>;
   /** Called before `run` in every attempt; an error fails the attempt. */
@@ -45,11 +113,21 @@ export interface TaskOptions<TId extends string, TPayload, TOutput> {
   onFailure?: Hook<HookParams<TPayload> & { error: unknown }>;
   /** Called after `onSuccess` or `onFailure`; an error is logged. */
   onComplete?: Hook<HookParams<TPayload> & { result: TaskResult<TOutput> }>;
+  /** Called before the run waits for something; an error is logged. */
+  onWait?: Hook<HookParams<TPayload> & { wait: TaskWait }>;
+  /** Called when what the run waited for has come; an error is logged. */
+  onResume?: Hook<HookParams<TPayload> & { wait: TaskWait }>;
   /**
    * Called when the run is canceled while `run` is at work, with the promise that `run` returned; an error is
    * logged.
    */
   onCancel?: Hook<HookParams<TPayload> & { runPromise: Promise<TOutput> }>;
+  /** Called when an attempt failed: decides whether another follows. An error fails the run. */
+  catchError?: (params: CatchErrorParams<TPayload>) => Decision | Promise<Decision>;
+  /** The same as `catchError`. */
+  handleError?: (params: CatchErrorParams<TPayload>) => Decision | Promise<Decision>;
+  /** Called around all of the above but the payload's reading: it has to call `next`. */
+  middleware?: Hook<HookParams<TPayload> & { next: () => Promise<void> }>;
   /** Called last in every attempt, also when it was stopped; an error fails the attempt. */
   cleanup?: Hook<HookParams<TPayload>>;
 }

@@ -17,10 +17,17 @@ import {
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test, vi } from "vitest";
 import type { helloWorld } from "../../examples/hello-world/src/tasks.ts";
 import { waitFor } from "../../hack/lib/wait.ts";
-import { registeredTasks } from "../../sdk/src/registry.ts";
 import { ApiAccess } from "../support/release/apiAccess.ts";
 import { imageOf, queueOnDemand, task as taskManifest, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
+
+/** Ids of the tasks that this process defined, in place of one that runs them. */
+const registered = vi.hoisted(() => {
+  const ids: string[] = [];
+  const catalog = { registerTaskMetadata: ({ id }: { id: string }) => ids.push(id) };
+  Object.assign(globalThis, { [Symbol.for("dev.trigger.ts.api")]: { "resource-catalog": catalog } });
+  return ids;
+});
 
 type Echo = Task<"echo", unknown, unknown>;
 type Sleep = Task<"sleep", { ms: number }, { sleptMs: number }>;
@@ -241,7 +248,7 @@ describe("the task's type as generic argument", () => {
   });
 
   test("a type import of the task loads nothing of its code", () => {
-    expect([...registeredTasks().keys()].sort()).toEqual(["echo", "sleep"]);
+    expect(registered.sort()).toEqual(["echo", "sleep"]);
   });
 });
 

@@ -106,7 +106,8 @@ describe("metadata that are too large for a variable", () => {
 
 it("a heap that is full leaves no termination message, and the end of the log says what it was", async () => {
   const source = `
-    const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
+    const catalog = globalThis[Symbol.for("dev.trigger.ts.api")]["resource-catalog"];
+      const tasks = { set: (id, { run }) => catalog.registerTaskMetadata({ id, fns: { run } }) };
     tasks.set("fills", { id: "fills", run: () => {
       const kept = [];
       for (;;) kept.push({ a: new Array(1000).fill(kept.length) });

@@ -73,7 +73,8 @@ describe("a task that returns", () => {
 
   it("a task's code does not wait for modules that only its end needs", async () => {
     const source = `
-      const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
+      const catalog = globalThis[Symbol.for("dev.trigger.ts.api")]["resource-catalog"];
+      const tasks = { set: (id, { run }) => catalog.registerTaskMetadata({ id, fns: { run } }) };
       tasks.set("loaded", { id: "loaded", run: () => process.moduleLoadList });`;
     await image.run(engine, "loaded", { env: { FAIRLEAD_ENTRY: image.module(source) } });
     const loaded: string[] = JSON.parse(engine.stored?.toString() ?? "");

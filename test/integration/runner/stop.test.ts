@@ -69,7 +69,8 @@ describe("a task that cleans up when it is stopped", () => {
   it("an error that a stopped task throws is in its log", async () => {
     engine.answers.attempt = stopping("canceled");
     const source = `
-      const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
+      const catalog = globalThis[Symbol.for("dev.trigger.ts.api")]["resource-catalog"];
+      const tasks = { set: (id, { run }) => catalog.registerTaskMetadata({ id, fns: { run } }) };
       tasks.set("breaks", { id: "breaks", run: async (_payload, { signal }) => {
         console.log("working");
         while (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -160,7 +161,8 @@ describe("a task that has to be killed", () => {
 
   it("a task that exits on SIGTERM counts as stopped, not as failed", async () => {
     const source = `
-      const tasks = (globalThis[Symbol.for("fairlead.dev/tasks")] ??= new Map());
+      const catalog = globalThis[Symbol.for("dev.trigger.ts.api")]["resource-catalog"];
+      const tasks = { set: (id, { run }) => catalog.registerTaskMetadata({ id, fns: { run } }) };
       tasks.set("own-handler", { id: "own-handler", run: () => {
         process.on("SIGTERM", () => process.exit(0));
         console.log("working");

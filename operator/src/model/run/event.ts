@@ -10,6 +10,8 @@ export interface AttemptEnd {
   message: string;
   /** Failed and Crashed only: may the policy try again? */
   retryable?: boolean;
+  /** The task's code asks for another attempt after so many milliseconds, whatever the policy says. */
+  retryDelayMs?: number;
   exitCode?: number;
   error?: RunError;
   output?: unknown;

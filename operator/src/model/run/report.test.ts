@@ -31,3 +31,9 @@ test("a report of failure carries the error, without what only the retry policy 
     error: { name: "E", message: "m", code: "UNCAUGHT_EXCEPTION" },
   });
 });
+
+test("an error that says out of memory is as if the kernel had ended the attempt", () => {
+  const error = { name: "OutOfMemoryError", message: "m", code: "OUT_OF_MEMORY" as const, retryable: false };
+  const end = endOfReport({ ...report, outcome: "failed", output: undefined, error });
+  expect(end).toMatchObject({ outcome: "Crashed", reason: "OOMKilled" });
+});

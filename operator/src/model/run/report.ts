@@ -4,6 +4,7 @@ import {
   errorCodes,
   errorLimits,
   type Mark,
+  maxRetryDelayMs,
   type Report,
   type ReportHead,
   reportVersion,
@@ -13,6 +14,7 @@ import { parseExact } from "../../lib/exactJson.ts";
 import { maxMediaTypeLength } from "../schema/common.ts";
 import { isSuperJson, parseSuperJson } from "../superJson.ts";
 import type { AttemptEnd } from "./event.ts";
+import { outOfMemory } from "./settle.ts";
 
 const head = {
   v: z.literal(reportVersion),
@@ -40,6 +42,7 @@ export const report = z.object({
       stack: z.string().max(errorLimits.stack).optional(),
       code: z.enum(errorCodes).optional(),
       retryable: z.boolean(),
+      retryDelayMs: z.int().min(0).max(maxRetryDelayMs).optional(),
     })
     .optional(),
   finishedAt: z.iso.datetime({ offset: true }),
@@ -90,12 +93,15 @@ export function endOfReport(report: Report): AttemptEnd {
     message: "The task failed and gave no error.",
     retryable: true,
   };
-  const { retryable, ...shown } = error;
+  const { retryable, retryDelayMs, ...shown } = error;
+  // As if the kernel had ended it: the task's code knew before.
+  const isOutOfMemory = error.code === "OUT_OF_MEMORY";
   return {
-    outcome: "Failed",
-    reason: reasonOfCode(error.code),
+    outcome: isOutOfMemory ? "Crashed" : "Failed",
+    reason: isOutOfMemory ? outOfMemory : reasonOfCode(error.code),
     message: `${error.name}: ${error.message}`,
     retryable,
+    retryDelayMs,
     error: shown,
     ...times,
   };

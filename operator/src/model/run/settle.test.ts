@@ -41,6 +41,20 @@ describe("an attempt's end", () => {
       {},
       { phase: "Failed" },
     ],
+    [
+      "Failed is tried again when its code asks for it, whatever maxAttempts says",
+      "Failed",
+      { retryable: true, retryDelayMs: 5000 },
+      { maxAttempts: 1 },
+      { phase: "Queued", reason: "Backoff", message: expect.stringContaining("in 5.0 s") },
+    ],
+    [
+      "Failed that is not retryable is not, whatever else the report says",
+      "Failed",
+      { retryable: false, retryDelayMs: 5000 },
+      {},
+      { phase: "Failed" },
+    ],
     ["Failed finishes the run after the last attempt", "Failed", {}, { maxAttempts: 1 }, { phase: "Failed" }],
     [
       "Crashed finishes the run after the last attempt",

@@ -6,6 +6,7 @@
  *   TimedOut           ─► TimedOut
  *   Failed, Crashed    ─► backoff while it is retryable and attempts are left, else Failed, Crashed
  *                         killed for its memory: once more on the larger machine that the policy names
+ *                         its code asks for another attempt: at the time that it says, within a bound
  *   Infrastructure     ─► backoff, at most infrastructureRetryLimit times within an hour, else SystemFailure;
  *                         for want of room without a limit
  *   stopped, canceled  ─► Canceled
@@ -16,6 +17,7 @@
  *
  * Only transition.ts calls this; it has checked that the event is about the current attempt. Pure.
  */
+import { maxRequestedAttempts } from "@fairlead/protocol/report";
 import type { Phase, TaskRunStatus } from "../resources.ts";
 import { knownPod, startOf, updateLastAttempt } from "./attempts.ts";
 import type { AttemptEnd, PodRef } from "./event.ts";
@@ -70,8 +72,12 @@ export function settle(
       const failures = (status.attempt ?? 0) - (status.infrastructureRetries ?? 0);
       const delay = retryDelay(context.retry, failures, context.random);
       const larger = end.reason === outOfMemory && !status.machine && context.retry.outOfMemoryMachine;
+      const asked = end.retryable ? end.retryDelayMs : undefined;
+      if (asked !== undefined && (status.attempt ?? 0) < maxRequestedAttempts)
+        return backoff(ended, end, asked, now);
       if (larger) return backoff({ ...ended, machine: larger }, end, delay, now);
-      if (end.retryable && failures < context.retry.maxAttempts) return backoff(ended, end, delay, now);
+      if (end.retryable && asked === undefined && failures < context.retry.maxAttempts)
+        return backoff(ended, end, delay, now);
       return finish(ended, end.outcome, end, now, { error: end.error });
     }
   }
