@@ -223,6 +223,7 @@ describe("parts", () => {
         bucket: "runs",
         region: "eu-central-1",
         forcePathStyle: false,
+        isShared: true,
       },
       secrets: { redis: "my-redis", objectstore: "my-s3" },
       createSecrets: ["signing", "api-key"],

@@ -8,7 +8,7 @@ import { Secrets } from "../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import type { OutputRef, TaskRun, TaskRunStatus } from "../../operator/src/model/resources.ts";
 import { isTerminal } from "../../operator/src/model/run/phase.ts";
-import { ObjectStore } from "../../operator/src/storage/objectStore.ts";
+import { Bucket } from "../../operator/src/storage/bucket.ts";
 import { seconds } from "../lib/progress.ts";
 import { releaseName, releaseNamespace } from "./release.ts";
 
@@ -62,11 +62,11 @@ export async function readOutput(kubeconfig: string, ref: OutputRef | undefined)
     const secret = await client.get(Secrets, releaseNamespace, `${releaseName}-objectstore`);
     const decode = (key: string) => Buffer.from(secret?.data?.[key] ?? "", "base64").toString();
     return await withForward("objectstore", 7070, async (endpoint) => {
-      const store = new ObjectStore({
+      const bucket = new Bucket({
         s3: { endpoint, bucket: "fairlead", region: "us-east-1", forcePathStyle: true },
         credentials: { accessKeyId: decode("accessKeyId"), secretAccessKey: decode("secretAccessKey") },
       });
-      const object = await store.get(ref.key, { maxBytes: outputBytes });
+      const object = await bucket.get(ref.key, { maxBytes: outputBytes });
       if (!object) throw new Error(`the bucket has no object ${ref.key}`);
       return Buffer.from(object.body).toString("utf8");
     });

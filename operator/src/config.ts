@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { type PodPolicySettings, podPolicySettings } from "./jobs/podPolicySettings.ts";
-import type { BucketSettings } from "./storage/objectStore.ts";
+import type { BucketSettings } from "./storage/bucket.ts";
 
 const text = z.string().min(1);
 const list = z
@@ -52,6 +52,7 @@ const environment = z.object({
   FAIRLEAD_S3_REGION: text.default("us-east-1"),
   FAIRLEAD_S3_SECRET: text,
   FAIRLEAD_S3_FORCE_PATH_STYLE: flag.default(true),
+  FAIRLEAD_S3_SHARED: flag.default(false),
   FAIRLEAD_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
   FAIRLEAD_REDIS_SECRET: z.string().default(""),
   FAIRLEAD_SIGNING_SECRET: text,
@@ -79,7 +80,10 @@ export interface Config {
   namespace: string;
   /** Prefix of the release's object names. */
   fullname: string;
-  /** Begins the names of the keys in Redis; empty: made from the release's namespace (installationId.ts). */
+  /**
+   * Begins the names of the keys in Redis, and in a bucket that is not our own; empty: made from the
+   * release's namespace (installationId.ts).
+   */
   installationId: string;
   /** Empty: all namespaces. */
   watchNamespaces: string[];
@@ -135,6 +139,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
       bucket: env.FAIRLEAD_S3_BUCKET,
       region: env.FAIRLEAD_S3_REGION,
       forcePathStyle: env.FAIRLEAD_S3_FORCE_PATH_STYLE,
+      isShared: env.FAIRLEAD_S3_SHARED,
     },
     redisUrl: env.FAIRLEAD_REDIS_URL,
     secrets: {

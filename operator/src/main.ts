@@ -24,6 +24,7 @@ import { ensureSecrets, readSecret, retrying } from "./process/secrets.ts";
 import { smoke } from "./process/smoke.ts";
 import { connectRedis } from "./queue/redisClient.ts";
 import { RunTokens } from "./runs/runToken.ts";
+import { Bucket } from "./storage/bucket.ts";
 import { ObjectStore } from "./storage/objectStore.ts";
 import { newRegistry } from "./telemetry/metrics.ts";
 
@@ -170,7 +171,9 @@ async function connect(
     readSecret(client, config.namespace, name, keys, log, signal);
   const credentials = await read(config.secrets.objectstore, ["accessKeyId", "secretAccessKey"]);
   const { key } = await read(config.secrets.signing, ["key"]);
-  const store = new ObjectStore({ s3: config.s3, credentials, onWrite });
+  const bucket = new Bucket({ s3: config.s3, credentials, onWrite });
+  const prefix = config.s3.isShared ? await installationId(client, config, log, signal) : "";
+  const store = new ObjectStore(bucket, prefix);
   return { store, tokens: new RunTokens(key), signingKey: key };
 }
 

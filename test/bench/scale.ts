@@ -19,6 +19,7 @@ import { TaskQueues, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type ObjectMeta, type TaskRun } from "../../operator/src/model/resources.ts";
 import { connectRedis } from "../../operator/src/queue/redisClient.ts";
 import { RunTokens } from "../../operator/src/runs/runToken.ts";
+import { ObjectStore } from "../../operator/src/storage/objectStore.ts";
 import { quiet } from "../support/quiet.ts";
 import { ApiServer } from "../support/servers/apiServer.ts";
 import { ObjectStoreServer } from "../support/servers/objectStoreServer.ts";
@@ -47,9 +48,10 @@ export async function scaleBench(runs: number): Promise<void> {
   try {
     await client.create(Namespaces, undefined, { metadata: { name: namespace } });
     await client.create(ServiceAccounts, namespace, { metadata: { name: "default" } });
-    const store = bucket.store();
+    const raw = bucket.bucket();
+    const store = new ObjectStore(raw);
     const takeKube = countCalls(own, kubeCalls);
-    const takeStore = countCalls(store, storeCalls);
+    const takeStore = countCalls(raw, storeCalls);
     const config = readConfig({
       FAIRLEAD_NAMESPACE: "fairlead",
       FAIRLEAD_FULLNAME: "fairlead",

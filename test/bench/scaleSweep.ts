@@ -6,12 +6,13 @@ import { inParallel } from "../../operator/src/lib/parallel.ts";
 import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
 import { writeKeyRecord } from "../../operator/src/storage/keyRecord.ts";
 import { logKey, outputKey } from "../../operator/src/storage/layout.ts";
+import { ObjectStore, type RawBucket } from "../../operator/src/storage/objectStore.ts";
 import { writeHistory } from "../../operator/src/storage/runHistory.ts";
 import { testStore } from "../../operator/src/storage/testStore.ts";
 import { ObjectStoreServer } from "../support/servers/objectStoreServer.ts";
 import { countCalls } from "./countCalls.ts";
 
-type Store = BucketSweepDeps["store"];
+type Store = ObjectStore;
 
 const hour = 3_600_000;
 const historyHours = 30 * 24;
@@ -35,7 +36,7 @@ export async function sweepBench(): Promise<void> {
     const later = (hours: number): void => {
       now += hours * hour;
     };
-    await measure("real S3, 1000 retained", server.store(), () => now, later, 1_000);
+    await measure("real S3, 1000 retained", server.bucket(), () => now, later, 1_000);
   } finally {
     await server.stop();
   }
@@ -43,12 +44,13 @@ export async function sweepBench(): Promise<void> {
 
 async function measure(
   what: string,
-  store: Store,
+  bucket: RawBucket,
   clock: () => number,
   later: (hours: number) => void,
   retained: number,
 ): Promise<void> {
-  const take = countCalls(store, methods);
+  const take = countCalls(bucket, methods);
+  const store = new ObjectStore(bucket);
   await retire(store, clock(), "old", expiring);
   later(24);
   await retire(store, clock(), "kept", retained);
@@ -84,7 +86,7 @@ async function retire(store: Store, endedMs: number, name: string, count: number
       status: { phase: "Completed", finishedAt: at },
     };
     for (const key of [outputKey(run.metadata, 1, "p"), logKey(run.metadata, 1, "p")])
-      await store.put(key, "x", { type: "text/plain" });
+      await store.of("n").put(key, "x", { type: "text/plain" });
     await writeHistory(store, run);
     const expiresAt = new Date(endedMs + historyHours * hour).toISOString();
     const { uid } = run.metadata;
@@ -111,4 +113,5 @@ const depsOf = (store: Store, clock: () => number): BucketSweepDeps =>
     config: { historySeconds: historyHours * 3600, watchNamespaces: [] },
     log: pino({ level: "silent" }),
     sweepStats: { deleted: 0, unreadable: 0 },
+    owners: { otherOwner: () => undefined },
   }) as unknown as BucketSweepDeps;

@@ -143,6 +143,7 @@ spec:
   "FAIRLEAD_S3_BUCKET" .Values.objectStore.bucket
   "FAIRLEAD_S3_REGION" .Values.objectStore.region
   "FAIRLEAD_S3_FORCE_PATH_STYLE" .Values.objectStore.forcePathStyle
+  "FAIRLEAD_S3_SHARED" (not .Values.objectStore.embedded)
   "FAIRLEAD_S3_SECRET" (include "fairlead.objectStoreSecret" .)
   "FAIRLEAD_SIGNING_SECRET" (include "fairlead.signingSecret" .)
   "FAIRLEAD_API_KEY_SECRET" (include "fairlead.apiKeySecret" .)

@@ -50,6 +50,10 @@
 {{- define "fairlead.apiOwnRules" -}}
 {{ include "fairlead.secretRules" . }}
 - { apiGroups: [""], resources: [secrets], verbs: [list, watch] }
+{{- if not .Values.objectStore.embedded }}
+# Its uid is the prefix of our keys in a bucket that others may use.
+- { apiGroups: [""], resources: [namespaces], resourceNames: [{{ .Release.Namespace }}], verbs: [get] }
+{{- end }}
 {{- end }}
 
 {{- define "fairlead.secretRules" -}}

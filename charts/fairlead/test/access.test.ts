@@ -112,6 +112,15 @@ describe.each(["controller", "api"] as const)("the rights of the %s", (component
   });
 });
 
+it("the API learns the prefix of its keys only where the bucket may be others', too", async () => {
+  const objectStore = { embedded: false, endpoint: "https://s3.example", existingSecret: "my-s3" };
+  const values = { objectStore, watchNamespaces: namespaces };
+  expect(rightsOf(await render(values), "api")).toContain("jobs: get /namespaces jobs");
+  expect(rightsOf(await render({ watchNamespaces: namespaces }), "api")).not.toContain(
+    "jobs: get /namespaces jobs",
+  );
+});
+
 describe("watchNamespaces", () => {
   it("a release with watchNamespaces makes nothing of the cluster but CRDs", async () => {
     const manifests = await render({ watchNamespaces: namespaces });

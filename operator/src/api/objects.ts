@@ -12,14 +12,14 @@ import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import { type Response, Router } from "express";
 import { minimumRate, type SlowestRate } from "../lib/minimumRate.ts";
 import { Shares } from "../lib/shares.ts";
-import type { ObjectStore } from "../storage/objectStore.ts";
+import type { Stores } from "../storage/objectStore.ts";
 import { bytesOf, refuseCompressed } from "./http/body.ts";
 import { bodiesIn } from "./http/bodyBudget.ts";
 import { notFound, Problem } from "./http/problem.ts";
 import type { Links } from "./packets.ts";
 
 interface ObjectDeps {
-  store: Pick<ObjectStore, "put" | "read">;
+  store: Stores<"put" | "read">;
   links: Links;
   limits: { download?: SlowestRate };
 }
@@ -36,9 +36,9 @@ export function objectsRouter({ links, store, limits }: ObjectDeps): Router {
   const slowest = limits.download ?? slowestDownload;
 
   router.get("/objects/:token", async (request, response) => {
-    const key = await links.open(request.params.token, "GET");
-    await inPlace(down, key, response, "downloads", async () => {
-      const object = await store.read(key);
+    const { namespace, key } = await links.open(request.params.token, "GET");
+    await inPlace(down, namespace, response, "downloads", async () => {
+      const object = await store.of(namespace).read(key);
       if (!object) throw notFound("object of this link");
       // As it was stored: express would add a charset, and clients compare the type.
       response.setHeader("content-type", object.type ?? "application/octet-stream");
@@ -53,14 +53,14 @@ export function objectsRouter({ links, store, limits }: ObjectDeps): Router {
 
   // The link is checked first: no bytes are read without a valid one.
   router.put("/objects/:token", async (request, response) => {
-    const key = await links.open(request.params.token, "PUT");
+    const { namespace, key } = await links.open(request.params.token, "PUT");
     refuseCompressed(request);
-    await inPlace(up, key, response, "uploads", async () => {
-      const held = bodiesIn(request).open(request, namespaceIn(key));
+    await inPlace(up, namespace, response, "uploads", async () => {
+      const held = bodiesIn(request).open(request, namespace);
       const parts: Uint8Array[] = [];
       for await (const part of bytesOf(request, held, maxPayloadBytes)) parts.push(part);
       const type = request.get("content-type") ?? "application/octet-stream";
-      await store.put(key, Buffer.concat(parts), { type });
+      await store.of(namespace).put(key, Buffer.concat(parts), { type });
       response.status(200).end();
     });
   });
@@ -86,12 +86,11 @@ async function send(body: Readable, response: Response, slowest: SlowestRate): P
 /** A place is taken until the work has ended: also where the client has left before. */
 async function inPlace(
   places: Shares,
-  key: string,
+  namespace: string,
   response: Response,
   what: string,
   work: () => Promise<void>,
 ): Promise<void> {
-  const namespace = namespaceIn(key);
   if (!places.take(namespace)) {
     response.set("retry-after", "1");
     throw new Problem(429, `Too many ${what} at once: retry`, { retry: true });
@@ -102,5 +101,3 @@ async function inPlace(
     places.give(namespace);
   }
 }
-
-const namespaceIn = (key: string): string => /^ns\/([^/]+)\//.exec(key)?.[1] ?? "";

@@ -15,7 +15,7 @@
 import { type Request, Router } from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { packetsPrefix } from "../storage/layout.ts";
-import type { ObjectStore } from "../storage/objectStore.ts";
+import type { ObjectStore, Stores } from "../storage/objectStore.ts";
 import { allowPrefix } from "./auth/auth.ts";
 import { Problem } from "./http/problem.ts";
 
@@ -32,6 +32,12 @@ export interface Origin {
   get(header: string): string | undefined;
 }
 
+/** An object of a namespace. */
+interface ObjectName {
+  namespace: string;
+  key: string;
+}
+
 /** URLs of objects that a client can use. */
 export class Links {
   readonly #key: Uint8Array;
@@ -45,12 +51,13 @@ export class Links {
     this.#isPublic = isPublic;
   }
 
-  async url(request: Origin, method: "GET" | "PUT", key: string): Promise<string> {
+  async url(request: Origin, method: "GET" | "PUT", { namespace, key }: ObjectName): Promise<string> {
+    const store = this.#store.of(namespace);
     const options = { expiresSeconds: linkSeconds, audience: "public" as const };
     if (this.#isPublic) {
-      return method === "GET" ? this.#store.presignGet(key, options) : this.#store.presignPut(key, options);
+      return method === "GET" ? store.presignGet(key, options) : store.presignPut(key, options);
     }
-    const token = await new SignJWT({ key, method })
+    const token = await new SignJWT({ namespace, key, method })
       .setProtectedHeader({ alg: "HS256" })
       .setAudience(audience)
       .setExpirationTime(`${linkSeconds}s`)
@@ -59,10 +66,12 @@ export class Links {
   }
 
   /** The object that a token of ours names, for that method. */
-  async open(token: string, method: "GET" | "PUT"): Promise<string> {
+  async open(token: string, method: "GET" | "PUT"): Promise<ObjectName> {
     try {
       const { payload } = await jwtVerify(token, this.#key, { audience, algorithms: ["HS256"] });
-      if (payload.method === method && typeof payload.key === "string") return payload.key;
+      const { namespace, key } = payload;
+      if (payload.method === method && typeof namespace === "string" && typeof key === "string")
+        return { namespace, key };
     } catch {
       // Not ours, or expired.
     }
@@ -100,12 +109,12 @@ interface Packet {
 
 /** The payload that a client uploaded to this path. */
 export async function findPacket(
-  store: Pick<ObjectStore, "head">,
+  store: Stores<"head">,
   namespace: string,
   storagePath: string,
 ): Promise<Packet> {
   const key = packetKey(namespace, storagePath);
-  const stored = await store.head(key);
+  const stored = await store.of(namespace).head(key);
   if (!stored) throw new Problem(422, `payload: nothing was uploaded to ${storagePath}: upload it first`);
   return { key, size: stored.size, type: stored.type ?? "application/json" };
 }
@@ -113,25 +122,30 @@ export async function findPacket(
 /** Uploads are meant for triggers. */
 const uploadScopes = ["trigger:tasks", "batchTrigger:tasks"];
 
+const packetOf = ({ namespace }: { namespace: string }, path: string): ObjectName => ({
+  namespace,
+  key: packetKey(namespace, path),
+});
+
 export function packetsRouter({ links }: PacketDeps): Router {
   const router = Router();
   const pathOf = (request: Request): string => [request.params.path].flat().join("/");
   router.put("/api/v2/packets/*path", async (request, response) => {
     const storagePath = pathOf(request);
-    const key = packetKey(allowPrefix(response, ...uploadScopes).namespace, storagePath);
-    response.json({ presignedUrl: await links.url(request, "PUT", key), storagePath });
+    const packet = packetOf(allowPrefix(response, ...uploadScopes), storagePath);
+    response.json({ presignedUrl: await links.url(request, "PUT", packet), storagePath });
   });
   router.put("/api/v1/packets/*path", async (request, response) => {
-    const key = packetKey(allowPrefix(response, ...uploadScopes).namespace, pathOf(request));
-    response.json({ presignedUrl: await links.url(request, "PUT", key) });
+    const packet = packetOf(allowPrefix(response, ...uploadScopes), pathOf(request));
+    response.json({ presignedUrl: await links.url(request, "PUT", packet) });
   });
   router.get("/api/v1/packets/*path", async (request, response) => {
     const path = pathOf(request);
     const ofRun = /^(run_[^/]+)\/output$/.exec(path)?.[1];
     // What the result of a run with a large output names.
     if (ofRun) return response.redirect(307, `/api/v1/runs/${encodeURIComponent(ofRun)}/packets/output`);
-    const key = packetKey(allowPrefix(response, ...uploadScopes).namespace, path);
-    response.json({ presignedUrl: await links.url(request, "GET", key) });
+    const packet = packetOf(allowPrefix(response, ...uploadScopes), path);
+    response.json({ presignedUrl: await links.url(request, "GET", packet) });
   });
   return router;
 }

@@ -1,5 +1,5 @@
 /**
- * What distinguishes this installation from every other one that may share its Redis: the release's name, and
+ * What distinguishes this installation from every other one that may share its Redis or bucket: the release's name, and
  * the uid of its namespace, which differs between clusters and stays when a cluster is restored from a
  * backup. A setting wins, for a Redis whose keys shall survive a move to another namespace.
  */

@@ -10,7 +10,7 @@ import { isHeld, keyedRunName, keyHash } from "../model/keys/idempotency.ts";
 import { type Generation, generationsFrom } from "../model/keys/names.ts";
 import type { Phase } from "../model/resources.ts";
 import { type KeyRecord, readKeyRecord, writeKeyRecord } from "../storage/keyRecord.ts";
-import type { ObjectStore } from "../storage/objectStore.ts";
+import type { Stores } from "../storage/objectStore.ts";
 
 export interface RunKey {
   namespace: string;
@@ -27,7 +27,7 @@ type KeyCandidate =
 
 /** Where a key may be held, or free, in order. `from`: earlier generations do not count. */
 export async function* keyCandidates(
-  deps: { store: Pick<ObjectStore, "get" | "list">; clock: () => number },
+  deps: { store: Stores<"get" | "list">; clock: () => number },
   key: RunKey,
   from = 0,
 ): AsyncGenerator<KeyCandidate, void> {
@@ -53,12 +53,12 @@ export const liveGenerations = (
   );
 
 export const readRecordOf = (
-  store: Pick<ObjectStore, "get" | "list">,
+  store: Stores<"get" | "list">,
   { namespace, task, key }: RunKey,
 ): Promise<KeyRecord | undefined> => readKeyRecord(store, namespace, keyHash(namespace, task, key));
 
 export const writeRecordOf = (
-  store: Pick<ObjectStore, "get" | "put">,
+  store: Stores<"get" | "put">,
   { namespace, task, key }: RunKey,
   record: KeyRecord,
 ): Promise<void> => writeKeyRecord(store, namespace, keyHash(namespace, task, key), record);

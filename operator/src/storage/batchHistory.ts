@@ -7,21 +7,22 @@ import { fileBatch } from "./expiry.ts";
 import { getJson, putJson } from "./gzipJson.ts";
 import { batchesPrefix, batchRecordKey } from "./layout.ts";
 import { foldersBelow } from "./listing.ts";
-import type { ObjectStore } from "./objectStore.ts";
+import type { Stores } from "./objectStore.ts";
 
 /** `batch` with its items, as the API server has it. May be repeated. */
-export async function writeBatchHistory(store: Pick<ObjectStore, "put">, batch: TaskBatch): Promise<void> {
+export async function writeBatchHistory(stores: Stores<"put">, batch: TaskBatch): Promise<void> {
   const { metadata, status } = batch;
-  await fileBatch(store, metadata, Date.parse(status?.finishedAt ?? metadata.creationTimestamp ?? ""));
-  await putJson(store, batchRecordKey(metadata), batch);
+  await fileBatch(stores, metadata, Date.parse(status?.finishedAt ?? metadata.creationTimestamp ?? ""));
+  await putJson(stores.of(metadata.namespace), batchRecordKey(metadata), batch);
 }
 
 /** The last retired batch of that name; an aborted one, of which nothing ran, only if there is no other. */
 export async function readBatchHistory(
-  store: Pick<ObjectStore, "get" | "list">,
+  stores: Stores<"get" | "list">,
   namespace: string,
   name: string,
 ): Promise<TaskBatch | undefined> {
+  const store = stores.of(namespace);
   const prefix = `${batchesPrefix(namespace)}${name}.`;
   let last: TaskBatch | undefined;
   for await (const folder of foldersBelow(store, prefix)) {

@@ -16,6 +16,9 @@ class Objects {
   readonly all = new Map<string, string>();
   readonly read: string[] = [];
 
+  of(): this {
+    return this;
+  }
   async put(key: string, body: string | Uint8Array): Promise<void> {
     this.all.set(key, typeof body === "string" ? body : new TextDecoder().decode(body));
   }
@@ -143,7 +146,7 @@ test("outputs that are too long together are reported, and only a few are read a
     phase: "Completed" as const,
     outputRef,
   }));
-  const outputs = await readOutputs({ get }, "a", results);
+  const outputs = await readOutputs({ of: () => ({ get }) }, "a", results);
   expect([...outputs.values()].filter((output) => output === "elsewhere")).toHaveLength(8);
   expect(most).toBe(8);
 });

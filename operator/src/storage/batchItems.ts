@@ -21,7 +21,7 @@ import { ownRef } from "../model/keys/objectKey.ts";
 import type { BatchItem, ObjectMeta, OutputRef, TaskBatch } from "../model/resources.ts";
 import { isSuperJson } from "../model/superJson.ts";
 import { batchFolder } from "./layout.ts";
-import type { ObjectStore } from "./objectStore.ts";
+import type { NamespaceStore, Stores } from "./objectStore.ts";
 
 type BatchMeta = Pick<ObjectMeta, "namespace" | "name" | "uid">;
 
@@ -49,7 +49,7 @@ export type IndexedItem = { index: number } & (
 
 /** `there`: an earlier request has staged the chunk, which stays as it is. */
 export async function stageChunk(
-  store: Pick<ObjectStore, "putNew">,
+  stores: Stores<"putNew">,
   meta: BatchMeta,
   chunk: number,
   items: readonly unknown[],
@@ -57,7 +57,9 @@ export async function stageChunk(
   if (items.length === 0 || items.length > chunkSize) {
     throw new RangeError(`chunk ${chunk} has ${items.length} items, not 1 to ${chunkSize}`);
   }
-  const stored = await store.putNew(chunkKey(meta, chunk), linesOf(items), { type: ndjson });
+  const stored = await stores
+    .of(meta.namespace)
+    .putNew(chunkKey(meta, chunk), linesOf(items), { type: ndjson });
   return stored ? "stored" : "there";
 }
 
@@ -66,7 +68,7 @@ export async function stageChunk(
  * server has it. Items in the bucket can be read as soon as the batch is Processing.
  */
 export async function* readItems(
-  store: Pick<ObjectStore, "get">,
+  stores: Stores<"get">,
   batch: TaskBatch,
   wanted?: ReadonlySet<number>,
 ): AsyncGenerator<IndexedItem, void, undefined> {
@@ -79,7 +81,7 @@ export async function* readItems(
     const from = chunk * chunkSize;
     const isWanted = (line: number): boolean => !wanted || wanted.has(from + line);
     if (!Array.from({ length: chunkSize }, (_, line) => line).some(isWanted)) continue;
-    const lines = await readChunk(store, batch.metadata, chunk);
+    const lines = await readChunk(stores, batch.metadata, chunk);
     for (const [line, text] of (lines ?? []).entries()) {
       if (isWanted(line)) yield parseItem(from + line, text);
     }
@@ -89,23 +91,23 @@ export async function* readItems(
 
 /** The lines of a chunk; undefined when it is not staged. */
 async function readChunk(
-  store: Pick<ObjectStore, "get">,
+  stores: Stores<"get">,
   meta: BatchMeta,
   chunk: number,
 ): Promise<string[] | undefined> {
-  const got = await store.get(chunkKey(meta, chunk), { maxBytes: batchSourceLimit });
+  const got = await stores.of(meta.namespace).get(chunkKey(meta, chunk), { maxBytes: batchSourceLimit });
   return got && linesIn(got.body);
 }
 
 /** Copies the object of `spec.itemsRef`, as it is now, into the batch's chunks. */
 export async function copyToChunks(
-  store: Pick<ObjectStore, "put">,
+  stores: Stores<"put">,
   meta: BatchMeta,
   lines: readonly string[],
 ): Promise<void> {
   for (let from = 0; from < lines.length; from += chunkSize) {
     const body = `${lines.slice(from, from + chunkSize).join("\n")}\n`;
-    await store.put(chunkKey(meta, from / chunkSize), body, { type: ndjson });
+    await stores.of(meta.namespace).put(chunkKey(meta, from / chunkSize), body, { type: ndjson });
   }
 }
 
@@ -126,36 +128,36 @@ export function linesIn(body: Uint8Array): string[] {
 }
 
 export async function readOutcomes(
-  store: Pick<ObjectStore, "get">,
+  stores: Stores<"get">,
   meta: BatchMeta,
 ): Promise<Map<number, ItemOutcome>> {
-  const got = await store.get(outcomesKey(meta), { maxBytes: settledLimit });
+  const got = await stores.of(meta.namespace).get(outcomesKey(meta), { maxBytes: settledLimit });
   const outcomes = linesIn(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as ItemOutcome);
   return new Map(outcomes.map((outcome) => [outcome.index, outcome]));
 }
 
 export async function writeOutcomes(
-  store: Pick<ObjectStore, "put">,
+  stores: Stores<"put">,
   meta: BatchMeta,
   outcomes: Iterable<ItemOutcome>,
 ): Promise<void> {
-  await store.put(outcomesKey(meta), linesOf([...outcomes]), { type: ndjson });
+  await stores.of(meta.namespace).put(outcomesKey(meta), linesOf([...outcomes]), { type: ndjson });
 }
 
 export async function writeResults(
-  store: Pick<ObjectStore, "put">,
+  stores: Stores<"put">,
   meta: BatchMeta,
   results: Iterable<BatchResult>,
 ): Promise<{ key: string; size: number }> {
   const key = resultsKey(meta);
   const body = Buffer.from(linesOf([...results]));
-  await store.put(key, body, { type: ndjson });
+  await stores.of(meta.namespace).put(key, body, { type: ndjson });
   return { key, size: body.length };
 }
 
 /** Of a finished batch, by its `status.resultsRef`; undefined after the time that they are kept. */
 export async function readResults(
-  store: Pick<ObjectStore, "get">,
+  store: Pick<NamespaceStore, "get">,
   { key, size }: { key: string; size: number },
 ): Promise<BatchResult[] | undefined> {
   const got = await store.get(key, { maxBytes: Math.max(1, size) });
@@ -171,10 +173,11 @@ export type ItemOutput = { text: string; type: string } | "elsewhere";
 
 /** Outputs that the results lack, or whose copy there has lost its types, by the index of their item. */
 export async function readOutputs(
-  store: Pick<ObjectStore, "get">,
+  stores: Stores<"get">,
   namespace: string,
   results: readonly BatchResult[],
 ): Promise<Map<number, ItemOutput>> {
+  const store = stores.of(namespace);
   const outputs = new Map<number, ItemOutput>();
   const toRead: { index: number; outputRef: OutputRef }[] = [];
   let left = maxOutputsBytes;

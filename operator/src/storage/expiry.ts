@@ -11,10 +11,10 @@
 import type { ObjectMeta, TaskRun } from "../model/resources.ts";
 import { historyCursor } from "./layout.ts";
 import { objectsBelow } from "./listing.ts";
-import type { ObjectStore } from "./objectStore.ts";
+import type { NamespaceStore, Stores } from "./objectStore.ts";
 
 type Meta = Pick<ObjectMeta, "namespace" | "name" | "uid">;
-type Writer = Pick<ObjectStore, "put">;
+type Writer = Stores<"put">;
 
 export const endedPrefix = (namespace: string): string => `ns/${namespace}/expiry/ended/`;
 export const keyExpiryPrefix = (namespace: string): string => `ns/${namespace}/expiry/keys/`;
@@ -51,10 +51,11 @@ const fileEntry = (
   endedMs: number,
   name: string,
   payloadKey = none,
-): Promise<void> => store.put(`${endedPrefix(namespace)}${hourOf(endedMs)}/${name}`, payloadKey, text);
+): Promise<void> =>
+  store.of(namespace).put(`${endedPrefix(namespace)}${hourOf(endedMs)}/${name}`, payloadKey, text);
 
 export const fileKey = (store: Writer, namespace: string, hash: string, expiresMs: number): Promise<void> =>
-  store.put(`${keyExpiryPrefix(namespace)}${hourOf(expiresMs)}/${hash}`, none, text);
+  store.of(namespace).put(`${keyExpiryPrefix(namespace)}${hourOf(expiresMs)}/${hash}`, none, text);
 
 export interface Entry {
   key: string;
@@ -66,7 +67,7 @@ export interface Entry {
 
 /** The entries of hours that are over at this time, the oldest first. */
 export async function* entriesBefore(
-  store: Pick<ObjectStore, "list">,
+  store: Pick<NamespaceStore, "list">,
   prefix: string,
   ms: number,
 ): AsyncGenerator<Entry, void, undefined> {

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { phases } from "../model/schema/taskRun.ts";
 import { fileKey } from "./expiry.ts";
 import { keyRecordKey, keyRecordsPrefix } from "./layout.ts";
-import type { ObjectStore } from "./objectStore.ts";
+import type { NamespaceStore, Stores } from "./objectStore.ts";
 
 const keyRecord = z.object({
   generation: z.int().min(0),
@@ -26,10 +26,11 @@ export type KeyRecord = z.infer<typeof keyRecord>;
 const maxBytes = 4096;
 
 export async function readKeyRecord(
-  store: Pick<ObjectStore, "get" | "list">,
+  stores: Stores<"get" | "list">,
   namespace: string,
   hash: string,
 ): Promise<KeyRecord | undefined> {
+  const store = stores.of(namespace);
   const { objects } = await store.list(keyRecordsPrefix(namespace, hash), { limit: 1 });
   const highest = objects[0];
   return highest && readRecord(store, highest.key);
@@ -37,7 +38,7 @@ export async function readKeyRecord(
 
 /** Undefined when it is gone, or is none. */
 export async function readRecord(
-  store: Pick<ObjectStore, "get">,
+  store: Pick<NamespaceStore, "get">,
   key: string,
 ): Promise<KeyRecord | undefined> {
   const object = await store.get(key, { maxBytes });
@@ -49,14 +50,15 @@ export async function readRecord(
  * force.
  */
 export async function writeKeyRecord(
-  store: Pick<ObjectStore, "get" | "put">,
+  stores: Stores<"get" | "put">,
   namespace: string,
   hash: string,
   record: KeyRecord,
 ): Promise<void> {
+  const store = stores.of(namespace);
   const key = keyRecordKey(namespace, hash, record.generation);
   const known = await readRecord(store, key);
-  await fileKey(store, namespace, hash, Date.parse(record.expiresAt));
+  await fileKey(stores, namespace, hash, Date.parse(record.expiresAt));
   const freed = known?.freed && known.run.uid === record.run.uid ? { freed: true } : {};
   await store.put(key, JSON.stringify({ ...record, ...freed }), { type: "application/json" });
 }

@@ -34,7 +34,6 @@ export const logKey = (run: RunMeta, attempt: number, podUid: string): string =>
 export const containerOutputKey = (run: RunMeta, attempt: number): string =>
   `${runPrefix(run)}/attempts/${attempt}.container/output`;
 
-export const namespacesPrefix = "ns/";
 const recordsPrefix = (namespace: string): string => `ns/${namespace}/records/`;
 /** The records of one key or name, a generation each. */
 export const keyRecordsPrefix = (namespace: string, hash: string): string =>

@@ -1,10 +1,10 @@
 /** Walks all objects or folders below a prefix, in the order of keys, a page of 1,000 at a time. */
-import type { ObjectPage, ObjectStore } from "./objectStore.ts";
+import type { Bucket, ObjectPage } from "./bucket.ts";
 
 const limit = 1000;
 
 export async function* objectsBelow(
-  store: Pick<ObjectStore, "list">,
+  store: Pick<Bucket, "list">,
   prefix: string,
   startAfter?: string,
 ): AsyncGenerator<ObjectPage["objects"][number], void, undefined> {
@@ -18,10 +18,11 @@ export async function* objectsBelow(
 
 /** Full keys up to the next slash, including it. */
 export async function* foldersBelow(
-  store: Pick<ObjectStore, "list">,
+  store: Pick<Bucket, "list">,
   prefix: string,
+  startAfter?: string,
 ): AsyncGenerator<string, void, undefined> {
-  for (let after: string | undefined; ; ) {
+  for (let after = startAfter; ; ) {
     const page = await store.list(prefix, { startAfter: after, limit, delimiter: "/" });
     yield* page.folders;
     const last = page.folders.at(-1);

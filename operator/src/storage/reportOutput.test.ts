@@ -4,7 +4,8 @@ import { endOfReport } from "../model/run/report.ts";
 import { storeReportOutput } from "./reportOutput.ts";
 
 const run = { namespace: "ns", name: "run", uid: "uid" };
-const away = { put: () => Promise.reject(new Error("the bucket does not answer")) };
+const storeWith = <P>(put: P) => ({ of: () => ({ put }) });
+const away = storeWith(() => Promise.reject(new Error("the bucket does not answer")));
 
 const reportWith = (data: string, type: string): Report => ({
   v: 1,
@@ -43,7 +44,7 @@ test.each([
 
 test("an output in a report is stored under the key of its attempt", async () => {
   const puts: string[] = [];
-  const store = { put: async (key: string) => void puts.push(key) };
+  const store = storeWith(async (key: string) => void puts.push(key));
   const stored = await storeReportOutput(store, run, reportWith("1", "application/json"));
   expect(puts).toEqual([stored.output?.key]);
 });
@@ -55,7 +56,7 @@ test.each([
   "",
 ])("a report that says its output is %j gets the key of its own attempt", async (key) => {
   const report = reportWith("1", "application/json");
-  const store = { put: () => Promise.reject(new Error("nothing is to be stored")) };
+  const store = storeWith(() => Promise.reject(new Error("nothing is to be stored")));
   const output = { type: "application/json", size: 600_000, key };
   const stored = await storeReportOutput(store, run, { ...report, output }, "observed");
   expect(endOfReport(stored).outputRef?.key).toBe("ns/ns/runs/run.uid/attempts/1.observed/output");

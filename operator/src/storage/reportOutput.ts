@@ -12,13 +12,13 @@ import type { ObjectMeta } from "../model/resources.ts";
 import { copyOf } from "../model/run/report.ts";
 import { isSuperJson } from "../model/superJson.ts";
 import { outputKey } from "./layout.ts";
-import type { ObjectStore } from "./objectStore.ts";
+import type { Stores } from "./objectStore.ts";
 
 /** The runner waits for the answer to its report. */
 const putTimeoutMs = 3_000;
 
 export async function storeReportOutput(
-  store: Pick<ObjectStore, "put">,
+  stores: Stores<"put">,
   run: Pick<ObjectMeta, "namespace" | "name" | "uid">,
   report: Report,
   podUid = report.podUid,
@@ -28,7 +28,7 @@ export async function storeReportOutput(
   const key = outputKey(run, report.attempt, podUid);
   if (output.data === undefined || output.key !== undefined) return { ...report, output: { ...output, key } };
   try {
-    await store.put(key, output.data, { type: output.type, timeoutMs: putTimeoutMs });
+    await stores.of(run.namespace).put(key, output.data, { type: output.type, timeoutMs: putTimeoutMs });
   } catch (error) {
     if (!isWhole(output.data, output.type)) throw error;
     return report;

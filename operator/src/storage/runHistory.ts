@@ -12,7 +12,7 @@ import { fileRun } from "./expiry.ts";
 import { getJson, putJson } from "./gzipJson.ts";
 import { historyFolder, historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
 import { objectsBelow } from "./listing.ts";
-import type { ObjectStore } from "./objectStore.ts";
+import type { Stores } from "./objectStore.ts";
 
 /** The fields of a run that a list shows and filters by. */
 export interface RunSummary {
@@ -49,9 +49,10 @@ const maxSummaryBytes = 64 * 1024;
 /** Runs of one name that are compared when they were retired in one second. */
 const sameSecond = 10;
 
-export async function writeHistory(store: Pick<ObjectStore, "put">, run: TaskRun): Promise<void> {
+export async function writeHistory(stores: Stores<"put">, run: TaskRun): Promise<void> {
   // First: what is in history expires.
-  await fileRun(store, run);
+  await fileRun(stores, run);
+  const store = stores.of(run.metadata.namespace);
   await putJson(store, historyKey(run.metadata), run);
   // The summary comes last, so that a run that is listed can be read.
   await store.put(historyIndexKey(run.metadata), JSON.stringify(summaryOf(run)), {
@@ -61,17 +62,18 @@ export async function writeHistory(store: Pick<ObjectStore, "put">, run: TaskRun
 
 /** The retired run with this name and uid. */
 export const readHistory = (
-  store: Pick<ObjectStore, "get">,
+  stores: Stores<"get">,
   namespace: string,
   { name, uid }: { name: string; uid: string },
-): Promise<TaskRun | undefined> => getJson(store, historyKey({ namespace, name, uid }));
+): Promise<TaskRun | undefined> => getJson(stores.of(namespace), historyKey({ namespace, name, uid }));
 
 /** The run that was retired last of those that had this name. */
 export async function readLastHistory(
-  store: Pick<ObjectStore, "get" | "list">,
+  stores: Stores<"get" | "list">,
   namespace: string,
   name: string,
 ): Promise<TaskRun | undefined> {
+  const store = stores.of(namespace);
   const folder = historyFolder(namespace, name);
   let newest: { key: string; modifiedMs: number }[] = [];
   for await (const object of objectsBelow(store, folder)) {
@@ -90,10 +92,11 @@ const ended = ({ status }: TaskRun): string => status?.finishedAt ?? "";
 
 /** The next `limit` retired runs after the cursor, newest first by creation. */
 export async function listHistory(
-  store: Pick<ObjectStore, "get" | "list">,
+  stores: Stores<"get" | "list">,
   namespace: string,
   options: { after?: string; limit: number },
 ): Promise<HistoryPage> {
+  const store = stores.of(namespace);
   const prefix = historyIndexPrefix(namespace);
   const startAfter = options.after === undefined ? undefined : prefix + options.after;
   const { objects, more } = await store.list(prefix, { startAfter, limit: options.limit });

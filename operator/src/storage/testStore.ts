@@ -1,13 +1,14 @@
-/** The bucket in memory, for tests and benchmarks. Counts its requests. */
-import type { ObjectStore } from "./objectStore.ts";
+/** The bucket in memory with its stores, for tests and benchmarks. Counts its requests. */
+import { Readable } from "node:stream";
+import { ObjectStore, type RawBucket } from "./objectStore.ts";
 
-type Request = "copy" | "delete" | "deleteMany" | "get" | "head" | "list" | "put";
+type Request = "delete" | "deleteMany" | "get" | "head" | "list" | "put";
 
-export type TestStore = Pick<ObjectStore, Exclude<Request, "copy">> & {
+export interface TestStore extends RawBucket, Pick<ObjectStore, "of" | "own" | "namespaces"> {
   keys(): string[];
   /** Since the beginning, by their kinds. */
-  requests: Record<Exclude<Request, "copy">, number>;
-};
+  requests: Record<Request, number>;
+}
 
 /** `clock`: the time that an object is modified at. */
 export function testStore(clock: () => number): TestStore {
@@ -21,9 +22,23 @@ export function testStore(clock: () => number): TestStore {
   const remove = (key: string): void => {
     if (objects.delete(key)) sorted = undefined;
   };
-  return {
-    keys: () => [...keys()],
-    requests,
+  const bucket: RawBucket = {
+    async ensureBucket() {},
+    async putNew(key, body, options) {
+      if (objects.has(key)) return false;
+      await bucket.put(key, body, options);
+      return true;
+    },
+    async copy(from, to) {
+      const { body, type } = objects.get(from) ?? raise(`there is no object ${from}`);
+      await bucket.put(to, body, { type });
+    },
+    async read(key) {
+      const object = objects.get(key);
+      return object && { body: Readable.from([object.body]), size: object.body.length, type: object.type };
+    },
+    presignGet: async (key) => `memory:${key}`,
+    presignPut: async (key) => `memory:${key}`,
     async put(key, body, { type }) {
       requests.put++;
       const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
@@ -64,10 +79,23 @@ export function testStore(clock: () => number): TestStore {
       return { objects: page, folders: [...folders], more: all[at]?.startsWith(prefix) ?? false };
     },
   };
+  const stores = new ObjectStore(bucket);
+  return {
+    ...bucket,
+    keys: () => [...keys()],
+    requests,
+    own: stores.own,
+    of: (namespace) => stores.of(namespace),
+    namespaces: (after) => stores.namespaces(after),
+  };
 
   function modified(key: string): number {
     return objects.get(key)?.modifiedMs ?? 0;
   }
+}
+
+function raise(message: string): never {
+  throw new Error(message);
 }
 
 /** Index of the first key with this prefix that is after the other one. */

@@ -19,22 +19,22 @@ afterAll(() => api?.stop());
 describe("a sealed batch", () => {
   test("a sealed batch is not changed when all its items are sent again", async () => {
     const packet = `ns/${namespace}/packets/again/payload.json`;
-    await api.store.put(packet, '"first"', { type: "application/json" });
+    await api.store.of(namespace).put(packet, '"first"', { type: "application/json" });
     const stored = { payload: "again/payload.json", options: { payloadType: "application/store" } };
     const batch = await batches.createSealed([stored, {}]);
     const before = await batches.loadItems(batch);
     const payload = before[0]?.payloadRef?.key ?? "";
-    await api.store.put(packet, '"second"', { type: "application/json" });
+    await api.store.of(namespace).put(packet, '"second"', { type: "application/json" });
     const id = `batch_${batch.metadata.name}`;
     expect(await batches.sendItems(id, linesOf([stored, {}]))).toEqual({
       status: 200,
       answer: { id, itemsAccepted: 0, itemsDeduplicated: 2, sealed: true, expectedCount: 2 },
     });
-    expect(Buffer.from((await api.store.get(payload, { maxBytes: 99 }))?.body ?? []).toString()).toBe(
-      '"first"',
-    );
+    expect(
+      Buffer.from((await api.store.of(namespace).get(payload, { maxBytes: 99 }))?.body ?? []).toString(),
+    ).toBe('"first"');
     expect(await batches.loadItems(await batches.load(id))).toEqual(before);
-    const { objects } = await api.store.list(payload.replace(/0[^/]*$/, ""), { limit: 9 });
+    const { objects } = await api.store.of(namespace).list(payload.replace(/0[^/]*$/, ""), { limit: 9 });
     expect(objects).toHaveLength(1);
   });
 
@@ -198,8 +198,8 @@ test("the results of a batch include the outputs that are stored in the bucket",
   const batch = await batches.createSealed([{}, {}, {}, {}, {}]);
   const own = (name: string): string => `ns/${batch.metadata.namespace}/outputs/${name}`;
   const text = '{"json":"2026-01-01T00:00:00.000Z","meta":{"values":["Date"]}}';
-  await api.store.put(own("typed"), text, { type: "application/super+json" });
-  await api.store.put(own("long"), "x".repeat(20_000), { type: "text/plain" });
+  await api.store.of(namespace).put(own("typed"), text, { type: "application/super+json" });
+  await api.store.of(namespace).put(own("long"), "x".repeat(20_000), { type: "text/plain" });
   const of = (index: number) => ({
     index,
     phase: "Completed" as const,

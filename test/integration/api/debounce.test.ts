@@ -72,13 +72,13 @@ describe("triggers with one key", () => {
     // Replaced, not merged.
     expect(spec.metadata).toEqual({ m: 1 });
     expect(spec.payloadData).toBeUndefined();
-    const stored = await api.store.get(spec.payloadRef?.key ?? "", { maxBytes: 20_000 });
+    const stored = await api.store.of(namespace).get(spec.payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(JSON.parse(new TextDecoder().decode(stored?.body))).toEqual(long);
     await trigger(debounce, { payload: "short", payloadType: "text/plain" });
     const last = (await runOf(first)).spec;
     expect([last.payloadData, last.payloadRef]).toEqual(["short", undefined]);
     // The replaced payload is deleted.
-    expect(await api.store.head(spec.payloadRef?.key ?? "")).toBeUndefined();
+    expect(await api.store.of(namespace).head(spec.payloadRef?.key ?? "")).toBeUndefined();
   });
 
   test("a trigger makes another run when the previous one is no longer Delayed", async () => {

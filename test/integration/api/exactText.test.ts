@@ -71,7 +71,7 @@ describe("numbers keep their text", () => {
     const text = `{"n":${numbers},"text":"${"x".repeat(10_000)}"}`;
     const id = idIn(await trigger(`{"payload":${text}}`));
     const { payloadRef } = (await runOf(id)).spec;
-    const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
+    const stored = await api.store.of(namespace).get(payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(Buffer.from(stored?.body ?? []).toString()).toBe(text);
     expect(await read(id)).toContain(`"payload":${text}`);
     const again = idIn(await send("POST", `/api/v1/runs/${id}/replay`, "{}"));

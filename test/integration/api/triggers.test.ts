@@ -54,7 +54,7 @@ describe("a trigger", () => {
   test("a payload above 8 KiB is in the bucket before the run exists", async () => {
     const { id } = await trigger({ payload: { text: "x".repeat(10_000) } });
     const { payloadRef } = (await runOf(id)).spec;
-    const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
+    const stored = await api.store.of(namespace).get(payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(JSON.parse(new TextDecoder().decode(stored?.body))).toEqual({ text: "x".repeat(10_000) });
   });
 
@@ -75,13 +75,13 @@ describe("a trigger", () => {
       isCached: true,
     });
     const { payloadRef } = (await runOf(first.id)).spec;
-    const stored = await api.store.get(payloadRef?.key ?? "", { maxBytes: 20_000 });
+    const stored = await api.store.of(namespace).get(payloadRef?.key ?? "", { maxBytes: 20_000 });
     expect(JSON.parse(new TextDecoder().decode(stored?.body))).toBe("A".repeat(9_000));
     // And leaves no object behind.
     const prefix = `ns/${namespace}/payloads/${nameOf(first.id)}.`;
-    expect((await api.store.list(prefix, { limit: 10 })).objects.map(({ key }) => key)).toEqual([
-      payloadRef?.key,
-    ]);
+    expect((await api.store.of(namespace).list(prefix, { limit: 10 })).objects.map(({ key }) => key)).toEqual(
+      [payloadRef?.key],
+    );
   });
 
   test("a trigger of another task with the same request id makes a run of its own", async () => {

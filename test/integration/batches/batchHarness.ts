@@ -135,7 +135,7 @@ export class BatchHarness {
 
   async loadResults(batch: TaskBatch): Promise<BatchResult[]> {
     if (!batch.status?.resultsRef) throw new Error("there are no results");
-    const results = await readResults(this.store, batch.status.resultsRef);
+    const results = await readResults(this.store.of(this.namespace), batch.status.resultsRef);
     if (!results) throw new Error("the results are not in the bucket");
     return results;
   }

@@ -23,7 +23,9 @@ beforeAll(async () => {
   await api.kill();
   await api.listen(limits);
   const type = "application/octet-stream";
-  await api.store.put(`ns/${namespace}/packets/long`, new Uint8Array(size), { type, timeoutMs: 10_000 });
+  await api.store
+    .of(namespace)
+    .put(`ns/${namespace}/packets/long`, new Uint8Array(size), { type, timeoutMs: 10_000 });
 });
 afterAll(() => api?.stop());
 

@@ -65,8 +65,8 @@ test("a change is looked up once for all streams that tell it, and all tell it",
   const first = told(await open(api.url, id, key));
   await waitFor("the first state", async () => first.text.includes(id));
   const lookups = vi.spyOn(api.client, "get");
-  const reads = vi.spyOn(api.store, "get");
-  const heads = vi.spyOn(api.store, "head");
+  const reads = vi.spyOn(api.bucket, "get");
+  const heads = vi.spyOn(api.bucket, "head");
   const streams = (await Promise.all(Array.from({ length: 50 }, () => open(api.url, id, key)))).map(told);
   await waitFor("all tell the state", async () => streams.every(({ text }) => text.includes(id)));
   await tag(id, "changed");

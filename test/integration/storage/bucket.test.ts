@@ -11,9 +11,10 @@ import { recordOf } from "../../../operator/src/controller/taskRun/keyRecords.ts
 import { keyedRunName } from "../../../operator/src/model/keys/idempotency.ts";
 import { apiVersion, type TaskBatch, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { readBatchHistory, writeBatchHistory } from "../../../operator/src/storage/batchHistory.ts";
+import { Bucket } from "../../../operator/src/storage/bucket.ts";
 import { writeKeyRecord } from "../../../operator/src/storage/keyRecord.ts";
 import { payloadKey } from "../../../operator/src/storage/layout.ts";
-import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import {
   listHistory,
   readHistory,
@@ -50,43 +51,50 @@ function run(namespace: string, name: string, createdMs: number, more: Partial<T
 }
 
 describe("objects", () => {
+  const objects = () => store.of("objects");
+
   test("putNew creates an object once, and returns to a second caller that it exists", async () => {
     const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, i) => store.putNew("new/one", `from ${i}`, text)),
+      Array.from({ length: 8 }, (_, i) => objects().putNew("ns/objects/new/one", `from ${i}`, text)),
     );
     expect(answers.filter(Boolean)).toHaveLength(1);
-    const winner = new TextDecoder().decode((await store.get("new/one", { maxBytes: 100 }))?.body);
+    const winner = new TextDecoder().decode(
+      (await objects().get("ns/objects/new/one", { maxBytes: 100 }))?.body,
+    );
     expect(winner).toBe(`from ${answers.indexOf(true)}`);
   });
 
   test("objects are listed in pages, in order, with folders", async () => {
-    for (const name of ["a/1", "a/2", "b/1", "c"]) await store.put(`list/${name}`, name, text);
-    const first = await store.list("list/", { limit: 2 });
-    expect(first).toMatchObject({ more: true, objects: [{ key: "list/a/1" }, { key: "list/a/2" }] });
-    const rest = await store.list("list/", { limit: 10, startAfter: "list/a/2" });
-    expect(rest.objects.map(({ key }) => key)).toEqual(["list/b/1", "list/c"]);
+    for (const name of ["a/1", "a/2", "b/1", "c"]) await objects().put(`ns/objects/list/${name}`, name, text);
+    const first = await objects().list("ns/objects/list/", { limit: 2 });
+    expect(first).toMatchObject({
+      more: true,
+      objects: [{ key: "ns/objects/list/a/1" }, { key: "ns/objects/list/a/2" }],
+    });
+    const rest = await objects().list("ns/objects/list/", { limit: 10, startAfter: "ns/objects/list/a/2" });
+    expect(rest.objects.map(({ key }) => key)).toEqual(["ns/objects/list/b/1", "ns/objects/list/c"]);
     expect(rest.more).toBe(false);
-    const folders = await store.list("list/", { limit: 10, delimiter: "/" });
-    expect(folders.folders).toEqual(["list/a/", "list/b/"]);
-    expect(folders.objects.map(({ key }) => key)).toEqual(["list/c"]);
+    const folders = await objects().list("ns/objects/list/", { limit: 10, delimiter: "/" });
+    expect(folders.folders).toEqual(["ns/objects/list/a/", "ns/objects/list/b/"]);
+    expect(folders.objects.map(({ key }) => key)).toEqual(["ns/objects/list/c"]);
   });
 
   test("an object is copied with its type", async () => {
-    await store.put("copy/from it", "x", text);
-    await store.copy("copy/from it", "copy/to");
-    expect(await store.head("copy/to")).toMatchObject({ size: 1, type: "text/plain" });
+    await objects().put("ns/objects/copy/from it", "x", text);
+    await objects().copy("ns/objects/copy/from it", "ns/objects/copy/to");
+    expect(await objects().head("ns/objects/copy/to")).toMatchObject({ size: 1, type: "text/plain" });
   });
 
   test("an object can be deleted, and deleted again", async () => {
-    await store.put("deleted", "x", text);
-    await store.delete("deleted");
-    await store.delete("deleted");
-    expect(await store.head("deleted")).toBeUndefined();
+    await objects().put("ns/objects/deleted", "x", text);
+    await objects().delete("ns/objects/deleted");
+    await objects().delete("ns/objects/deleted");
+    expect(await objects().head("ns/objects/deleted")).toBeUndefined();
   });
 });
 
 test("a bucket that is gone is made again by the next write", async () => {
-  const other = server.store({ bucket: "again" });
+  const other = server.bucket({ bucket: "again" });
   await other.ensureBucket();
   await other.put("k", "before", text);
   await server.loseBucket("again");
@@ -95,7 +103,7 @@ test("a bucket that is gone is made again by the next write", async () => {
 });
 
 test("an object of a bucket that is gone does not count as missing, and the bucket is made again", async () => {
-  const other = server.store({ bucket: "lost" });
+  const other = server.bucket({ bucket: "lost" });
   for (const read of [() => other.get("k", { maxBytes: 9 }), () => other.head("k"), () => other.read("k")]) {
     await other.ensureBucket();
     await server.loseBucket("lost");
@@ -215,7 +223,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   const old = run("sweep", "old", start, payload("old"));
   const young = run("sweep", "young", start + 50 * hour, payload("young"));
   for (const one of [old, young]) {
-    await store.put(payloadKey(one.metadata), "{}", text);
+    await store.of("sweep").put(payloadKey(one.metadata), "{}", text);
     await writeHistory(store, one);
   }
   const record = { generation: 0, run: { name: "old", uid: "u" }, phase: "Completed" as const };
@@ -227,7 +235,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   const shown = { key: "ns/sweep/batches/nightly.u1/results.ndjson", size: 2 };
   const batches = { ...none, list: () => [{ status: { resultsRef: shown } }] };
   for (const uid of ["u1", "u2"])
-    await store.put(`ns/sweep/batches/nightly.${uid}/results.ndjson`, "{}", text);
+    await store.of("sweep").put(`ns/sweep/batches/nightly.${uid}/results.ndjson`, "{}", text);
   const deps = {
     store,
     runs: none,
@@ -238,13 +246,13 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     sweepStats: { deleted: 0, unreadable: 0 },
     owners: { otherOwner: () => undefined },
   } as unknown as BucketSweepDeps;
-  await store.put("ns/sweep/payloads/old.1", "{}", text);
-  await store.put("ns/sweep/payloads/young.1", "{}", text);
-  await store.put("ns/sweep/packets/trigger/packet_1/payload.json", "{}", text);
+  await store.of("sweep").put("ns/sweep/payloads/old.1", "{}", text);
+  await store.of("sweep").put("ns/sweep/payloads/young.1", "{}", text);
+  await store.of("sweep").put("ns/sweep/packets/trigger/packet_1/payload.json", "{}", text);
   await sweepBucket(deps);
   const left: string[] = [];
   for (let after: string | undefined; ; ) {
-    const page = await store.list("ns/sweep/", { limit: 100, startAfter: after });
+    const page = await store.of("sweep").list("ns/sweep/", { limit: 100, startAfter: after });
     left.push(...page.objects.map(({ key }) => key));
     after = page.objects.at(-1)?.key;
     if (!page.more) break;
@@ -264,7 +272,9 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
   // Everything was written after that clock's time, so as orphans all of it is young.
   const future = { ...deps, clock: () => Date.now() + 74 * hour } as BucketSweepDeps;
   await sweepBucket(future);
-  expect((await store.list("ns/sweep/", { limit: 10 })).objects.map(({ key }) => key)).toEqual([shown.key]);
+  expect((await store.of("sweep").list("ns/sweep/", { limit: 10 })).objects.map(({ key }) => key)).toEqual([
+    shown.key,
+  ]);
 });
 
 /** Calls putNew against a bucket that answers with these statuses in turn, the last one repeatedly. */
@@ -277,7 +287,7 @@ async function putAgainst(...statuses: number[]): Promise<{ outcome: unknown; re
   await once(server, "listening");
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const s3 = { endpoint, bucket: "test", region: "us-east-1", forcePathStyle: true };
-  const store = new ObjectStore({ s3, credentials: { accessKeyId: "a", secretAccessKey: "b" } });
+  const store = new Bucket({ s3, credentials: { accessKeyId: "a", secretAccessKey: "b" } });
   const outcome = await store.putNew("k", "x", { type: "text/plain" }).catch((error: unknown) => error);
   server.close();
   server.closeAllConnections();

@@ -12,7 +12,8 @@ import { type ApiLimits, apiRouter } from "../../../operator/src/api/server.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { RunTokens } from "../../../operator/src/runs/runToken.ts";
-import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
+import type { Bucket } from "../../../operator/src/storage/bucket.ts";
+import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { quiet } from "../quiet.ts";
 import { ApiServer } from "./apiServer.ts";
 import { ObjectStoreServer } from "./objectStoreServer.ts";
@@ -28,6 +29,8 @@ interface ReplicaOptions {
 
 export class ApiReplica {
   readonly client: KubeClient;
+  /** What the store is of. */
+  readonly bucket: Bucket;
   readonly store: ObjectStore;
   readonly #servers: { stop(): Promise<void> }[];
   readonly #stop = new AbortController();
@@ -38,7 +41,8 @@ export class ApiReplica {
   private constructor(servers: [ApiServer, ObjectStoreServer], options: ReplicaOptions) {
     this.#servers = servers;
     this.client = servers[0].client();
-    this.store = servers[1].store({ timeoutMs: options.storeTimeoutMs });
+    this.bucket = servers[1].bucket({ timeoutMs: options.storeTimeoutMs });
+    this.store = new ObjectStore(this.bucket, "test.installation");
   }
 
   static async start(options: ReplicaOptions = {}): Promise<ApiReplica> {

@@ -7,10 +7,17 @@ import { join } from "node:path";
 import { versitygwBinary } from "../../../hack/cluster/builtin/binary.ts";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import type { WriteHook } from "../../../operator/src/lib/writeHook.ts";
+import { Bucket } from "../../../operator/src/storage/bucket.ts";
 import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { freePort } from "./freePort.ts";
 
 const credentials = { accessKeyId: "test", secretAccessKey: "test-secret-key" };
+
+interface BucketOptions {
+  onWrite?: WriteHook;
+  bucket?: string;
+  timeoutMs?: number;
+}
 
 export class ObjectStoreServer {
   readonly #folder: string;
@@ -46,17 +53,15 @@ export class ObjectStoreServer {
     return server;
   }
 
-  store({
-    bucket = "test",
-    ...options
-  }: {
-    bucket?: string;
-    onWrite?: WriteHook;
-    timeoutMs?: number;
-  } = {}): ObjectStore {
+  /** As an installation that shares its bucket has it. */
+  store({ prefix = "test.installation", ...options }: BucketOptions & { prefix?: string } = {}): ObjectStore {
+    return new ObjectStore(this.bucket(options), prefix);
+  }
+
+  bucket({ bucket = "test", ...options }: BucketOptions = {}): Bucket {
     const endpoint = `http://127.0.0.1:${this.#port}`;
     const s3 = { endpoint, bucket, region: "us-east-1", forcePathStyle: true };
-    return new ObjectStore({ s3, credentials, ...options });
+    return new Bucket({ s3, credentials, ...options });
   }
 
   /** Removes a bucket with all that is in it, as when a store without a volume loses its node. */

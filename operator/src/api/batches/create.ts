@@ -20,13 +20,13 @@ import { generationsFrom, requestName } from "../../model/keys/names.ts";
 import { TaskBatches } from "../../model/kinds.ts";
 import { apiVersion, type TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
 
 interface CreateBatchDeps {
   client: Pick<KubeClient, "create" | "delete" | "get">;
-  store: Pick<ObjectStore, "get" | "list">;
+  store: Stores<"get" | "list">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }

@@ -152,7 +152,7 @@ export class BatchReceiver {
     }
     if (packet) {
       const key = receivedPayloadKey(this.#batch.metadata, index);
-      await this.#deps.store.copy(packet.key, key);
+      await this.#deps.store.of(namespace).copy(packet.key, key);
       return { payloadRef: { key, size: packet.size }, payloadType: packet.type };
     }
     return text === undefined ? {} : { payloadData: text, payloadType: type };

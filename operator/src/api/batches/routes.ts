@@ -140,7 +140,7 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
     const { namespace } = batch.metadata;
     if (!batch.status?.resultsRef) throw new Problem(404, "The batch has not finished", { retry: false });
     const resultsRef = ownRef(namespace, batch.status.resultsRef);
-    const results = resultsRef && (await readResults(deps.store, resultsRef));
+    const results = resultsRef && (await readResults(deps.store.of(namespace), resultsRef));
     if (!results) throw new Problem(404, "The batch's results were deleted", { retry: false });
     const outputs = await readOutputs(deps.store, namespace, results);
     const items = results.map((result) => resultObject(result, outputs.get(result.index)));
@@ -168,7 +168,7 @@ async function loadRunNames(
   const names = new Map<number, string>();
   const resultsRef = ownRef(metadata.namespace, status.resultsRef);
   if (resultsRef) {
-    for (const { index, run } of (await readResults(store, resultsRef)) ?? []) {
+    for (const { index, run } of (await readResults(store.of(metadata.namespace), resultsRef)) ?? []) {
       if (run) names.set(index, run.name);
     }
     return names;

@@ -4,6 +4,7 @@
  * right.
  */
 import { KubeError } from "../../kube/client/client.ts";
+import { BadKeyError } from "../../model/keys/objectKey.ts";
 
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -32,6 +33,7 @@ export const refusal = (error: unknown): unknown =>
 /** What a client can act on: what the API says, and what the API server says of the client's namespace. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
+  if (error instanceof BadKeyError) return new Problem(422, error.message, { retry: false });
   if (!(error instanceof KubeError)) return undefined;
   const { status, message } = error;
   const missing = status === 404 && /namespaces "([^"]+)" not found/.exec(message)?.[1];

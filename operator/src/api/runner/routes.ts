@@ -25,14 +25,14 @@ import { mediaType } from "../../model/schema/common.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
 import type { RunClaims, RunTokens } from "../../runs/runToken.ts";
 import { outputKey } from "../../storage/layout.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { storeReportOutput } from "../../storage/reportOutput.ts";
 import { bearerOf, bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 
 export interface RunnerDeps {
   client: Pick<KubeClient, "get" | "replace">;
-  store: Pick<ObjectStore, "presignPut" | "put">;
+  store: Stores<"presignPut" | "put">;
   tokens: Pick<RunTokens, "verify">;
   log: Logger;
   /** Milliseconds since the epoch. */
@@ -84,7 +84,9 @@ export function runnerRouter(deps: RunnerDeps): Router {
     const claims = claimsIn(response);
     const run = await loadRun(deps, claims, body.podUid);
     const key = outputKey(run.metadata, claims.attempt, body.podUid);
-    const url = await deps.store.presignPut(key, { expiresSeconds: uploadUrlSeconds, audience: "cluster" });
+    const url = await deps.store
+      .of(claims.ns)
+      .presignPut(key, { expiresSeconds: uploadUrlSeconds, audience: "cluster" });
     response.json({ url, key } satisfies UploadAnswer);
   });
 

@@ -19,7 +19,7 @@ import { apiVersion, type TaskRunSpec } from "../../model/resources.ts";
 import { trailingSpec } from "../../model/run/triggerFields.ts";
 import { type CreatedOrFound, createOrFind } from "../../runs/createOrFind.ts";
 import { keyCandidates } from "../../runs/keyedRun.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { Problem, refusal } from "../http/problem.ts";
 import { type DebounceDeps, debounceActions, pushStart } from "./debounce.ts";
 import { dropPayload, storePayload } from "./payload.ts";
@@ -35,7 +35,7 @@ import {
 
 export interface CreateDeps extends DebounceDeps {
   client: Pick<KubeClient, "create" | "get" | "replace">;
-  store: Pick<ObjectStore, "copy" | "delete" | "get" | "head" | "list" | "put">;
+  store: Stores<"copy" | "delete" | "get" | "head" | "list" | "put">;
   reader: Pick<RunReader, "get" | "youngestOf">;
 }
 

@@ -4,12 +4,12 @@ import { parseExact } from "../../lib/exactJson.ts";
 import { ownRef } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isSuperJson, parseSuperJson } from "../../model/superJson.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { NamespaceStore, Stores } from "../../storage/objectStore.ts";
 import type { Links, Origin } from "../packets.ts";
 import type { RunData } from "./wire/runObject.ts";
 
 export interface DataDeps {
-  store: Pick<ObjectStore, "get" | "head">;
+  store: Stores<"get" | "head">;
   links: Links;
 }
 
@@ -33,18 +33,20 @@ async function loadPayload(
   inlineBytes: number,
 ): Promise<RunData> {
   const { payload, payloadData, payloadType } = spec;
-  const payloadRef = ownRef(metadata.namespace, spec.payloadRef);
+  const { namespace } = metadata;
+  const payloadRef = ownRef(namespace, spec.payloadRef);
+  const store = deps.store.of(namespace);
   if (payload !== undefined) return { payload };
   let read: Value | undefined;
   if (payloadData !== undefined) read = parse(payloadData, payloadType);
   else if (!payloadRef) return {};
-  else if ((payloadRef.size ?? (await loadSize(deps, payloadRef.key))) > inlineBytes) {
-    return { payloadPresignedUrl: await deps.links.url(origin, "GET", payloadRef.key) };
-  } else read = parseText(await readText(deps, payloadRef.key, payloadType));
+  else if ((payloadRef.size ?? (await loadSize(store, payloadRef.key))) > inlineBytes) {
+    return { payloadPresignedUrl: await deps.links.url(origin, "GET", { namespace, key: payloadRef.key }) };
+  } else read = parseText(await readText(store, payloadRef.key, payloadType));
   return { payload: read?.value, payloadMeta: read?.meta };
 }
 
-const loadSize = async ({ store }: DataDeps, key: string): Promise<number> =>
+const loadSize = async (store: Pick<NamespaceStore, "head">, key: string): Promise<number> =>
   (await store.head(key))?.size ?? 0;
 
 async function loadOutput(
@@ -55,25 +57,26 @@ async function loadOutput(
 ): Promise<RunData> {
   const { output } = status ?? {};
   // Whoever may write the status may have written it.
-  const outputRef = ownRef(metadata.namespace, status?.outputRef);
+  const { namespace } = metadata;
+  const outputRef = ownRef(namespace, status?.outputRef);
   // The copy in the status has lost its types.
   if (!outputRef || (output !== undefined && !isSuperJson(outputRef.type))) return { output };
   if (outputRef.size > inlineBytes) {
-    return { outputPresignedUrl: await deps.links.url(origin, "GET", outputRef.key) };
+    return { outputPresignedUrl: await deps.links.url(origin, "GET", { namespace, key: outputRef.key }) };
   }
-  const read = parseText(await readText(deps, outputRef.key, outputRef.type));
+  const read = parseText(await readText(deps.store.of(namespace), outputRef.key, outputRef.type));
   return read ? { output: read.value, outputMeta: read.meta } : { output };
 }
 
 /** An output as the text that it was stored as; undefined: none. */
 export async function loadOutputText(
-  deps: { store: Pick<ObjectStore, "get"> },
+  deps: { store: Stores<"get"> },
   { metadata, status }: TaskRun,
 ): Promise<Text | undefined> {
   const output = status?.output;
   const outputRef = ownRef(metadata.namespace, status?.outputRef);
   if (outputRef && (output === undefined || isSuperJson(outputRef.type))) {
-    const read = await readText(deps, outputRef.key, outputRef.type);
+    const read = await readText(deps.store.of(metadata.namespace), outputRef.key, outputRef.type);
     if (read) return read;
   }
   return output === undefined ? undefined : { text: JSON.stringify(output), type: "application/json" };
@@ -91,7 +94,7 @@ interface Value {
 }
 
 async function readText(
-  { store }: { store: Pick<ObjectStore, "get"> },
+  store: Pick<NamespaceStore, "get">,
   key: string,
   type: string | undefined,
 ): Promise<Text | undefined> {

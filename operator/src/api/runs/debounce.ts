@@ -18,13 +18,13 @@ import {
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { readKeyRecord } from "../../storage/keyRecord.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { dropPayload } from "./payload.ts";
 import type { RunReader } from "./reader.ts";
 
 export interface DebounceDeps {
   client: Pick<KubeClient, "get" | "replace">;
-  store: Pick<ObjectStore, "delete" | "get" | "list">;
+  store: Stores<"delete" | "get" | "list">;
   reader: Pick<RunReader, "youngestOf">;
   /** Milliseconds since the epoch. */
   clock: () => number;

@@ -6,7 +6,7 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import { holdsKey } from "../../model/keys/idempotency.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { liveGenerations, type RunKey, readRecordOf, writeRecordOf } from "../../runs/keyedRun.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { secretOnly } from "../auth/auth.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, param } from "../http/input.ts";
@@ -14,7 +14,7 @@ import { notFound } from "../http/problem.ts";
 
 interface KeyDeps {
   client: Pick<KubeClient, "get" | "patch">;
-  store: Pick<ObjectStore, "get" | "list" | "put">;
+  store: Stores<"get" | "list" | "put">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }

@@ -73,8 +73,9 @@ describe("a retired run", () => {
         return body && { body };
       },
     };
-    await writeHistory(store as never, run);
-    const read = await readHistory(store as never, "n", run.metadata);
+    const stores = { of: () => store } as never;
+    await writeHistory(stores, run);
+    const read = await readHistory(stores, "n", run.metadata);
     if (!read) throw new Error("it is not in history");
     const [live, then] = [run, read].map((one) => JSON.stringify(runObject(one, currentApiVersion)));
     expect(then).toBe(live);

@@ -8,14 +8,14 @@ import { maxPayloadBytes, maxPayloadDataBytes } from "@fairlead/protocol/limits"
 import { newName } from "../../model/ids.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { triggerPayloadKey } from "../../storage/layout.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { findPacket } from "../packets.ts";
 import { payloadTooLarge, type WirePayload } from "./wire/triggerBody.ts";
 
 type PayloadFields = Pick<TaskRun["spec"], "payloadData" | "payloadType" | "payloadRef">;
 
 export async function storePayload(
-  store: Pick<ObjectStore, "copy" | "head" | "put">,
+  store: Stores<"copy" | "head" | "put">,
   namespace: string,
   name: string,
   { text, type, storagePath }: WirePayload,
@@ -25,13 +25,13 @@ export async function storePayload(
     if (packet.size > maxPayloadBytes) throw payloadTooLarge(packet.size);
     // A copy for the run alone: the packet is removed after a day.
     const key = triggerPayloadKey(namespace, name, newName());
-    await store.copy(packet.key, key);
+    await store.of(namespace).copy(packet.key, key);
     return { payloadRef: { key, size: packet.size }, payloadType: packet.type };
   }
   if (text === undefined) return {};
   if (Buffer.byteLength(text) <= maxPayloadDataBytes) return { payloadData: text, payloadType: type };
   const key = triggerPayloadKey(namespace, name, newName());
-  await store.put(key, text, { type });
+  await store.of(namespace).put(key, text, { type });
   const sha256 = createHash("sha256").update(text).digest("hex");
   return { payloadRef: { key, size: Buffer.byteLength(text), sha256 }, payloadType: type };
 }
@@ -41,12 +41,12 @@ export async function storePayload(
  * stored for this run: any other object may be used elsewhere.
  */
 export async function dropPayload(
-  store: Pick<ObjectStore, "delete">,
+  store: Stores<"delete">,
   unused: PayloadFields,
   kept: TaskRun,
 ): Promise<void> {
   const { namespace, name } = kept.metadata;
   const key = unused.payloadRef?.key;
   const isOwn = key?.startsWith(triggerPayloadKey(namespace, name, ""));
-  if (key !== undefined && isOwn && key !== kept.spec.payloadRef?.key) await store.delete(key);
+  if (key !== undefined && isOwn && key !== kept.spec.payloadRef?.key) await store.of(namespace).delete(key);
 }

@@ -17,7 +17,7 @@ import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { exactly, inLine, lineIndex, slotIndex } from "../../model/run/waiting.ts";
 import { historyCursor } from "../../storage/layout.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { listHistory, readHistory, readLastHistory } from "../../storage/runHistory.ts";
 import { withSummaries } from "../../storage/summaryCache.ts";
 import { fromLive, fromSummary } from "./listed.ts";
@@ -47,17 +47,12 @@ const namePattern = /^[a-z0-9]([-a-z0-9.]{0,56}[a-z0-9])?$/;
 
 export class RunReader {
   readonly #client: KubeClient;
-  readonly #store: Pick<ObjectStore, "get" | "list">;
+  readonly #store: Stores<"get" | "list">;
   readonly #cache: Informer<TaskRun>;
   /** By `namespace/name`: a change costs those who watch this run, not all that watch one. */
   readonly #watchers = new Map<string, Set<() => void>>();
 
-  constructor(
-    client: KubeClient,
-    store: Pick<ObjectStore, "get" | "list">,
-    namespaces: readonly string[],
-    log: Logger,
-  ) {
+  constructor(client: KubeClient, store: Stores<"get" | "list">, namespaces: readonly string[], log: Logger) {
     this.#client = client;
     this.#store = withSummaries(store, keptSummaryBytes);
     this.#cache = new Informer(client, TaskRuns, { namespaces, transform: fromLive, log });

@@ -10,7 +10,7 @@ import { parseExact } from "../../lib/exactJson.ts";
 import { ownKeyProblem } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { replayOptions } from "../../model/run/triggerFields.ts";
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { demand, publicToken } from "../auth/auth.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, requestKeyOf } from "../http/input.ts";
@@ -63,7 +63,7 @@ export function replayRouter(deps: ReplayDeps): Router {
 
 /** The run's own payload, as a client would send it. */
 async function loadPayload(
-  { store }: { store: Pick<ObjectStore, "get"> },
+  { store }: { store: Stores<"get"> },
   run: TaskRun,
 ): Promise<{ payload?: unknown; payloadType?: string }> {
   const { payload, payloadData, payloadType = "application/json", payloadRef } = run.spec;
@@ -71,7 +71,7 @@ async function loadPayload(
   if (payloadRef) {
     const foreign = ownKeyProblem(run.metadata.namespace, payloadRef.key);
     if (foreign) throw new Problem(422, `payload: the key of the run's own ${foreign}: send one`);
-    const object = await store.get(payloadRef.key, { maxBytes: maxPayloadBytes });
+    const object = await store.of(run.metadata.namespace).get(payloadRef.key, { maxBytes: maxPayloadBytes });
     if (!object) throw new Problem(422, "payload: the run's own was deleted: send one");
     const text = new TextDecoder().decode(object.body);
     return { payload: asSent(text, payloadType), payloadType };

@@ -84,7 +84,9 @@ export function runsRouter(deps: RunDeps): Router {
     };
     const key = refs[field]?.key;
     if (key === undefined) throw notFound(`${field.slice(0, 80)} of this run in object storage`);
-    response.json({ presignedUrl: await deps.links.url(request, "GET", key) });
+    response.json({
+      presignedUrl: await deps.links.url(request, "GET", { namespace: run.metadata.namespace, key }),
+    });
   });
 
   router.post("/api/v1/runs/:id/tags", async (request, response) => {

@@ -1,6 +1,6 @@
 /**
  * Deletes expired objects from the bucket; not every S3 server has lifecycle rules. Every ten minutes, for
- * each namespace that this release watches:
+ * each namespace that this release watches, and no other release has:
  *
  *   - history older than `historySeconds`, with the payload, outputs and logs of its run, and records of keys
  *     that have expired, once history has none of their runs → expired.ts
@@ -9,12 +9,10 @@
  *
  * What a round reads grows with what expires, not with what is retained. Names come again: what belongs to a
  * run is found by its uid. What a TaskRun refers to stays, whoever it belongs to. An object that cannot be
- * read is left alone and counted, and the others go on. A round is bounded and leaves the rest to the next
+ * read is left alone and counted, and the others go on; so do other namespaces when one fails. A round is bounded and leaves the rest to the next
  * one, which also repeats what failed.
  */
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
-import { namespacesPrefix } from "../../storage/layout.ts";
-import { foldersBelow } from "../../storage/listing.ts";
 import { deleteExpired } from "./expired.ts";
 import { sweepLeftovers } from "./leftovers.ts";
 import { type BucketSweepDeps, SweepRound } from "./sweepRound.ts";
@@ -33,7 +31,7 @@ export const bucketSweeper: PeriodicWork<BucketSweepDeps> = {
 export async function sweepBucket(deps: BucketSweepDeps, signal?: AbortSignal): Promise<number> {
   const round = new SweepRound(deps, signal);
   try {
-    await deleteExpired(round, await namespacesOf(deps, round));
+    await deleteExpired(round, await namespacesOf(round));
   } finally {
     await sweepLeftovers(round);
   }
@@ -41,16 +39,11 @@ export async function sweepBucket(deps: BucketSweepDeps, signal?: AbortSignal): 
 }
 
 /** In another order each time: a round that ends early is not always at the expense of the same ones. */
-async function namespacesOf(
-  { store, config, owners }: BucketSweepDeps,
-  { nowMs }: SweepRound,
-): Promise<string[]> {
+async function namespacesOf(round: SweepRound): Promise<string[]> {
+  const { store, config } = round.deps;
   const watched = [...config.watchNamespaces];
-  if (watched.length === 0)
-    for await (const folder of foldersBelow(store, namespacesPrefix))
-      watched.push(folder.slice(namespacesPrefix.length, -1));
-  // Which runs live in another release's namespace is not known here.
-  const all = watched.filter((namespace) => owners.otherOwner(namespace) === undefined);
-  const first = all.length === 0 ? 0 : Math.floor(nowMs / bucketSweeper.everyMs) % all.length;
+  if (watched.length === 0) for await (const namespace of store.namespaces()) watched.push(namespace);
+  const all = watched.filter((namespace) => round.isResponsible(namespace));
+  const first = all.length === 0 ? 0 : Math.floor(round.nowMs / bucketSweeper.everyMs) % all.length;
   return [...all.slice(first), ...all.slice(0, first)];
 }

@@ -37,17 +37,16 @@ interface Turn {
 }
 
 export async function deleteExpired(round: SweepRound, namespaces: readonly string[]): Promise<void> {
-  const { store } = round.deps;
   const { horizonMs, nowMs } = round;
   const turnsOf = (namespace: string): Turn[] => [
     {
       namespace,
-      entries: entriesBefore(store, endedPrefix(namespace), horizonMs),
+      entries: entriesBefore(round.storeOf(namespace), endedPrefix(namespace), horizonMs),
       handle: deleteEnded,
     },
     {
       namespace,
-      entries: entriesBefore(store, keyExpiryPrefix(namespace), nowMs),
+      entries: entriesBefore(round.storeOf(namespace), keyExpiryPrefix(namespace), nowMs),
       handle: deleteKeys,
     },
   ];
@@ -56,11 +55,12 @@ export async function deleteExpired(round: SweepRound, namespaces: readonly stri
     let turns = namespaces.flatMap((namespace) => turnsOf(namespace)[kind] ?? []);
     while (turns.length > 0 && !round.isOver) {
       const next: Turn[] = [];
-      const take = async (turn: Turn): Promise<void> => {
-        const slice = await takeSlice(turn.entries);
-        await turn.handle(round, turn.namespace, slice);
-        if (slice.length === sliceSize) next.push(turn);
-      };
+      const take = (turn: Turn): Promise<void> =>
+        round.part(turn.namespace, async () => {
+          const slice = await takeSlice(turn.entries);
+          await turn.handle(round, turn.namespace, slice);
+          if (slice.length === sliceSize) next.push(turn);
+        });
       await inParallel(turns.values(), namespacesAtOnce, take, () => !round.isOver);
       turns = next;
     }
@@ -84,9 +84,15 @@ async function deleteEnded(round: SweepRound, namespace: string, entries: Entry[
     const keys = await keysOf(round, namespace, entry);
     if (keys) found.push({ entry, keys });
   });
-  const failed = await round.delete(found.flatMap(({ keys }) => keys));
+  const failed = await round.delete(
+    namespace,
+    found.flatMap(({ keys }) => keys),
+  );
   const over = found.filter(({ keys }) => !keys.some((key) => failed.has(key)));
-  await round.delete(over.map(({ entry }) => entry.key));
+  await round.delete(
+    namespace,
+    over.map(({ entry }) => entry.key),
+  );
 }
 
 /** What is to be deleted; undefined: nothing, since it is still needed, or the entry says nothing. */
@@ -102,16 +108,20 @@ async function keysOf(round: SweepRound, namespace: string, entry: Entry): Promi
   // A duplicate shows the outputs of the run that it repeats, and a batch that was applied again its results.
   if (round.isAlive(kind, namespace, name, uid) || round.isReferred(folder)) return undefined;
   const keys: string[] = [];
-  for await (const { key } of objectsBelow(round.deps.store, folder)) keys.push(key);
+  for await (const { key } of objectsBelow(round.storeOf(namespace), folder)) keys.push(key);
   if (kind === "batch") return keys;
-  const payloadKey = entry.hasPayload ? await readPayloadKey(round, entry.key) : undefined;
+  const payloadKey = entry.hasPayload ? await readPayloadKey(round, namespace, entry.key) : undefined;
   const isOwn = payloadKey?.startsWith(`${payloadsPrefix(namespace)}${name}.`);
   if (payloadKey && isOwn && !round.isReferred(payloadKey)) keys.push(payloadKey);
   return [...keys, historyKey(meta), historyIndexPrefix(namespace) + cursor];
 }
 
-async function readPayloadKey(round: SweepRound, key: string): Promise<string | undefined> {
-  const object = await round.deps.store.get(key, { maxBytes: maxKeyBytes });
+async function readPayloadKey(
+  round: SweepRound,
+  namespace: string,
+  key: string,
+): Promise<string | undefined> {
+  const object = await round.storeOf(namespace).get(key, { maxBytes: maxKeyBytes });
   return object && new TextDecoder().decode(object.body);
 }
 
@@ -124,7 +134,7 @@ async function deleteKeys(round: SweepRound, namespace: string, entries: Entry[]
       await fileKey(round.deps.store, namespace, hash, Math.max(nextMs, round.nowMs + hourMs));
     over.push(key);
   });
-  await round.delete(over);
+  await round.delete(namespace, over);
 }
 
 /**
@@ -137,7 +147,8 @@ export async function deleteRecords(
   namespace: string,
   hash: string,
 ): Promise<number | undefined> {
-  const { store, runs } = round.deps;
+  const { runs } = round.deps;
+  const store = round.storeOf(namespace);
   const keys: string[] = [];
   for await (const { key } of objectsBelow(store, keyRecordsPrefix(namespace, hash))) keys.push(key);
   const left = new Map<string, number>();
@@ -147,7 +158,7 @@ export async function deleteRecords(
     const isHighest = key === keys[0];
     const isNeeded =
       isHighest && (left.size > 0 || runs.byIndex("record", `${namespace}/${hash}`).length > 0);
-    if (dueMs <= round.nowMs && !isNeeded) await round.delete([key]);
+    if (dueMs <= round.nowMs && !isNeeded) await round.delete(namespace, [key]);
     else left.set(key, dueMs);
   }
   return left.size === 0 ? undefined : Math.min(...left.values());
@@ -155,7 +166,8 @@ export async function deleteRecords(
 
 /** A name is not used again while history has it. Undefined: the record is gone, or none. */
 async function recordDue(round: SweepRound, namespace: string, key: string): Promise<number | undefined> {
-  const { store, config } = round.deps;
+  const { config } = round.deps;
+  const store = round.storeOf(namespace);
   try {
     const record = await readRecord(store, key);
     if (!record) return undefined;

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { TaskRun } from "../../model/resources.ts";
 import { endedPrefix } from "../../storage/expiry.ts";
 import { historyKey, outputKey } from "../../storage/layout.ts";
+import { ObjectStore } from "../../storage/objectStore.ts";
 import { writeHistory } from "../../storage/runHistory.ts";
 import { type TestStore, testStore } from "../../storage/testStore.ts";
 import { sweepBucket } from "./bucketSweeper.ts";
@@ -118,7 +119,7 @@ test("a namespace of which much is due keeps no other waiting", async () => {
     order.push(keys[0]?.split("/", 2)[1] ?? "");
     return store.deleteMany(keys);
   };
-  await sweepBucket(depsOf({ ...store, deleteMany }, start + 11 * day));
+  await sweepBucket(depsOf(new ObjectStore({ ...store, deleteMany }), start + 11 * day));
   expect(order.indexOf("z")).toBeLessThan(order.lastIndexOf("a"));
   expect(objectsOf(store)).toEqual([]);
 });
@@ -134,7 +135,11 @@ test.each([1, 2, 3, 4, 5, 6])(
         if (++writes === crash) throw new Error("died");
         return write(...args);
       };
-    const mortal = { ...store, put: dying(store.put), deleteMany: dying(store.deleteMany) };
+    const mortal = new ObjectStore({
+      ...store,
+      put: dying(store.put),
+      deleteMany: dying(store.deleteMany),
+    });
     const one = run("n", "r", start);
     await store.put(outputKey(one.metadata, 1, "p"), "x", { type: "text/plain" });
     // The TaskRun is there until its history is: that is written again.

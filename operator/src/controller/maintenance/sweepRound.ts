@@ -1,13 +1,17 @@
 /** One round of the bucket's sweeper: what may not be deleted, what was, and how much is left to do. */
-import type { ObjectStore } from "../../storage/objectStore.ts";
+import type { NamespaceStore, ObjectStore, Stores } from "../../storage/objectStore.ts";
 import type { Deps } from "../deps.ts";
+
+type Method = "delete" | "deleteMany" | "get" | "head" | "list" | "put";
 
 export interface BucketSweepDeps
   extends Pick<Deps, "owners" | "runs" | "batches" | "clock" | "config" | "log" | "sweepStats"> {
-  store: Pick<ObjectStore, "delete" | "deleteMany" | "get" | "head" | "list" | "put">;
+  store: Stores<Method> & Pick<ObjectStore, "namespaces" | "own">;
 }
 
 const deletesPerRound = 100_000;
+/** Namespaces that fail one after the other: then it is not theirs. */
+const failuresInRow = 5;
 
 export class SweepRound {
   readonly deps: BucketSweepDeps;
@@ -17,6 +21,7 @@ export class SweepRound {
   /** Keys that TaskRuns and batches name, and the folders that these are in. */
   readonly #referred: ReadonlySet<string>;
   readonly #signal: AbortSignal | undefined;
+  #failures = 0;
   deleted = 0;
 
   constructor(deps: BucketSweepDeps, signal?: AbortSignal) {
@@ -42,10 +47,32 @@ export class SweepRound {
     return (kind === "run" ? runs : batches).get(namespace, name)?.metadata.uid === uid;
   }
 
+  /** Which runs live in a namespace that another release has, or that we do not watch, is not known here. */
+  isResponsible(namespace: string): boolean {
+    const { watchNamespaces } = this.deps.config;
+    const isWatched = watchNamespaces.length === 0 || watchNamespaces.includes(namespace);
+    return isWatched && this.deps.owners.otherOwner(namespace) === undefined;
+  }
+
+  storeOf(namespace: string): Pick<NamespaceStore, Method> {
+    return this.deps.store.of(namespace);
+  }
+
+  /** A part of the round for one namespace: when it fails, the others go on. */
+  async part(namespace: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.#failures = 0;
+    } catch (error) {
+      if (++this.#failures >= failuresInRow) throw error;
+      this.deps.log.warn({ namespace, err: error }, "this namespace's objects were not swept; trying again");
+    }
+  }
+
   /** Returns the keys that could not be deleted. */
-  async delete(keys: readonly string[]): Promise<ReadonlySet<string>> {
+  async delete(namespace: string, keys: readonly string[]): Promise<ReadonlySet<string>> {
     if (keys.length === 0) return new Set();
-    const failed = new Set(await this.deps.store.deleteMany(keys));
+    const failed = new Set(await this.storeOf(namespace).deleteMany(keys));
     this.deleted += keys.length - failed.size;
     this.deps.sweepStats.deleted += keys.length - failed.size;
     if (failed.size > 0) this.deps.log.warn({ keys: failed.size }, "objects could not be deleted");

@@ -107,7 +107,9 @@ async function validateItems(deps: BatchDeps, batch: TaskBatch): Promise<Validat
   if (itemsRef) {
     const foreign = ownKeyProblem(batch.metadata.namespace, itemsRef.key);
     if (foreign) return { reason: "InvalidItems", message: `spec.itemsRef.key: ${itemsRef.key} ${foreign}.` };
-    const got = await deps.store.get(itemsRef.key, { maxBytes: batchSourceLimit + 1 });
+    const got = await deps.store
+      .of(batch.metadata.namespace)
+      .get(itemsRef.key, { maxBytes: batchSourceLimit + 1 });
     if (!got) {
       return {
         reason: "ItemsNotFound",

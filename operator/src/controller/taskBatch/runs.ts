@@ -149,7 +149,9 @@ async function withStoredPayload(
   const text = inlinePayload(whole);
   if (text === undefined || Buffer.byteLength(text) <= maxPayloadDataBytes || whole.payloadRef) return whole;
   const key = batchPayloadKey(batch.metadata, hasPayload(item) ? index : "defaults");
-  await deps.store.put(key, text, { type: whole.payloadType ?? "application/json" });
+  await deps.store
+    .of(batch.metadata.namespace)
+    .put(key, text, { type: whole.payloadType ?? "application/json" });
   const { payload: _payload, payloadData: _data, ...rest } = whole;
   const { bytes, sha256 } = summarize(text);
   return { ...rest, payloadRef: { key, size: bytes, sha256 } };

@@ -22,7 +22,7 @@ test.each(["ns/team-b/history/x", "ns/team-a/../team-b/x", "packets/p.json", "ns
     expect(problem?.message).toContain("spec.payloadRef.key");
     const signed: string[] = [];
     const presignGet = async (signedKey: string) => `${signed.push(signedKey)}`;
-    const deps = { store: { presignGet } } as unknown as Parameters<typeof attemptPayload>[0];
+    const deps = { store: { of: () => ({ presignGet }) } } as unknown as Parameters<typeof attemptPayload>[0];
     await expect(attemptPayload(deps, run, { kind: "task" } as Program)).rejects.toThrow(PayloadChanged);
     expect(signed).toEqual([]);
   },

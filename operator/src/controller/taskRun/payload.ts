@@ -80,8 +80,9 @@ export async function attemptPayload(
   program: Program,
 ): Promise<AttemptPayload | undefined> {
   const type = run.spec.payloadType ?? "application/json";
+  const { namespace } = run.metadata;
   const link = (key: string) =>
-    deps.store.presignGet(key, { expiresSeconds: linkLifetimeSeconds, audience: "cluster" });
+    deps.store.of(namespace).presignGet(key, { expiresSeconds: linkLifetimeSeconds, audience: "cluster" });
   const { payloadRef } = run.spec;
   // Accepted by an earlier release, which did not look.
   if (payloadRef && !ownRef(run.metadata.namespace, payloadRef)) throw new PayloadChanged(foreignText);
@@ -95,6 +96,6 @@ export async function attemptPayload(
   const inline = fitsVariable(text) ? text : undefined;
   if (inline !== undefined && program.kind === "task") return { text: inline, type };
   const key = payloadKey(run.metadata);
-  await deps.store.put(key, text, { type });
+  await deps.store.of(namespace).put(key, text, { type });
   return { text: inline, type, url: await link(key) };
 }

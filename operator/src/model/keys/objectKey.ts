@@ -4,8 +4,17 @@
  * `.` and `..`: no key has them.
  */
 
-/** Bytes; S3's own limit. */
-const maxKeyBytes = 1024;
+/** Bytes; S3's own limit, and that of a file's name, which a part becomes in a store of files. */
+const [maxKeyBytes, maxPartBytes] = [1024, 255];
+
+/** A key that no object may have, or none of this namespace; it came from outside, or is our mistake. */
+export class BadKeyError extends Error {
+  override readonly name = "BadKeyError";
+
+  constructor(key: string, problem: string) {
+    super(`key ${JSON.stringify(key.slice(0, 200))} ${problem}`);
+  }
+}
 
 /** Why this can be no key; undefined when it can. */
 export function objectKeyProblem(key: string): string | undefined {
@@ -13,17 +22,23 @@ export function objectKeyProblem(key: string): string | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
   if (/[\u0000-\u001f\u007f\\]/.test(key)) return "has a control character or a backslash";
   if (!key.isWellFormed()) return "is no valid Unicode";
-  if (key.split("/").some((part) => part === "" || part === "." || part === ".."))
+  const parts = key.split("/");
+  if (parts.some((part) => part === "" || part === "." || part === ".."))
     return 'has an empty part, or a part "." or ".."';
+  if (parts.some((part) => Buffer.byteLength(part) > maxPartBytes))
+    return `has a part of more than ${maxPartBytes} bytes between slashes`;
   return undefined;
 }
 
-/** The same for a key that belongs to an object of this namespace. */
-export function ownKeyProblem(namespace: string, key: string): string | undefined {
-  const folder = `ns/${namespace}/`;
+/** The same for a key of this folder, which ends with a slash. */
+export function keyProblemIn(folder: string, key: string): string | undefined {
   if (!key.startsWith(folder)) return `is not of this namespace: it must begin with ${folder}`;
   return objectKeyProblem(key);
 }
+
+/** The same for a key that belongs to an object of this namespace. */
+export const ownKeyProblem = (namespace: string, key: string): string | undefined =>
+  keyProblemIn(`ns/${namespace}/`, key);
 
 /** The reference, if its key may be read for an object of this namespace. */
 export const ownRef = <T extends { key: string }>(namespace: string, ref: T | undefined): T | undefined =>

@@ -21,7 +21,9 @@ function nodes(text: string, hanging: string[] = []) {
   };
   const captures = new LogCaptures({
     client: { podLog: podLog as unknown as KubeClient["podLog"] },
-    store: { put: async (_key, body) => void state.stored.push(Buffer.from(body).toString()) },
+    store: {
+      of: () => ({ put: async (_key, body) => void state.stored.push(Buffer.from(body).toString()) }),
+    },
     clock: () => state.now,
   });
   return { state, captures };

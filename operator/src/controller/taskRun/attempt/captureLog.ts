@@ -12,7 +12,7 @@ import { KubeError } from "../../../kube/client/client.ts";
 import { type CutText, headAndTail } from "../../../lib/headAndTail.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
 import { logKey } from "../../../storage/layout.ts";
-import type { ObjectStore } from "../../../storage/objectStore.ts";
+import type { Stores } from "../../../storage/objectStore.ts";
 
 /** The reason of a failure is at the end. */
 const limits = { headBytes: 1024 * 1024, tailBytes: 9 * 1024 * 1024 };
@@ -34,7 +34,7 @@ export interface CapturedLog {
 
 interface LogDeps {
   client: Pick<KubeClient, "podLog">;
-  store: Pick<ObjectStore, "put">;
+  store: Stores<"put">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -69,7 +69,8 @@ export class LogCaptures {
     this.#failing.delete(uid);
     if (!log || log.body.length === 0) return {};
     const key = logKey(run.metadata, attempt.number, uid);
-    await this.#deps.store.put(key, log.body, { type: "text/plain; charset=utf-8" });
+    const store = this.#deps.store.of(run.metadata.namespace);
+    await store.put(key, log.body, { type: "text/plain; charset=utf-8" });
     const note = `${log.missing} bytes between its beginning and its end are left out.`;
     return { logKey: key, ...(log.missing > 0 && { logNote: note }) };
   }

@@ -21,6 +21,7 @@ import type { Program } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { at, done, type Requeue } from "../../../kube/manager/requeue.ts";
 import { Jobs } from "../../../kube/resources.ts";
+import { BadKeyError } from "../../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../../model/resources.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
 import { containerOutputKey } from "../../../storage/layout.ts";
@@ -90,7 +91,9 @@ async function environment(deps: JobDeps, { run, attempt }: AttemptView, program
     payload: await attemptPayload(deps, run, program),
     outputUrl:
       program.kind === "container"
-        ? await deps.store.presignPut(outputKey, { expiresSeconds: outputUrlSeconds, audience: "cluster" })
+        ? await deps.store
+            .of(namespace)
+            .presignPut(outputKey, { expiresSeconds: outputUrlSeconds, audience: "cluster" })
         : undefined,
   });
 }
@@ -147,6 +150,7 @@ export function afterExisting(view: AttemptView, job: V1Job | undefined): Attemp
 export function afterError(view: AttemptView, error: unknown, closed?: string): AttemptDecision | undefined {
   if (error instanceof AdmissionClosedError)
     return closed === undefined ? soon(view) : whileClosed(view, closed);
+  if (error instanceof BadKeyError) return endAttempt(view, failed("InvalidKey", error.message));
   if (error instanceof PayloadChanged) return endAttempt(view, failed(error.name, error.message));
   if (!(error instanceof KubeError)) return undefined;
   const { message, reason, status } = error;

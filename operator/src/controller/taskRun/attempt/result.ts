@@ -15,10 +15,10 @@ import { copyOf, endOfReport } from "../../../model/run/report.ts";
 import { maxMediaTypeLength } from "../../../model/schema/common.ts";
 import { isSuperJson } from "../../../model/superJson.ts";
 import { containerOutputKey, outputKey } from "../../../storage/layout.ts";
-import type { ObjectStore } from "../../../storage/objectStore.ts";
+import type { NamespaceStore, Stores } from "../../../storage/objectStore.ts";
 import { storeReportOutput } from "../../../storage/reportOutput.ts";
 
-type Store = Pick<ObjectStore, "head" | "get" | "put">;
+type Store = Stores<"head" | "get" | "put">;
 
 /** Whether `readResult` asks the bucket: for an output. */
 export function readsBucket(
@@ -50,7 +50,7 @@ export async function readResult(
  * output that is in the bucket. It is not executed again.
  */
 export async function readLostResult(
-  store: Pick<ObjectStore, "head" | "get">,
+  store: Stores<"head" | "get">,
   run: TaskRun,
   attempt: Attempt,
   { kind }: Pick<Program, "kind">,
@@ -58,7 +58,7 @@ export async function readLostResult(
   const { number, podUid = "" } = attempt;
   const key =
     kind === "container" ? containerOutputKey(run.metadata, number) : outputKey(run.metadata, number, podUid);
-  const output = await readPut(store, key);
+  const output = await readPut(store.of(run.metadata.namespace), key);
   const where = output ? "its output was in the bucket" : "what it answered, if anything, is lost";
   return {
     ...{ outcome: "Completed", reason: "Completed" },
@@ -76,19 +76,19 @@ async function readOutput(
 ): Promise<ContainerOutput | undefined> {
   if (end.exitCode !== 0) return undefined;
   const key = containerOutputKey(run.metadata, attempt.number);
-  const put = await readPut(store, key);
+  const put = await readPut(store.of(run.metadata.namespace), key);
   if (put) return put;
   const text = end.terminationMessage;
   const size = Buffer.byteLength(text);
   if (size === 0 || size >= terminationMessageBytes) return undefined;
   const type = typeOfText(text);
-  await store.put(key, text, { type });
+  await store.of(run.metadata.namespace).put(key, text, { type });
   return { ref: { key, size, type }, copy: copyOfText(text, type) };
 }
 
 /** An output that was uploaded; a program that says no type, or a binary one, may mean JSON or text. */
 async function readPut(
-  store: Pick<ObjectStore, "head" | "get">,
+  store: Pick<NamespaceStore, "head" | "get">,
   key: string,
 ): Promise<ContainerOutput | undefined> {
   const put = await store.head(key);
