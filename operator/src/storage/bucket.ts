@@ -285,6 +285,7 @@ export class Bucket {
       return { body: got.Body as Readable, size: got.ContentLength ?? 0, type: got.ContentType };
     } catch (error) {
       if (isMissing(error)) return undefined;
+      if (isWithoutBucket(error)) await this.ensureBucket();
       throw error;
     } finally {
       clearTimeout(timer);
@@ -325,7 +326,7 @@ export class Bucket {
       } catch (error) {
         if (limit.aborted) this.#dropIdleConnections();
         // A store without a volume comes back without its bucket.
-        if (!(error instanceof S3ServiceException && error.name === "NoSuchBucket")) throw error;
+        if (!isWithoutBucket(error)) throw error;
         await this.ensureBucket();
         // An empty bucket is no answer to what was asked of the lost one: a key would count as free.
         if (command instanceof GetObjectCommand) throw error;
@@ -346,8 +347,9 @@ export class Bucket {
 const isUnsupported = (error: unknown): boolean =>
   error instanceof S3ServiceException && [400, 405, 501].includes(error.$metadata.httpStatusCode ?? 0);
 
+const isWithoutBucket = (error: unknown): boolean =>
+  error instanceof S3ServiceException && error.name === "NoSuchBucket";
+
 /** The object, or what a HEAD asked for; not the bucket. */
 const isMissing = (error: unknown): boolean =>
-  error instanceof S3ServiceException &&
-  error.$metadata.httpStatusCode === 404 &&
-  error.name !== "NoSuchBucket";
+  error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404 && !isWithoutBucket(error);
