@@ -1,7 +1,7 @@
 /**
- * What distinguishes this installation from every other one that may share its Redis or bucket: the release's name, and
- * the uid of its namespace, which differs between clusters and stays when a cluster is restored from a
- * backup. A setting wins, for a Redis whose keys shall survive a move to another namespace.
+ * What distinguishes this installation from every other one that may share its Redis or bucket: the
+ * release's name, and the uid of its namespace, which differs between clusters and stays when a cluster is
+ * restored from a backup. A setting wins, for keys that shall survive a move to another namespace.
  */
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";

@@ -1,4 +1,4 @@
-/** What keys that come from outside reach in the real object store: whatever they are, their own namespace. */
+/** What a key from outside reaches in the real object store: whatever it is, its own namespace. */
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BadKeyError } from "../../../operator/src/model/keys/objectKey.ts";

@@ -9,8 +9,8 @@
  *
  * What a round reads grows with what expires, not with what is retained. Names come again: what belongs to a
  * run is found by its uid. What a TaskRun refers to stays, whoever it belongs to. An object that cannot be
- * read is left alone and counted, and the others go on; so do other namespaces when one fails. A round is bounded and leaves the rest to the next
- * one, which also repeats what failed.
+ * read is left alone and counted, and the others go on; so do other namespaces when one fails. A round is
+ * bounded and leaves the rest to the next one, which also repeats what failed.
  */
 import type { PeriodicWork } from "../../kube/manager/manager.ts";
 import { deleteExpired } from "./expired.ts";
