@@ -11,6 +11,7 @@ import type { Controller as KubeController } from "../kube/manager/controller.ts
 import { Manager } from "../kube/manager/manager.ts";
 import { type KubeObject, keyOf, objectKey } from "../kube/resources.ts";
 import { group } from "../model/resources.ts";
+import { resumes } from "../model/run/phase.ts";
 import type { Grant } from "../queue/admission.ts";
 import { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { RunTokens } from "../runs/runToken.ts";
@@ -202,13 +203,14 @@ export class Controller {
   }
 
   /**
-   * The queues of a namespace were rebuilt: a run that starts may have lost its slot, or waits to confirm it.
+   * The queues of a namespace were rebuilt: a run that starts or goes on may have lost its slot, or waits to
+   * confirm it.
    */
   #enqueueRunsWithSlots(namespace: string): void {
     for (const run of this.#deps.runs.list()) {
       const { phase } = run.status ?? {};
-      if (run.metadata.namespace === namespace && (phase === "Starting" || phase === "Queued"))
-        this.#manager.enqueue(taskRuns, keyOf(run));
+      const isPending = phase === "Starting" || phase === "Queued" || resumes(run);
+      if (run.metadata.namespace === namespace && isPending) this.#manager.enqueue(taskRuns, keyOf(run));
     }
   }
 }

@@ -36,7 +36,7 @@ import { slotNote } from "./slotNote.ts";
 
 /** For a Job that no controller is left to remove: long after the log of every other one was captured. */
 const leftoverSeconds = 7 * 24 * 3600;
-const backstopMarginSeconds = 60;
+export const backstopMarginSeconds = 60;
 const nodeLossTolerationSeconds = 30;
 
 export const containerName = "main";

@@ -5,7 +5,10 @@
  */
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
 
-export const jobProjection = ({ spec: _spec, ...job }: V1Job): V1Job => job;
+export const jobProjection = ({ spec, ...job }: V1Job): V1Job => ({
+  ...job,
+  spec: { activeDeadlineSeconds: spec?.activeDeadlineSeconds, template: {} },
+});
 
 export function podProjection(pod: V1Pod): V1Pod {
   const { nodeName, activeDeadlineSeconds, terminationGracePeriodSeconds } = pod.spec ?? {};

@@ -19,10 +19,11 @@ export function swapStatus<T extends WithStatus>(
   resource: Resource<T>,
   { metadata: { name = "", namespace, uid, resourceVersion } = {} }: T,
   status: T["status"],
+  options: { timeoutMs?: number } = {},
 ): Promise<T> {
   const metadata = { name, namespace, uid, resourceVersion };
   const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata, status };
-  return client.replace(resource, namespace, name, body as T, { subresource: "status" });
+  return client.replace(resource, namespace, name, body as T, { subresource: "status", ...options });
 }
 
 /**

@@ -7,6 +7,7 @@
  * - A slot is an acquisition with a number, never a count: a release names exactly one, so a late release
  *   frees no newer slot. The numbers of a run's slots rise.
  * - `enqueue`, `release` and `remove` may be repeated. A run that holds a slot is not pending.
+ * - A run that resumes goes ahead of all that are not started: within its lane, and its lane before others.
  */
 
 export interface PendingRun {
@@ -21,6 +22,8 @@ export interface PendingRun {
   prioritySeconds: number;
   /** Number of the run's last slot, 0 before the first. */
   slot: number;
+  /** It had a slot, waited, and goes on: ahead of all runs that are not started. */
+  resumes?: boolean;
 }
 
 /** One acquisition: the slot with this number, held by this run. */
@@ -70,6 +73,11 @@ export interface Admission {
   enqueue(run: PendingRun): Promise<void>;
   /** Whether this slot is held. */
   confirm(grant: Grant): Promise<boolean>;
+  /**
+   * Does what only the holder of this slot may, if it is held: no other run gets the slot before `act` has
+   * ended, whatever Redis loses meanwhile. Undefined: it is not held.
+   */
+  whileHeld<T>(grant: Grant, act: () => Promise<T>): Promise<T | undefined>;
   release(grant: Grant): Promise<void>;
   /** The run is no longer pending; a slot that it holds stays until its release. */
   remove(namespace: string, uid: string): Promise<void>;

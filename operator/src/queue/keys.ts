@@ -5,12 +5,13 @@
  *   begin with the installation's id: several installations may share a Redis.
  * - A lane is a queue, or one copy of it for a concurrencyKey: "<queue>\n<key>". No part holds a control
  *   character.
- * - An order is 16 digits: the smaller is admitted first within its lane.
+ * - An order is 16 digits: the smaller is admitted first within its lane. A run that resumes has a 0 first,
+ *   any other a 1.
  */
 import type { PendingRun } from "./admission.ts";
 
 const parts = ["meta", "limits", "pending", "runs", "ready", "holders", "slots"] as const;
-const latest = 10 ** 15;
+const latest = 10 ** 15 - 1;
 
 export function keysOf(installation: string, namespace: string): string[] {
   return parts.map((part) => `fairlead:{${installation}:${namespace}}:${part}`);
@@ -26,9 +27,10 @@ export function queuePart(queue: string): string {
 }
 
 /** A run whose time is not a number comes last. */
-export function orderOf({ enqueuedAtMs, prioritySeconds }: PendingRun): string {
+export function orderOf({ enqueuedAtMs, prioritySeconds, resumes = false }: PendingRun): string {
   const order = Math.floor(enqueuedAtMs - prioritySeconds * 1000);
-  return String(Math.min(Math.max(Number.isNaN(order) ? latest : order, 0), latest)).padStart(16, "0");
+  const bounded = Math.min(Math.max(Number.isNaN(order) ? latest : order, 0), latest);
+  return `${resumes ? 0 : 1}${String(bounded).padStart(15, "0")}`;
 }
 
 export function slotId({ uid, slot }: { uid: string; slot: number }): string {

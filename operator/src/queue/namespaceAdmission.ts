@@ -10,7 +10,8 @@
  * - Of a run's enqueue and remove the last one counts. Every change may be repeated.
  * - While closed, nothing is granted or confirmed. A rebuild begins its epoch in Redis first, from which
  *   moment older terms and epochs are refused, and reads the cluster after that.
- * - A slot that this process has confirmed counts as firm in a rebuild: its Job may be on the way.
+ * - A slot that this process has confirmed counts as firm in a rebuild: its Job may be on the way. What
+ *   whileHeld does has ended before a rebuild reads the cluster.
  */
 import type { ClosedAdmission, Grant, PendingRun, QueueGrant, StartRoom } from "./admission.ts";
 import type { AdmissionSource, Holder, QueueLimit } from "./clusterState.ts";
@@ -68,6 +69,8 @@ export class NamespaceAdmission {
   readonly #queueLimits = new Map<string, QueueLimit>();
   #namespaceLimit: number | null | undefined;
   readonly #confirmed = new Set<string>();
+  /** What holders do in this moment (whileHeld). */
+  readonly #acts = new Set<Promise<unknown>>();
   readonly #suspects = new Set<string>();
   /** Something is recorded that the loop has not seen. */
   #work = false;
@@ -132,6 +135,14 @@ export class NamespaceAdmission {
     const held = await this.#whileOpen((semaphore) => semaphore.confirm(grant));
     if (held) this.#confirmed.add(slotId(grant));
     return held;
+  }
+
+  /** Known as under way before Redis is asked: a rebuild that begins after the answer waits for it. */
+  whileHeld<T>(grant: Grant, act: () => Promise<T>): Promise<T | undefined> {
+    const acting = this.confirm(grant).then((isHeld) => (isHeld ? act() : undefined));
+    const ended = acting.catch(() => undefined).finally(() => this.#acts.delete(ended));
+    this.#acts.add(ended);
+    return acting;
   }
 
   /** Compares Redis and the cluster; see sweeper.ts. */
@@ -210,8 +221,8 @@ export class NamespaceAdmission {
     do {
       const { most, queues, againAt } = room.now(this.#namespace);
       this.#lookAgainAt(againAt);
-      if (most < 1) return "all";
-      const { grants, next } = await semaphore.admit({ most, queues, at });
+      // Also without room: runs that resume need none.
+      const { grants, next } = await semaphore.admit({ most: Math.max(most, 0), queues, at });
       for (const grant of grants) this.#grant(grant);
       at = next;
     } while (at > 1);
@@ -258,6 +269,7 @@ export class NamespaceAdmission {
     const { scripts, source, installation, term, onOpen } = this.#deps;
     const semaphore = new NamespaceSemaphore(scripts, installation, this.#namespace, term);
     await semaphore.begin();
+    await Promise.all(this.#acts);
     // The cluster is read after this moment: its limits are newer than the recorded ones.
     this.#queueLimits.clear();
     this.#namespaceLimit = undefined;

@@ -7,7 +7,7 @@
  * - `release` and `remove` return when they are recorded, `enqueue` after the first attempt to admit the run.
  *   They are sent in the background and survive a loss of Redis. Grants come through onGrant, at any time.
  * - Of a namespace that was not used in this term only an enqueue is recorded: its rebuild reads the rest.
- * - `confirm` and `sweep` throw AdmissionClosedError while their namespace is closed.
+ * - `confirm`, `whileHeld` and `sweep` throw AdmissionClosedError while their namespace is closed.
  * - A term that a younger one has fenced grants nothing any more; `onFenced` is called once for each
  *   namespace.
  */
@@ -95,6 +95,10 @@ export class RedisAdmission implements Admission {
 
   async confirm(grant: Grant): Promise<boolean> {
     return this.#open(grant.namespace).confirm(grant);
+  }
+
+  async whileHeld<T>(grant: Grant, act: () => Promise<T>): Promise<T | undefined> {
+    return this.#open(grant.namespace).whileHeld(grant, act);
   }
 
   async release(grant: Grant): Promise<void> {

@@ -27,15 +27,16 @@ export async function applyEvent(
   namespace: string,
   name: string,
   event: RunEvent,
-  options: { uid: string; now: () => string },
+  options: { uid: string; now: () => string; timeoutMs?: number },
 ): Promise<Applied> {
+  const { timeoutMs } = options;
   for (let attempt = 1; ; attempt++) {
     const run = await client.get(TaskRuns, namespace, name);
     if (!run || run.metadata.uid !== options.uid) return { missing: true };
     const next = transition(run, event, options.now());
     if ("refused" in next) return { refused: next.refused, run };
     try {
-      return { applied: await swapStatus(client, TaskRuns, run, next.status) };
+      return { applied: await swapStatus(client, TaskRuns, run, next.status, { timeoutMs }) };
     } catch (error) {
       if (KubeError.is(error, "NotFound")) return { missing: true };
       if (!KubeError.is(error, "Conflict") || attempt === attemptLimit) throw error;

@@ -1,6 +1,7 @@
 /**
  * Runs in memory, and a controller that keeps the order of writes: slot in Redis → Starting → slot confirmed
- * → Job. `startJob` checks the limits against the running Jobs; violations are in `broken`.
+ * → Job. A run may wait: it gives its slot back, and goes on within whileHeld. The limits are checked against
+ * the runs whose code runs; violations are in `broken`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admission, Grant, PendingRun } from "../../../operator/src/queue/admission.ts";
@@ -8,10 +9,12 @@ import type { AdmissionSource, Holder, Limits } from "../../../operator/src/queu
 import { laneOf } from "../../../operator/src/queue/keys.ts";
 import { AdmissionClosedError } from "../../../operator/src/queue/namespaceAdmission.ts";
 
-type Phase = "Queued" | "Starting" | "Executing" | "Completed";
+type Phase = "Queued" | "Starting" | "Executing" | "Waiting" | "Completed";
 
 interface FakeRun extends PendingRun {
   phase: Phase;
+  /** How often it is still to wait. */
+  waits: number;
 }
 
 export class FakeCluster implements AdmissionSource {
@@ -43,8 +46,12 @@ export class FakeCluster implements AdmissionSource {
   }
 
   startJob(run: FakeRun): void {
-    run.phase = "Executing";
     this.begun.push(run.uid);
+    this.goOn(run);
+  }
+
+  goOn(run: FakeRun): void {
+    Object.assign(run, { phase: "Executing", resumes: false });
     const running = this.#in("Executing");
     this.together = Math.max(this.together, running.length);
     const lane = running.filter((one) => laneOf(one) === laneOf(run)).length;
@@ -63,7 +70,11 @@ export class FakeCluster implements AdmissionSource {
     const read = [...this.#in("Starting"), ...this.#in("Executing")];
     return {
       holders: read.map((run) => ({ ...run, tentative: run.phase === "Starting" })),
-      pending: this.#in("Queued").map((run) => ({ ...run })),
+      pending: [...this.#in("Queued"), ...this.#in("Waiting").filter(({ resumes }) => resumes)].map(
+        (run) => ({
+          ...run,
+        }),
+      ),
     };
   }
 
@@ -90,6 +101,7 @@ export class FakeController {
       if (run.phase === "Queued") await this.#admission.enqueue({ ...run });
       if (run.phase === "Starting") void this.#create(run, run.slot);
       if (run.phase === "Executing") void this.#finish(run, run.slot);
+      if (run.phase === "Waiting") void this.#resume(run);
     }
   }
 
@@ -97,6 +109,7 @@ export class FakeController {
     await pause(3);
     const run = this.#cluster.all.get(grant.uid);
     if (!this.#leads()) return;
+    if (run?.phase === "Waiting" && run.resumes && grant.slot > run.slot) return this.#goOn(run, grant);
     if (run?.phase !== "Queued" || grant.slot <= run.slot) {
       // A superfluous grant, unless it is the slot that the run already has.
       if (run?.slot !== grant.slot || run.phase === "Queued") await this.#admission.release(grant);
@@ -129,10 +142,45 @@ export class FakeController {
   async #finish(run: FakeRun, slot: number): Promise<void> {
     await pause(20);
     if (!this.#leads() || run.phase !== "Executing" || run.slot !== slot) return;
+    if (run.waits > 0) return this.#wait(run);
     run.phase = "Completed";
     await pause(1);
     if (this.#leads()) await this.#admission.release(grantOf(run));
     this.#cluster.onCompleted(this.#cluster.completed);
+  }
+
+  async #wait(run: FakeRun): Promise<void> {
+    Object.assign(run, { phase: "Waiting", waits: run.waits - 1 });
+    await pause(1);
+    if (!this.#leads()) return;
+    await this.#admission.release(grantOf(run));
+    await pause(20);
+    if (this.#leads()) await this.#resume(run);
+  }
+
+  async #resume(run: FakeRun): Promise<void> {
+    if (run.phase !== "Waiting") return;
+    run.resumes = true;
+    await this.#admission.enqueue({ ...run });
+  }
+
+  async #goOn(run: FakeRun, grant: Grant): Promise<void> {
+    try {
+      const goesOn = await this.#admission.whileHeld(grant, async () => {
+        await pause(3);
+        if (!this.#leads() || run.phase !== "Waiting" || run.slot >= grant.slot) return false;
+        run.slot = grant.slot;
+        this.#cluster.goOn(run);
+        return true;
+      });
+      if (goesOn) return this.#finish(run, grant.slot);
+    } catch (error) {
+      // The rebuild grants it again.
+      if (error instanceof AdmissionClosedError) return;
+      throw error;
+    }
+    await this.#admission.release(grant);
+    if (this.#leads()) await this.#resume(run);
   }
 
   #leads(): boolean {

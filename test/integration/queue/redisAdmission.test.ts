@@ -198,6 +198,31 @@ test("a confirmed slot takes precedence over slots of other runs without a Job",
   expect(await admission.confirm({ ...second, slot: 1 })).toBe(false);
 });
 
+test("a rebuild waits for what the holder of a slot does", async () => {
+  const [first] = runs(1, 1) as [PendingRun];
+  const source = fixed(1);
+  let reads = 0;
+  source.runs = async () => {
+    reads++;
+    return { holders: [], pending: [] };
+  };
+  const { admission, granted } = await started(source);
+  await admission.enqueue(first);
+  await waitFor("the grant", () => granted.length === 1, soon);
+  const before = reads;
+  const written = Promise.withResolvers<string>();
+  const acting = admission.whileHeld({ ...first, slot: 1 }, () => written.promise);
+  await expect(admission.whileHeld({ ...first, slot: 2 }, async () => "never")).resolves.toBe(undefined);
+  await (clients[0] as Redis).flushall();
+  await expect(admission.confirm({ ...first, slot: 1 })).rejects.toThrow(AdmissionClosedError);
+  const meta = async () => (await (clients[0] as Redis).keys("*:meta")).length;
+  await waitFor("the rebuild has begun", async () => (await meta()) === 1, soon);
+  expect(reads).toBe(before);
+  written.resolve("written");
+  expect(await acting).toBe("written");
+  await waitFor("the rebuild has read the runs", () => reads > before, soon);
+});
+
 test("a sweep releases a slot without a run, and adds a run's missing slot, when it sees them for the second time", async () => {
   const [first, second] = runs(2, 2) as [PendingRun, PendingRun];
   const { admission, granted } = await started(fixed(1));
@@ -214,11 +239,12 @@ test("a sweep releases a slot without a run, and adds a run's missing slot, when
 });
 
 test.each([1, 2, 3])(
-  "600 runs end within their limits whatever happens to Redis and the leader (%i)",
+  "600 runs, of which 200 wait twice, end within their limits whatever happens to Redis and the leader (%i)",
   async () => {
     const limit = { namespace: 8, queues: [{ name: "mail", limit: 3, paused: false }] };
     const cluster = new FakeCluster(limit);
-    for (const run of runs(600, 4)) cluster.all.set(run.uid, { ...run, phase: "Queued" });
+    for (const [n, run] of runs(600, 4).entries())
+      cluster.all.set(run.uid, { ...run, phase: "Queued", waits: n % 3 === 0 ? 2 : 0 });
     let term = 0;
     const lead = async (): Promise<void> => {
       term++;

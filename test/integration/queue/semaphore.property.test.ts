@@ -82,6 +82,16 @@ const steps = fc.array(
       fc.tuple(index, fc.boolean()).map((args) => (harness) => harness.release(...args)),
     ),
     step(
+      "wait",
+      3,
+      index.map((i) => (harness) => harness.wait(i)),
+    ),
+    step(
+      "resume",
+      3,
+      index.map((i) => (harness) => harness.resume(i)),
+    ),
+    step(
       "repeat",
       2,
       index.map((i) => (harness) => harness.repeat(i)),

@@ -16,7 +16,7 @@ import { type AdmitRoom, queueOf, SemaphoreModel } from "./semaphoreModel.ts";
 export const installation = "release.uid";
 export const namespace = "team-a";
 
-type State = "queued" | "holding" | "done";
+type State = "queued" | "holding" | "waiting" | "done";
 
 export class SemaphoreHarness {
   readonly redis: Redis;
@@ -92,28 +92,32 @@ export class SemaphoreHarness {
     const expected = this.model.admit(steps, room);
     expect(grants.map(slotId)).toEqual(expected.grants.map(slotId));
     expect(next).toBe(expected.next);
-    expect(grants.length).toBeLessThanOrEqual(room.most ?? Number.POSITIVE_INFINITY);
     for (const { uid, queue } of grants) expect(queue).toBe(queuePart(this.#run(uid).queue));
+    // A run that resumes has its room.
+    const begun = grants.filter(({ uid }) => !this.#run(uid).resumes);
+    expect(begun.length).toBeLessThanOrEqual(room.most ?? Number.POSITIVE_INFINITY);
     for (const [queue, most] of room.queues ?? [])
-      expect(grants.filter((grant) => grant.queue === queue).length).toBeLessThanOrEqual(most);
+      expect(begun.filter((grant) => grant.queue === queue).length).toBeLessThanOrEqual(most);
     this.#checkLimits(grants, before);
     this.#checkOrder(grants, before);
     this.fairness.granted(
-      grants.map((grant) => laneOf(this.#run(grant.uid))).filter((lane) => !room.queues?.has(queueOf(lane))),
+      expected.grants
+        .map(({ uid, isAhead }) => ({ lane: laneOf(this.#run(uid)), isAhead }))
+        .filter(({ lane }) => !room.queues?.has(queueOf(lane))),
       eligible,
       hasTurn,
     );
     if (!lost) for (const { uid, slot } of grants) this.#set(uid, "holding", slot);
     else if (grants.length > 0) await this.newLeader();
-    return { grants, next };
+    return { grants, begun, next };
   }
 
   /** Goes over the ready lanes until there is nothing more to admit, as the controller does. */
   async admitAll(room: AdmitRoom): Promise<void> {
     const left = new Map(room.queues);
     for (let at = 1; at > 0; ) {
-      const { grants, next } = await this.admit(3, { queues: left, at });
-      for (const { queue } of grants) if (left.has(queue)) left.set(queue, (left.get(queue) as number) - 1);
+      const { begun, next } = await this.admit(3, { queues: left, at });
+      for (const { queue } of begun) if (left.has(queue)) left.set(queue, (left.get(queue) as number) - 1);
       at = next;
     }
     // Nothing that has room was passed over for a queue that has none.
@@ -132,6 +136,29 @@ export class SemaphoreHarness {
     const released = await this.semaphore.release([grant]);
     expect(released).toBe(Number(this.model.release(grant)));
     if (retried) await this.#enqueueAgain(one.run);
+  }
+
+  /** A run with a slot waits: it gives it back. */
+  async wait(index: number): Promise<void> {
+    const held = [...this.runs.values()].filter((one) => one.state === "holding");
+    const one = pick(held, index);
+    if (!one) return;
+    const grant: Grant = { namespace, name: one.run.name, uid: one.run.uid, slot: one.run.slot };
+    this.#set(grant.uid, "waiting", grant.slot);
+    this.released.push(grant);
+    expect(await this.semaphore.release([grant])).toBe(Number(this.model.release(grant)));
+  }
+
+  /** It goes on. */
+  async resume(index: number): Promise<void> {
+    const one = pick(
+      [...this.runs.values()].filter((run) => run.state === "waiting"),
+      index,
+    );
+    if (!one) return;
+    one.state = "queued";
+    one.run = { ...one.run, resumes: true };
+    await this.#enqueueAgain(one.run);
   }
 
   async lateRelease(index: number): Promise<void> {
@@ -268,8 +295,8 @@ export class SemaphoreHarness {
     for (const { name } of [...this.limits.queues.values()]) await this.setQueue(name, undefined, false);
     await this.setNamespace(null);
     for (let round = 0; round <= this.runs.size; round++) await this.admit(100);
-    const waiting = [...this.runs.values()].filter((one) => one.state === "queued");
-    expect(waiting).toEqual([]);
+    const queued = [...this.runs.values()].filter((one) => one.state === "queued");
+    expect(queued).toEqual([]);
   }
 
   async #staleIsRefused(): Promise<void> {
@@ -295,7 +322,7 @@ export class SemaphoreHarness {
     for (const { uid } of grants) {
       const lane = laneOf(before.find((run) => run.uid === uid) as PendingRun);
       const queue = this.limits.queues.get(queueOf(lane));
-      expect(queue?.paused ?? false).toBe(false);
+      expect(queue?.paused && !before.find((run) => run.uid === uid)?.resumes).toBeFalsy();
       expect(this.model.running(lane)).toBeLessThanOrEqual(queue?.limit ?? Number.POSITIVE_INFINITY);
     }
     if (grants.length > 0) {
@@ -319,7 +346,7 @@ export class SemaphoreHarness {
 
   #set(uid: string, state: State, slot: number): void {
     const one = this.runs.get(uid);
-    if (one) Object.assign(one, { state, run: { ...one.run, slot } });
+    if (one) Object.assign(one, { state, run: { ...one.run, slot, resumes: false } });
   }
 }
 

@@ -10,6 +10,12 @@ export interface AdmitRoom {
   at?: number;
 }
 
+interface Admitted {
+  /** `isAhead`: its lane went before its turn. */
+  grants: { uid: string; slot: number; isAhead: boolean }[];
+  next: number;
+}
+
 export class SemaphoreModel {
   namespaceLimit = Number.POSITIVE_INFINITY;
   readonly queues = new Map<string, QueueLimit>();
@@ -17,6 +23,8 @@ export class SemaphoreModel {
   /** Slot by id to its lane. */
   readonly holders = new Map<string, string>();
   ready: string[] = [];
+  /** The lanes before those, with the order of the run that resumes. */
+  readonly ahead = new Map<string, string>();
 
   setLimits(limits: Limits): void {
     if (limits.namespace !== undefined) this.namespaceLimit = limits.namespace ?? Number.POSITIVE_INFINITY;
@@ -37,34 +45,51 @@ export class SemaphoreModel {
   }
 
   /** `at`: the place to begin at, 1 the first; `next`: where to go on, 0 when there is nothing more. */
-  admit(
-    steps: number,
-    { most, queues, at }: AdmitRoom = {},
-  ): { grants: { uid: string; slot: number }[]; next: number } {
-    const grants: { uid: string; slot: number }[] = [];
+  admit(steps: number, { most = Number.POSITIVE_INFINITY, queues, at }: AdmitRoom = {}): Admitted {
+    const grants: Admitted["grants"] = [];
     const left = new Map(queues);
     let index = (at ?? 1) - 1;
-    let room = Math.min(this.namespaceLimit - this.holders.size, most ?? Number.POSITIVE_INFINITY);
-    for (let step = 0; step < steps && room >= 1 && index < this.ready.length; ) {
-      const lane = this.ready[index] as string;
+    let room = this.namespaceLimit - this.holders.size;
+    let isOver = false;
+    for (let step = 0; step < steps && room >= 1; ) {
+      const lane = this.#inOrder()[index];
+      isOver = lane === undefined || (most < 1 && !this.ahead.has(lane));
+      if (lane === undefined || isOver) break;
+      const run = this.head(lane);
       const ofQueue = left.get(queueOf(lane)) ?? Number.POSITIVE_INFINITY;
-      if (ofQueue < 1) {
+      if (!run?.resumes && (most < 1 || ofQueue < 1)) {
         index++;
         continue;
       }
       step++;
-      this.ready.splice(index, 1);
-      const run = this.head(lane);
-      if (!run || !this.hasRoom(lane)) continue;
-      const grant = { uid: run.uid, slot: run.slot + 1 };
+      const isAhead = this.ahead.has(lane);
+      const isEligible = this.eligible(lane);
+      this.#takeOut(lane);
+      if (!run || !isEligible) continue;
+      const grant = { uid: run.uid, slot: run.slot + 1, isAhead };
       this.pending.delete(run.uid);
       this.holders.set(slotId(grant), lane);
       grants.push(grant);
       room--;
-      if (left.has(queueOf(lane))) left.set(queueOf(lane), ofQueue - 1);
-      if (this.eligible(lane)) this.ready.push(lane);
+      if (!run.resumes) {
+        most--;
+        if (left.has(queueOf(lane))) left.set(queueOf(lane), ofQueue - 1);
+      }
+      // As the script does, which does not look whether the queue is paused.
+      if (this.head(lane) && this.running(lane) < this.#limit(lane)) this.#toTurn(lane);
     }
-    return { grants, next: room >= 1 && index < this.ready.length ? index + 1 : 0 };
+    const isMore = room >= 1 && !isOver && index < this.#inOrder().length;
+    return { grants, next: isMore ? index + 1 : 0 };
+  }
+
+  #inOrder(): string[] {
+    const ahead = [...this.ahead].sort(([a, x], [b, y]) => (x === y ? compare(a, b) : compare(x, y)));
+    return [...ahead.map(([lane]) => lane), ...this.ready];
+  }
+
+  #takeOut(lane: string): void {
+    this.ahead.delete(lane);
+    this.ready = this.ready.filter((one) => one !== lane);
   }
 
   release(slot: { uid: string; slot: number }): boolean {
@@ -97,13 +122,11 @@ export class SemaphoreModel {
     return [...this.holders.values()].filter((one) => one === lane).length;
   }
 
-  hasRoom(lane: string): boolean {
-    return !this.queues.get(queueOf(lane))?.paused && this.running(lane) < this.#limit(lane);
-  }
-
   /** Whether the lane could be admitted now, apart from its turn and the namespace's limit. */
   eligible(lane: string): boolean {
-    return this.head(lane) !== undefined && this.hasRoom(lane);
+    const head = this.head(lane);
+    const isPaused = this.queues.get(queueOf(lane))?.paused && !head?.resumes;
+    return head !== undefined && !isPaused && this.running(lane) < this.#limit(lane);
   }
 
   #limit(lane: string): number {
@@ -111,8 +134,18 @@ export class SemaphoreModel {
   }
 
   #wake(lane: string): void {
-    if (!this.ready.includes(lane) && this.eligible(lane)) this.ready.push(lane);
+    const isReady = this.ready.includes(lane) || this.ahead.has(lane);
+    if ((!isReady || this.head(lane)?.resumes) && this.eligible(lane)) this.#toTurn(lane);
+  }
+
+  #toTurn(lane: string): void {
+    const head = this.head(lane);
+    this.#takeOut(lane);
+    if (head?.resumes) this.ahead.set(lane, orderOf(head));
+    else this.ready.push(lane);
   }
 }
+
+const compare = (a: string, b: string): number => (a < b ? -1 : 1);
 
 export const queueOf = (lane: string): string => lane.slice(0, lane.indexOf("\n"));

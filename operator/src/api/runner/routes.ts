@@ -147,7 +147,8 @@ async function apply(deps: RunnerDeps, claims: RunClaims, event: RunEvent): Prom
     return;
   }
   // The controller saw the container run before the runner reported it: nothing is left to change.
-  if (event.type === "Started" && result.run.status?.phase === "Executing") return;
+  const { phase } = result.run.status ?? {};
+  if (event.type === "Started" && (phase === "Executing" || phase === "Waiting")) return;
   throw new Problem(409, result.refused);
 }
 

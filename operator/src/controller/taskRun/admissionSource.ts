@@ -20,7 +20,7 @@ import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.t
 import type { Environments } from "../namespace/environments.ts";
 import { isJobOf } from "./attempt/view.ts";
 import { deletedHolders } from "./deleted.ts";
-import { holderOf, isAdmissible, pendingOf } from "./queueEntry.ts";
+import { holderOf, isPending, pendingOf } from "./queueEntry.ts";
 
 interface SourceDeps {
   client: KubeClient;
@@ -63,7 +63,7 @@ export function admissionSource(deps: SourceDeps): AdmissionSource {
         present.add(run.metadata.uid);
         const task = run.spec.task === undefined ? undefined : deps.taskOf(namespace, run.spec.task);
         if (holdsSlot(run)) holders.push(holderOf(run, (job) => hasJob(run, jobs.get(job))));
-        else if (isAdmissible(run, task, deps.clock())) pending.push(pendingOf(run, task));
+        else if (isPending(run, task, deps.clock())) pending.push(pendingOf(run, task));
       }
       const isPresent = (uid: string): boolean => present.has(uid);
       const { nodeLostAfterSeconds } = deps.config;

@@ -20,12 +20,13 @@ export type EventDeps = Pick<Deps, "client" | "runs" | "clock" | "log">;
 /**
  * The changed run; undefined when the event was refused or the run was deleted. `ofThisVersion`: the event is
  * about the run as it is in the cache; it is not applied to a later one, whose change brings the key back.
+ * `timeoutMs`: of the write.
  */
 export async function applyRunEvent(
   deps: EventDeps,
   run: CachedRun,
   event: RunEvent,
-  { ofThisVersion = false } = {},
+  { ofThisVersion = false, timeoutMs }: { ofThisVersion?: boolean; timeoutMs?: number } = {},
 ): Promise<CachedRun | undefined> {
   const now = isoNow(deps);
   if ("refused" in transition(run, event, now)) return undefined;
@@ -35,7 +36,7 @@ export async function applyRunEvent(
   const next = transition(base, event, now);
   if ("refused" in next) return undefined;
   try {
-    return remember(deps, await swapStatus(deps.client, TaskRuns, base, next.status));
+    return remember(deps, await swapStatus(deps.client, TaskRuns, base, next.status, { timeoutMs }));
   } catch (error) {
     if (KubeError.is(error, "NotFound")) return undefined;
     if (isRefusal(error) && event.type !== "StatusRefused") return endRefused(deps, run, event, error);
@@ -45,6 +46,7 @@ export async function applyRunEvent(
   const result = await applyEvent(deps.client, run.metadata.namespace, run.metadata.name, event, {
     uid: run.metadata.uid,
     now: () => isoNow(deps),
+    timeoutMs,
   });
   if ("applied" in result) return remember(deps, result.applied);
   // Refused against the live run: the cache was behind. Its change will bring the key back.

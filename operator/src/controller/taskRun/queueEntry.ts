@@ -2,6 +2,7 @@
 import { queueNameOf } from "../../model/queue/governing.ts";
 import type { Task, TaskRun } from "../../model/resources.ts";
 import { currentAttempt } from "../../model/run/attempts.ts";
+import { resumes } from "../../model/run/phase.ts";
 import type { PendingRun } from "../../queue/admission.ts";
 import type { Holder } from "../../queue/clusterState.ts";
 
@@ -32,8 +33,13 @@ export function pendingOf(run: TaskRun, task: Task | undefined): PendingRun {
     enqueuedAtMs: Date.parse(run.status?.queuedAt ?? run.metadata.creationTimestamp ?? ""),
     prioritySeconds: run.spec.priority ?? 0,
     slot: run.status?.slot ?? 0,
+    resumes: resumes(run),
   };
 }
+
+/** Whether the run waits for a slot: to start, or to go on after a wait. */
+export const isPending = (run: TaskRun, task: Task | undefined, nowMs: number): boolean =>
+  isAdmissible(run, task, nowMs) || (resumes(run) && !run.metadata.deletionTimestamp);
 
 /** Whether a reconciler would enqueue the run now: it is Queued, not in backoff, and its Task exists. */
 export function isAdmissible(run: TaskRun, task: Task | undefined, nowMs: number): boolean {

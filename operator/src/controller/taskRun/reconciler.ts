@@ -8,6 +8,7 @@
  *   Queued     find the Task, ask for a slot, take it               → admission.ts
  *   Starting   create the Job; follow the pod; start timeout        → attempt/follow.ts
  *   Executing  follow the pod; maxDuration                          → attempt/follow.ts
+ *   Waiting    take a slot again when what it waited for is there   → resume.ts; else as Executing
  *   Stopping   stop the container, wait until it is gone            → attempt/stop.ts
  *   finished   nothing; what is left of it                          → endedReconciler.ts
  *
@@ -19,7 +20,7 @@ import { splitKey } from "../../kube/resources.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { currentAttempt } from "../../model/run/attempts.ts";
 import type { RunEvent } from "../../model/run/event.ts";
-import { isFinished } from "../../model/run/phase.ts";
+import { isFinished, resumes } from "../../model/run/phase.ts";
 import { transition } from "../../model/run/transition.ts";
 import { type Deps, isoNow } from "../deps.ts";
 import { ensureQueueOfRun, undeclaredQueue } from "../taskQueue/ensureQueue.ts";
@@ -31,6 +32,7 @@ import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
 import { releaseDeleted } from "./deleted.ts";
 import { isPayloadEdited, payloadEdited, payloadProblem } from "./payload.ts";
+import { resume } from "./resume.ts";
 
 /** Steps that one reconciliation may take before it yields to other keys. */
 const stepLimit = 8;
@@ -83,7 +85,11 @@ async function advance(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome>
       return admit(deps, run, lane);
     default: {
       const attempt = currentAttempt(run.status);
-      return attempt ? advanceAttempt(deps, run, attempt, lane) : { requeue: done };
+      if (!attempt) return { requeue: done };
+      const resumed = resumes(run) ? await resume(deps, run, attempt) : undefined;
+      if (resumed?.run) return resumed;
+      const outcome = await advanceAttempt(deps, run, attempt, lane);
+      return { ...outcome, requeue: earliest(outcome.requeue, resumed?.requeue ?? done) };
     }
   }
 }

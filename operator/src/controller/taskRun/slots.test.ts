@@ -16,6 +16,10 @@ class FakeAdmission implements Admission {
     this.calls.push(`confirm ${uid}/${slot}`);
     return true;
   }
+  async whileHeld<T>({ uid, slot }: Grant, act: () => Promise<T>): Promise<T | undefined> {
+    this.calls.push(`act as ${uid}/${slot}`);
+    return act();
+  }
   async release({ uid, slot }: Grant): Promise<void> {
     this.calls.push(`release ${uid}/${slot}`);
   }

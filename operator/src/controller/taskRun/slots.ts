@@ -13,7 +13,7 @@
  */
 
 import type { TaskRun } from "../../model/resources.ts";
-import { holdsSlot } from "../../model/run/phase.ts";
+import { holdsSlot, resumes } from "../../model/run/phase.ts";
 import type { Admission, Grant, PendingRun } from "../../queue/admission.ts";
 
 interface SlotState {
@@ -98,6 +98,11 @@ export class Slots {
     await this.#admission.release(grant);
   }
 
+  /** Does what only the holder of this grant may; undefined: it is not held. */
+  whileHeld<T>(grant: Grant, act: () => Promise<T>): Promise<T | undefined> {
+    return this.#admission.whileHeld(grant, act);
+  }
+
   /** Whether the slot that the run's status names is really held. Asked before the Job is created. */
   async confirm(run: TaskRun): Promise<boolean> {
     const state = this.#stateOf(run.metadata);
@@ -107,14 +112,14 @@ export class Slots {
 
   /**
    * Releases what the run, in its phase, no longer needs: the slot that its status names; unless it is
-   * Queued, the wait for one, too.
+   * Queued or resumes, the wait for one, too.
    */
   async releaseUnneeded(run: TaskRun): Promise<void> {
     if (holdsSlot(run) || run.status?.phase === undefined) return;
     const state = this.#stateOf(run.metadata);
     state.held = Math.max(state.held, run.status.slot ?? 0);
     await this.#release(state);
-    if (run.status.phase !== "Queued") await this.#withdraw(state);
+    if (run.status.phase !== "Queued" && !resumes(run)) await this.#withdraw(state);
   }
 
   /** Deleted runs of this name that may have a slot. `present`: the run that has the name now. */

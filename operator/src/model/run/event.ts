@@ -62,6 +62,15 @@ export type RunEvent =
   /** What keeps the attempt from starting (image pull, unschedulable …); it stays Starting. */
   | { type: "StartBlocked"; attempt: number; reason: string; message: string }
   | ({ type: "Started"; attempt: number; at: string } & PodRef)
+  /**
+   * The code waits, for other runs, a time or a token: the slot is given back. `slot`: the one that it has; an
+   * event that is late names an older one.
+   */
+  | ({ type: "WaitBegan"; attempt: number; slot: number; message: string } & PodRef)
+  /** What it waited for is there. `slot`: the one that it gave back. */
+  | { type: "ResumeAsked"; attempt: number; slot: number }
+  /** It has a slot again, this one, and its code goes on. */
+  | { type: "Resumed"; attempt: number; slot: number }
   | ({
       type: "AttemptEnded";
       attempt: number;

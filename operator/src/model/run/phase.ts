@@ -17,8 +17,13 @@ export const isTerminal = (phase: Phase | undefined): boolean => phase !== undef
 
 export const isFinished = (run: TaskRun): boolean => isTerminal(run.status?.phase);
 
-/** Whether the run occupies a slot of its queue. Admission, rebuild and sweeper all ask this function. */
-export const holdsSlot = (run: TaskRun): boolean => {
-  const phase = run.status?.phase;
-  return phase !== undefined && holding.has(phase);
-};
+/**
+ * Whether the run occupies a slot of its queue. Admission, rebuild and sweeper all ask this function. A run
+ * that is stopped while it waits has given its slot back.
+ */
+export const holdsSlot = ({ status }: TaskRun): boolean =>
+  status?.phase !== undefined && holding.has(status.phase) && status.wait === undefined;
+
+/** Whether the run waits no more and takes a slot again. */
+export const resumes = ({ status }: TaskRun): boolean =>
+  status?.phase === "Waiting" && status.wait?.resumeAskedAt !== undefined;

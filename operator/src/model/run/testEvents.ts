@@ -68,6 +68,19 @@ export const containerGone = (attempt: number): RunEvent => ({
   random: 0,
 });
 
+export const waitBegan = (attempt: number, slot: number): RunEvent => ({
+  type: "WaitBegan",
+  attempt,
+  slot,
+  message: "Waits for run_child.",
+});
+export const resumeAsked = (attempt: number, slot: number): RunEvent => ({
+  type: "ResumeAsked",
+  attempt,
+  slot,
+});
+export const resumed = (attempt: number, slot: number): RunEvent => ({ type: "Resumed", attempt, slot });
+
 /** The attempt ended; retryable unless `end` says something else. */
 export function ended(
   attempt: number,

@@ -4,7 +4,19 @@ import type { TaskRunStatus } from "../resources.ts";
 import { attemptsKept, currentAttempt } from "./attempts.ts";
 import type { RunEvent } from "./event.ts";
 import { holdsSlot, isTerminal } from "./phase.ts";
-import { accepted, admitted, containerGone, ended, later, newRun, now, started } from "./testEvents.ts";
+import {
+  accepted,
+  admitted,
+  containerGone,
+  ended,
+  later,
+  newRun,
+  now,
+  resumeAsked,
+  resumed,
+  started,
+  waitBegan,
+} from "./testEvents.ts";
 import { transition } from "./transition.ts";
 
 describe("a run, for any sequence of events,", () => {
@@ -54,6 +66,9 @@ describe("a run, for any sequence of events,", () => {
       retry: fc.constantFrom("policy" as const, "never" as const, "infrastructure" as const, "room" as const),
     }),
     attempt.map(containerGone),
+    fc
+      .tuple(attempt, fc.integer({ min: 0, max: 40 }), fc.constantFrom(waitBegan, resumeAsked, resumed))
+      .map(([a, slot, make]) => make(a, slot)),
     fc.constant({ type: "TtlElapsed" } as const),
     fc.record({ type: fc.constant("Captured" as const), attempt }),
   );
@@ -66,13 +81,17 @@ describe("a run, for any sequence of events,", () => {
         .tuple(event, fc.nat(3))
         .map(([e, delta]) => (status: TaskRunStatus | undefined): RunEvent => {
           if (e.type === "Admitted") return admitted((status?.slot ?? 0) + 1 + delta);
+          const slot = status?.slot ?? 0;
+          if (e.type === "Resumed") return resumed(status?.attempt ?? 1, slot + delta);
+          if (e.type === "WaitBegan" || e.type === "ResumeAsked")
+            return { ...e, attempt: status?.attempt ?? 1, slot };
           if ("attempt" in e) return { ...e, attempt: status?.attempt ?? 1, podUid: undefined } as RunEvent;
           return e;
         }),
     },
   );
 
-  it("a run never leaves a terminal phase, settles once, and holds a slot exactly while an attempt is under way", () => {
+  it("a run never leaves a terminal phase, settles once, and holds a slot exactly while an attempt is under way and does not wait", () => {
     fc.assert(
       fc.property(fc.boolean(), fc.array(step, { maxLength: 60 }), (delayed, steps) => {
         let run = newRun(delayed ? { task: "t", delayUntil: later } : { task: "t" });
@@ -89,7 +108,10 @@ describe("a run, for any sequence of events,", () => {
           const status = result.status;
           expect(status.revision).toBe((before?.revision ?? 0) + 1);
           expect(status.slot ?? 0).toBeGreaterThanOrEqual(before?.slot ?? 0);
-          expect(holdsSlot(run)).toBe(currentAttempt(status) !== undefined);
+          expect(holdsSlot(run)).toBe(currentAttempt(status) !== undefined && status.wait === undefined);
+          // A slot that was given back is not held again: another one is.
+          if (before?.wait && holdsSlot(run)) expect(status.slot).toBeGreaterThan(before.slot ?? 0);
+          if (status.wait) expect(["Waiting", "Stopping"]).toContain(status.phase);
           expect(status.attempts?.length ?? 0).toBeLessThanOrEqual(attemptsKept);
           const numbers = status.attempts?.map((a) => a.number) ?? [];
           expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));

@@ -4,8 +4,12 @@
  *   New ─► Delayed ─► Queued ─► Starting ─► Executing ─► Completed | Failed | Crashed | TimedOut
  *             │        │ ▲         │            │           | SystemFailure
  *             │        │ └─backoff─┴────────────┤  (slot freed)
- *             ▼        ▼                        ▼
- *          Canceled  Canceled | Expired      Stopping ─(container gone)─► Canceled | TimedOut | Failed
+ *             ▼        ▼                     │  ▲  │
+ *          Canceled  Canceled | Expired      ▼  │  ▼
+ *                                      Waiting ─┘  Stopping ─(container gone)─► Canceled | TimedOut | Failed
+ *
+ * A Waiting run has given its slot back; its pod stays. It asks for a slot again when what it waited for is
+ * there, and is Executing once it has one. In all else it is as an Executing run.
  *
  * `appliesIn` says which event applies in which phase, `apply` what it does there, settle.ts how an attempt
  * ends.
@@ -13,7 +17,8 @@
  * Invariants (transition.property.test.ts proves them for random sequences of events):
  *  1. A terminal run stays as it is; only Captured may still add to it.
  *  2. An event about an attempt that is not the current one is refused, so a run settles once.
- *  3. The run holds a slot in Starting, Executing and Stopping only; each admission has a higher slot number.
+ *  3. The run holds a slot in Starting, Executing and Stopping only, and not when it was stopped while it
+ *     waited; each slot has a higher number.
  *  4. A report accepted before Stopping wins, afterwards the intended outcome does.
  *  5. The status fits its schema, whatever the events say.
  *
@@ -27,6 +32,7 @@ import type { RunEvent, StartRetry } from "./event.ts";
 import { fit } from "./fit.ts";
 import { isTerminal } from "./phase.ts";
 import { cut, finish, leastOf, settle, settleStopped } from "./settle.ts";
+import { changeWait } from "./wait.ts";
 import { waitsForTurn } from "./waiting.ts";
 
 type Transition =
@@ -51,11 +57,15 @@ const appliesIn: Record<Exclude<RunEvent["type"], "Captured">, readonly From[]> 
   StartBlocked: ["Starting"],
   StartTimedOut: ["Starting"],
   Started: ["Starting"],
+  // The code may say so before anybody has seen that it runs.
+  WaitBegan: ["Starting", "Executing"],
+  ResumeAsked: ["Waiting"],
+  Resumed: ["Waiting"],
   MaxDurationElapsed: ["Executing"],
-  AttemptEnded: ["Starting", "Executing"],
-  CancelRequested: ["New", "Delayed", "Queued", "Starting", "Executing"],
+  AttemptEnded: ["Starting", "Executing", "Waiting"],
+  CancelRequested: ["New", "Delayed", "Queued", "Starting", "Executing", "Waiting"],
   ContainerGone: ["Stopping"],
-  StatusRefused: ["New", "Delayed", "Queued", "Starting", "Executing", "Stopping"],
+  StatusRefused: ["New", "Delayed", "Queued", "Starting", "Executing", "Waiting", "Stopping"],
 };
 
 export function transition(run: TaskRun, event: RunEvent, now: string): Transition {
@@ -69,10 +79,13 @@ export function transition(run: TaskRun, event: RunEvent, now: string): Transiti
     since: isSameWhy(status, next.status) ? (status.since ?? now) : now,
     revision: (status.revision ?? 0) + 1,
     waiting: next.status.phase === "Queued" ? next.status.waiting : undefined,
+    wait: mayWait(next.status.phase) ? next.status.wait : undefined,
     observedGeneration: run.metadata.generation,
   };
   return { status: fit(taskRunStatus, setConditions(changed, now)) };
 }
+
+const mayWait = (phase: Phase | undefined): boolean => phase === "Waiting" || phase === "Stopping";
 
 const isSameWhy = (before: TaskRunStatus, after: TaskRunStatus): boolean =>
   before.phase === after.phase && before.reason === after.reason;
@@ -171,6 +184,11 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
           ...{ startedAt: startOf(status, event.at, now), observedAt: now },
         }),
       });
+
+    case "WaitBegan":
+    case "ResumeAsked":
+    case "Resumed":
+      return changeWait(status, event, now);
 
     case "AttemptEnded":
       return becomes(settle(status, event.end, event, now));

@@ -16,7 +16,7 @@ const setsOptions = readFileSync(join(sources, "api/runs/wire/triggerBody.ts"), 
 /** What writes the status of each kind. Conditions are complete by their type (model/conditions.ts). */
 const writers: Record<string, string[]> = {
   Task: ["controller/task"],
-  TaskRun: ["transition", "settle", "attempts", "conditions", "report", "event", "waiting"].map(
+  TaskRun: ["transition", "settle", "attempts", "conditions", "report", "event", "wait", "waiting"].map(
     (name) => `model/run/${name}.ts`,
   ),
   TaskBatch: ["controller/taskBatch", "model/batch", "api/batches"],

@@ -100,6 +100,11 @@ const attempt = z.object({
   observedAt: time()
     .optional()
     .describe("When its start was observed, by Fairlead's clock; maxDurationSeconds counts from here."),
+  resumedAt: time().optional().describe("When it went on after its last wait."),
+  activeMs: z
+    .int()
+    .optional()
+    .describe("Milliseconds that it executed before its last wait; maxDurationSeconds counts these on."),
   finishedAt: time().optional().describe("When its outcome was known."),
   outcome: z
     .enum(["Completed", "Failed", "Crashed", "TimedOut", "Canceled", "Infrastructure"])
@@ -135,6 +140,13 @@ export const taskRunStatus = z.object({
     })
     .optional()
     .describe("Of a run that waits for a slot: the numbers behind reason and message."),
+  wait: z
+    .object({
+      since: time().describe("When it gave its slot back."),
+      resumeAskedAt: time().optional().describe("When what it waited for was there: it takes a slot again."),
+    })
+    .optional()
+    .describe("Of a run that waits for other runs, a time or a token: it has no slot, and keeps its pod."),
   attempt: z.int().optional().describe("Number of the current attempt; 0 before the first."),
   slot: z.int().optional().describe("Number of the last acquisition of a queue slot."),
   roomRetries: z

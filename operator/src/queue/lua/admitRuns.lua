@@ -1,8 +1,9 @@
 -- Moves pending runs to the holders, each with its next slot, as far as the limits leave room:
 --   - never more in a lane than its queue's limit, never more in all than the namespace's, and none of a
---     paused queue;
+--     paused queue but those that resume;
 --   - never more than ARGV[5] in one call, and of a queue named at the end no more than is said there: a lane
 --     of a queue with no more keeps its place in `ready`, and is passed over;
+--   - runs that resume have their containers: for them only the limits count, and they are first;
 --   - each ready lane gives one run in turn, its first by order (enqueued time less priority);
 --   - a lane that is paused, empty or at its limit is inadmissible: it leaves `ready` and
 --     costs nothing until it is woken.
@@ -24,20 +25,24 @@ local left = {}
 for i = 7, #ARGV, 2 do left[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local reply = { 0, 0 }
 local passed = 0
-while steps > 0 and passed < maxPassed and room >= 1 and most >= 1 do
-  local lane = redis.call("ZRANGE", ready, at, at)[1]
-  if not lane then break end
+local isOver = false
+while steps > 0 and passed < maxPassed and room >= 1 do
+  local lane, turn = unpack(redis.call("ZRANGE", ready, at, at, "WITHSCORES"))
+  -- Below 0 are the lanes that are ahead.
+  isOver = not lane or (most < 1 and tonumber(turn) > 0)
+  if isOver then break end
   local queue = queueOf(lane)
-  if left[queue] and left[queue] < 1 then
+  local from, to = rangeOf(lane)
+  local first, second = unpack(redis.call("ZRANGEBYLEX", pending, from, to, "LIMIT", 0, 2))
+  local ahead = first and aheadOf(first)
+  if not ahead and (most < 1 or (left[queue] and left[queue] < 1)) then
     at = at + 1
     passed = passed + 1
   else
     steps = steps - 1
     local limit, paused = limitOf(queue)
     local running = runningOf(lane)
-    local from, to = rangeOf(lane)
-    local first, second = unpack(redis.call("ZRANGEBYLEX", pending, from, to, "LIMIT", 0, 2))
-    if not first or paused or running >= limit then
+    if not first or (paused and not ahead) or running >= limit then
       redis.call("ZREM", ready, lane)
     else
       local uid = string.match(first, "[^\n]*$")
@@ -49,13 +54,15 @@ while steps > 0 and passed < maxPassed and room >= 1 and most >= 1 do
       redis.call("ZADD", holders, 0, lane .. "\n" .. id)
       redis.call("HSET", slots, id, name .. "\n" .. lane)
       room = room - 1
-      most = most - 1
-      if left[queue] then left[queue] = left[queue] - 1 end
+      if not ahead then
+        most = most - 1
+        if left[queue] then left[queue] = left[queue] - 1 end
+      end
       for _, part in ipairs({ uid, name, slot, queue }) do reply[#reply + 1] = part end
-      if second and running + 1 < limit then toTail(lane) else redis.call("ZREM", ready, lane) end
+      if second and running + 1 < limit then toTurn(lane, second) else redis.call("ZREM", ready, lane) end
     end
   end
 end
 reply[1] = nextSequence()
-if room >= 1 and most >= 1 and redis.call("ZCARD", ready) > at then reply[2] = at end
+if room >= 1 and not isOver and redis.call("ZCARD", ready) > at then reply[2] = at end
 return reply

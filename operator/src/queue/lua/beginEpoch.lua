@@ -10,7 +10,7 @@ redis.call("HSET", meta, "term", ARGV[1], "epoch", ARGV[2], "seq", 1, "state", "
 redis.call("HSET", limits, "", "- 0")
 redis.call("ZADD", pending, 0, "")
 redis.call("HSET", runs, "", "")
-redis.call("ZADD", ready, -1, "")
+redis.call("ZADD", ready, "-inf", "")
 redis.call("ZADD", holders, 0, "")
 redis.call("HSET", slots, "", "")
 return { 1 }

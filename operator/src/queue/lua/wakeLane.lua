@@ -2,7 +2,8 @@
 --
 -- Invariant: an admissible lane (pending runs, and room for one) is in `ready`. An inadmissible one may be in
 -- it until admitRuns comes to it and takes it out. A lane enters at the tail, and goes there after each
--- admission: each ready lane has its turn once before any has it twice.
+-- admission: each ready lane has its turn once before any has it twice. Lanes whose first run resumes are
+-- before all others, by the order of that run: their scores are below 0.
 
 local function queueOf(lane)
   return string.match(lane, "^[^\n]*")
@@ -23,21 +24,26 @@ local function runningOf(lane)
   return redis.call("ZLEXCOUNT", holders, rangeOf(lane))
 end
 
-local function hasPending(lane)
-  local from, to = rangeOf(lane)
-  return redis.call("ZRANGEBYLEX", pending, from, to, "LIMIT", 0, 1)[1] ~= nil
+-- Of a member of `pending`: the place of its lane in `ready` if it is a run that resumes, else nil.
+local function aheadOf(member)
+  local order = string.match(member, "\n0(%d+)\n[^\n]*$")
+  return order and tonumber(order) - 1e15
 end
 
-local function toTail(lane)
+-- `first`: the lane's first member of `pending`.
+local function toTurn(lane, first)
   local last = redis.call("ZREVRANGE", ready, 0, 0, "WITHSCORES")
-  redis.call("ZADD", ready, tonumber(last[2]) + 1, lane)
+  redis.call("ZADD", ready, aheadOf(first) or math.max(tonumber(last[2]), 0) + 1, lane)
 end
 
 -- Makes the lane ready if it is admissible.
 local function wakeLane(lane)
-  if redis.call("ZSCORE", ready, lane) or not hasPending(lane) then return end
+  local from, to = rangeOf(lane)
+  local first = redis.call("ZRANGEBYLEX", pending, from, to, "LIMIT", 0, 1)[1]
+  local ahead = first and aheadOf(first)
+  if not first or (redis.call("ZSCORE", ready, lane) and not ahead) then return end
   local limit, paused = limitOf(queueOf(lane))
-  if not paused and runningOf(lane) < limit then toTail(lane) end
+  if (ahead or not paused) and runningOf(lane) < limit then toTurn(lane, first) end
 end
 
 -- Removes a pending run; returns its value in `runs`, or nil.

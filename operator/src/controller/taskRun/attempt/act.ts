@@ -10,6 +10,7 @@ import { type Outcome, requeueOf } from "../decision.ts";
 import { uploadsPayload } from "../payload.ts";
 import { captured } from "./capture.ts";
 import { createJob, type JobDeps } from "./createJob.ts";
+import { extendedDeadline } from "./deadline.ts";
 import { decide } from "./decide.ts";
 import { endAttempt } from "./ends.ts";
 import { readLostResult, readResult, readsBucket } from "./result.ts";
@@ -78,6 +79,9 @@ async function perform(deps: ActDeps, view: AttemptView, action: AttemptAction):
       for (const stray of view.strays ?? [])
         if (isAlive(stray) && !stray.isEnding) await endPod(deps, stray, view.now).catch(unlessGone);
       return decide({ ...view, strays: view.strays?.map((stray) => ({ ...stray, isEnding: true })) });
+    case "extendDeadline":
+      await extendDeadline(deps, view);
+      return done;
     case "readResult":
       if (pod?.seen.state !== "ended") return done;
       return endAttempt(
@@ -109,6 +113,19 @@ async function endPod(
   const annotations = { [stoppedAtAnnotation]: new Date(now).toISOString() };
   const patch = { metadata: { uid, annotations }, spec: { activeDeadlineSeconds: 1 } };
   pods.upsertFromWrite(await client.patch(Pods, namespace, name, patch, { type: "merge" }));
+}
+
+async function extendDeadline(
+  { client, jobs }: Pick<ActDeps, "client" | "jobs">,
+  view: AttemptView,
+): Promise<void> {
+  const { namespace = "", name = "", uid } = view.job?.metadata ?? {};
+  const patch = { metadata: { uid }, spec: { activeDeadlineSeconds: extendedDeadline(view) } };
+  try {
+    jobs.upsertFromWrite(await client.patch(Jobs, namespace, name, patch, { type: "merge" }));
+  } catch (error) {
+    unlessGone(error);
+  }
 }
 
 function unlessGone(error: unknown): void {

@@ -4,7 +4,7 @@
  *   it has pods besides its own   stop those first, then:
  *   the attempt has ended   capture its log, remove its Job           → capture.ts
  *   the run is Stopping     stop the container, wait until it is gone → stop.ts
- *   Starting, Executing     create the Job, follow the pod            → follow.ts
+ *   Starting, Executing, Waiting   create the Job, follow the pod     → follow.ts
  */
 import { done } from "../../../kube/manager/requeue.ts";
 import { capture } from "./capture.ts";
@@ -18,6 +18,7 @@ export function decide(view: AttemptView): AttemptDecision {
   switch (view.run.status?.phase) {
     case "Starting":
     case "Executing":
+    case "Waiting":
       return follow(view);
     case "Stopping":
       return view.run.status.stop ? stop(view) : done;

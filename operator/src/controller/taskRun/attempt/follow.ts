@@ -1,5 +1,5 @@
 /**
- * Starting and Executing: the attempt gets its Job, and what its pod shows becomes events.
+ * Starting, Executing and Waiting: the attempt gets its Job, and what its pod shows becomes events.
  *
  * A pod counts as missing only when it was seen (its uid is in status) and a live read confirms that it is
  * gone. A missing Job of an attempt that never ran is created again: its name is the same, so there is still
@@ -10,7 +10,9 @@ import { isConclusive } from "../../../jobs/attemptEnd.ts";
 import { type JobVerdict, verdictOf } from "../../../jobs/jobVerdict.ts";
 import { at, done, earliest } from "../../../kube/manager/requeue.ts";
 import type { AttemptEnd } from "../../../model/run/event.ts";
+import { activeMsOf } from "../../../model/run/wait.ts";
 import { type Check, firstDecision } from "../decision.ts";
+import { deadlineLook, deadlineShort } from "./deadline.ts";
 import { endAttempt, failed, lostTo, nodeLostDue, silentDue, timedOut } from "./ends.ts";
 import {
   type Followed,
@@ -62,11 +64,15 @@ function verdictExpected({ attempt, pod, now }: AttemptView): AttemptDecision | 
 function jobEnded(view: AttemptView): AttemptDecision | undefined {
   const { pod, live, job } = view;
   if (pod?.seen.state !== "ended" || pod.seen.end.disruption?.reason !== "PodDeleted") return undefined;
-  const end = endOfJob(verdictOf(live?.job ?? job));
+  const end = endOfJob(view, verdictOf(live?.job ?? job));
   return end && endAttempt(view, end, pod.ref);
 }
 
-function endOfJob(verdict: JobVerdict | undefined): AttemptEnd | undefined {
+function endOfJob({ run }: AttemptView, verdict: JobVerdict | undefined): AttemptEnd | undefined {
+  if (verdict === "deadline" && run.status?.phase === "Waiting") {
+    const message = "The Job ran into its deadline during a wait: no controller was there to extend it.";
+    return lostTo("DeadlineExceeded", message);
+  }
   if (verdict === "deadline") {
     const message = "The attempt ran into the deadline of its Job while no controller was there to stop it.";
     return timedOut("DeadlineExceeded", message);
@@ -103,7 +109,7 @@ function podDeleted(view: AttemptView): AttemptDecision | undefined {
   if (!live || live.hasPods || strayRuns(view)) return at(now + recheckMs);
   const verdict = verdictOf(live.job);
   if (verdict === "completed") return { do: "readLostResult" };
-  const end = endOfJob(verdict);
+  const end = endOfJob(view, verdict);
   if (end) return endAttempt(view, end);
   const message = `The pod${attempt.pod ? ` ${attempt.pod}` : ""} was deleted while the attempt ran.`;
   return endAttempt(view, lostTo("PodDeleted", message));
@@ -114,13 +120,18 @@ function containerStarted({ run, attempt, pod }: AttemptView): AttemptDecision |
   return { event: { type: "Started", attempt: attempt.number, at: pod.seen.startedAt, ...pod.ref } };
 }
 
-/** Counts from when the start was observed: a node's clock may be behind, and would end the attempt early. */
+/**
+ * Counts from when the start was observed: a node's clock may be behind, and would end the attempt early.
+ * Waits do not count.
+ */
 function maxDurationElapsed(view: Followed): AttemptDecision | undefined {
-  const { attempt, pod, program, now } = view;
+  const { run, attempt, pod, program, now } = view;
   if (pod?.seen.state !== "running") return undefined;
+  const look = earliest(at(silentDue(view)), at(deadlineLook(view)));
+  if (run.status?.phase === "Waiting") return look;
   const seconds = program.maxDurationSeconds;
-  const due = Date.parse(attempt.observedAt ?? attempt.startedAt ?? attempt.admittedAt) + seconds * 1000;
-  if (now < due) return earliest(at(due), at(silentDue(view)));
+  const due = now + seconds * 1000 - activeMsOf(attempt, now);
+  if (now < due) return earliest(at(due), look);
   return { event: { type: "MaxDurationElapsed", attempt: attempt.number, seconds } };
 }
 
@@ -141,6 +152,7 @@ const checks: readonly Check<Followed, AttemptAction>[] = [
   nodeSilent,
   podDeleted,
   containerStarted,
+  deadlineShort,
   maxDurationElapsed,
   podExpected,
   startImpossible,

@@ -78,6 +78,8 @@ export type AttemptAction =
   | "endPod"
   /** The same for the attempt's other pods. */
   | "endStrays"
+  /** The Job's: deadline.ts. */
+  | "extendDeadline"
   | "captureLog"
   | "deleteJob";
 
