@@ -63,8 +63,8 @@ export type RunEvent =
   | { type: "StartBlocked"; attempt: number; reason: string; message: string }
   | ({ type: "Started"; attempt: number; at: string } & PodRef)
   /**
-   * The code waits, for other runs, a time or a token: the slot is given back. `slot`: the one that it has; an
-   * event that is late names an older one.
+   * The code waits, for other runs, a time or a token: the slot is given back. `slot`: the one that it has;
+   * an event that is late names an older one.
    */
   | ({ type: "WaitBegan"; attempt: number; slot: number; message: string } & PodRef)
   /** What it waited for is there. `slot`: the one that it gave back. */

@@ -1,7 +1,7 @@
 /**
  * Within an attempt: its code waits, and goes on. Only transition.ts calls this. Pure.
  *
- *   Executing, slot n ─(WaitBegan n)─► Waiting ─(ResumeAsked n)─► Waiting ─(Resumed m > n)─► Executing, slot m
+ *   Executing, slot n ─(WaitBegan n)─► Waiting ─(ResumeAsked n, Resumed m > n)─► Executing, slot m
  *
  * A wait is known by the slot that was given back for it: each one has another. So an event that is late, or
  * comes twice, is about no wait but its own.
