@@ -1,7 +1,7 @@
 /**
  * The Job's activeDeadlineSeconds, the last resort while no controller runs, knows nothing of waits. So it is
- * extended when what is left of it is less than the attempt may execute still: an hour at a time, a write that
- * most waits do not need. Pure.
+ * extended when what is left of it is less than the attempt may execute still: an hour at a time, a write
+ * that most waits do not need. Pure.
  */
 import { backstopMarginSeconds } from "../../../jobs/jobBuilder.ts";
 import type { Program } from "../../../jobs/program.ts";
