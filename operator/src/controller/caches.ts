@@ -21,6 +21,7 @@ import { queueIndex } from "./taskQueue/lookup.ts";
 import { attemptOfPod } from "./taskRun/attempt/livePods.ts";
 import { type CachedRun, missingTaskIndex, toCachedRun } from "./taskRun/cache.ts";
 import { recordIndex } from "./taskRun/keyRecords.ts";
+import { type CachedSchedule, toCachedSchedule } from "./taskSchedule/cache.ts";
 import { scheduleIndex } from "./taskSchedule/lookup.ts";
 
 /** The uid of the run that a Job or a pod was made for. */
@@ -44,7 +45,10 @@ const ours = {
   }),
   batches: cacheOf<CachedBatch>(TaskBatches, { transform: withoutItems }),
   queues: cacheOf(TaskQueues, { indexes: { name: queueIndex } }),
-  schedules: cacheOf(TaskSchedules, { indexes: { task: scheduleIndex } }),
+  schedules: cacheOf<CachedSchedule>(TaskSchedules, {
+    transform: toCachedSchedule,
+    indexes: { task: scheduleIndex },
+  }),
 };
 
 export const cacheDeclarations = {

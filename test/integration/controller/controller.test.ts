@@ -149,6 +149,17 @@ test("a run waits for its Task, starts when the Task is applied, and gets its Jo
   ]);
 });
 
+test("a run that is too big for the caches gets a Job with all that it asks for", async () => {
+  const args = [`#${"x".repeat(30_000)}`];
+  const env = [{ name: "LONG", value: "y".repeat(30_000) }];
+  await createRun("big", { container: { image, args, env }, metadata: { text: "z".repeat(10_000) } });
+  await untilStarting("big");
+  const job = await waitFor("the Job", () => client.get(Jobs, namespace, "big-1"), { intervalMs: 20 });
+  const [main] = job.spec?.template.spec?.containers ?? [];
+  expect(main?.args).toEqual(args);
+  expect(main?.env).toContainEqual(env[0]);
+});
+
 test("the settings of a TaskQueue reach admission when they change, by the name that runs use", async () => {
   const settings = (spec: object) =>
     client.patch(TaskQueues, namespace, "q-resource", { spec }, { type: "merge" });

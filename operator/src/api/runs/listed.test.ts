@@ -118,6 +118,12 @@ it("a list keeps little of a run, however much it has", () => {
   };
   const big = {
     ...run,
+    metadata: {
+      ...run.metadata,
+      labels: { ...run.metadata.labels, mine: letters(63) },
+      annotations: { ...run.metadata.annotations, "mine.dev/note": letters(200_000) },
+      finalizers: [letters(1000)],
+    },
     spec,
     status: { phase: "Failed" as const, output: letters(8192), error, attempts: [attempt] },
   };

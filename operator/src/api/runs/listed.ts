@@ -3,6 +3,7 @@
  * and metadata that are too long; about a kilobyte a run.
  */
 import { idempotencyKeyAnnotation } from "@fairlead/protocol/labels";
+import { ownMetadata } from "../../model/ownMetadata.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { listedMetadata } from "../../model/run/triggerFields.ts";
 import type { RunSummary } from "../../storage/runHistory.ts";
@@ -25,7 +26,7 @@ export function fromLive(run: TaskRun): TaskRun {
     ...status
   } = run.status ?? {};
   const { stack: _stack, ...shown } = error ?? {};
-  const { ownerReferences, ...meta } = run.metadata;
+  const { ownerReferences, ...meta } = ownMetadata(run.metadata);
   // A batch's uid tells its runs from those of an earlier batch of its name.
   const owners = ownerReferences?.filter(({ kind }) => kind === "TaskBatch");
   if (owners?.length) Object.assign(meta, { ownerReferences: owners });

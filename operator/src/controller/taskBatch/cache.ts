@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import type { Informer } from "../../kube/cache/informer.ts";
 import { isBatchFinished } from "../../model/batch/phase.ts";
+import { ownMetadata } from "../../model/ownMetadata.ts";
 import type { TaskBatch, TaskBatchSpec, TaskRun } from "../../model/resources.ts";
 
 export interface CachedBatch extends TaskBatch {
@@ -32,7 +33,7 @@ export function summarizeItems({ items, itemsRef, defaults }: TaskBatchSpec): It
 export function withoutItems(batch: CachedBatch): CachedBatch {
   if (batch.items) return batch;
   const { items: _items, defaults: _defaults, ...spec } = batch.spec;
-  return { ...batch, spec, items: summarizeItems(batch.spec) };
+  return { ...batch, metadata: ownMetadata(batch.metadata), spec, items: summarizeItems(batch.spec) };
 }
 
 export const summaryOf = (batch: CachedBatch): ItemsSummary => batch.items ?? summarizeItems(batch.spec);

@@ -25,6 +25,7 @@ import { duplicateOf } from "./duplicates.ts";
 import { recordHash } from "./keyRecords.ts";
 import { pendingOf } from "./queueEntry.ts";
 import { waitOfRefused } from "./waiting.ts";
+import { wholeRun } from "./wholeRun.ts";
 
 /** How long a run may wait for a Task that does not exist before it fails. */
 const unknownTaskLimitMs = 24 * 3600 * 1000;
@@ -81,19 +82,21 @@ async function loadAdmission(deps: AdmissionDeps, view: QueuedView): Promise<Adm
   const duplicate = run.status?.attempt ? undefined : await duplicateOf(deps, run);
   if (duplicate) return { ...view, duplicate };
   const pinned = await pinnedOf(deps, run, task);
-  if (!pinned) return { ...view, forbidden: forbiddenBy(deps, run, undefined) };
+  if (!pinned) return { ...view, forbidden: await forbiddenBy(deps, run, undefined) };
   const stored = await deps.versions.read(run.metadata.namespace, pinned.revision);
   const version = { ...pinned, isStored: stored !== undefined };
-  return { ...view, version, forbidden: forbiddenBy(deps, run, stored) };
+  return { ...view, version, forbidden: await forbiddenBy(deps, run, stored) };
 }
 
 /** Undefined when the pod policy lets the run have what it and its Task ask for. */
-function forbiddenBy(
-  { config }: Pick<Deps, "config">,
+async function forbiddenBy(
+  deps: Pick<Deps, "client" | "config">,
   run: CachedRun,
   task: PinnedTask | undefined,
-): string | undefined {
-  const refusals = refusalsOfRun(run, task, policyIn(run.metadata.namespace, config));
+): Promise<string | undefined> {
+  const whole = await wholeRun(deps, run, "spec");
+  if (!whole) return undefined;
+  const refusals = refusalsOfRun(whole, task, policyIn(run.metadata.namespace, deps.config));
   return refusals.length > 0 ? explainRefusals(refusals) : undefined;
 }
 

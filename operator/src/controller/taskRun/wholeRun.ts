@@ -8,7 +8,7 @@ import type { CachedRun } from "./cache.ts";
 export async function wholeRun(
   { client }: { client: Pick<KubeClient, "get"> },
   run: CachedRun,
-  part: "metadata" | "status",
+  part: "spec" | "status",
 ): Promise<TaskRun | undefined> {
   if (!run.cut?.[part]) return run;
   const { namespace, name, uid } = run.metadata;

@@ -6,6 +6,7 @@ import { KubeError } from "../../kube/client/client.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { apiVersion, type TaskRun, type TaskSchedule } from "../../model/resources.ts";
 import type { CronExpression } from "../../model/schedule/cron.ts";
+import { type CachedSchedule, payloadOf } from "./cache.ts";
 
 export const iso = (ms: number): string => new Date(ms).toISOString();
 
@@ -18,13 +19,13 @@ export const runName = (schedule: TaskSchedule, tick: number): string =>
  */
 export async function createTickRun(
   client: Pick<KubeClient, "create" | "get">,
-  schedule: TaskSchedule,
+  schedule: CachedSchedule,
   cron: CronExpression,
   tick: number,
   last: string | undefined,
 ): Promise<"created" | "taken" | { refused: string }> {
   const { namespace, name, uid = "" } = schedule.metadata;
-  const { task, payload, ttlSeconds } = schedule.spec;
+  const { task, ttlSeconds } = schedule.spec;
   const run = {
     apiVersion,
     kind: "TaskRun",
@@ -38,7 +39,7 @@ export async function createTickRun(
       task,
       ttlSeconds,
       schedule: { name, at: iso(tick) },
-      payload: payload ?? tickPayload(schedule, cron, tick, last),
+      payload: (await payloadOf(client, schedule)) ?? tickPayload(schedule, cron, tick, last),
     },
   };
   try {

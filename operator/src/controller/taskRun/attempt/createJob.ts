@@ -30,7 +30,7 @@ import { whyClosed } from "../closed.ts";
 import { attemptPayload, PayloadChanged } from "../payload.ts";
 import { wholeRun } from "../wholeRun.ts";
 import { endAttempt, failed } from "./ends.ts";
-import { type AttemptDecision, type AttemptView, isJobOf, quotaOr, recheckMs } from "./view.ts";
+import { type AttemptDecision, type AttemptView, isJobOf, loadProgram, quotaOr, recheckMs } from "./view.ts";
 
 /**
  * Less than passes between the end of a leader's term and the begin of the next one: a request of an earlier
@@ -46,21 +46,23 @@ const outputUrlSeconds = 7 * 24 * 3600;
 
 export type JobDeps = Pick<
   Deps,
-  "admission" | "client" | "jobs" | "slots" | "store" | "tokens" | "environments" | "config"
+  "admission" | "client" | "jobs" | "slots" | "store" | "tokens" | "environments" | "config" | "versions"
 >;
 
 /** What follows from it: `done` when the Job was created. */
 export async function createJob(deps: JobDeps, view: AttemptView): Promise<AttemptDecision> {
-  const { run, attempt, program } = view;
-  if (!program) return done;
+  const { run, attempt } = view;
+  if (!view.program) return done;
   try {
     const isHeld = await deps.slots.confirm(run);
     if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
-    const whole = await wholeRun(deps, run, "metadata");
+    const whole = await wholeRun(deps, run, "spec");
     if (!whole) return done;
+    const { program, pinned } = run.cut?.spec ? await loadProgram(deps, whole, attempt) : view;
+    if (!program) return done;
     const { namespace } = run.metadata;
     const policy = policyIn(namespace, deps.config);
-    const refusals = refusalsOfRun(whole, view.pinned, policy);
+    const refusals = refusalsOfRun(whole, pinned, policy);
     if (refusals.length > 0) return endAttempt(view, failed(forbiddenReason, explainRefusals(refusals)));
     const env = await environment(deps, view, program, whole);
     const job = buildJob(run, attempt, program, env, policy);
@@ -79,7 +81,7 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
   }
 }
 
-/** `whole`: the run with its metadata. */
+/** `whole`: the run with all of its spec. */
 async function environment(deps: JobDeps, { run, attempt }: AttemptView, program: Program, whole: TaskRun) {
   const { namespace, name, uid } = run.metadata;
   const claims = { ns: namespace, run: name, uid, attempt: attempt.number, retry: program.retry };

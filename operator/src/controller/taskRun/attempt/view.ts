@@ -128,8 +128,8 @@ export async function loadAttempt(deps: ViewDeps, run: CachedRun, attempt: Attem
 }
 
 /** What the attempt executes, whatever became of its Task; undefined when the stored version was deleted. */
-async function loadProgram(
-  deps: ViewDeps,
+export async function loadProgram(
+  deps: Pick<ViewDeps, "versions" | "config">,
   run: TaskRun,
   attempt: Attempt,
 ): Promise<Pick<AttemptView, "program" | "pinned">> {
