@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { grants, grantsSome, type Subject, type Verb } from "./scopes.ts";
+
+const run: Subject = { runs: "run_a", tags: ["user:1", "vip"], tasks: "mail", batch: "batch_b" };
+const none: Subject = { runs: "run_z", tags: [], tasks: "other" };
+
+describe("what a scope allows", () => {
+  it.each<[scope: string, verb: Verb, subject: Subject]>([
+    ["read:runs", "read", run],
+    ["read:runs:run_a", "read", run],
+    ["read:tags:user:1", "read", run],
+    ["read:tags", "read", run],
+    ["read:tasks:mail", "read", run],
+    ["read:batch:batch_b", "read", run],
+    ["read:runs", "read", { batch: "batch_b" }],
+    ["read:all", "read", run],
+    ["admin", "write", run],
+    ["write:runs:run_a", "write", { runs: "run_a" }],
+    ["trigger:tasks:mail", "trigger", { tasks: "mail" }],
+    ["write:tasks", "batchTrigger", { tasks: "mail" }],
+  ])("%s allows to %s", (scope, verb, subject) => expect(grants([scope], verb, subject)).toBe(true));
+
+  it.each<[scope: string, verb: Verb, subject: Subject]>([
+    ["read:runs:run_a", "read", none],
+    ["read:tags:user", "read", run],
+    ["read:tags", "read", none],
+    ["read:tasks:mai", "read", run],
+    ["read:runs:run_a", "write", { runs: "run_a" }],
+    ["write:runs", "trigger", { tasks: "mail" }],
+    ["write:runs", "read", run],
+    ["trigger:tasks:mail", "batchTrigger", { tasks: "mail" }],
+    ["batchTrigger:tasks:mail", "trigger", { tasks: "mail" }],
+    ["trigger:tasks:mail", "read", run],
+    // Malformed, or unknown.
+    ["", "read", run],
+    ["read", "read", run],
+    ["read:", "read", run],
+    ["READ:RUNS", "read", run],
+    ["read:runs:", "read", { runs: "" }],
+    ["read:runs:*", "read", run],
+    [" read:runs", "read", run],
+    ["read:runs,read:tags", "read", run],
+    ["*", "read", run],
+    ["read:secrets", "read", run],
+  ])("%s does not allow to %s", (scope, verb, subject) => expect(grants([scope], verb, subject)).toBe(false));
+
+  it.each([
+    ["trigger:tasks:mail", true],
+    ["trigger:tasks", true],
+    ["write:tasks:mail", true],
+    ["admin", true],
+    ["trigger:tasks:", false],
+    ["trigger:tasksx", false],
+    ["read:tasks", false],
+  ])("%s may upload for some task: %s", (scope, allowed) =>
+    expect(grantsSome([scope], "trigger", "tasks")).toBe(allowed),
+  );
+});
