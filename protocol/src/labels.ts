@@ -47,6 +47,8 @@ export const keyResetAnnotation = "fairlead.dev/idempotency-key-reset";
  * creation.
  */
 export const keyTtlAnnotation = "fairlead.dev/idempotency-key-ttl-seconds";
+/** On TaskBatches that a public token made: its hash. No other public token adds items. */
+export const tokenAnnotation = "fairlead.dev/public-token";
 /** On debounced TaskRuns: ids of the requests that have been answered with this run, separated by commas. */
 export const debouncedRequestsAnnotation = "fairlead.dev/debounced-requests";
 

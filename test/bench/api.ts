@@ -39,7 +39,7 @@ interface Target {
 export async function apiBench(): Promise<void> {
   const client = KubeClient.fromEnvironment({ connections: atOnce });
   const namespace = `bench-api-${Date.now().toString(36)}`;
-  const key = `tr_prod_${randomBytes(12).toString("hex")}`;
+  const key = `tr_prod_${randomBytes(16).toString("hex")}`;
   const address = await apiAddress();
   const api = new Pool(address, { connections: atOnce, pipelining: 1 });
   await client.create(Namespaces, undefined, { metadata: { name: namespace } });

@@ -23,7 +23,7 @@ import {
   envVarsProblem,
   variablesLimit,
 } from "../model/envVars.ts";
-import { secretOnly } from "./auth/auth.ts";
+import { manageOnly } from "./auth/rights.ts";
 import { loadEnvironment } from "./environment.ts";
 import { callerIn } from "./http/caller.ts";
 import { bodyOf, param } from "./http/input.ts";
@@ -56,12 +56,12 @@ const base = "/api/v1/projects/:ref/envvars/:slug";
 export function envVarsRouter(deps: EnvVarDeps): Router {
   const router = Router();
 
-  router.get(base, secretOnly, async (request, response) => {
+  router.get(base, manageOnly, async (request, response) => {
     const namespace = await environment(deps, request, response);
     response.json((await read(deps, namespace)).map(redact));
   });
 
-  router.post(base, secretOnly, async (request, response) => {
+  router.post(base, manageOnly, async (request, response) => {
     const { name, value, isSecret = false } = await bodyOf(envVarBody, request);
     const namespace = await environment(deps, request, response);
     checkOne(name, value);
@@ -69,7 +69,7 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     response.json({ success: true });
   });
 
-  router.post(`${base}/import`, secretOnly, async (request, response) => {
+  router.post(`${base}/import`, manageOnly, async (request, response) => {
     const {
       variables,
       override = false,
@@ -84,12 +84,12 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     response.json({ success: true });
   });
 
-  router.get(`${base}/:name`, secretOnly, async (request, response) => {
+  router.get(`${base}/:name`, manageOnly, async (request, response) => {
     const namespace = await environment(deps, request, response);
     response.json(redact(findOrThrow(await read(deps, namespace), param(request, "name"))));
   });
 
-  router.put(`${base}/:name`, secretOnly, async (request, response) => {
+  router.put(`${base}/:name`, manageOnly, async (request, response) => {
     const { value } = await bodyOf(envVarUpdateBody, request);
     const namespace = await environment(deps, request, response);
     const name = param(request, "name");
@@ -101,7 +101,7 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     response.json({ success: true });
   });
 
-  router.delete(`${base}/:name`, secretOnly, async (request, response) => {
+  router.delete(`${base}/:name`, manageOnly, async (request, response) => {
     const namespace = await environment(deps, request, response);
     const name = param(request, "name");
     await change(deps, namespace, (before) => {

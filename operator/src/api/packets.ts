@@ -12,11 +12,13 @@
  * port-forward is enough.
  */
 
-import { type Request, Router } from "express";
+import { type Request, type Response, Router } from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { packetsPrefix } from "../storage/layout.ts";
 import type { ObjectStore, Stores } from "../storage/objectStore.ts";
-import { allowPrefix } from "./auth/auth.ts";
+import { ownFolder } from "./auth/ownNames.ts";
+import { demandSome, maySome } from "./auth/rights.ts";
+import { type Caller, callerIn } from "./http/caller.ts";
 import { Problem } from "./http/problem.ts";
 
 const linkSeconds = 3600;
@@ -86,10 +88,10 @@ export function baseUrl(request: Origin): string {
 }
 
 /**
- * A path that a client chose, as a key of its own namespace; `storagePath` and the path of the URL are the
- * same.
+ * A path that a client chose, as a key of its own namespace, and of its own if it has a public token;
+ * `storagePath` and the path of the URL are the same.
  */
-function packetKey(namespace: string, path: string): string {
+function packetKey(caller: Caller, path: string): string {
   const parts = path.split("/");
   const isPlain = parts.every((part) => /^[A-Za-z0-9_][A-Za-z0-9_.=-]*$/.test(part));
   if (!isPlain || path.length > 512) {
@@ -98,7 +100,7 @@ function packetKey(namespace: string, path: string): string {
       `packet: "${path.slice(0, 512)}" is not a valid path: use letters, digits and _ - . = between slashes`,
     );
   }
-  return packetsPrefix(namespace) + path;
+  return packetsPrefix(caller.namespace) + ownFolder(caller) + path;
 }
 
 interface Packet {
@@ -110,21 +112,25 @@ interface Packet {
 /** The payload that a client uploaded to this path. */
 export async function findPacket(
   store: Stores<"head">,
-  namespace: string,
+  caller: Caller,
   storagePath: string,
 ): Promise<Packet> {
-  const key = packetKey(namespace, storagePath);
-  const stored = await store.of(namespace).head(key);
+  const key = packetKey(caller, storagePath);
+  const stored = await store.of(caller.namespace).head(key);
   if (!stored) throw new Problem(422, `payload: nothing was uploaded to ${storagePath}: upload it first`);
   return { key, size: stored.size, type: stored.type ?? "application/json" };
 }
 
 /** Uploads are meant for triggers. */
-const uploadScopes = ["trigger:tasks", "batchTrigger:tasks"];
+function allowUpload(response: Response): Caller {
+  const caller = callerIn(response);
+  if (!maySome(caller, "batchTrigger", ["tasks"])) demandSome(caller, "trigger", ["tasks"]);
+  return caller;
+}
 
-const packetOf = ({ namespace }: { namespace: string }, path: string): ObjectName => ({
-  namespace,
-  key: packetKey(namespace, path),
+const packetOf = (caller: Caller, path: string): ObjectName => ({
+  namespace: caller.namespace,
+  key: packetKey(caller, path),
 });
 
 export function packetsRouter({ links }: PacketDeps): Router {
@@ -132,11 +138,11 @@ export function packetsRouter({ links }: PacketDeps): Router {
   const pathOf = (request: Request): string => [request.params.path].flat().join("/");
   router.put("/api/v2/packets/*path", async (request, response) => {
     const storagePath = pathOf(request);
-    const packet = packetOf(allowPrefix(response, ...uploadScopes), storagePath);
+    const packet = packetOf(allowUpload(response), storagePath);
     response.json({ presignedUrl: await links.url(request, "PUT", packet), storagePath });
   });
   router.put("/api/v1/packets/*path", async (request, response) => {
-    const packet = packetOf(allowPrefix(response, ...uploadScopes), pathOf(request));
+    const packet = packetOf(allowUpload(response), pathOf(request));
     response.json({ presignedUrl: await links.url(request, "PUT", packet) });
   });
   router.get("/api/v1/packets/*path", async (request, response) => {
@@ -144,7 +150,7 @@ export function packetsRouter({ links }: PacketDeps): Router {
     const ofRun = /^(run_[^/]+)\/output$/.exec(path)?.[1];
     // What the result of a run with a large output names.
     if (ofRun) return response.redirect(307, `/api/v1/runs/${encodeURIComponent(ofRun)}/packets/output`);
-    const packet = packetOf(allowPrefix(response, ...uploadScopes), path);
+    const packet = packetOf(allowUpload(response), path);
     response.json({ presignedUrl: await links.url(request, "GET", packet) });
   });
   return router;

@@ -17,7 +17,7 @@ import { slug } from "../model/ids.ts";
 import { TaskQueues } from "../model/kinds.ts";
 import { defaultQueueOf, governing, settingsOf } from "../model/queue/governing.ts";
 import { apiVersion, nameOfQueue, type TaskQueue } from "../model/resources.ts";
-import { allow, secretOnly } from "./auth/auth.ts";
+import { allowSome, manageOnly } from "./auth/rights.ts";
 import { type Caller, callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
@@ -44,7 +44,7 @@ export function queuesRouter(deps: QueueDeps): Router {
   const router = Router();
 
   router.get("/api/v1/queues", async (request, response) => {
-    const { namespace } = allow(response, "read:queues");
+    const { namespace } = allowSome(response, "read", "queues");
     const perPage = countOf(request, "perPage", 25, 100);
     const page = countOf(request, "page", 1, listLimit);
     const byName = new Map<string, TaskQueue[]>();
@@ -60,20 +60,20 @@ export function queuesRouter(deps: QueueDeps): Router {
   });
 
   router.get("/api/v1/queues/:queue", async (request, response) => {
-    const { namespace } = allow(response, "read:queues");
+    const { namespace } = allowSome(response, "read", "queues");
     const name = nameOf(request, query(request, "type"));
     const queue = await findQueue(deps, namespace, name);
     if (!queue) throw notFound(`queue ${name}`);
     response.json(queueObject(queue));
   });
 
-  router.post("/api/v1/queues/:queue/pause", secretOnly, async (request, response) => {
+  router.post("/api/v1/queues/:queue/pause", manageOnly, async (request, response) => {
     const body = await bodyOf(queuePauseBody, request);
     const paused = body.action === "pause";
     response.json(queueObject(await setOverride(deps, callerIn(response), request, body.type, { paused })));
   });
 
-  router.post("/api/v1/queues/:queue/concurrency/override", secretOnly, async (request, response) => {
+  router.post("/api/v1/queues/:queue/concurrency/override", manageOnly, async (request, response) => {
     const body = await bodyOf(queueOverrideBody, request);
     const { concurrencyLimit } = body;
     response.json(
@@ -81,7 +81,7 @@ export function queuesRouter(deps: QueueDeps): Router {
     );
   });
 
-  router.post("/api/v1/queues/:queue/concurrency/reset", secretOnly, async (request, response) => {
+  router.post("/api/v1/queues/:queue/concurrency/reset", manageOnly, async (request, response) => {
     const { type } = await bodyOf(queueResetBody, request);
     const change = { concurrencyLimit: null };
     response.json(queueObject(await setOverride(deps, callerIn(response), request, type, change)));

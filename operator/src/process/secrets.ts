@@ -33,7 +33,7 @@ const contents: Record<SecretRole, (config: Config) => Record<string, string>> =
   redis: () => ({ password: randomText(32) }),
   objectstore: () => ({ accessKeyId: randomText(20), secretAccessKey: randomText(40) }),
   signing: () => ({ key: randomText(64) }),
-  "api-key": ({ firstKeyNamespace }) => ({ key: `tr_prod_${randomText(24)}`, namespace: firstKeyNamespace }),
+  "api-key": ({ firstKeyNamespace }) => ({ key: `tr_prod_${randomText(40)}`, namespace: firstKeyNamespace }),
 };
 
 /** Creates the Secrets that the chart leaves to us. Retries until it succeeds or the signal is aborted. */

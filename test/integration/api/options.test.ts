@@ -74,11 +74,12 @@ describe("a queue that nothing names", () => {
 });
 
 test("a key of a namespace that does not exist is refused as such, without a retry", async () => {
+  const nowhere = "tr_prod_nowhere0123456789abcdefghijklmnop";
   await api.client.create(Secrets, namespace, {
     metadata: { name: "nowhere", labels: { [apiKeyLabel]: "true" } },
-    stringData: { key: "tr_prod_nowhere", namespace: "no-such-ns" },
+    stringData: { key: nowhere, namespace: "no-such-ns" },
   });
-  const headers = { authorization: "Bearer tr_prod_nowhere" };
+  const headers = { authorization: `Bearer ${nowhere}` };
   const refused = await waitFor("the key is known", async () => {
     const answer = await post("/api/v1/tasks/echo/trigger", { payload: 1 }, headers);
     return answer.status !== 401 && answer;

@@ -24,7 +24,7 @@ export class ApiAccess {
   }
 
   static async open(namespace: string): Promise<ApiAccess> {
-    const key = `tr_prod_${randomBytes(12).toString("hex")}`;
+    const key = `tr_prod_${randomBytes(16).toString("hex")}`;
     const secret = `key-${namespace}`;
     await run("kubectl", ["apply", "--namespace", releaseNamespace, "-f", "-"], {
       input: JSON.stringify({

@@ -10,7 +10,7 @@ import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { Namespaces, Secrets } from "../../../operator/src/kube/resources.ts";
 import { ApiReplica, namespace } from "./apiReplica.ts";
 
-export const other = { key: "tr_prod_of_the_other_namespace", namespace: "other" };
+export const other = { key: "tr_prod_of_the_other_namespace0123456789", namespace: "other" };
 
 export class ApiProcess {
   readonly url: string;

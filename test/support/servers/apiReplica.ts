@@ -18,7 +18,7 @@ import { quiet } from "../quiet.ts";
 import { ApiServer } from "./apiServer.ts";
 import { ObjectStoreServer } from "./objectStoreServer.ts";
 
-export const key = "tr_prod_integration";
+export const key = "tr_prod_integration0123456789abcdefghijkl";
 export const namespace = "default";
 const bodyBytes = 24 * 1024 * 1024;
 
@@ -34,6 +34,8 @@ export class ApiReplica {
   readonly store: ObjectStore;
   readonly #servers: { stop(): Promise<void> }[];
   readonly #stop = new AbortController();
+  /** Milliseconds since the epoch. */
+  clock: () => number = Date.now;
   #http: Server | undefined;
   /** Kept by the next replica. */
   #port = 0;
@@ -78,7 +80,7 @@ export class ApiReplica {
       release: "test/fairlead",
       tokens,
       log: quiet,
-      clock: Date.now,
+      clock: () => this.clock(),
       random: Math.random,
     };
     this.#http = express().use(apiRouter(deps)).listen(this.#port, "127.0.0.1");

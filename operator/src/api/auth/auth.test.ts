@@ -1,13 +1,17 @@
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { KubeError } from "../../kube/client/client.ts";
+import type { Caller } from "../http/caller.ts";
 import { problemOf } from "../http/problem.ts";
 import { authenticate, publicToken } from "./auth.ts";
+import { may } from "./rights.ts";
 
-const own = { key: "tr_prod_x", namespace: "staging" };
+const own = { name: "first", key: "tr_prod_x", namespace: "staging" };
+const limited = { ...own, name: "limited", key: "tr_prod_l", scopes: ["trigger:tasks"], notAfter: 1 };
 const keys = {
-  find: (key: string) => (key === own.key ? own : undefined),
-  of: (namespace: string) => (namespace === own.namespace ? [own] : []),
+  find: (key: string) => [own, limited].find((known) => known.key === key),
+  of: (namespace: string) => (namespace === own.namespace ? [own, limited] : []),
+  refusal: (key: string) => (key === "short" ? "key: has 5 random characters" : undefined),
 };
 
 async function caller(token: string | undefined, watched?: string[]): Promise<unknown> {
@@ -17,14 +21,17 @@ async function caller(token: string | undefined, watched?: string[]): Promise<un
   return response.locals.caller;
 }
 
-const tokenWith = (change: (token: SignJWT) => SignJWT, key = own.key): Promise<string> =>
+const tokenWith = (
+  change: (token: SignJWT) => SignJWT,
+  key = own.key,
+  times: { exp?: number } = { exp: 4_000_000_000 },
+): Promise<string> =>
   change(
-    new SignJWT({ pub: true, scopes: [] })
+    new SignJWT({ pub: true, scopes: [], ...times })
       .setProtectedHeader({ alg: "HS256" })
       .setIssuer("https://id.trigger.dev")
       .setAudience("https://api.trigger.dev")
-      .setSubject("staging")
-      .setExpirationTime("1h"),
+      .setSubject("staging"),
   ).sign(new TextEncoder().encode(key));
 
 describe("a caller", () => {
@@ -36,7 +43,19 @@ describe("a caller", () => {
     });
   });
 
+  it("a token has no rights, and no time, that its key lacks, and is told from every other", async () => {
+    const tokens = [await publicToken(limited, ["admin"]), await publicToken(limited, ["admin"])];
+    const callers = (await Promise.all(tokens.map((token) => caller(token)))) as Caller[];
+    for (const one of callers) {
+      expect(one).toMatchObject({ kind: "publicToken", keyName: "limited", expiresAt: 1, isOneTime: false });
+      expect(may(one, "trigger", { tasks: "a" })).toBe(true);
+      expect(may(one, "read", { runs: "run_a" })).toBe(false);
+    }
+    expect(callers[0]?.tokenHash).not.toBe(callers[1]?.tokenHash);
+  });
+
   it.each<[string, () => Promise<string | undefined>, number, RegExp]>([
+    ["a short key", async () => "short", 401, /^The API key does not count, key: has 5 random characters/],
     ["no key", async () => undefined, 401, /^Invalid or Missing API key$/],
     ["an unknown key", async () => "tr_prod_y", 401, /^Invalid or Missing API key$/],
     ["a token of another key", () => tokenWith((t) => t, "tr_prod_y"), 401, /^Invalid or Missing API key$/],
@@ -52,6 +71,7 @@ describe("a caller", () => {
       401,
       /^Invalid or/,
     ],
+    ["a token that never expires", () => tokenWith((t) => t, own.key, {}), 401, /claim "exp" is wrong/],
     ["a token for another API", () => tokenWith((t) => t.setAudience("x")), 401, /not for this API.*"aud"/],
   ])("%s is refused with its own sentence", async (_what, make, status, message) => {
     await expect(caller(await make())).rejects.toMatchObject({

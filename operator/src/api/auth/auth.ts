@@ -1,25 +1,25 @@
 /**
- * Who asks, and for which namespace. Bearer: a secret key, which is allowed everything in its namespace, or a
- * public token that was signed with one (HS256) and lists its scopes: `read:runs`, `read:runs:<id>`,
- * `trigger:tasks:<id>` …
+ * Who asks, and for which namespace. Bearer: a secret key, or a public token that was signed with one (HS256)
+ * and lists its scopes: `read:runs`, `read:runs:<id>`, `trigger:tasks:<id>` … (scopes.ts). A token is allowed
+ * nothing that its key is not.
  */
-import { createHash } from "node:crypto";
-import type { Request, RequestHandler, Response } from "express";
+import { createHash, randomUUID } from "node:crypto";
+import type { RequestHandler } from "express";
 import { decodeJwt, errors, jwtVerify, SignJWT } from "jose";
-import { type Caller, callerIn } from "../http/caller.ts";
+import type { Caller } from "../http/caller.ts";
 import { bearerOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
-import type { ApiKey, ApiKeys } from "./apiKeys.ts";
+import type { ApiKey } from "./apiKey.ts";
+import type { ApiKeys } from "./apiKeys.ts";
 
 const issuer = "https://id.trigger.dev";
 const audience = "https://api.trigger.dev";
 const encode = (key: string): Uint8Array => new TextEncoder().encode(key);
 
+type Keys = Pick<ApiKeys, "find" | "of" | "refusal">;
+
 /** `watched`: the namespaces of this release; none: all. */
-export function authenticate(
-  keys: Pick<ApiKeys, "find" | "of">,
-  watched: readonly string[] = [],
-): RequestHandler {
+export function authenticate(keys: Keys, watched: readonly string[] = []): RequestHandler {
   return async (request, response, next) => {
     const token = bearerOf(request);
     const caller = token === undefined ? undefined : await findCaller(keys, token);
@@ -36,8 +36,15 @@ export function authenticate(
   };
 }
 
-async function findCaller(keys: Pick<ApiKeys, "find" | "of">, token: string): Promise<Caller | undefined> {
-  if (token.split(".").length !== 3) return keys.find(token);
+async function findCaller(keys: Keys, token: string): Promise<Caller | undefined> {
+  if (token.split(".").length !== 3) {
+    const found = keys.find(token);
+    if (found) return { kind: "key", ...ofKey(found) };
+    const refusal = keys.refusal(token);
+    if (refusal !== undefined)
+      throw new Problem(401, `The API key does not count, ${refusal}. Use another key`, { retry: false });
+    return undefined;
+  }
   let namespace: unknown;
   try {
     namespace = decodeJwt(token).sub;
@@ -45,26 +52,37 @@ async function findCaller(keys: Pick<ApiKeys, "find" | "of">, token: string): Pr
     return undefined;
   }
   if (typeof namespace !== "string") return undefined;
-  for (const { key } of keys.of(namespace)) {
-    const verified = await verify(token, key);
-    if (verified) return { namespace, key, ...verified };
+  for (const key of keys.of(namespace)) {
+    const verified = await verify(token, key.key);
+    if (!verified) continue;
+    const { expiresAt, ...rest } = ofKey(key);
+    const ends = Math.min(expiresAt ?? Number.POSITIVE_INFINITY, verified.expiresAt);
+    return { kind: "publicToken", ...rest, ...verified, expiresAt: ends };
   }
   return undefined;
 }
 
+const ofKey = ({ namespace, key, name, scopes, notAfter }: ApiKey): Omit<Caller, "kind"> => ({
+  ...{ namespace, key, keyName: name, keyScopes: scopes, expiresAt: notAfter },
+});
+
 async function verify(
   token: string,
   key: string,
-): Promise<(Required<Pick<Caller, "scopes">> & Pick<Caller, "oneTime" | "expiresAt">) | undefined> {
+): Promise<Required<Pick<Caller, "scopes" | "tokenHash" | "isOneTime" | "expiresAt">> | undefined> {
   try {
-    const { payload } = await jwtVerify(token, encode(key), { issuer, audience, algorithms: ["HS256"] });
-    const { scopes, pub, otu, exp } = payload;
+    const options = { issuer, audience, algorithms: ["HS256"], requiredClaims: ["exp"] };
+    const { payload } = await jwtVerify(token, encode(key), options);
+    const { scopes, pub, otu, exp = 0 } = payload;
     if (pub !== true || !Array.isArray(scopes)) return undefined;
     // Without the signature, which can be spelt in several ways.
     const signed = token.slice(0, token.lastIndexOf("."));
-    const oneTime = otu === true ? createHash("sha256").update(signed).digest("hex") : undefined;
-    const expiresAt = exp && exp * 1000;
-    return { scopes: scopes.filter((scope) => typeof scope === "string"), oneTime, expiresAt };
+    return {
+      scopes: scopes.filter((scope) => typeof scope === "string"),
+      tokenHash: createHash("sha256").update(signed).digest("hex"),
+      isOneTime: otu === true,
+      expiresAt: exp * 1000,
+    };
   } catch (error) {
     // The signature is right: these are thrown after it was checked.
     if (error instanceof errors.JWTExpired)
@@ -79,9 +97,9 @@ async function verify(
   }
 }
 
-/** A public token of the caller's namespace. `expires`: a duration, or Unix seconds. */
+/** A public token of the caller's namespace, unlike any other. `expires`: a duration, or Unix seconds. */
 export function publicToken(
-  { namespace, key }: ApiKey,
+  { namespace, key }: Pick<Caller, "namespace" | "key">,
   scopes: readonly string[],
   { expires = "1h", oneTime = false }: { expires?: string | number; oneTime?: boolean } = {},
 ): Promise<string> {
@@ -91,44 +109,7 @@ export function publicToken(
     .setAudience(audience)
     .setSubject(namespace)
     .setIssuedAt()
+    .setJti(randomUUID())
     .setExpirationTime(expires)
     .sign(encode(key));
-}
-
-/**
- * Secret keys are allowed everything; a public token needs one of these scopes, or one without its last part.
- */
-export function allow(response: Response, ...wanted: string[]): Caller {
-  const caller = callerIn(response);
-  demand(caller, ...wanted);
-  return caller;
-}
-
-/** The same, for scopes that are known only after the body was read. */
-export function demand({ scopes }: Caller, ...wanted: string[]): void {
-  const isAllowed = (scope: string): boolean =>
-    scopes?.some((held) => held === scope || held === scope.split(":").slice(0, 2).join(":")) ?? true;
-  if (wanted.some(isAllowed)) return;
-  throw new Problem(403, `Unauthorized: the token lacks the scope ${wanted[0]?.slice(0, 200)}`, {
-    code: "unauthorized",
-  });
-}
-
-/**
- * A public token needs a scope with one of these prefixes. For requests whose body decides which task they
- * are for: `demand` then checks the whole scope.
- */
-export function allowPrefix(response: Response, ...prefixes: string[]): Caller {
-  const caller = callerIn(response);
-  const hasPrefix = (held: string): boolean =>
-    prefixes.some((prefix) => held === prefix || held.startsWith(`${prefix}:`));
-  if (caller.scopes && !caller.scopes.some(hasPrefix)) demand(caller, ...prefixes);
-  return caller;
-}
-
-/** Refuses public tokens. */
-export function secretOnly(_request: Request, response: Response, next: () => void): void {
-  if (callerIn(response).scopes)
-    throw new Problem(403, "Unauthorized: a secret key is needed", { code: "unauthorized" });
-  next();
 }

@@ -15,6 +15,9 @@ describe("what a scope allows", () => {
     ["read:runs", "read", { batch: "batch_b" }],
     ["read:all", "read", run],
     ["admin", "write", run],
+    ["write:all", "write", run],
+    ["write:tasks:mail", "write", run],
+    ["batchTrigger:all", "batchTrigger", { tasks: "mail" }],
     ["write:runs:run_a", "write", { runs: "run_a" }],
     ["trigger:tasks:mail", "trigger", { tasks: "mail" }],
     ["write:tasks", "batchTrigger", { tasks: "mail" }],
@@ -29,6 +32,11 @@ describe("what a scope allows", () => {
     ["write:runs", "trigger", { tasks: "mail" }],
     ["write:runs", "read", run],
     ["trigger:tasks:mail", "batchTrigger", { tasks: "mail" }],
+    ["write:all", "trigger", { tasks: "mail" }],
+    ["read:all", "write", run],
+    ["admin:runs", "read", run],
+    ["read:queues", "read", run],
+    ["read:batch", "read", none],
     ["batchTrigger:tasks:mail", "trigger", { tasks: "mail" }],
     ["trigger:tasks:mail", "read", run],
     // Malformed, or unknown.
@@ -49,10 +57,21 @@ describe("what a scope allows", () => {
     ["trigger:tasks", true],
     ["write:tasks:mail", true],
     ["admin", true],
+    ["write:tasks:", false],
     ["trigger:tasks:", false],
     ["trigger:tasksx", false],
     ["read:tasks", false],
   ])("%s may upload for some task: %s", (scope, allowed) =>
-    expect(grantsSome([scope], "trigger", "tasks")).toBe(allowed),
+    expect(grantsSome([scope], "trigger", ["tasks"])).toBe(allowed),
   );
 });
+
+it.each([
+  ["read:tags:a", true],
+  ["read:runs", true],
+  ["read:all", true],
+  ["read:queues", false],
+  ["write:runs", false],
+])("%s may read some run: %s", (scope, allowed) =>
+  expect(grantsSome([scope], "read", ["runs", "tags", "tasks", "batch"])).toBe(allowed),
+);

@@ -4,8 +4,8 @@
  *
  *   read:runs, read:runs:<id>     all runs, that run        read:all            everything that can be read
  *   read:tags:<tag>               runs with the tag         read:queues         queues
- *   read:tasks:<id>               runs of the task          write:runs[:<id>]   cancel, reschedule, tags …
- *   read:batch:<id>               the batch, its runs       write:tasks[:<id>]  trigger and batchTrigger
+ *   read:tasks:<id>               runs of the task          write:runs[:<id>]   cancel, replay
+ *   read:batch:<id>               the batch, its runs       write:tasks[:<id>]  trigger, batchTrigger, cancel
  *   trigger:tasks[:<id>]          one run at a time         admin               all of these
  *   batchTrigger:tasks[:<id>]     batches
  *
@@ -28,7 +28,7 @@ export interface Subject {
 
 /** Beside the scope of the verb itself. */
 const alsoGranting: Record<Verb, (kind: string, id: string) => string[]> = {
-  read: (kind) => ["read:all", ...(kind === "batch" ? ["read:runs"] : [])],
+  read: (kind) => (kind === "batch" ? ["read:runs"] : []),
   write: () => [],
   trigger: (_kind, id) => ["write:tasks", `write:tasks:${id}`],
   batchTrigger: (_kind, id) => ["write:tasks", `write:tasks:${id}`],
@@ -36,7 +36,7 @@ const alsoGranting: Record<Verb, (kind: string, id: string) => string[]> = {
 
 /** Whether a scope of the list allows it. */
 export function grants(scopes: readonly string[], verb: Verb, subject: Subject): boolean {
-  if (scopes.includes("admin")) return true;
+  if (scopes.includes("admin") || scopes.includes(`${verb}:all`)) return true;
   return Object.entries(subject).some(([kind, ids]: [string, string | readonly string[] | undefined]) =>
     [ids ?? []]
       .flat()
@@ -50,21 +50,24 @@ export function grants(scopes: readonly string[], verb: Verb, subject: Subject):
   );
 }
 
-/** Whether it may be allowed for some subject of that kind: what is asked before the subject is known. */
-export function grantsSome(scopes: readonly string[], verb: Verb, kind: keyof Subject): boolean {
-  const whole = [`${verb}:${kind}`, ...alsoGranting[verb](kind, "")].filter((scope) => !scope.endsWith(":"));
-  const parts = [`${verb}:${kind}:`, ...(verb === "read" || verb === "write" ? [] : ["write:tasks:"])];
-  const isSome = (scope: string): boolean =>
-    whole.includes(scope) || parts.some((part) => scope.startsWith(part) && scope.length > part.length);
-  return scopes.includes("admin") || scopes.some(isSome);
+/** Whether it is allowed for every subject of the kind. */
+export const grantsAll = (scopes: readonly string[], verb: Verb, kind: keyof Subject): boolean =>
+  ["admin", `${verb}:all`, `${verb}:${kind}`].some((scope) => scopes.includes(scope));
+
+/** Whether it may be allowed for some subject of these kinds: what is asked before the subject is known. */
+export function grantsSome(
+  scopes: readonly string[],
+  verb: Verb,
+  kinds: readonly (keyof Subject)[],
+): boolean {
+  // A scope of one task, or of one run, and so on.
+  const parts = kinds.map((kind) => `${verb}:${kind}:`);
+  if (verb === "trigger" || verb === "batchTrigger") parts.push("write:tasks:");
+  const whole = kinds.flatMap((kind) => alsoGranting[verb](kind, "")).filter((scope) => !scope.endsWith(":"));
+  return (
+    kinds.some((kind) => grantsAll(scopes, verb, kind)) ||
+    scopes.some(
+      (scope) => whole.includes(scope) || parts.some((part) => scope.startsWith(part) && scope !== part),
+    )
+  );
 }
-
-/** Rights of a secret key (auth/apiKeys.ts), as scopes. */
-export const keyScopes: Record<KeyRight, readonly string[]> = {
-  trigger: ["write:tasks"],
-  read: ["read:all"],
-  manage: ["admin"],
-};
-
-export const keyRights = ["trigger", "read", "manage"] as const;
-export type KeyRight = (typeof keyRights)[number];

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
-import { publicToken, secretOnly } from "./auth.ts";
+import { publicToken } from "./auth.ts";
+import { secretOnly } from "./rights.ts";
 
 interface TokenDeps {
   /** Milliseconds since the epoch. */

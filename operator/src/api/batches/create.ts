@@ -10,7 +10,7 @@
  *
  * A key is free again when its batch was aborted, and after its time, counted from the batch's creation.
  */
-import { keyTtlAnnotation, originLabel } from "@fairlead/protocol/labels";
+import { keyTtlAnnotation, originLabel, tokenAnnotation } from "@fairlead/protocol/labels";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { isBatchFinished } from "../../model/batch/phase.ts";
@@ -21,12 +21,14 @@ import { TaskBatches } from "../../model/kinds.ts";
 import { apiVersion, type TaskBatch } from "../../model/resources.ts";
 import { readBatchHistory } from "../../storage/batchHistory.ts";
 import type { Stores } from "../../storage/objectStore.ts";
+import { mayMake, wasUsed } from "../auth/oneUse.ts";
+import { ownName } from "../auth/ownNames.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
 
 interface CreateBatchDeps {
   client: Pick<KubeClient, "create" | "delete" | "get">;
-  store: Stores<"get" | "list">;
+  store: Stores<"get" | "list" | "put" | "putNew">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -53,9 +55,10 @@ export const takesItems = (batch: TaskBatch): boolean =>
 
 export async function createBatch(
   deps: CreateBatchDeps,
-  { namespace, oneTime }: Caller,
+  caller: Caller,
   wanted: WantedBatch,
 ): Promise<BatchCreated> {
+  const { namespace, tokenHash, isOneTime = false } = caller;
   const { runCount, idempotencyKey, keyTtlSeconds = defaultKeySeconds } = wanted;
   if (wanted.resumeParentOnCompletion) {
     throw new Problem(
@@ -63,21 +66,23 @@ export async function createBatch(
       "resumeParentOnCompletion: waiting for a batch is not supported by Fairlead yet: leave it out",
     );
   }
-  if (oneTime !== undefined && idempotencyKey !== undefined)
+  if (isOneTime && idempotencyKey !== undefined)
     throw new Problem(422, "idempotencyKey: cannot be combined with a single-use token: leave one out");
-  const isIdentified = idempotencyKey !== undefined || oneTime !== undefined;
+  const isIdentified = idempotencyKey !== undefined || isOneTime;
   const draft: Draft = {
     namespace,
-    annotations: isIdentified ? { [keyTtlAnnotation]: String(keyTtlSeconds) } : undefined,
+    annotations: {
+      ...(isIdentified && { [keyTtlAnnotation]: String(keyTtlSeconds) }),
+      ...(tokenHash !== undefined && { [tokenAnnotation]: tokenHash }),
+    },
     spec: { expectedCount: runCount, maxConcurrency: wanted.maxConcurrency },
   };
-  if (idempotencyKey !== undefined) return createKeyed(deps, draft, idempotencyKey);
-  const id = oneTime ?? wanted.requestKey;
-  const { batch, isNew } = await createUnlessKnown(
-    deps,
-    draft,
-    id ? requestName(namespace, "batch", id) : newName(),
-  );
+  if (idempotencyKey !== undefined) return createKeyed(deps, draft, ownName(caller, idempotencyKey));
+  const id = isOneTime ? tokenHash : wanted.requestKey && ownName(caller, wanted.requestKey);
+  const name = id ? requestName(namespace, "batch", id) : newName();
+  if (isOneTime && !(await mayMake(deps, caller, name)) && !(await findBatch(deps, namespace, name)))
+    throw wasUsed();
+  const { batch, isNew } = await createUnlessKnown(deps, draft, name);
   if (!isNew) demandSameCount(batch, draft);
   return { batch, isCached: false };
 }
@@ -99,7 +104,7 @@ async function createKeyed(deps: CreateBatchDeps, draft: Draft, key: string): Pr
 
 interface Draft {
   namespace: string;
-  annotations: Record<string, string> | undefined;
+  annotations: Record<string, string>;
   spec: TaskBatch["spec"];
 }
 
@@ -109,7 +114,7 @@ async function createUnlessKnown(
   draft: Draft,
   name: string,
 ): Promise<{ batch: TaskBatch; isNew: boolean }> {
-  const known = draft.annotations && (await findBatch(deps, draft.namespace, name));
+  const known = draft.annotations[keyTtlAnnotation] && (await findBatch(deps, draft.namespace, name));
   return known ? { batch: known, isNew: false } : createOrFindBatch(deps, draft, name);
 }
 
@@ -125,7 +130,7 @@ function demandSameCount(batch: TaskBatch, { spec }: Draft): void {
 
 /** The batch of that name, live or retired. A new one that took a retired one's name does not count. */
 export async function findBatch(
-  { client, store }: Pick<CreateBatchDeps, "client" | "store">,
+  { client, store }: { client: Pick<KubeClient, "get">; store: Stores<"get" | "list"> },
   namespace: string,
   name: string,
 ): Promise<TaskBatch | undefined> {

@@ -13,7 +13,8 @@ import { TaskBatches } from "../../model/kinds.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { chunkSize, receivedPayloadKey, stageChunk } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { demand } from "../auth/auth.ts";
+import { withOwnKeys } from "../auth/ownNames.ts";
+import { demand } from "../auth/rights.ts";
 import { bytesOf, parseText, refuseCompressed } from "../http/body.ts";
 import { bodiesIn, type Reservation } from "../http/bodyBudget.ts";
 import type { Caller } from "../http/caller.ts";
@@ -29,15 +30,9 @@ interface ReceiverDeps {
   clock: () => number;
 }
 
-/**
- * Scopes that allow a batch: as they are for all tasks, or with a task's id appended. A single-use token that
- * allows triggers makes one run, not a thousand.
- */
-export const batchScopes = ({ oneTime }: Caller): string[] =>
-  oneTime === undefined ? ["batchTrigger:tasks", "trigger:tasks"] : ["batchTrigger:tasks"];
-
+/** A batch is of all the tasks of its items. */
 export const demandTask = (caller: Caller, task: string): void =>
-  demand(caller, ...batchScopes(caller).map((scope) => `${scope}:${task}`));
+  demand(caller, "batchTrigger", { tasks: task });
 
 /** A batch that was aborted takes no items any more. */
 export function refuseAborted({ metadata, status }: TaskBatch): void {
@@ -77,7 +72,8 @@ export class BatchReceiver {
     this.#total = batch.spec.expectedCount ?? 0;
   }
 
-  async take({ index, task, payload, options = {} }: ReceivedItem): Promise<void> {
+  async take({ index, task, payload, options: given = {} }: ReceivedItem): Promise<void> {
+    const options = withOwnKeys(this.#caller, given);
     if (index >= this.#total)
       throw new Problem(
         422,
@@ -89,8 +85,7 @@ export class BatchReceiver {
         422,
         `items.${index}.options.debounce: not supported in a batch: trigger this run alone`,
       );
-    const given = payloadOf(payload, options);
-    const fields = await this.#payloadFields(index, given);
+    const fields = await this.#payloadFields(index, payloadOf(payload, options));
     const chunk = Math.floor(index / chunkSize);
     const items = this.#chunks.get(chunk) ?? new Map<number, BatchItem>();
     this.#chunks.set(chunk, items);
@@ -140,9 +135,8 @@ export class BatchReceiver {
     index: number,
     { text, type, storagePath }: ReturnType<typeof payloadOf>,
   ): Promise<Partial<BatchItem>> {
-    const { namespace } = this.#batch.metadata;
     const packet =
-      storagePath === undefined ? undefined : await findPacket(this.#deps.store, namespace, storagePath);
+      storagePath === undefined ? undefined : await findPacket(this.#deps.store, this.#caller, storagePath);
     this.#bytes += packet?.size ?? Buffer.byteLength(text ?? "");
     if (this.#bytes > maxPayloadBytes) {
       throw new Problem(
@@ -152,7 +146,7 @@ export class BatchReceiver {
     }
     if (packet) {
       const key = receivedPayloadKey(this.#batch.metadata, index);
-      await this.#deps.store.of(namespace).copy(packet.key, key);
+      await this.#deps.store.of(this.#caller.namespace).copy(packet.key, key);
       return { payloadRef: { key, size: packet.size }, payloadType: packet.type };
     }
     return text === undefined ? {} : { payloadData: text, payloadType: type };

@@ -11,6 +11,7 @@
  * and dropped, and the answer is the same.
  */
 import { batchId, idPrefix, runId } from "@fairlead/protocol/ids";
+import { tokenAnnotation } from "@fairlead/protocol/labels";
 import { maxBatchItems } from "@fairlead/protocol/limits";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
@@ -21,15 +22,16 @@ import { ownRef } from "../../model/keys/objectKey.ts";
 import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { readItems, readOutcomes, readOutputs, readResults } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { allow, allowPrefix, publicToken } from "../auth/auth.ts";
-import { type Caller, callerIn } from "../http/caller.ts";
+import { publicToken } from "../auth/auth.ts";
+import { allow, allowSome } from "../auth/rights.ts";
+import type { Caller } from "../http/caller.ts";
 import { bodyOf, nameIn, param, requestKeyOf } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import type { RunReader } from "../runs/reader.ts";
 import { keyTtlOf } from "../runs/wire/times.ts";
 import { triggerBody } from "../runs/wire/triggerBody.ts";
 import { createBatch, findBatch, takesItems } from "./create.ts";
-import { BatchReceiver, batchScopes, demandTask, drainItems, itemsOf, refuseAborted } from "./receiver.ts";
+import { BatchReceiver, demandTask, drainItems, itemsOf, refuseAborted } from "./receiver.ts";
 import { batchObject, resultObject } from "./wire/batchObject.ts";
 
 interface BatchRouteDeps {
@@ -65,7 +67,7 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
   const router = Router();
 
   router.post("/api/v3/batches", async (request, response) => {
-    const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
+    const caller = allowSome(response, "batchTrigger", "tasks");
     const body = await bodyOf(batchCreateBody, request);
     const requestKey = requestKeyOf(request);
     const { batch, isCached } = await createBatch(deps, caller, { ...body, requestKey });
@@ -78,8 +80,9 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
   router.post("/api/v3/batches/:id/items", async (request, response) => {
     if (!request.is("application/x-ndjson"))
       throw new Problem(415, "Content-Type: not application/x-ndjson: send one JSON object per line");
-    const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
+    const caller = allowSome(response, "batchTrigger", "tasks");
     const batch = await findInPath(deps, caller.namespace, request);
+    demandOwn(caller, batch);
     const { items: inline, itemsRef, expectedCount } = batch.spec;
     if (inline || itemsRef || expectedCount === undefined)
       throw new Problem(
@@ -101,7 +104,7 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
 
   for (const version of ["v1", "v2"]) {
     router.post(`/api/${version}/tasks/batch`, async (request, response) => {
-      const caller = allowPrefix(response, ...batchScopes(callerIn(response)));
+      const caller = allowSome(response, "batchTrigger", "tasks");
       const { items, ...options } = await bodyOf(batchOneShotBody, request, {
         maxBytes: deps.limits.bodyBytes,
       });
@@ -148,6 +151,12 @@ export function batchesRouter(deps: BatchRouteDeps): Router {
   });
 
   return router;
+}
+
+/** A public token adds items only to what it made. */
+function demandOwn({ tokenHash }: Caller, batch: TaskBatch): void {
+  if (tokenHash !== undefined && batch.metadata.annotations?.[tokenAnnotation] !== tokenHash)
+    throw notFound(`batch ${idOf(batch)}`);
 }
 
 const idOf = ({ metadata }: TaskBatch): string => batchId(metadata.name);
@@ -208,7 +217,8 @@ async function loadTasksOfErrors({ store }: BatchRouteDeps, batch: TaskBatch): P
 }
 
 async function findReadable(deps: BatchRouteDeps, request: Request, response: Response): Promise<TaskBatch> {
-  const { namespace } = allow(response, `read:batch:${param(request, "id")}`);
+  const id = batchId(nameIn(param(request, "id"), idPrefix.batch));
+  const { namespace } = allow(response, "read", { batch: id });
   return findInPath(deps, namespace, request);
 }
 

@@ -2,14 +2,22 @@
 import type { Response } from "express";
 
 export interface Caller {
+  /** `attempt`: the code of a run, with its attempt's own credential. */
+  kind: "key" | "publicToken" | "attempt";
   namespace: string;
   /** Signs public tokens of the namespace. */
   key: string;
-  /** Of a public token; undefined: everything is allowed. */
-  scopes?: string[];
-  /** Identifies a single-use token: all triggers with it are the same run or batch. */
-  oneTime?: string;
-  /** Of a public token: milliseconds since the epoch. */
+  /** Name of the key that it is, or that its token was signed with, as the log says it. */
+  keyName: string;
+  /** What that key is allowed; undefined: everything. */
+  keyScopes?: readonly string[];
+  /** What the token is allowed, of what its key is; undefined: all of that. */
+  scopes?: readonly string[];
+  /** Of a public token: what tells it from all others. */
+  tokenHash?: string;
+  /** The token makes one run, or one batch. */
+  isOneTime?: boolean;
+  /** When token or key end, in milliseconds since the epoch; undefined: when the key is removed. */
   expiresAt?: number;
 }
 

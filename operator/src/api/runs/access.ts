@@ -4,7 +4,8 @@ import type { Request, Response } from "express";
 import { type KubeClient, KubeError } from "../../kube/client/client.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { TaskRun } from "../../model/resources.ts";
-import { allow } from "../auth/auth.ts";
+import { demand, demandSome, may, subjectOf } from "../auth/rights.ts";
+import { callerIn } from "../http/caller.ts";
 import { param, runOfId } from "../http/input.ts";
 import { notFound, Problem, refusal } from "../http/problem.ts";
 import type { ReadRun, RunReader } from "./reader.ts";
@@ -14,17 +15,22 @@ export interface RunAccessDeps {
   reader: Pick<RunReader, "get">;
 }
 
-/** The run of the path in the caller's namespace. */
+/**
+ * The run of the path in the caller's namespace. Rights may name its id, task, tags or batch; to whom none
+ * allows it, a run that is there and one that is not are the same.
+ */
 export async function findRun(
-  deps: RunAccessDeps,
+  deps: Pick<RunAccessDeps, "reader">,
   request: Request,
   response: Response,
   verb: "read" | "write",
 ): Promise<ReadRun> {
   const { name, uid } = runOfId(param(request, "id"));
   const id = runId(name, uid);
-  const { namespace } = allow(response, `${verb}:runs:${id}`);
-  const run = await deps.reader.get(namespace, name, uid);
+  const caller = callerIn(response);
+  demandSome(caller, verb, ["runs", "tags", "tasks", "batch"]);
+  const run = await deps.reader.get(caller.namespace, name, uid);
+  if (!run || !may(caller, verb, subjectOf(id, run))) demand(caller, verb, { runs: id });
   if (!run) throw notFound(`run ${id}`);
   return run;
 }

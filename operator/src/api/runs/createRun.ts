@@ -20,6 +20,9 @@ import { trailingSpec } from "../../model/run/triggerFields.ts";
 import { type CreatedOrFound, createOrFind } from "../../runs/createOrFind.ts";
 import { keyCandidates } from "../../runs/keyedRun.ts";
 import type { Stores } from "../../storage/objectStore.ts";
+import { mayMake, wasUsed } from "../auth/oneUse.ts";
+import { ownName, withOwnKeys } from "../auth/ownNames.ts";
+import type { Caller } from "../http/caller.ts";
 import { Problem, refusal } from "../http/problem.ts";
 import { type DebounceDeps, debounceActions, pushStart } from "./debounce.ts";
 import { dropPayload, storePayload } from "./payload.ts";
@@ -35,19 +38,18 @@ import {
 
 export interface CreateDeps extends DebounceDeps {
   client: Pick<KubeClient, "create" | "get" | "replace">;
-  store: Stores<"copy" | "delete" | "get" | "head" | "list" | "put">;
+  store: Stores<"copy" | "delete" | "get" | "head" | "list" | "put" | "putNew">;
   reader: Pick<RunReader, "get" | "youngestOf">;
 }
 
 interface TriggerRequest {
-  namespace: string;
+  /** Its public token's keys are its own, and one for a single use creates one run, of any task. */
+  caller: Caller;
   task: string;
   payload?: unknown;
   options?: TriggerOptions;
   /** The client's id of this call, the same when it retries. */
   requestKey?: string;
-  /** Identifies a single-use token, which creates one run, of any task. */
-  oneTime?: string;
   /** Name of the run that this one repeats. */
   replayOf?: string;
 }
@@ -60,6 +62,7 @@ interface Triggered {
 
 /** A run that has everything but its name. */
 interface Draft {
+  caller: Caller;
   namespace: string;
   spec: TaskRunSpec & { task: string };
   annotations: Record<string, string>;
@@ -67,17 +70,21 @@ interface Draft {
 }
 
 export async function createRun(deps: CreateDeps, request: TriggerRequest): Promise<Triggered> {
-  const { namespace, task, options = {}, requestKey, replayOf } = request;
+  const { caller, task, replayOf } = request;
+  const { namespace, isOneTime, tokenHash } = caller;
+  const options = withOwnKeys(caller, request.options ?? {});
+  const requestKey = request.requestKey && ownName(caller, request.requestKey);
   checkTaskId(task);
   const payload = payloadOf(request.payload, options);
   const original = options.idempotencyKeyOptions?.key;
   const draft: Draft = {
+    caller,
     namespace,
     spec: { task, ...specOf(options, deps.clock()), ...(replayOf ? { replayOf } : {}) },
     annotations: original === undefined ? {} : { [idempotencyKeyAnnotation]: original },
     payload,
   };
-  if (request.oneTime !== undefined) return createOnce(deps, draft, options, request.oneTime);
+  if (isOneTime && tokenHash !== undefined) return createOnce(deps, draft, request.options ?? {}, tokenHash);
   const debounce = debounceOf(options);
   if (debounce) return createDebounced(deps, draft, debounce, requestKey);
   if (draft.spec.idempotencyKey !== undefined) return createKeyed(deps, draft, draft.spec.idempotencyKey);
@@ -99,7 +106,9 @@ async function createOnce(
       throw new Problem(422, `options.${option}: cannot be combined with a single-use token: leave one out`);
   }
   const name = requestName(draft.namespace, "one-time", token);
+  const mayCreate = await mayMake(deps, draft.caller, name);
   if (await deps.reader.get(draft.namespace, name)) return { name, isCached: true };
+  if (!mayCreate) throw wasUsed();
   return { name, isCached: !(await createNamed(deps, draft, name)).isNew };
 }
 
@@ -147,7 +156,7 @@ async function createDebounced(
   debounce: Debounce,
   requestKey: string | undefined,
 ): Promise<Triggered> {
-  const { namespace, spec, payload } = draft;
+  const { caller, namespace, spec, payload } = draft;
   const { task, idempotencyKey } = spec;
   const holder = idempotencyKey === undefined ? undefined : await findKeyHolder(deps, draft, idempotencyKey);
   if (holder !== undefined) return { name: holder, isCached: true };
@@ -159,7 +168,7 @@ async function createDebounced(
       const { name } = action.push.metadata;
       const change =
         debounce.mode === "trailing"
-          ? trailingSpec({ ...spec, ...(await storePayload(deps.store, namespace, name, payload)) })
+          ? trailingSpec({ ...spec, ...(await storePayload(deps.store, caller, name, payload)) })
           : {};
       if (await pushStart(deps, action, requestKey, change)) return { name, isCached: true };
       continue;
@@ -175,10 +184,10 @@ async function createDebounced(
 
 async function createNamed(
   { client, store }: CreateDeps,
-  { namespace, spec, annotations, payload }: Draft,
+  { caller, namespace, spec, annotations, payload }: Draft,
   name: string,
 ): Promise<CreatedOrFound> {
-  const fields = await storePayload(store, namespace, name, payload);
+  const fields = await storePayload(store, caller, name, payload);
   const labels = { [originLabel]: "api" };
   const result = await createOrFind(client, {
     apiVersion,

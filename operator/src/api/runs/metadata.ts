@@ -11,6 +11,7 @@ import {
   metadataOperation,
 } from "../../model/run/metadataOperations.ts";
 import { isFinished } from "../../model/run/phase.ts";
+import { secretOnly } from "../auth/rights.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import { findRun, type RunAccessDeps } from "./access.ts";
@@ -34,7 +35,7 @@ export function runMetadataRouter(deps: RunAccessDeps): Router {
     response.json({ metadata: run.spec.metadata ?? {} });
   });
 
-  router.put("/api/v1/runs/:id/metadata", async (request, response) => {
+  router.put("/api/v1/runs/:id/metadata", secretOnly, async (request, response) => {
     const run = await findRun(deps, request, response, "write");
     const { metadata: given, ...by } = await bodyOf(metadataBody, request, { maxBytes });
     // As in Trigger.dev, a run without a parent is its own parent and root.

@@ -9,6 +9,7 @@ import { newName } from "../../model/ids.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { triggerPayloadKey } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
+import type { Caller } from "../http/caller.ts";
 import { findPacket } from "../packets.ts";
 import { payloadTooLarge, type WirePayload } from "./wire/triggerBody.ts";
 
@@ -16,12 +17,13 @@ type PayloadFields = Pick<TaskRun["spec"], "payloadData" | "payloadType" | "payl
 
 export async function storePayload(
   store: Stores<"copy" | "head" | "put">,
-  namespace: string,
+  caller: Caller,
   name: string,
   { text, type, storagePath }: WirePayload,
 ): Promise<PayloadFields> {
+  const { namespace } = caller;
   if (storagePath !== undefined) {
-    const packet = await findPacket(store, namespace, storagePath);
+    const packet = await findPacket(store, caller, storagePath);
     if (packet.size > maxPayloadBytes) throw payloadTooLarge(packet.size);
     // A copy for the run alone: the packet is removed after a day.
     const key = triggerPayloadKey(namespace, name, newName());

@@ -11,7 +11,8 @@ import { ownKeyProblem } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { replayOptions } from "../../model/run/triggerFields.ts";
 import type { Stores } from "../../storage/objectStore.ts";
-import { demand, publicToken } from "../auth/auth.ts";
+import { publicToken } from "../auth/auth.ts";
+import { demand, may, subjectOf } from "../auth/rights.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, requestKeyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
@@ -30,17 +31,16 @@ export function replayRouter(deps: ReplayDeps): Router {
   const router = Router();
   router.post("/api/v1/runs/:id/replay", async (request, response) => {
     const run = await findRun(deps, request, response, "write");
-    const { namespace } = run.metadata;
     const { payload, payloadType, version, ...options } = await bodyOf(replayBody, request, {
       maxBytes: deps.limits.bodyBytes,
     });
     if (run.spec.task === undefined)
       throw new Problem(422, "A run of an inline container cannot be replayed: apply its TaskRun again");
     const caller = callerIn(response);
-    demand(caller, `trigger:tasks:${run.spec.task}`, `write:tasks:${run.spec.task}`);
+    demand(caller, "trigger", { tasks: run.spec.task });
     const given = payload === undefined ? await loadPayload(deps, run) : { payload, payloadType };
     const { name } = await createRun(deps, {
-      namespace,
+      caller,
       task: run.spec.task,
       payload: given.payload,
       options: {
@@ -50,11 +50,10 @@ export function replayRouter(deps: ReplayDeps): Router {
         payloadType: given.payloadType,
       },
       requestKey: requestKeyOf(request),
-      oneTime: caller.oneTime,
       replayOf: run.metadata.name,
     });
-    // The new run has the payload of the first, which a public token may not be allowed to read.
-    if (payload !== undefined || !caller.scopes)
+    // The new run has what the first has, which the caller may not be allowed to read.
+    if (may(caller, "read", subjectOf(runId(run.metadata.name), run)))
       response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${runId(name)}`]));
     response.json({ id: runId(name) });
   });

@@ -11,13 +11,14 @@ import { ownRef } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
-import { allow } from "../auth/auth.ts";
+import { secretOnly } from "../auth/rights.ts";
+import { callerIn } from "../http/caller.ts";
 import { bodyOf, countOf, param, query } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import { findRun, patchSpec, type RunAccessDeps } from "./access.ts";
 import { type DataDeps, loadOutputText, loadRunData } from "./data.ts";
+import { readableBy } from "./readable.ts";
 import type { RunReader } from "./reader.ts";
-import { filterOf } from "./wire/runFilter.ts";
 import { errorOf, listItem, runObject } from "./wire/runObject.ts";
 import { statusOf } from "./wire/status.ts";
 import { rescheduledTo } from "./wire/times.ts";
@@ -48,8 +49,8 @@ export function runsRouter(deps: RunDeps): Router {
   });
 
   router.get("/api/v1/runs", async (request, response) => {
-    const { namespace } = allow(response, "read:runs", "read:tags");
-    const page = await deps.reader.list(namespace, filterOf(request.query), {
+    const caller = callerIn(response);
+    const page = await deps.reader.list(caller.namespace, readableBy(caller, request.query), {
       size: countOf(request, "page[size]", 25, 100),
       after: query(request, "page[after]"),
       before: query(request, "page[before]"),
@@ -65,7 +66,7 @@ export function runsRouter(deps: RunDeps): Router {
     response.json({ id: runId(run.metadata.name) });
   });
 
-  router.post("/api/v1/runs/:id/reschedule", async (request, response) => {
+  router.post("/api/v1/runs/:id/reschedule", secretOnly, async (request, response) => {
     const run = await findRun(deps, request, response, "write");
     const { delay } = await bodyOf(rescheduleBody, request);
     const delayUntil = rescheduledTo(delay, deps.clock());
@@ -89,7 +90,7 @@ export function runsRouter(deps: RunDeps): Router {
     });
   });
 
-  router.post("/api/v1/runs/:id/tags", async (request, response) => {
+  router.post("/api/v1/runs/:id/tags", secretOnly, async (request, response) => {
     const run = await findRun(deps, request, response, "write");
     const { tags } = await bodyOf(tagsBody, request);
     const all = [...new Set([...(run.spec.tags ?? []), ...tags])];

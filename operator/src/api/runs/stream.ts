@@ -6,15 +6,17 @@
  * bytes (http/eventStream.ts).
  */
 import { runId } from "@fairlead/protocol/ids";
-import { type Request, Router } from "express";
+import { Router } from "express";
 import { Shares } from "../../lib/shares.ts";
+import type { ApiKey } from "../auth/apiKey.ts";
 import type { ApiKeys } from "../auth/apiKeys.ts";
-import { allow } from "../auth/auth.ts";
-import type { Caller } from "../http/caller.ts";
+import { may } from "../auth/rights.ts";
+import { type Caller, callerIn } from "../http/caller.ts";
 import { EventStream } from "../http/eventStream.ts";
-import { bearerOf, param, runOfId } from "../http/input.ts";
+import { param, runOfId } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import { baseUrl } from "../packets.ts";
+import { findRun } from "./access.ts";
 import { type FeedDeps, RunFeeds } from "./feed.ts";
 
 interface RunStreamDeps extends FeedDeps {
@@ -39,9 +41,11 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
   router.get("/realtime/fairlead/v1/runs/:id", async (request, response) => {
     const run = runOfId(param(request, "id"));
     const id = runId(run.name, run.uid);
-    const caller = allow(response, `read:runs:${id}`);
+    const caller = callerIn(response);
+    // Only a right to its task, tags or batch takes a look at the run.
+    if (!may(caller, "read", { runs: id })) await findRun(deps, request, response, "read");
     const { namespace } = caller;
-    const leavePlace = enter(caller, request);
+    const leavePlace = enter(caller);
     let stream: EventStream | undefined;
     const { feed, leave } = feeds.follow({ namespace, ...run }, () => {
       if (feed.hasFailed) response.destroy();
@@ -71,22 +75,23 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
   return router;
 }
 
-/** A right that has ended ends its streams. */
+/** A right that has ended, or is another by now, ends its streams. */
 function tick(open: ReadonlyMap<EventStream, Caller>, { keys, clock }: RunStreamDeps): void {
-  const now = clock();
-  const namespaces = new Map<string, string | undefined>();
-  for (const [stream, { key, namespace, expiresAt = Number.POSITIVE_INFINITY }] of open) {
-    if (!namespaces.has(key)) namespaces.set(key, keys.find(key)?.namespace);
-    if (expiresAt > now && namespaces.get(key) === namespace) stream.tick();
+  const nowMs = clock();
+  const known = new Map<string, ApiKey | undefined>();
+  for (const [stream, { key, keyScopes, namespace, expiresAt = Number.POSITIVE_INFINITY }] of open) {
+    if (!known.has(key)) known.set(key, keys.find(key));
+    const now = known.get(key);
+    const isSame = now?.namespace === namespace && now.scopes?.join(" ") === keyScopes?.join(" ");
+    if (expiresAt > nowMs && isSame) stream.tick();
     else stream.close();
   }
 }
 
 /** Takes a place, and returns what gives it back. */
-function entrance(): (caller: Caller, request: Request) => () => void {
+function entrance(): (caller: Caller) => () => void {
   const [ofNamespaces, ofTokens] = [new Shares(places), new Shares(placesOfToken)];
-  return ({ namespace, scopes }, request) => {
-    const token = scopes && `${namespace} ${signedPart(bearerOf(request) ?? "")}`;
+  return ({ namespace, tokenHash: token }) => {
     if (!ofNamespaces.take(namespace)) throw tooMany(places.each);
     if (token !== undefined && !ofTokens.take(token)) {
       ofNamespaces.give(namespace);
@@ -101,6 +106,3 @@ function entrance(): (caller: Caller, request: Request) => () => void {
 
 const tooMany = (limit: number): Problem =>
   new Problem(429, `Too many open streams, ${limit}: retry later`, { retry: true });
-
-/** A signature can be spelt in several ways. */
-const signedPart = (token: string): string => token.slice(0, token.lastIndexOf("."));

@@ -1,7 +1,8 @@
 /** POST /api/v1/tasks/<id>/trigger: one run. Answers as soon as its TaskRun exists. */
 import { runId } from "@fairlead/protocol/ids";
 import { type Request, Router } from "express";
-import { allow, publicToken } from "../auth/auth.ts";
+import { publicToken } from "../auth/auth.ts";
+import { allow } from "../auth/rights.ts";
 import { bodyOf, check, param, requestKeyOf } from "../http/input.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { triggerBody, triggerOptions } from "./wire/triggerBody.ts";
@@ -17,25 +18,16 @@ export function triggerRouter(deps: CreateDeps & { limits: { bodyBytes: number }
   const router = Router();
   router.post("/api/v1/tasks/:task/trigger", async (request, response) => {
     const task = param(request, "task");
-    const caller = allow(response, `trigger:tasks:${task}`, `write:tasks:${task}`);
+    const caller = allow(response, "trigger", { tasks: task });
     const { payload, options: given } = await bodyOf(triggerBody, request, {
       maxBytes: deps.limits.bodyBytes,
     });
     const options = { ...check(headerOptions, keyHeaders(request), "headers"), ...given };
-    const { namespace, oneTime } = caller;
     const requestKey = requestKeyOf(request);
-    const { name, isCached } = await createRun(deps, {
-      namespace,
-      task,
-      payload,
-      options,
-      requestKey,
-      oneTime,
-    });
+    const { name, isCached } = await createRun(deps, { caller, task, payload, options, requestKey });
     const id = runId(name);
-    // A public token reads what it made: a run that was there already may be somebody else's.
-    if (!isCached || !caller.scopes || oneTime)
-      response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${id}`]));
+    // A run that was there already was made with this very token, or the caller is a key (rights.ts, ownName).
+    response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${id}`]));
     response.json({ id, isCached });
   });
   return router;

@@ -1,0 +1,69 @@
+/**
+ * Whether a caller may do something: the scopes of its token and those of its key must both allow it. A
+ * refusal is a 403 that names the scope.
+ */
+import { batchId } from "@fairlead/protocol/ids";
+import type { Request, Response } from "express";
+import type { TaskRun } from "../../model/resources.ts";
+import { type Caller, callerIn } from "../http/caller.ts";
+import { Problem } from "../http/problem.ts";
+import { grants, grantsAll, grantsSome, type Subject, type Verb } from "./scopes.ts";
+
+const listsOf = ({ scopes, keyScopes }: Caller): readonly string[][] =>
+  [scopes, keyScopes].flatMap((list) => (list ? [[...list]] : []));
+
+export const may = (caller: Caller, verb: Verb, subject: Subject): boolean =>
+  listsOf(caller).every((scopes) => grants(scopes, verb, subject));
+
+export const maySome = (caller: Caller, verb: Verb, kinds: readonly (keyof Subject)[]): boolean =>
+  listsOf(caller).every((scopes) => grantsSome(scopes, verb, kinds));
+
+export const mayAll = (caller: Caller, verb: Verb, kind: keyof Subject): boolean =>
+  listsOf(caller).every((scopes) => grantsAll(scopes, verb, kind));
+
+export function demand(caller: Caller, verb: Verb, subject: Subject): void {
+  if (may(caller, verb, subject)) return;
+  const [kind = "", id = ""] = Object.entries(subject)[0] ?? [];
+  throw lacks(`${verb}:${kind}:${[id].flat()[0] ?? ""}`);
+}
+
+/** For what is decided later: whether any right of these kinds is there at all. */
+export function demandSome(caller: Caller, verb: Verb, kinds: readonly (keyof Subject)[]): void {
+  if (!maySome(caller, verb, kinds)) throw lacks(`${verb}:${kinds[0]}`);
+}
+
+export function allow(response: Response, verb: Verb, subject: Subject): Caller {
+  const caller = callerIn(response);
+  demand(caller, verb, subject);
+  return caller;
+}
+
+export function allowSome(response: Response, verb: Verb, ...kinds: (keyof Subject)[]): Caller {
+  const caller = callerIn(response);
+  demandSome(caller, verb, kinds);
+  return caller;
+}
+
+const unauthorized = (message: string): Problem =>
+  new Problem(403, `Unauthorized: ${message}`, { code: "unauthorized" });
+export const lacks = (scope: string): Problem =>
+  unauthorized(`the token lacks the scope ${scope.slice(0, 200)}`);
+
+/** Refuses public tokens. */
+export function secretOnly(_request: Request, response: Response, next: () => void): void {
+  if (callerIn(response).kind === "publicToken") throw unauthorized("a secret key is needed");
+  next();
+}
+
+/** Refuses public tokens, and keys that have other rights than to manage. */
+export function manageOnly(_request: Request, response: Response, next: () => void): void {
+  const caller = callerIn(response);
+  if (caller.kind === "publicToken" || !listsOf(caller).every((scopes) => scopes.includes("admin")))
+    throw unauthorized("a secret key that may manage is needed");
+  next();
+}
+
+/** The names that a right to read or to write a run can have. `id`: the one that it is asked for by. */
+export function subjectOf(id: string, { spec }: Pick<TaskRun, "spec">): Subject {
+  return { runs: id, tags: spec.tags, tasks: spec.task, batch: spec.batch && batchId(spec.batch.name) };
+}
