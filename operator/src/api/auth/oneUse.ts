@@ -1,6 +1,6 @@
 /**
- * A token for one use makes one run, or one batch. The first use decides which (storage/tokenUse.ts), whatever
- * its route and its replica; each later one is answered with what the first has made.
+ * A token for one use makes one run, or one batch. The first use decides which (storage/tokenUse.ts),
+ * whatever its route and its replica; each later one is answered with what the first has made.
  */
 import { digest } from "../../model/keys/names.ts";
 import type { Stores } from "../../storage/objectStore.ts";
@@ -16,7 +16,7 @@ export const wasUsed = (): Problem =>
     code: "unauthorized",
   });
 
-/** Whether the run or batch of this name may still be made. Throws when the token was used for another one. */
+/** Whether the run or batch of this name may still be made. Throws when the token was used for another. */
 export async function mayMake(
   { store, clock }: { store: Stores<"get" | "put" | "putNew">; clock: () => number },
   { namespace, tokenHash = "", expiresAt = 0 }: Caller,

@@ -26,7 +26,7 @@ export function triggerRouter(deps: CreateDeps & { limits: { bodyBytes: number }
     const requestKey = requestKeyOf(request);
     const { name, isCached } = await createRun(deps, { caller, task, payload, options, requestKey });
     const id = runId(name);
-    // A run that was there already was made with this very token, or the caller is a key (rights.ts, ownName).
+    // A run that was there already was made with this very token, or the caller is a key (ownNames.ts).
     response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${id}`]));
     response.json({ id, isCached });
   });
