@@ -7,6 +7,8 @@ import express, { type Express } from "express";
 import { type Logger, pino } from "pino";
 import { ApiKeys } from "./api/auth/apiKeys.ts";
 import { Links } from "./api/packets.ts";
+import { AttemptIdentity } from "./api/runner/attemptIdentity.ts";
+import { ClusterKeys } from "./api/runner/clusterKeys.ts";
 import { RunReader } from "./api/runs/reader.ts";
 import { apiRouter } from "./api/server.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
@@ -80,7 +82,7 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
     if (moment === "before") election.assertLeader();
     crash?.(moment, what);
   };
-  const { store, tokens } = await connect(setup, config, log, signal, onWrite);
+  const store = await connectStore(setup, config, log, signal, onWrite);
   // Not awaited: most work does not need the bucket, which may be on a lost node.
   retrying("make the bucket", log, signal, () => store.ensureBucket()).catch((error) =>
     log.warn({ err: error }, "the bucket was not made"),
@@ -90,7 +92,6 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
   const controller = new Controller({
     client,
     store,
-    tokens,
     redis: connectRedis(config.redisUrl, await redisPassword(setup, config, log, signal)),
     installation: await installationId(setup, config, log, signal),
     term: () => election.term,
@@ -120,7 +121,10 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   let unready: () => string | undefined = () => "starting";
   const app = newApp({ alive: () => undefined, ready: () => unready(), metrics: newRegistry("api") });
   const server = await listen(app, port);
-  const { store, tokens, signingKey } = await connect(client, config, log, signal);
+  const store = await connectStore(client, config, log, signal);
+  const { namespace, secrets } = config;
+  const { key: signingKey } = await readSecret(client, namespace, secrets.signing, ["key"], log, signal);
+  const tokens = new RunTokens(signingKey);
   const keys = new ApiKeys(client, config.namespace, log);
   const reader = new RunReader(client, store, config.watchNamespaces, log);
   const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined);
@@ -133,10 +137,12 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
     next();
   });
   const { random } = Math;
+  const clusterKeys = new ClusterKeys(client, clock);
+  const identity = new AttemptIdentity({ client, clusterKeys, tokens, watchNamespaces });
   app.use(
     apiRouter({
       ...{ client, store, tokens, keys, watchNamespaces, release: releaseName(config) },
-      ...{ reader, links, limits, log, clock, random },
+      ...{ reader, links, limits, log, clock, random, identity },
     }),
   );
   unready = () =>
@@ -160,21 +166,19 @@ function newApp(health: Health): Express {
   return app.use(healthRouter(health));
 }
 
-async function connect(
+async function connectStore(
   client: KubeClient,
   config: Config,
   log: Logger,
   signal: AbortSignal,
   onWrite?: WriteHook,
-): Promise<{ store: ObjectStore; tokens: RunTokens; signingKey: string }> {
-  const read = <K extends string>(name: string, keys: readonly K[]) =>
-    readSecret(client, config.namespace, name, keys, log, signal);
-  const credentials = await read(config.secrets.objectstore, ["accessKeyId", "secretAccessKey"]);
-  const { key } = await read(config.secrets.signing, ["key"]);
+): Promise<ObjectStore> {
+  const { namespace, secrets } = config;
+  const fields = ["accessKeyId", "secretAccessKey"] as const;
+  const credentials = await readSecret(client, namespace, secrets.objectstore, fields, log, signal);
   const bucket = new Bucket({ s3: config.s3, credentials, onWrite });
   const prefix = config.s3.isShared ? await installationId(client, config, log, signal) : "";
-  const store = new ObjectStore(bucket, prefix);
-  return { store, tokens: new RunTokens(key), signingKey: key };
+  return new ObjectStore(bucket, prefix);
 }
 
 async function redisPassword(

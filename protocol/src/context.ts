@@ -1,7 +1,7 @@
 /**
- * What a task's code learns about its run. The operator sends it with each attempt as JSON in FAIRLEAD_CTX,
- * with times in RFC 3339 (`SentContext`); the runner turns them into dates. Field names are
- * Trigger.dev's.
+ * What a task's code learns about its run. The operator sends most of it with each attempt as JSON in
+ * FAIRLEAD_CTX, with times in RFC 3339 (`SentContext`); the runner turns them into dates, and adds what the
+ * API hands over. Field names are Trigger.dev's.
  */
 import type { StopType } from "./report.ts";
 
@@ -65,10 +65,12 @@ export interface TaskContext<Time = Date> {
   };
 }
 
+/** What the answer to `attempt/start` has of the run: what a tenant wrote is in no pod's spec. */
+type GivenAtStart = "tags" | "metadata" | "idempotencyKey";
+
 /** The context as it is sent in FAIRLEAD_CTX. */
-export interface SentContext extends TaskContext<string> {
-  /** The run's metadata are too large for a variable, and not in here: `GET attempt/metadata` has them. */
-  hasLargeMetadata?: boolean;
+export interface SentContext<Time = string> extends Omit<TaskContext<Time>, "run"> {
+  run: Omit<TaskContext<Time>["run"], GivenAtStart>;
 }
 
 /** Why a run is stopped; `signal.reason` of an aborted run. */

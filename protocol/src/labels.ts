@@ -27,6 +27,9 @@ export const taskLabel = "fairlead.dev/task";
 /** On Jobs and pods: the slot that the attempt holds, also without the TaskRun. JSON; jobs/slotNote.ts. */
 export const slotAnnotation = "fairlead.dev/slot";
 
+/** On Jobs: the retry policy that was resolved for the attempt. JSON; model/run/retryNote.ts. */
+export const retryAnnotation = "fairlead.dev/retry";
+
 /** What created an object of ours. Absent: a user applied it. Retention removes only objects that have it. */
 export const originLabel = "fairlead.dev/origin";
 export type Origin = "api" | "batch" | "schedule" | "task" | "trigger";

@@ -12,11 +12,6 @@ export const maxResourcePayloadBytes = 256 * 1024;
  * cache.
  */
 export const maxPayloadDataBytes = 8 * 1024;
-/**
- * A payload in an environment variable. Linux refuses 128 KiB; half of it leaves room for the other
- * variables.
- */
-export const maxPayloadEnvBytes = 64 * 1024;
 
 /** A run's output. Trigger.dev's limit. */
 export const maxOutputBytes = 100 * 1024 * 1024;
@@ -27,9 +22,6 @@ export const maxInlineDataBytes = 512 * 1024;
 
 /** A run's metadata as JSON. Trigger.dev's limit. */
 export const maxMetadataBytes = 256 * 1024;
-
-/** Metadata within FAIRLEAD_CTX; the runner asks the API for larger ones, for the same reason. */
-export const maxMetadataEnvBytes = 32 * 1024;
 
 /** A container's termination message. Kubernetes cuts at this length. */
 export const terminationMessageBytes = 4096;

@@ -1,16 +1,49 @@
 /**
- * `/engine/v1`: the calls of a runner about its own attempt. Bearer: the attempt's token. None is needed:
- * without an answer the run settles by the termination message.
+ * `/engine/v1`: the calls of a pod about its own attempt. Bearer: the pod's token, a service account token of
+ * the audience below that Kubernetes made for this pod alone; or, for all but the first two, the attempt's
+ * token, which those answer.
  *
- *   GET  attempt          → 200 AttemptAnswer
- *   GET  attempt/metadata    → 200 MetadataAnswer
- *   POST attempt/start    StartBody  → 204
+ *   POST attempt/start    StartBody  → 200 StartAnswer    the attempt has begun: what it is given
+ *   POST attempt/token               → 200 TokenAnswer    before the token expires
+ *   GET  attempt                     → 200 AttemptAnswer
  *   POST attempt/output   UploadBody → 200 UploadAnswer
  *   POST attempt/report   Report     → 204
+ *
+ * For any program, in an inline container:
+ *
+ *   GET  attempt/payload             → 200, or 307 to where it is
+ *   PUT  attempt/output              → 307 to where to put it
+ *
+ * Without an answer to `start` nothing is executed. Afterwards none is needed: the run settles by the
+ * termination message.
  */
 import type { StopType } from "./report.ts";
 
 export const runnerApi = "/engine/v1";
+
+/** Of the pod's token. */
+export const podTokenAudience = "fairlead";
+
+export interface StartBody {
+  startedAt: string;
+}
+
+export interface TokenAnswer {
+  /** The attempt's token. */
+  token: string;
+  expiresInSeconds: number;
+}
+
+export interface StartAnswer extends TokenAnswer {
+  /** Absent: the run has none. The text itself, or where to GET it. */
+  payload?: { type: string; text: string } | { type: string; url: string };
+  /** What the context in the container's variables lacks. */
+  run: {
+    tags: string[];
+    metadata?: unknown;
+    idempotencyKey?: string;
+  };
+}
 
 export interface AttemptAnswer {
   /** Phase of the run. */
@@ -19,19 +52,8 @@ export interface AttemptAnswer {
   stopReason?: Exclude<StopType, "shutdown">;
 }
 
-export interface MetadataAnswer {
-  /** `spec.metadata` of the TaskRun. */
-  metadata: unknown;
-}
-
-export interface StartBody {
-  podUid: string;
-  startedAt: string;
-}
-
 /** Asks where to put an output of this size and media type. */
 export interface UploadBody {
-  podUid: string;
   size: number;
   type: string;
 }

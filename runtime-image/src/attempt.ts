@@ -71,7 +71,8 @@ export async function runAttempt(environment: Environment): Promise<never> {
   setDefaults({ TRIGGER_API_URL: access.baseURL, TRIGGER_SECRET_KEY: access.accessToken });
   const host = new Host({
     attempt: {
-      ctx: environment.ctx,
+      // Tags and metadata come with the payload.
+      ctx: { ...environment.ctx, run: { ...environment.ctx.run, tags: [] } },
       signal: stop.signal,
       waiting: noWaiting,
       metadata: metadataApi(access, environment.ctx.run.id),
@@ -79,21 +80,15 @@ export async function runAttempt(environment: Environment): Promise<never> {
     },
     warn,
   });
-  let finished = false;
   const result: Result = await execute({
     environment,
     host,
     api,
     stop,
     guard,
-    onBegin: () => {
-      if (finished) return;
-      // Nothing follows from a start that the API did not learn of: the controller sees the container run.
-      api.start(startedAt).catch(() => {});
-    },
+    startedAt,
     fits: (output) => fits(reportOf({ outcome: "completed", output })),
   }).catch((error) => ({ outcome: "failed", failure: failureOf(error) }));
-  finished = true;
   if (result.outcome !== "stopped") {
     const report = reportOf(result);
     exitCode = report.outcome === "completed" ? 0 : 1;

@@ -1,13 +1,17 @@
 /**
- * The runner's calls of the API (protocol/runnerApi.ts). User code never waits for one of them, and a run
- * settles without any: the termination message says the same.
+ * The runner's calls of the API (protocol/runnerApi.ts). The attempt begins with what `start` answers; user
+ * code waits for none of the others, and the run settles without them: the termination message says the same.
+ *
+ *   the pod's token, from its file ─► start, token ─► the attempt's token ─► all other calls
  */
+import { readFileSync } from "node:fs";
 import type { Report, StopType } from "@fairlead/protocol/report";
 import {
   type AttemptAnswer,
-  type MetadataAnswer,
   runnerApi,
+  type StartAnswer,
   type StartBody,
+  type TokenAnswer,
   type UploadAnswer,
   type UploadBody,
 } from "@fairlead/protocol/runnerApi";
@@ -15,50 +19,48 @@ import type { Environment } from "./environment.ts";
 import { expectSuccess, type HttpRequest, httpRequest, retrying } from "./http.ts";
 
 const answerBytes = 64 * 1024;
-/** A resource has at most 1.5 MiB. */
-const metadataBytes = 2 * 1024 * 1024;
-const metadataBudgetMs = 30_000;
+/** A resource has at most 1.5 MiB; as JSON within JSON that may double. */
+const startBytes = 4 * 1024 * 1024;
 const tryMs = 5000;
-const startBudgetMs = 5000;
+/** An attempt that fails for want of the API is worse than one that begins late. */
+const startBudgetMs = 120_000;
 
 export class EngineApi {
-  readonly #environment: Pick<Environment, "apiUrl" | "token" | "podUid">;
+  readonly #environment: Pick<Environment, "apiUrl" | "tokenFile">;
+  #token: string | undefined;
+  /** By performance.now(): half of its life is over. */
+  #renewAt = 0;
 
-  constructor(environment: Pick<Environment, "apiUrl" | "token" | "podUid">) {
+  constructor(environment: Pick<Environment, "apiUrl" | "tokenFile">) {
     this.#environment = environment;
   }
 
-  /** The attempt's, as calls of its own need it now. */
+  /** For calls of the API: the attempt's, and until that is there its pod's, which opens the same. */
   get token(): string {
-    return this.#environment.token;
+    return this.#token ?? this.#podToken();
   }
 
-  async start(startedAt: string): Promise<void> {
-    const body: StartBody = { podUid: this.#environment.podUid, startedAt };
-    await retrying({ budgetMs: startBudgetMs, tryMs }, (ms) => this.#call("POST", "/start", ms, body));
+  async start(startedAt: string): Promise<StartAnswer> {
+    const body: StartBody = { startedAt };
+    const answer = await retrying({ budgetMs: startBudgetMs, tryMs }, (ms) =>
+      this.#call<StartAnswer>(this.#podToken(), "POST", "/start", ms, body, startBytes),
+    );
+    this.#keep(answer);
+    return { ...answer, run: answer.run ?? { tags: [] } } as StartAnswer;
   }
 
   /** Why the pod is being stopped; asked once, within the time limit. */
   async stopReason(timeoutMs: number): Promise<StopType | undefined> {
-    const { stopReason } = await this.#call<AttemptAnswer>("GET", "", timeoutMs);
+    const { stopReason } = await this.#own<AttemptAnswer>("GET", "", timeoutMs);
     return stopReason === "canceled" || stopReason === "maxDuration" ? stopReason : undefined;
-  }
-
-  /** The run's metadata, for when they are too large for a variable. */
-  async metadata(): Promise<unknown> {
-    const budget = { budgetMs: metadataBudgetMs, tryMs };
-    const { metadata } = await retrying(budget, (ms) =>
-      this.#call<MetadataAnswer>("GET", "/metadata", ms, undefined, metadataBytes),
-    );
-    return metadata;
   }
 
   /**
    * A presigned PUT for the output, and its key in the bucket. Not repeated here: the upload is, as a whole.
    */
   async outputUrl(size: number, type: string, timeoutMs: number): Promise<UploadAnswer> {
-    const body: UploadBody = { podUid: this.#environment.podUid, size, type };
-    const { url, key } = await this.#call<UploadAnswer>("POST", "/output", timeoutMs, body);
+    const body: UploadBody = { size, type };
+    const { url, key } = await this.#own<UploadAnswer>("POST", "/output", timeoutMs, body);
     if (typeof url !== "string" || typeof key !== "string") {
       throw new Error(`POST ${runnerApi}/attempt/output: the answer has no url and key`);
     }
@@ -66,19 +68,47 @@ export class EngineApi {
   }
 
   async report(report: Report, budgetMs: number): Promise<void> {
-    await retrying({ budgetMs, tryMs }, (ms) => this.#call("POST", "/report", ms, report));
+    await retrying({ budgetMs, tryMs }, (ms) => this.#own("POST", "/report", ms, report));
+  }
+
+  /** With the attempt's token, which is renewed in time. */
+  async #own<T extends object>(
+    method: HttpRequest["method"],
+    path: string,
+    timeoutMs: number,
+    body?: object,
+  ): Promise<Partial<T>> {
+    if (this.#token === undefined || performance.now() > this.#renewAt) {
+      const ms = timeoutMs / 2;
+      const renewed = this.#call<TokenAnswer>(this.#podToken(), "POST", "/token", ms);
+      // The old one may still do.
+      if (this.#token === undefined) this.#keep(await renewed);
+      else await renewed.then((answer) => this.#keep(answer)).catch(() => {});
+    }
+    return this.#call<T>(this.#token ?? "", method, path, timeoutMs, body);
+  }
+
+  #keep({ token, expiresInSeconds = 0 }: Partial<TokenAnswer>): void {
+    if (typeof token !== "string") throw new Error(`${runnerApi}/attempt: the answer has no token`);
+    this.#token = token;
+    this.#renewAt = performance.now() + expiresInSeconds * 500;
+  }
+
+  /** Kubernetes renews it. */
+  #podToken(): string {
+    return readFileSync(this.#environment.tokenFile, "utf8").trim();
   }
 
   /** The answer as JSON: what the API promises of it, not yet checked. */
   async #call<T extends object>(
+    token: string,
     method: HttpRequest["method"],
     path: string,
     timeoutMs: number,
     body?: object,
     maxBytes = answerBytes,
   ): Promise<Partial<T>> {
-    const { apiUrl, token } = this.#environment;
-    const response = await httpRequest(`${apiUrl}${runnerApi}/attempt${path}`, {
+    const response = await httpRequest(`${this.#environment.apiUrl}${runnerApi}/attempt${path}`, {
       method,
       headers: {
         authorization: `Bearer ${token}`,

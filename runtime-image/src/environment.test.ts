@@ -4,7 +4,7 @@ import { readEnvironment } from "./environment.ts";
 const date = "2026-01-01T00:00:00.000Z";
 const variables = {
   FAIRLEAD_API_URL: "http://api:8080/",
-  FAIRLEAD_RUN_TOKEN: "token",
+  FAIRLEAD_TOKEN_FILE: "/token",
   FAIRLEAD_ATTEMPT: "2",
   FAIRLEAD_POD_UID: "uid",
   FAIRLEAD_TASK_ID: "hello",
@@ -20,8 +20,6 @@ describe("readEnvironment", () => {
       apiUrl: "http://api:8080",
       attempt: 2,
       entry: "/app/tasks.mjs",
-      payload: undefined,
-      payloadType: "application/json",
       gracePeriodMs: 30_000,
       terminationLog: "/dev/termination-log",
       ctx: { run: { createdAt: new Date(date) }, attempt: { startedAt: new Date(date) } },
@@ -36,10 +34,6 @@ describe("readEnvironment", () => {
     expect(() => readEnvironment({ ...variables, FAIRLEAD_ATTEMPT: value })).toThrow(
       `FAIRLEAD_ATTEMPT: "${value}" is not an integer from 1`,
     );
-  });
-
-  it("readEnvironment keeps an empty payload apart from none", () => {
-    expect(readEnvironment({ ...variables, FAIRLEAD_PAYLOAD: "" }).payload).toBe("");
   });
 
   it("readEnvironment says what is wrong with the context", () => {

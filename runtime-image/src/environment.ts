@@ -1,21 +1,18 @@
 /** What this attempt is to execute, read from the variables that the operator set on its container. */
-import type { SentContext, TaskContext } from "@fairlead/protocol/context";
+import type { SentContext } from "@fairlead/protocol/context";
 import { type EnvName, env } from "@fairlead/protocol/env";
 
 export interface Environment {
   apiUrl: string;
-  token: string;
+  /** Where Kubernetes keeps the pod's token. */
+  tokenFile: string;
   attempt: number;
   podUid: string;
   taskId: string;
   /** Path of the module that defines the task. */
   entry: string;
-  payload?: string;
-  payloadType: string;
-  payloadUrl?: string;
-  ctx: TaskContext;
-  /** The metadata are not in `ctx` yet. */
-  hasLargeMetadata: boolean;
+  /** Without what the API hands over. */
+  ctx: SentContext<Date>;
   gracePeriodMs: number;
   terminationLog: string;
 }
@@ -32,15 +29,12 @@ export function readEnvironment(variables: Variables): Environment {
   const grace = Number(variables[env.gracePeriodSeconds] ?? defaultGraceSeconds);
   return {
     apiUrl: required(variables, env.apiUrl).replace(/\/+$/, ""),
-    token: required(variables, env.runToken),
+    tokenFile: required(variables, env.tokenFile),
     attempt,
     podUid: required(variables, env.podUid),
     taskId: required(variables, env.taskId),
     entry: variables[env.entry] || "/app/tasks.mjs",
-    payload: variables[env.payload],
-    payloadType: variables[env.payloadType] || "application/json",
-    payloadUrl: variables[env.payloadUrl],
-    ...readContext(required(variables, env.context)),
+    ctx: readContext(required(variables, env.context)),
     gracePeriodMs: (Number.isFinite(grace) ? grace : defaultGraceSeconds) * 1000,
     terminationLog: variables[env.terminationLog] || "/dev/termination-log",
   };
@@ -57,16 +51,15 @@ function required(variables: Variables, name: EnvName): string {
 }
 
 /** JSON has no dates; the context has. */
-function readContext(text: string): Pick<Environment, "ctx" | "hasLargeMetadata"> {
+function readContext(text: string): SentContext<Date> {
   try {
-    const { run, attempt, hasLargeMetadata = false, ...rest } = JSON.parse(text) as SentContext;
+    const { run, attempt, ...rest } = JSON.parse(text) as SentContext;
     const [createdAt, startedAt] = [new Date(run.createdAt), new Date(run.startedAt)];
-    const ctx = {
+    return {
       ...rest,
       run: { ...run, createdAt, startedAt },
       attempt: { ...attempt, startedAt: new Date(attempt.startedAt) },
     };
-    return { ctx, hasLargeMetadata };
   } catch (error) {
     throw new Error(`${env.context}: not the run's context as JSON: ${(error as Error).message}`);
   }

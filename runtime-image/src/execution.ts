@@ -1,7 +1,7 @@
 /**
  * One attempt's user code, in this order (Trigger.dev's):
  *
- *   load module, read payload
+ *   load module, meanwhile ask the API for payload and context
  *   parse the payload with the task's schema              an error fails the run for good
  *   middleware around all that follows                    an error of its own fails the attempt
  *     init → onStart (first attempt) → onStartAttempt → run     an error in any of them fails the attempt
@@ -28,6 +28,7 @@ import type { Guard } from "./guard.ts";
 import type { Definition } from "./host/catalog.ts";
 import type { Wait } from "./host/hooks.ts";
 import type { Host } from "./host/host.ts";
+import { Refused } from "./http.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { loadTask } from "./loader.ts";
 import { serializeOutput } from "./output.ts";
@@ -50,8 +51,7 @@ interface ExecutionDeps {
   api: EngineApi;
   stop: Stop;
   guard: Guard;
-  /** User code has begun. */
-  onBegin: () => void;
+  startedAt: string;
   /** Whether a report with this output is small enough for the termination message. */
   fits: (output: ReportedOutput) => boolean;
 }
@@ -72,14 +72,17 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
   let payload: unknown;
   let ctx: TaskContext;
   try {
-    // A payload behind a URL is on its way while the code loads.
-    const pending = Promise.all([readPayload(environment), readContext(deps)]);
+    // The answer is on its way while the code loads.
+    const pending = handedOver(deps);
     pending.catch(() => {});
     const { entry, taskId } = environment;
     task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId, host.catalog));
     const ignored = settingsLine(task, environment.ctx);
     if (ignored) warn(ignored);
-    [payload, ctx] = await pending;
+    const stopped = new Promise<void>((resolve) => stop.onStopped(() => resolve()));
+    const given = await Promise.race([pending, stopped]);
+    if (!given) return { outcome: "stopped" };
+    ({ payload, ctx } = given);
     ctx = host.begin(ctx);
     payload = await guard.watch("the schema", () => parsed(task, payload));
   } catch (error) {
@@ -102,16 +105,19 @@ async function parsed({ fns }: Definition, payload: unknown): Promise<unknown> {
   }
 }
 
-/** The context with the run's metadata. A new attempt may find the API up again. */
-async function readContext({ environment, api }: ExecutionDeps): Promise<TaskContext> {
-  const { ctx, hasLargeMetadata } = environment;
-  if (!hasLargeMetadata) return ctx;
-  try {
-    return { ...ctx, run: { ...ctx.run, metadata: await api.metadata() } };
-  } catch (error) {
-    const message = `metadata: cannot be read from the API: ${(error as Error).message}`;
-    throw new Failure("PAYLOAD_ERROR", message, { retryable: true, cause: error });
-  }
+/** What the API gives this attempt; without it there is nothing to execute. */
+async function handedOver({
+  environment: { ctx },
+  api,
+  startedAt,
+}: ExecutionDeps): Promise<{ payload: unknown; ctx: TaskContext }> {
+  const { payload, run } = await api.start(startedAt).catch((error) => {
+    const message = `start: the API did not hand over the attempt: ${(error as Error).message}`;
+    // A new attempt may find the API up again; a payload that was edited stays so.
+    const isFinal = error instanceof Refused && error.status === 422;
+    throw new Failure("PAYLOAD_ERROR", message, { retryable: !isFinal, cause: error });
+  });
+  return { payload: await readPayload(payload), ctx: { ...ctx, run: { ...ctx.run, ...run } } };
 }
 
 class Execution {
@@ -190,8 +196,7 @@ class Execution {
   }
 
   async #callRun(): Promise<unknown> {
-    const { environment, guard, stop, onBegin } = this.#deps;
-    setImmediate(onBegin);
+    const { environment, guard, stop } = this.#deps;
     const results = await this.#hooks.all("Init", this.#params);
     const objects = results.filter((one) => typeof one === "object" && one !== null && !Array.isArray(one));
     this.#params = { ...this.#params, init: Object.assign({}, ...objects) };

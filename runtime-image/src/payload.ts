@@ -1,6 +1,6 @@
-/** The run's payload: in a variable when it is small, else behind a presigned URL. */
+/** The run's payload: in the API's answer when it is small, else behind a presigned URL. */
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
-import type { Environment } from "./environment.ts";
+import type { StartAnswer } from "@fairlead/protocol/runnerApi";
 import { parseJson } from "./exactJson.ts";
 import { Failure } from "./failure.ts";
 import { AnswerTooLarge, expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
@@ -9,12 +9,10 @@ import { warn } from "./stdio.ts";
 const budgetMs = 30_000;
 const tryMs = 15_000;
 
-type Source = Pick<Environment, "payload" | "payloadType" | "payloadUrl">;
-
 /** Undefined when the run has no payload. */
-export async function readPayload(source: Source): Promise<unknown> {
-  const text = source.payload ?? (source.payloadUrl ? await download(source.payloadUrl) : undefined);
-  return text === undefined ? undefined : parsePayload(text, source.payloadType);
+export async function readPayload(payload: StartAnswer["payload"]): Promise<unknown> {
+  if (!payload) return undefined;
+  return parsePayload("text" in payload ? payload.text : await download(payload.url), payload.type);
 }
 
 async function parsePayload(text: string, mediaType: string): Promise<unknown> {

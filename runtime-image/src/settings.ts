@@ -3,10 +3,12 @@
  * ttl are needed before any code is loaded, and a setting at two places would have two truths. The log of the
  * run says which they are.
  */
-import type { TaskContext } from "@fairlead/protocol/context";
+import type { SentContext } from "@fairlead/protocol/context";
+
+type Context = SentContext<Date>;
 
 /** By the option's name: the field that counts, and what this run has. */
-const fields: Record<string, { field: string; effective?: (ctx: TaskContext) => unknown }> = {
+const fields: Record<string, { field: string; effective?: (ctx: Context) => unknown }> = {
   retry: { field: "retry", effective: ({ run }) => ({ maxAttempts: run.maxAttempts }) },
   queue: { field: "queue", effective: ({ queue }) => queue },
   machine: { field: "machine", effective: ({ machine }) => machine?.name ?? "none" },
@@ -16,7 +18,7 @@ const fields: Record<string, { field: string; effective?: (ctx: TaskContext) => 
 const valueShown = 200;
 
 /** The line for the log; undefined when the code has no such setting, or they are as the run has them. */
-export function settingsLine(task: object, ctx: TaskContext): string | undefined {
+export function settingsLine(task: object, ctx: Context): string | undefined {
   const given = Object.entries(fields).flatMap(([name, { field, effective }]) => {
     const value = (task as Record<string, unknown>)[name];
     if (value === undefined) return [];

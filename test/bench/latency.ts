@@ -3,7 +3,7 @@
  * first line of user code, and to its known completion (for the TaskRun: with its output readable in status).
  * Both are created by the same client, seen by watches, and have the same resources and security settings.
  */
-import type { V1Job } from "@kubernetes/client-node";
+import type { V1Job, V1Volume, V1VolumeMount } from "@kubernetes/client-node";
 import { containerName } from "../../operator/src/jobs/jobBuilder.ts";
 import { machineResources } from "../../operator/src/jobs/machine.ts";
 import { KubeClient } from "../../operator/src/kube/client/client.ts";
@@ -12,14 +12,19 @@ import { TaskRuns, Tasks } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type Task, type TaskRun } from "../../operator/src/model/resources.ts";
 import { isFinished } from "../../operator/src/model/run/phase.ts";
 
-interface Times {
+export interface Times {
   firstLineMs: number;
   completionMs: number;
 }
 
+interface MorePod {
+  volumes?: V1Volume[];
+  volumeMounts?: V1VolumeMount[];
+}
+
 const limitMs = 60_000;
-/** The first runs fill caches of the node, of the API server and of both servers. */
-const warmUpPairs = 3;
+/** The first ones fill caches of the node, of the API server and of both servers. */
+export const warmUpPairs = 3;
 
 export async function latency({ pairs, image }: { pairs: number; image: string }): Promise<void> {
   const client = KubeClient.fromEnvironment();
@@ -49,9 +54,16 @@ export async function latency({ pairs, image }: { pairs: number; image: string }
   }
 }
 
-async function bareJob(client: KubeClient, namespace: string, name: string, image: string): Promise<Times> {
+/** `pod`: more of the spec of its pod and container. */
+export async function bareJob(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+  image: string,
+  pod: MorePod = {},
+): Promise<Times> {
   const started = Date.now();
-  const job = await client.create(Jobs, namespace, jobManifest(name, image));
+  const job = await client.create(Jobs, namespace, jobManifest(name, image, pod));
   const done = await waitUntil(client, Jobs, namespace, name, job.metadata?.resourceVersion, isOver);
   const completionMs = Date.now() - started;
   if (!done.status?.succeeded) throw new Error(`Job ${name} failed`);
@@ -105,7 +117,7 @@ async function waitUntil<T extends KubeObject>(
   throw new Error(`${resource.kind} ${name} is not there after ${limitMs / 1000} s`);
 }
 
-function jobManifest(name: string, image: string): V1Job {
+function jobManifest(name: string, image: string, { volumes, volumeMounts }: MorePod): V1Job {
   return {
     apiVersion: "batch/v1",
     kind: "Job",
@@ -117,6 +129,7 @@ function jobManifest(name: string, image: string): V1Job {
           restartPolicy: "Never",
           automountServiceAccountToken: false,
           enableServiceLinks: false,
+          volumes,
           securityContext: {
             runAsNonRoot: true,
             runAsUser: 65532,
@@ -128,6 +141,7 @@ function jobManifest(name: string, image: string): V1Job {
             {
               name: containerName,
               image,
+              volumeMounts,
               command: ["/nodejs/bin/node", "-e", "console.log(Date.now())"],
               resources: machineResources(undefined),
               securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
@@ -154,7 +168,7 @@ function print(pairs: number, jobs: Times[], runs: Times[]): void {
   }
 }
 
-function quantile(list: number[] | undefined, q: number): number {
+export function quantile(list: number[] | undefined, q: number): number {
   const sorted = [...(list ?? [])].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }

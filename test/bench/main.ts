@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- latency [--pairs N]`, `queue`, `api`, `sdk`, `chaos` or
+ * `npm run bench -- latency [--pairs N]`, `token [--pairs N]`, `queue`, `api`, `sdk`, `chaos` or
  * `scale [--runs N]`: one, its figures on stdout.
  * The results are recorded in docs/benchmarks.md.
  */
@@ -12,11 +12,13 @@ import { installRelease } from "../../hack/start/release.ts";
 import { apiBench } from "./api.ts";
 import { chaos } from "./chaos.ts";
 import { latency } from "./latency.ts";
+import { podTokenBench } from "./podToken.ts";
 import { scaleBench } from "./scale.ts";
 import { sdkImport } from "./sdkImport.ts";
 import { semaphoreBench } from "./semaphore.ts";
 
 const usage = `usage: npm run bench -- latency [--pairs N]   (N from 20 to 500, default 30)
+       npm run bench -- token [--pairs N]     (a pod with and without its token's volume)
        npm run bench -- queue
        npm run bench -- api
        npm run bench -- sdk
@@ -41,7 +43,7 @@ async function main(): Promise<void> {
   const pairs = Number(values.pairs ?? 30);
   const [minutes, seed] = [Number(values.minutes ?? 30), Number(values.seed ?? 1)];
   if (
-    !["latency", "api", "chaos"].includes(positionals[0] ?? "") ||
+    !["latency", "token", "api", "chaos"].includes(positionals[0] ?? "") ||
     !Number.isInteger(pairs) ||
     pairs < 20 ||
     pairs > 500 ||
@@ -57,6 +59,7 @@ async function main(): Promise<void> {
   process.env.KUBECONFIG = kubeconfig;
   process.env.PATH = [...path, process.env.PATH ?? ""].join(delimiter);
   const images = await provideImages(cluster, ["e2e-tasks"]);
+  if (positionals[0] === "token") return podTokenBench({ pairs, image: images["e2e-tasks"].ref });
   await installRelease();
   if (positionals[0] === "api") return apiBench();
   if (positionals[0] === "chaos") {

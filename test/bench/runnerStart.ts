@@ -10,7 +10,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { RunnerImage } from "../support/runnerProcess.ts";
-import { ScriptedEngine, token } from "../support/servers/scriptedEngine.ts";
+import { ScriptedEngine } from "../support/servers/scriptedEngine.ts";
 
 const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node/bin/node");
@@ -36,17 +36,18 @@ await build({
   keepNames: true,
 });
 writeFileSync(file("bare.mjs"), 'console.log("Hello, Ada!");\n');
+writeFileSync(file("token"), "pod");
+engine.give("pod", { payload: { type: "application/json", text: '{"name":"Ada"}' } });
 const date = new Date().toISOString();
 const variables = {
   PATH: process.env.PATH,
   NODE_ENV: "production",
   FAIRLEAD_API_URL: engine.url,
-  FAIRLEAD_RUN_TOKEN: token,
+  FAIRLEAD_TOKEN_FILE: file("token"),
   FAIRLEAD_ATTEMPT: "1",
   FAIRLEAD_POD_UID: "uid",
   FAIRLEAD_TASK_ID: "hello-world",
   FAIRLEAD_ENTRY: file("hello.mjs"),
-  FAIRLEAD_PAYLOAD: '{"name":"Ada"}',
   FAIRLEAD_TERMINATION_LOG: file("termination-log"),
   FAIRLEAD_CTX: JSON.stringify({
     run: { id: "run_x", createdAt: date, startedAt: date },

@@ -18,7 +18,6 @@ import { inParallel } from "../../operator/src/lib/parallel.ts";
 import { TaskQueues, TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type ObjectMeta, type TaskRun } from "../../operator/src/model/resources.ts";
 import { connectRedis } from "../../operator/src/queue/redisClient.ts";
-import { RunTokens } from "../../operator/src/runs/runToken.ts";
 import { ObjectStore } from "../../operator/src/storage/objectStore.ts";
 import { quiet } from "../support/quiet.ts";
 import { ApiServer } from "../support/servers/apiServer.ts";
@@ -65,7 +64,7 @@ export async function scaleBench(runs: number): Promise<void> {
     });
     const before = heapMB();
     const controller = new Controller({
-      ...{ client: own, store, tokens: new RunTokens("k".repeat(64)), redis, metrics: new Registry() },
+      ...{ client: own, store, redis, metrics: new Registry() },
       ...{ term: () => 1, installation: "bench", onFenced: () => undefined, config, log: quiet },
     });
     await controller.sync(stop.signal);

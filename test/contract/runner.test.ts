@@ -105,8 +105,7 @@ test("the runner finds in its variables what the operator put there", () => {
   const access = {
     apiUrl: "http://api",
     environment: "prod" as const,
-    token: "t",
-    payload: { text: '"$(X)"', type: "application/json" },
+    hasPayload: true,
   };
   const variables = attemptEnv(run, attempt, program, access).map(({ name, value }) => {
     // The kubelet reads the pod's uid from its metadata, and makes one dollar of two.
@@ -114,14 +113,13 @@ test("the runner finds in its variables what the operator put there", () => {
   });
   expect(readEnvironment(Object.fromEntries(variables))).toMatchObject({
     apiUrl: "http://api",
-    token: "t",
+    tokenFile: "/var/run/secrets/fairlead.dev/token",
     attempt: 2,
     podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
     taskId: "greet",
-    payload: '"$(X)"',
     gracePeriodMs: 30_000,
     ctx: {
-      run: { id: "run_hello", createdAt: new Date(createdAt), tags: ["a"], maxAttempts: 3 },
+      run: { id: "run_hello", createdAt: new Date(createdAt), maxAttempts: 3 },
       attempt: { number: 2, startedAt: new Date(createdAt) },
       queue: { name: "task/greet" },
     },

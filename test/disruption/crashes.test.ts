@@ -22,7 +22,7 @@ import {
   scaleUpRelease,
   startController,
 } from "../support/release/localController.ts";
-import { type Manifest, shell, taskRun, testTask } from "../support/release/manifests.ts";
+import { type Manifest, readPayload, shell, taskRun, testTask } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
 /** A namespace with its own controller; several work at the same time. */
@@ -56,7 +56,7 @@ const retires = (round: string) =>
   taskRun(`retires-${round}`, {
     payload: { round },
     ttlSecondsAfterFinished: 0,
-    ...shell('printf "%s" "$FAIRLEAD_PAYLOAD" > /dev/termination-log'),
+    ...shell(`${readPayload} > /dev/termination-log`),
   });
 
 /** One run for every quick path through the state machine. */

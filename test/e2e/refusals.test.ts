@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, tryRun } from "../../hack/lib/exec.ts";
 import { Jobs } from "../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
-import { imageOf, type Manifest, shell, task, taskRun, testTask } from "../support/release/manifests.ts";
+import {
+  imageOf,
+  type Manifest,
+  readPayload,
+  shell,
+  task,
+  taskRun,
+  testTask,
+} from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
@@ -103,7 +111,7 @@ describe("the controller", () => {
     const manifest = JSON.stringify(
       taskRun("fits", {
         payload,
-        ...shell('wget -q -O - "$FAIRLEAD_PAYLOAD_URL" | wc -c > /dev/termination-log'),
+        ...shell(`${readPayload} | wc -c > /dev/termination-log`),
       }),
     );
     await run("kubectl", ["--namespace", ns.name, "create", "-f", "-"], { input: manifest });

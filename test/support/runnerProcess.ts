@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Report } from "@fairlead/protocol/report";
 import { build } from "esbuild";
 import { report } from "../../operator/src/model/run/report.ts";
-import { type ScriptedEngine, token } from "./servers/scriptedEngine.ts";
+import type { Given, ScriptedEngine } from "./servers/scriptedEngine.ts";
 
 const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node/bin/node");
@@ -70,14 +70,21 @@ export class RunnerImage {
     return path;
   }
 
-  start(engine: Pick<ScriptedEngine, "url">, taskId: string, options: RunOptions = {}): Started {
-    const log = join(this.folder, `termination-log-${++this.#count}`);
+  start(engine: Engine, taskId: string, options: RunOptions = {}): Started {
+    const count = ++this.#count;
+    const log = join(this.folder, `termination-log-${count}`);
     writeFileSync(log, "");
+    const tokenFile = join(this.folder, `token-${count}`);
+    writeFileSync(tokenFile, `pod-${count}\n`);
     const { payload, attempt = 1, ctx, env } = options;
+    const inline = payload !== undefined && {
+      payload: { type: "application/json", text: JSON.stringify(payload) },
+    };
+    engine.give(`pod-${count}`, { ...inline, ...options.given });
     const variables: NodeJS.ProcessEnv = {
       PATH: process.env.PATH,
       FAIRLEAD_API_URL: engine.url,
-      FAIRLEAD_RUN_TOKEN: token,
+      FAIRLEAD_TOKEN_FILE: tokenFile,
       FAIRLEAD_RUN_ID: "run_test",
       FAIRLEAD_NAMESPACE: "default",
       FAIRLEAD_ATTEMPT: String(attempt),
@@ -87,9 +94,6 @@ export class RunnerImage {
       FAIRLEAD_CTX: JSON.stringify(context(taskId, attempt, ctx)),
       FAIRLEAD_GRACE_PERIOD_SECONDS: "30",
       FAIRLEAD_TERMINATION_LOG: log,
-      ...(payload === undefined
-        ? {}
-        : { FAIRLEAD_PAYLOAD: JSON.stringify(payload), FAIRLEAD_PAYLOAD_TYPE: "application/json" }),
       ...env,
     };
     const child = spawn(node, [join(this.folder, "runner.mjs"), ...(options.args ?? [])], { env: variables });
@@ -124,13 +128,17 @@ export class RunnerImage {
     return { process: child, ended, printed, message };
   }
 
-  run(engine: Pick<ScriptedEngine, "url">, taskId: string, options?: RunOptions): Promise<Ended> {
+  run(engine: Engine, taskId: string, options?: RunOptions): Promise<Ended> {
     return this.start(engine, taskId, options).ended;
   }
 }
 
+type Engine = Pick<ScriptedEngine, "url" | "give">;
+
 interface RunOptions {
+  /** As JSON, in the answer to the start. */
   payload?: unknown;
+  given?: Given;
   attempt?: number;
   /** Merged into `ctx.run`. */
   ctx?: object;
@@ -154,7 +162,6 @@ const context = (id: string, number: number, run: object | undefined): object =>
     id: "run_test",
     createdAt: "2026-01-01T00:00:00.000Z",
     startedAt: "2026-01-01T00:00:01.000Z",
-    tags: ["a"],
     isTest: false,
     maxDuration: 3600,
     maxAttempts: 3,

@@ -30,6 +30,14 @@
 - { apiGroups: [""], resources: [secrets], resourceNames: [fairlead-env], verbs: [get, create, patch] }
 - { apiGroups: [""], resources: [namespaces], verbs: [get] }
 - { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [fairlead-owner], verbs: [get] }
+# Whose attempt a pod is that shows its token.
+- { apiGroups: [batch], resources: [jobs], verbs: [get] }
+- { apiGroups: [""], resources: [pods], verbs: [get, list] }
+{{- if empty .Values.watchNamespaces }}
+# The keys that such tokens are signed with. A Role cannot allow it; by default Kubernetes allows it to every
+# service account (ClusterRole system:service-account-issuer-discovery).
+- { nonResourceURLs: [/openid/v1/jwks], verbs: [get] }
+{{- end }}
 {{- end }}
 
 {{/* In the release's namespace. `create` cannot be limited to names. */}}

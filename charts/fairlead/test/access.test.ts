@@ -33,13 +33,17 @@ function rightsOf(manifests: Manifest[], component: string): Set<string> {
   return rights;
 }
 
-const spell = ({ apiGroups, resources, verbs, resourceNames }: Rule): string[] =>
-  apiGroups.flatMap((group) =>
-    resources.flatMap((resource) => {
-      const named = resourceNames ? ` ${resourceNames.join(",")}` : "";
-      return verbs.map((verb) => `${verb} ${group}/${resource}${named}`);
-    }),
-  );
+const spell = ({
+  apiGroups = [],
+  resources = [],
+  verbs,
+  resourceNames,
+  nonResourceURLs = [],
+}: Rule): string[] => {
+  const named = resourceNames ? ` ${resourceNames.join(",")}` : "";
+  const kinds = apiGroups.flatMap((group) => resources.map((resource) => `${group}/${resource}${named}`));
+  return [...kinds, ...nonResourceURLs].flatMap((what) => verbs.map((verb) => `${verb} ${what}`));
+};
 
 const each = (verbs: string, resource: string) => verbs.split(" ").map((verb) => `${verb} ${resource}`);
 const secrets = "/secrets fairlead-redis,fairlead-objectstore,fairlead-signing,fairlead-api-key";
@@ -75,6 +79,8 @@ const work = {
     ...each("get create patch", "/secrets fairlead-env"),
     "get /namespaces",
     "get coordination.k8s.io/leases fairlead-owner",
+    "get batch/jobs",
+    ...each("get list", "/pods"),
   ],
 };
 const own = {
@@ -92,7 +98,8 @@ const inside = (namespace: string, rights: string[]) => rights.map((right) => `$
 describe.each(["controller", "api"] as const)("the rights of the %s", (component) => {
   it("the rights of a server are its work in all namespaces, and its Secrets and lease in the release's", async () => {
     const rights = rightsOf(await render(), component);
-    const everywhere = component === "controller" ? each("list watch", "/namespaces") : [];
+    const everywhere =
+      component === "controller" ? each("list watch", "/namespaces") : ["get /openid/v1/jwks"];
     expect(rights).toEqual(new Set([...work[component], ...everywhere, ...inside("jobs", own[component])]));
   });
 

@@ -53,12 +53,15 @@ export class Links {
     this.#isPublic = isPublic;
   }
 
-  async url(request: Origin, method: "GET" | "PUT", { namespace, key }: ObjectName): Promise<string> {
-    const store = this.#store.of(namespace);
+  async url(request: Origin, method: "GET" | "PUT", object: ObjectName): Promise<string> {
+    if (!this.#isPublic) return this.ownUrl(request, method, object);
+    const store = this.#store.of(object.namespace);
     const options = { expiresSeconds: linkSeconds, audience: "public" as const };
-    if (this.#isPublic) {
-      return method === "GET" ? store.presignGet(key, options) : store.presignPut(key, options);
-    }
+    return method === "GET" ? store.presignGet(object.key, options) : store.presignPut(object.key, options);
+  }
+
+  /** The API's own: the bucket refuses a request that has an Authorization header beside the signature. */
+  async ownUrl(request: Origin, method: "GET" | "PUT", { namespace, key }: ObjectName): Promise<string> {
     const token = await new SignJWT({ namespace, key, method })
       .setProtectedHeader({ alg: "HS256" })
       .setAudience(audience)

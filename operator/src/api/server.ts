@@ -39,11 +39,11 @@ import { unsupportedRouter } from "./unsupported.ts";
 export interface ApiDeps extends RunnerDeps {
   client: KubeClient;
   store: ObjectStore;
+  links: Links;
   keys: ApiKeys;
   /** The namespaces of this release; none: all. */
   watchNamespaces?: readonly string[];
   reader: RunReader;
-  links: Links;
   limits: ApiLimits;
   /** Our name, as in model/namespaceOwner.ts. */
   release: string;

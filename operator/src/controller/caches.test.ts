@@ -35,7 +35,7 @@ test.each([
 });
 
 test("a Job takes little memory, however big its payload is", () => {
-  const env = [{ name: "FAIRLEAD_PAYLOAD", value: text(64 * 1024) }];
+  const env = [{ name: "MINE", value: text(64 * 1024) }];
   const template = { spec: { containers: [{ name: "main", args: [text(64 * 1024)], env }] } };
   const job: V1Job = { metadata: { name: "r-1" }, spec: { template }, status: { active: 1 } };
   const kept = jobProjection(job);
@@ -46,7 +46,7 @@ test("a Job takes little memory, however big its payload is", () => {
 
 test("of a pod's spec only its place and its deadlines are kept", () => {
   const spec = { nodeName: "n", activeDeadlineSeconds: 1, terminationGracePeriodSeconds: 5 };
-  const env = [{ name: "FAIRLEAD_PAYLOAD", value: text(64 * 1024) }];
+  const env = [{ name: "MINE", value: text(64 * 1024) }];
   const pod: V1Pod = {
     metadata: { name: "r-1-x" },
     spec: { ...spec, containers: [{ name: "main", env }] },

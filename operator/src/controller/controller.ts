@@ -14,7 +14,6 @@ import { group } from "../model/resources.ts";
 import { resumes } from "../model/run/phase.ts";
 import type { Grant } from "../queue/admission.ts";
 import { RedisAdmission } from "../queue/redisAdmission.ts";
-import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import { observeController } from "../telemetry/controllerMetrics.ts";
 import { cacheDeclarations, type OwnKind } from "./caches.ts";
@@ -54,7 +53,6 @@ const controllers: Record<OwnKind, KubeController<Deps>> = {
 interface ControllerOptions {
   client: KubeClient;
   store: ObjectStore;
-  tokens: RunTokens;
   redis: Redis;
   /** See installationId.ts. */
   installation: string;
@@ -72,7 +70,7 @@ export class Controller {
   readonly #deps: Deps;
 
   constructor(options: ControllerOptions) {
-    const { client, store, tokens, redis, installation, term, onFenced, config, metrics, log } = options;
+    const { client, store, redis, installation, term, onFenced, config, metrics, log } = options;
     const { watchNamespaces, namespaceConcurrencyLimit } = config;
     this.#manager = new Manager({
       client,
@@ -132,7 +130,6 @@ export class Controller {
       scaleUps: new EventProblems("scaleUps", { client, log, clock: Date.now }),
       sweepStats: { deleted: 0, unreadable: 0 },
       store,
-      tokens,
       config,
       log,
       clock: Date.now,

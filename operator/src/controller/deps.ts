@@ -7,7 +7,6 @@ import type { Config } from "../config.ts";
 import type { KubeClient } from "../kube/client/client.ts";
 import type { Caches } from "../kube/manager/caches.ts";
 import type { RedisAdmission } from "../queue/redisAdmission.ts";
-import type { RunTokens } from "../runs/runToken.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { cacheDeclarations } from "./caches.ts";
 import type { Environments } from "./namespace/environments.ts";
@@ -39,7 +38,6 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   /** Objects of the bucket that the sweeper deleted, and could not read, since the process began. */
   sweepStats: { deleted: number; unreadable: number };
   store: ObjectStore;
-  tokens: RunTokens;
   config: Config;
   log: Logger;
   /** Milliseconds since the epoch. */

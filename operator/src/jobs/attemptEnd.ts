@@ -108,7 +108,7 @@ function ofExitCode(
     return failure("Failed", "NoReport", message, true);
   }
   if (!output && Buffer.byteLength(end.terminationMessage) >= terminationMessageBytes) {
-    const message = `The termination message was cut off at ${terminationMessageBytes} bytes: PUT the output to the URL in FAIRLEAD_OUTPUT_URL instead.`;
+    const message = `The termination message was cut off at ${terminationMessageBytes} bytes: PUT the output to FAIRLEAD_OUTPUT_URL instead.`;
     return failure("Failed", "OutputTooLarge", message, false);
   }
   return completed("The container exited with code 0.", output);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { EnvironmentType } from "../model/environment.ts";
 import type { Attempt, TaskRun, TaskRunStatus } from "../model/resources.ts";
-import { attemptEnv, fitsVariable } from "./attemptEnv.ts";
+import { attemptEnv } from "./attemptEnv.ts";
 import { resolveProgram } from "./program.ts";
 
 const attempt: Attempt = { number: 2, job: "hello-2", slot: 3, admittedAt: "2026-01-01T00:00:00Z" };
@@ -9,14 +9,14 @@ const defaults = { maxDurationSeconds: 60, startTimeoutSeconds: 30 };
 
 function valuesOf(
   spec: object,
-  payload?: { text?: string; type: string; url?: string },
   status: TaskRunStatus = {},
   environment: EnvironmentType = "prod",
+  hasPayload = false,
 ): Record<string, string> {
   const run = { metadata: { name: "hello", namespace: "prod", uid: "u" }, spec, status } as TaskRun;
   const pinned = { name: "greet", id: "greet", spec: { image: "i" } };
   const program = resolveProgram(run, run.spec.container ? undefined : pinned, defaults);
-  const access = { apiUrl: "http://api", token: "t", payload, environment };
+  const access = { apiUrl: "http://api/", environment, hasPayload };
   const env = attemptEnv(run, attempt, program, access);
   return Object.fromEntries(env.map(({ name, value }) => [name, value ?? ""]));
 }
@@ -34,7 +34,7 @@ test("a task gets its id, its entry and its context", () => {
 });
 
 test("a task sees the queue that its run was admitted from, and the type of its namespace's environment", () => {
-  const ofTask = valuesOf({ task: "greet" }, undefined, { queue: "emails" }, "staging");
+  const ofTask = valuesOf({ task: "greet" }, { queue: "emails" }, "staging");
   expect(JSON.parse(ofTask.FAIRLEAD_CTX ?? "")).toMatchObject({
     queue: { name: "emails" },
     environment: { slug: "prod", type: "STAGING" },
@@ -45,43 +45,42 @@ test("a container gets no task", () => {
   const values = valuesOf({ container: { image: "i" } });
   expect(values).toMatchObject({ FAIRLEAD_RUN_ID: "run_hello", FAIRLEAD_ATTEMPT: "2" });
   expect(values).not.toHaveProperty("FAIRLEAD_TASK_ID");
-  expect(values).not.toHaveProperty("FAIRLEAD_PAYLOAD");
 });
 
 test("dollars survive what Kubernetes makes of them", () => {
   // Kubernetes: `$$` is a dollar, `$(NAME)` a variable.
   const expand = (value: string) =>
     value.replaceAll(/\$\$|\$\((\w+)\)/g, (found, name) => (found === "$$" ? "$" : `<${name}>`));
-  for (const text of ["$", "$$", "$$$", "$(HOME)", "$$(HOME)", "a$b"]) {
-    expect(expand(valuesOf({ task: "greet" }, { text, type: "text/plain" }).FAIRLEAD_PAYLOAD ?? "")).toBe(
-      text,
-    );
+  for (const queue of ["$", "$$", "$$$", "$(HOME)", "$$(HOME)", "a$b"]) {
+    const context = valuesOf({ task: "greet" }, { queue }).FAIRLEAD_CTX ?? "";
+    expect(JSON.parse(expand(context))).toMatchObject({ queue: { name: queue } });
   }
 });
 
-test.each([
-  ["no", undefined],
-  ["few", { a: "$x" }],
-  ["as many as fit", { a: "x".repeat(32 * 1024 - 8) }],
-])("a task gets %s metadata with its context", (_what, metadata) => {
-  const ctx = JSON.parse(valuesOf({ task: "greet", metadata }).FAIRLEAD_CTX?.replaceAll("$$", "$") ?? "");
-  expect(ctx.run.metadata).toEqual(metadata);
-  expect(ctx.hasLargeMetadata).toBeUndefined();
+test("a container gets URLs of the API, and of a payload only when it has one", () => {
+  const spec = { container: { image: "i" }, payloadType: "text/plain" };
+  const own = "http://api/engine/v1/attempt";
+  const without = valuesOf(spec);
+  expect(without).toMatchObject({ FAIRLEAD_OUTPUT_URL: `${own}/output` });
+  expect(without).not.toHaveProperty("FAIRLEAD_PAYLOAD_URL");
+  expect(valuesOf(spec, {}, "prod", true)).toMatchObject({
+    FAIRLEAD_PAYLOAD_URL: `${own}/payload`,
+    FAIRLEAD_PAYLOAD_TYPE: "text/plain",
+  });
 });
 
-test("no variable grows with the metadata, whatever their size", () => {
-  for (const size of [32 * 1024 - 7, 140_000, 256 * 1024]) {
-    const context = valuesOf({ task: "greet", metadata: { a: "é".repeat(size) } }).FAIRLEAD_CTX ?? "";
-    expect(Buffer.byteLength(context)).toBeLessThan(2048);
-    expect(JSON.parse(context)).toMatchObject({ hasLargeMetadata: true, run: { id: "run_hello" } });
+test("nothing that a tenant wrote into a run is in its variables", () => {
+  const secret = "s3cr3t";
+  const written = {
+    payload: { a: secret },
+    payloadData: secret,
+    payloadRef: { key: secret },
+    metadata: { a: secret },
+    tags: [secret],
+    idempotencyKey: secret,
+  };
+  for (const program of [{ task: "greet" }, { container: { image: "i" } }]) {
+    const values = valuesOf({ ...program, ...written }, {}, "prod", true);
+    expect(JSON.stringify(values)).not.toContain(secret);
   }
 });
-
-test.each([
-  ["", true],
-  ["x".repeat(64 * 1024), true],
-  ["x".repeat(64 * 1024 + 1), false],
-  ["é".repeat(32 * 1024 + 1), false],
-  ["a\0b", false],
-  ["line\nline\r\u0001", true],
-])("the payload %j fits into a variable: %s", (text, expected) => expect(fitsVariable(text)).toBe(expected));

@@ -1,26 +1,24 @@
 /**
  * The environment of an attempt's container: its contract with the runner and with any other program.
- * docs/use/containers.md describes it to users.
+ * docs/use/containers.md describes it to users. It is part of the pod's spec, which many may read: no value
+ * opens anything, and none is what a run was given (its payload, metadata, tags).
  */
 import type { SentContext } from "@fairlead/protocol/context";
 import { type EnvName, env } from "@fairlead/protocol/env";
 import { runId } from "@fairlead/protocol/ids";
-import { maxMetadataEnvBytes, maxPayloadEnvBytes } from "@fairlead/protocol/limits";
+import { runnerApi } from "@fairlead/protocol/runnerApi";
 import type { V1EnvVar } from "@kubernetes/client-node";
 import { type EnvironmentType, triggerEnvironments } from "../model/environment.ts";
 import { queueNameOf } from "../model/queue/governing.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
+import { podTokenFile } from "./podToken.ts";
 import type { Program, TaskProgram } from "./program.ts";
 
 interface AttemptAccess {
   apiUrl: string;
   /** Of the run's namespace. */
   environment: EnvironmentType;
-  token: string;
-  /** Absent when the run has no payload. `text` only if it fits into a variable. */
-  payload?: { text?: string; type: string; url?: string };
-  /** Inline containers only. */
-  outputUrl?: string;
+  hasPayload: boolean;
 }
 
 export function attemptEnv(
@@ -31,20 +29,23 @@ export function attemptEnv(
 ): V1EnvVar[] {
   const values: Partial<Record<EnvName, string>> = {
     [env.apiUrl]: access.apiUrl,
-    [env.runToken]: access.token,
+    [env.tokenFile]: podTokenFile,
     [env.runId]: runId(run.metadata.name),
     [env.namespace]: run.metadata.namespace,
     [env.attempt]: String(attempt.number),
-    [env.payload]: access.payload?.text,
-    [env.payloadType]: access.payload?.type,
-    [env.payloadUrl]: access.payload?.url,
-    [env.outputUrl]: access.outputUrl,
     [env.gracePeriodSeconds]: String(program.gracePeriodSeconds),
   };
   if (program.kind === "task") {
     values[env.taskId] = program.taskId;
     values[env.entry] = program.entry;
     values[env.context] = JSON.stringify(context(run, attempt, program, access.environment));
+  } else {
+    const own = `${access.apiUrl.replace(/\/+$/, "")}${runnerApi}/attempt`;
+    values[env.outputUrl] = `${own}/output`;
+    if (access.hasPayload) {
+      values[env.payloadUrl] = `${own}/payload`;
+      values[env.payloadType] = run.spec.payloadType ?? "application/json";
+    }
   }
   const list: V1EnvVar[] = [{ name: env.podUid, valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } }];
   for (const [name, value] of Object.entries(values)) {
@@ -56,11 +57,7 @@ export function attemptEnv(
 /** Kubernetes expands `$(NAME)` in values, and makes one `$` of two. */
 const escaped = (value: string): string => value.replaceAll("$", "$$$$");
 
-/** Whether a payload can be a variable: those end at U+0000, and Linux bounds their length. */
-export const fitsVariable = (text: string): boolean =>
-  !text.includes("\0") && Buffer.byteLength(text) <= maxPayloadEnvBytes;
-
-/** What a task sees as `ctx`, less large metadata. */
+/** What a task sees as `ctx`, less what its tenant wrote. */
 function context(
   run: TaskRun,
   attempt: Attempt,
@@ -68,7 +65,6 @@ function context(
   environment: EnvironmentType,
 ): SentContext {
   const { spec, metadata } = run;
-  const hasLargeMetadata = Buffer.byteLength(JSON.stringify(spec.metadata ?? null)) > maxMetadataEnvBytes;
   return {
     task: { id: program.taskId },
     attempt: { number: attempt.number, startedAt: attempt.admittedAt },
@@ -76,19 +72,15 @@ function context(
       id: runId(metadata.name),
       createdAt: metadata.creationTimestamp ?? attempt.admittedAt,
       startedAt: run.status?.startedAt ?? attempt.admittedAt,
-      tags: spec.tags ?? [],
       isTest: spec.test ?? false,
       maxDuration: program.maxDurationSeconds,
       maxAttempts: program.retry.maxAttempts,
       infrastructureRetries: run.status?.infrastructureRetries ?? 0,
       priority: spec.priority,
-      idempotencyKey: spec.idempotencyKey,
       version: run.status?.version,
-      metadata: hasLargeMetadata ? undefined : spec.metadata,
     },
     queue: { name: queueNameOf(run, undefined) },
     environment: { slug: metadata.namespace, type: triggerEnvironments[environment] },
     machine: program.machine ? { name: program.machine } : undefined,
-    ...(hasLargeMetadata ? { hasLargeMetadata } : {}),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * One attempt as a Kubernetes Job. Pure: everything that needs I/O (token, URLs, payload) comes in.
+ * One attempt as a Kubernetes Job. Pure. Nothing in it authenticates, and nothing is what the run was given.
  *
  * Invariants
  *  - The name is `<run>-<attempt>`, so creating it twice is AlreadyExists and never a second Job.
@@ -7,7 +7,8 @@
  *  - The pod passes Pod Security `restricted`, unless values allow root or volumes of the node (podPolicy.ts,
  *    which refuses everything else before a Job is built). A security context of its template adds to that.
  *  - Memory and local disk have a limit.
- *  - No service account token, unless the template names a service account.
+ *  - No service account token for Kubernetes, unless the template names a service account; always one for
+ *    our own API (podToken.ts).
  *  - activeDeadlineSeconds is the last resort, behind startTimeout and maxDuration, while no controller runs.
  */
 import {
@@ -28,8 +29,10 @@ import type {
 } from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
+import { retryNote } from "../model/run/retryNote.ts";
 import { withHeapOption } from "./heap.ts";
 import type { PodPolicy } from "./podPolicySettings.ts";
+import { podTokenMount, podTokenVolume } from "./podToken.ts";
 import { type ContainerProgram, type Program, resourcesOf } from "./program.ts";
 import { quantity } from "./quantity.ts";
 import { slotNote } from "./slotNote.ts";
@@ -44,7 +47,7 @@ export const containerName = "main";
 /** Of podPolicy.ts: the limits of a container that sets none. */
 type Ceilings = Partial<Pick<PodPolicy, "max" | "ephemeralStorageLimit" | "readOnlyRootFilesystem">>;
 
-/** `env`: what the container needs to reach its payload, its output and the API (attemptEnv.ts). */
+/** `env`: of attemptEnv.ts. */
 export function buildJob(
   run: TaskRun,
   attempt: Attempt,
@@ -67,7 +70,7 @@ export function buildJob(
       name: attempt.job,
       namespace: run.metadata.namespace,
       labels,
-      annotations: slotNote(run, attempt),
+      annotations: { ...slotNote(run, attempt), ...retryNote(program.retry) },
       ownerReferences: [
         {
           apiVersion,
@@ -130,7 +133,10 @@ function podSpec(program: Program, env: V1EnvVar[], ceilings: Ceilings): V1PodSp
       })),
       ...((template.tolerations ?? []) as NonNullable<V1PodSpec["tolerations"]>),
     ],
-    volumes: withScratch(template.volumes, scratch, { name: scratchVolume, emptyDir: {} }),
+    volumes: [
+      ...withScratch(template.volumes, scratch, { name: scratchVolume, emptyDir: {} }),
+      podTokenVolume,
+    ],
     containers: [mainContainer(program, template, env, ceilings)],
   };
 }
@@ -150,9 +156,9 @@ const needsScratch = (template: PodTemplate, ceilings: Ceilings): boolean =>
   isReadOnly(template, ceilings) &&
   !template.volumeMounts?.some(({ mountPath }) => String(mountPath).replace(/\/+$/, "") === scratchPath);
 
-function withScratch<T>(own: unknown[] | undefined, scratch: boolean, one: T): T[] | undefined {
-  const theirs = own as T[] | undefined;
-  return scratch ? [...(theirs ?? []), one] : theirs;
+function withScratch<T>(own: unknown[] | undefined, scratch: boolean, one: T): T[] {
+  const theirs = (own ?? []) as T[];
+  return scratch ? [...theirs, one] : theirs;
 }
 
 function mainContainer(
@@ -183,10 +189,13 @@ function mainContainer(
       ...(own.envFrom ?? []),
     ] as V1Container["envFrom"],
     resources: limited(resourcesOf(program), ceilings),
-    volumeMounts: withScratch(template.volumeMounts, needsScratch(template, ceilings), {
-      name: scratchVolume,
-      mountPath: scratchPath,
-    }),
+    volumeMounts: [
+      ...withScratch(template.volumeMounts, needsScratch(template, ceilings), {
+        name: scratchVolume,
+        mountPath: scratchPath,
+      }),
+      podTokenMount,
+    ],
     // Without a message of its own a failed container has the end of its log there: at most 2,048 bytes or 80
     // lines.
     terminationMessagePolicy: "FallbackToLogsOnError",

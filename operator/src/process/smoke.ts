@@ -10,7 +10,13 @@ import { apiVersion, type TaskRun } from "../model/resources.ts";
 import { isFinished } from "../model/run/phase.ts";
 
 const limitMs = 120_000;
-const echo = "require('fs').writeFileSync('/dev/termination-log', process.env.FAIRLEAD_PAYLOAD)";
+const echo = `
+  const { FAIRLEAD_PAYLOAD_URL: url, FAIRLEAD_TOKEN_FILE: file } = process.env;
+  const authorization = "Bearer " + fs.readFileSync(file, "utf8").trim();
+  fetch(url, { headers: { authorization } })
+    .then((answer) => answer.text())
+    .then((text) => fs.writeFileSync("/dev/termination-log", text));
+`;
 
 export async function smoke(env: Record<string, string | undefined>): Promise<number> {
   const { FAIRLEAD_NAMESPACE: namespace, FAIRLEAD_FULLNAME: fullname, FAIRLEAD_TEST_IMAGE: image } = env;

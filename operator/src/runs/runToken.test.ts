@@ -7,6 +7,7 @@ const claims: RunClaims = {
   run: "hello",
   uid: "u1",
   attempt: 2,
+  podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
   retry: { maxAttempts: 3, factor: 2, minTimeoutInMs: 1000, maxTimeoutInMs: 60_000, randomize: true },
 };
 
@@ -22,7 +23,18 @@ test("other keys, other audiences and an empty token are refused", async () => {
   const other = await new SignJWT({ ...claims })
     .setProtectedHeader({ alg: "HS256" })
     .setAudience("another-audience")
+    .setExpirationTime("1h")
     .sign(key);
   expect(await tokens.verify(other)).toBeUndefined();
   expect(await tokens.verify("")).toBeUndefined();
+});
+
+test("a token that has expired, or never would, is refused", async () => {
+  const key = new TextEncoder().encode("k".repeat(64));
+  const unsigned = () =>
+    new SignJWT({ ...claims }).setProtectedHeader({ alg: "HS256" }).setAudience("fairlead-engine");
+  const tokens = new RunTokens("k".repeat(64));
+  expect(await tokens.verify(await unsigned().setExpirationTime("1m").sign(key))).toEqual(claims);
+  expect(await tokens.verify(await unsigned().setExpirationTime("-1s").sign(key))).toBeUndefined();
+  expect(await tokens.verify(await unsigned().sign(key))).toBeUndefined();
 });

@@ -1,23 +1,23 @@
 /**
- * The token that one attempt's container holds: HS256, signed with the release's key. It names the attempt,
- * so that it can settle nothing else, and carries the retry policy that was resolved for it, so that the API
- * needs nothing but the TaskRun to apply a report.
+ * The token of one attempt: HS256, signed with the release's key. The API gives it to the pod that has shown
+ * who it is (api/runner/podIdentity.ts), and to nobody else: no spec, no log and no variable has it. It names
+ * attempt and pod, so that it can settle nothing else, and carries the retry policy that was resolved for the
+ * attempt, so that a report needs nothing but the TaskRun. It is short-lived, and useless once its attempt is
+ * not the current one, which each call asks of the TaskRun.
  */
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import { notedRetry } from "../model/run/retryNote.ts";
+
+export const runTokenSeconds = 3600;
 
 const claims = z.object({
   ns: z.string().min(1),
   run: z.string().min(1),
   uid: z.string().min(1),
   attempt: z.int().min(1),
-  retry: z.object({
-    maxAttempts: z.int(),
-    factor: z.number(),
-    minTimeoutInMs: z.number(),
-    maxTimeoutInMs: z.number(),
-    randomize: z.boolean(),
-  }),
+  podUid: z.guid(),
+  retry: notedRetry,
 });
 
 export type RunClaims = z.infer<typeof claims>;
@@ -31,15 +31,19 @@ export class RunTokens {
     this.#key = new TextEncoder().encode(key);
   }
 
-  /** Without an expiry: the token is useless once its attempt is not the current one. */
   sign(run: RunClaims): Promise<string> {
-    return new SignJWT({ ...run }).setProtectedHeader({ alg: "HS256" }).setAudience(audience).sign(this.#key);
+    return new SignJWT({ ...run })
+      .setProtectedHeader({ alg: "HS256" })
+      .setAudience(audience)
+      .setExpirationTime(`${runTokenSeconds}s`)
+      .sign(this.#key);
   }
 
-  /** Undefined for anything but a token of ours. */
+  /** Undefined for anything but a token of ours that has not expired. */
   async verify(token: string): Promise<RunClaims | undefined> {
     try {
-      const { payload } = await jwtVerify(token, this.#key, { audience, algorithms: ["HS256"] });
+      const options = { audience, algorithms: ["HS256"], requiredClaims: ["exp"] };
+      const { payload } = await jwtVerify(token, this.#key, options);
       return claims.parse(payload);
     } catch {
       return undefined;

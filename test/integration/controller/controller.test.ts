@@ -21,7 +21,6 @@ import {
 import { TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type ObjectMeta, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
-import { RunTokens } from "../../../operator/src/runs/runToken.ts";
 import { quiet } from "../../support/quiet.ts";
 import { ApiServer } from "../../support/servers/apiServer.ts";
 import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
@@ -69,7 +68,6 @@ beforeAll(async () => {
     const options = {
       client: own,
       store: bucket.store(),
-      tokens: new RunTokens("k".repeat(64)),
       redis,
       metrics,
     };

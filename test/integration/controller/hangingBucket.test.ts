@@ -14,7 +14,6 @@ import { Jobs, Namespaces, Pods } from "../../../operator/src/kube/resources.ts"
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { apiVersion, type ObjectMeta, type TaskRun } from "../../../operator/src/model/resources.ts";
 import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
-import { RunTokens } from "../../../operator/src/runs/runToken.ts";
 import { quiet } from "../../support/quiet.ts";
 import { ApiServer } from "../../support/servers/apiServer.ts";
 import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
@@ -58,7 +57,7 @@ beforeAll(async () => {
   const redis = connectRedis(redisServer.url);
   const own = api.client();
   const controller = new Controller({
-    ...{ client: own, store: bucket.store(), tokens: new RunTokens("k".repeat(64)), redis },
+    ...{ client: own, store: bucket.store(), redis },
     ...{
       metrics: new Registry(),
       installation: "release.uid",

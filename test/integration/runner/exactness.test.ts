@@ -3,7 +3,7 @@ import superjson from "superjson";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { isHeapFull } from "../../../operator/src/jobs/heap.ts";
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
-import { ScriptedEngine } from "../../support/servers/scriptedEngine.ts";
+import { type Given, ScriptedEngine } from "../../support/servers/scriptedEngine.ts";
 
 let image: RunnerImage;
 let engine: ScriptedEngine;
@@ -18,33 +18,27 @@ beforeEach(async () => {
 afterEach(() => engine.close());
 
 const stored = (): string => engine.stored?.toString() ?? "";
-const byUrl = (type: string): NodeJS.ProcessEnv => ({
-  FAIRLEAD_PAYLOAD_URL: `${engine.url}/bucket/payload`,
-  FAIRLEAD_PAYLOAD_TYPE: type,
-});
-const inline = (text: string, type: string): NodeJS.ProcessEnv => ({
-  FAIRLEAD_PAYLOAD: text,
-  FAIRLEAD_PAYLOAD_TYPE: type,
-});
+const byUrl = (type: string): Given => ({ payload: { type, url: `${engine.url}/bucket/payload` } });
+const inline = (text: string, type: string): Given => ({ payload: { type, text } });
 
 describe("a payload", () => {
   it("of text arrives with every character, U+0000 and a byte order mark included", async () => {
     const text = "\ufeffa\0b\r\n\u2028ü𝄞";
     engine.payload = text;
-    await image.run(engine, "echo", { env: byUrl("text/plain") });
+    await image.run(engine, "echo", { given: byUrl("text/plain") });
     expect(JSON.parse(stored())).toBe(text);
   });
 
   it("that is null is null, and an empty text is empty", async () => {
-    await image.run(engine, "echo", { env: inline("null", "application/json") });
+    await image.run(engine, "echo", { given: inline("null", "application/json") });
     expect(stored()).toBe("null");
-    await image.run(engine, "echo", { env: inline("", "text/plain") });
+    await image.run(engine, "echo", { given: inline("", "text/plain") });
     expect(stored()).toBe('""');
   });
 
   it("with numbers that JavaScript rounds says so in the log, with their path", async () => {
     const text = '{"order":{"id":3544790567247868102},"n":1}';
-    const ended = await image.run(engine, "echo", { env: inline(text, "application/json") });
+    const ended = await image.run(engine, "echo", { given: inline(text, "application/json") });
     expect(ended.stderr).toMatch(/payload\.order\.id: 3544790567247868102 is read as 3544790567247868000/);
     expect(ended.stderr.trim().split("\n")).toHaveLength(1);
   });
@@ -54,7 +48,7 @@ describe("a payload", () => {
       json: { b: [104, 105], at: "1970-01-01T00:00:00.000Z", constructor: "x" },
       meta: { values: { b: [["typed-array", "Buffer"]], at: ["Date"] }, v: 1 },
     });
-    await image.run(engine, "echo", { env: inline(text, "application/super+json") });
+    await image.run(engine, "echo", { given: inline(text, "application/super+json") });
     const { json, meta } = JSON.parse(stored());
     expect(json).toEqual({ b: [104, 105], at: "1970-01-01T00:00:00.000Z", constructor: "x" });
     expect(meta.values).toEqual({ b: [["custom", "buffer"]], at: ["Date"] });
@@ -71,37 +65,17 @@ describe("a payload", () => {
     ],
   ])("that %s fails the run for good, and says so", async (_what, body, type, message) => {
     engine.payload = body;
-    const ended = await image.run(engine, "echo", { env: byUrl(type) });
+    const ended = await image.run(engine, "echo", { given: byUrl(type) });
     expect(reportIn(ended).error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
     expect(reportIn(ended).error?.message).toMatch(message);
   });
 });
 
-describe("metadata that are too large for a variable", () => {
-  const metadata = { report: "x".repeat(250_000), "a.b": [null] };
-  const env = (ctx: object): NodeJS.ProcessEnv => ({ FAIRLEAD_CTX: JSON.stringify(ctx) });
-  const ctx = {
-    task: { id: "context" },
-    attempt: { number: 1, startedAt: "2026-01-01T00:00:01.000Z" },
-    run: { id: "run_test", createdAt: "2026-01-01T00:00:00.000Z", startedAt: "2026-01-01T00:00:01.000Z" },
-    hasLargeMetadata: true,
-  };
-
-  it("are asked of the API, until it answers", async () => {
-    engine.metadata = metadata;
-    engine.answers.metadata = (nth) => (nth < 1 ? undefined : { status: 200, body: { metadata } });
-    await image.run(engine, "context", { env: env(ctx) });
-    const output = superjson.parse<{ ctx: { run: { metadata: unknown } } }>(stored());
-    expect(output.ctx.run.metadata).toEqual(metadata);
-    expect(output.ctx).not.toHaveProperty("hasLargeMetadata");
-  });
-
-  it("that the API refuses fail the attempt, and another one may succeed", async () => {
-    engine.answers.metadata = () => ({ status: 409, body: { error: "not under way" } });
-    const ended = await image.run(engine, "context", { env: env(ctx) });
-    expect(reportIn(ended).error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: true });
-    expect(reportIn(ended).error?.message).toMatch(/^metadata: .*not under way/);
-  });
+it("the context has the metadata, the tags and the key that the API hands over", async () => {
+  const run = { tags: ["x"], metadata: { report: "x".repeat(250_000), "a.b": [null] }, idempotencyKey: "k" };
+  await image.run(engine, "context", { given: { run } });
+  const output = superjson.parse<{ ctx: { run: object } }>(stored());
+  expect(output.ctx.run).toMatchObject({ id: "run_test", ...run });
 });
 
 it("a heap that is full leaves no termination message, and the end of the log says what it was", async () => {

@@ -5,6 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { RunnerImage, reportIn } from "../../support/runnerProcess.ts";
 import { ScriptedEngine } from "../../support/servers/scriptedEngine.ts";
 
+const inline = (text: string, type = "application/json") => ({ type, text });
+
 let image: RunnerImage;
 let engine: ScriptedEngine;
 
@@ -17,12 +19,13 @@ beforeEach(async () => {
 });
 afterEach(() => engine.close());
 
-/** An address where nothing listens. */
-const nowhere = { url: "http://127.0.0.1:9" };
+describe("an API that is down once the attempt has begun", () => {
+  beforeEach(() => {
+    for (const endpoint of ["token", "output", "report"] as const) engine.answers[endpoint] = () => undefined;
+  });
 
-describe.concurrent("without an API", () => {
   it("a small output is in the termination message while the API is down, after a bounded wait", async () => {
-    const ended = await image.run(nowhere, "echo", { payload: { n: 1 } });
+    const ended = await image.run(engine, "echo", { payload: { n: 1 } });
     expect(ended.exitCode).toBe(0);
     const report = reportIn(ended);
     expect(report).toMatchObject({ outcome: "completed", output: { size: 7, data: '{"n":1}' } });
@@ -31,15 +34,15 @@ describe.concurrent("without an API", () => {
   });
 
   it("an output that fits nowhere fails the attempt, which may be retried", async () => {
-    const ended = await image.run(nowhere, "big-output", { payload: { bytes: 6000 } });
+    const ended = await image.run(engine, "big-output", { payload: { bytes: 6000 } });
     expect(ended.exitCode).toBe(1);
     const { error } = reportIn(ended);
     expect(error).toMatchObject({ code: "OUTPUT_UPLOAD_FAILED", retryable: true });
-    expect(error?.message).toMatch(/6000 bytes.*ECONNREFUSED/);
+    expect(error?.message).toMatch(/6000 bytes.*(ECONNRESET|socket hang up)/);
   });
 
   it("an error is in the termination message while the API is down", async () => {
-    const ended = await image.run(nowhere, "throws");
+    const ended = await image.run(engine, "throws");
     expect(ended.exitCode).toBe(1);
     expect(reportIn(ended).error?.name).toBe("PaymentError");
   });
@@ -62,10 +65,9 @@ describe("an API with faults", () => {
   });
 
   it("a slow API is waited for", async () => {
-    for (const endpoint of ["start", "report"] as const) {
-      engine.answers[endpoint] = () => ({ status: 204, delayMs: 1500 });
-    }
-    const ended = await image.run(engine, "echo", { payload: 1 });
+    engine.answers.start = () => ({ status: 200, body: engine.startAnswer(), delayMs: 1500 });
+    engine.answers.report = () => ({ status: 204, delayMs: 1500 });
+    const ended = await image.run(engine, "echo");
     expect(ended.exitCode).toBe(0);
     expect(engine.report.outcome).toBe("completed");
     expect(ended.stderr).toBe("");
@@ -82,15 +84,44 @@ describe("an API with faults", () => {
 
   it("a refusal by the API is not repeated, and the exit code still says the outcome", async () => {
     const refusal = () => ({ status: 409, body: { error: "attempt 1 is not the current one, 2 is" } });
-    engine.answers.start = refusal;
     engine.answers.report = refusal;
     const ended = await image.run(engine, "sleep", { payload: { ms: 100 } });
     expect(ended.exitCode).toBe(0);
-    expect(engine.callsOf("start")).toHaveLength(1);
     expect(engine.callsOf("report")).toHaveLength(1);
     // The attempt had ended otherwise: that is no matter of the user's log.
     expect(ended.stderr).toBe("");
     expect(reportIn(ended).outcome).toBe("completed");
+  });
+
+  it("a start is asked for until the API answers, and user code waits for it", async () => {
+    engine.answers.start = (nth) =>
+      nth < 2 ? undefined : { status: 200, body: engine.startAnswer({ payload: inline("7") }) };
+    const ended = await image.run(engine, "echo");
+    expect(ended.exitCode).toBe(0);
+    expect(engine.callsOf("start")).toHaveLength(3);
+    expect(engine.report.output?.data).toBe("7");
+  });
+
+  it.each([
+    [409, true],
+    [401, true],
+    [422, false],
+  ])("an attempt whose start is refused with %i executes nothing", async (status, retryable) => {
+    engine.answers.start = () => ({ status, body: { error: "no" } });
+    const ended = await image.run(engine, "log-many", { payload: { lines: 1 } });
+    expect(ended).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(engine.callsOf("start")).toHaveLength(1);
+    expect(reportIn(ended).error).toMatchObject({ code: "PAYLOAD_ERROR", retryable });
+  });
+
+  it("an attempt's token is renewed before it expires, with what the pod's token file has by then", async () => {
+    engine.answers.start = () => ({ status: 200, body: { ...engine.startAnswer(), expiresInSeconds: 0 } });
+    const ended = await image.run(engine, "echo");
+    expect(ended.exitCode).toBe(0);
+    expect(engine.callsOf("token").map(({ headers }) => headers.authorization)).toEqual([
+      engine.callsOf("start")[0]?.headers.authorization,
+    ]);
+    expect(engine.report.outcome).toBe("completed");
   });
 
   it("an output that the API refuses as too large fails the attempt", async () => {
@@ -131,7 +162,7 @@ it("an attempt whose termination message cannot be written is still reported", a
 
 describe("the payload", () => {
   const byUrl = (type = "application/json") => ({
-    env: { FAIRLEAD_PAYLOAD_URL: `${engine.url}/bucket/payload?signature=x`, FAIRLEAD_PAYLOAD_TYPE: type },
+    given: { payload: { type, url: `${engine.url}/bucket/payload?signature=x` } },
   });
 
   it("a large payload is downloaded from its URL", async () => {
@@ -170,20 +201,16 @@ describe("the payload", () => {
   });
 
   it("a payload is text when its type says so", async () => {
-    const env = { FAIRLEAD_PAYLOAD: "{not json", FAIRLEAD_PAYLOAD_TYPE: "text/plain; charset=utf-8" };
-    await image.run(engine, "echo", { env });
+    const given = { payload: inline("{not json", "text/plain; charset=utf-8") };
+    await image.run(engine, "echo", { given });
     expect(engine.report.output?.data).toBe('"{not json"');
   });
 
   it.each([
-    ["is not JSON", { FAIRLEAD_PAYLOAD: "{oops" }, "not valid application/json"],
-    [
-      "has a type that a task cannot read",
-      { FAIRLEAD_PAYLOAD: "<a/>", FAIRLEAD_PAYLOAD_TYPE: "text/xml" },
-      "text/xml",
-    ],
-  ])("a payload that %s fails the run without a retry, before user code", async (_what, env, message) => {
-    await image.run(engine, "echo", { env });
+    ["is not JSON", inline("{oops"), "not valid application/json"],
+    ["has a type that a task cannot read", inline("<a/>", "text/xml"), "text/xml"],
+  ])("a payload that %s fails the run without a retry, before user code", async (_what, payload, message) => {
+    await image.run(engine, "echo", { given: { payload } });
     expect(engine.report.error).toMatchObject({ code: "PAYLOAD_ERROR", retryable: false });
     expect(engine.report.error?.message).toContain(message);
   });

@@ -125,8 +125,8 @@ it("a SIGTERM while the result is being reported does not lose it", async () => 
 
 it("a SIGTERM before user code began keeps it from beginning", async () => {
   engine.answers.payload = () => ({ status: 200, body: "1", delayMs: 1000 });
-  const env = { FAIRLEAD_PAYLOAD_URL: `${engine.url}/bucket/payload` };
-  const started = image.start(engine, "cleanup-in-grace", { env });
+  const given = { payload: { type: "application/json", url: `${engine.url}/bucket/payload` } };
+  const started = image.start(engine, "cleanup-in-grace", { given });
   await engine.called("payload");
   started.process.kill("SIGTERM");
   const ended = await started.ended;

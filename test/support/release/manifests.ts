@@ -39,6 +39,10 @@ export const shell = (script: string, more: object = {}): object => ({
   container: { image: imageOf("shell"), command: ["sh", "-c", script], ...more },
 });
 
+/** Prints the run's payload, within such a script. */
+export const readPayload =
+  'wget -q -O - --header "Authorization: Bearer $(cat "$FAIRLEAD_TOKEN_FILE")" "$FAIRLEAD_PAYLOAD_URL"';
+
 /** As the API makes it for a queue that runs name: a limit that a trigger brings along counts. */
 export const queueOnDemand = (name: string): Manifest => {
   const metadata = { name: slug(name), labels: { [originLabel]: "trigger" } };

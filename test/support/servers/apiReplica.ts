@@ -7,6 +7,8 @@ import { apiKeyLabel } from "@fairlead/protocol/labels";
 import express from "express";
 import { ApiKeys } from "../../../operator/src/api/auth/apiKeys.ts";
 import { Links } from "../../../operator/src/api/packets.ts";
+import { AttemptIdentity } from "../../../operator/src/api/runner/attemptIdentity.ts";
+import { ClusterKeys } from "../../../operator/src/api/runner/clusterKeys.ts";
 import { RunReader } from "../../../operator/src/api/runs/reader.ts";
 import { type ApiLimits, apiRouter } from "../../../operator/src/api/server.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
@@ -79,6 +81,7 @@ export class ApiReplica {
       limits,
       release: "test/fairlead",
       tokens,
+      identity: new AttemptIdentity({ client, tokens, clusterKeys: new ClusterKeys(client, Date.now) }),
       log: quiet,
       clock: () => this.clock(),
       random: Math.random,

@@ -6,9 +6,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Report } from "@fairlead/protocol/report";
+import type { StartAnswer } from "@fairlead/protocol/runnerApi";
 import { report } from "../../../operator/src/model/run/report.ts";
 
-type Endpoint = "attempt" | "metadata" | "start" | "output" | "report" | "put" | "payload";
+type Endpoint = "attempt" | "start" | "token" | "output" | "report" | "put" | "payload";
+
+/** What an attempt is given at its start. */
+export type Given = Partial<Pick<StartAnswer, "payload" | "run">>;
 
 /** An answer; undefined cuts the connection, "never" lets the caller wait until the server is closed. */
 export type Answer = SentAnswer | "never" | undefined;
@@ -26,7 +30,8 @@ export interface Call {
   body: Buffer;
 }
 
-export const token = "the-token";
+/** The attempt's. */
+const token = "the-token";
 
 export class ScriptedEngine {
   readonly calls: Call[] = [];
@@ -34,8 +39,8 @@ export class ScriptedEngine {
   readonly answers: Partial<Record<Endpoint, (nth: number) => Answer>> = {};
   /** The answer to GET payload. */
   payload: string | Buffer = "";
-  /** Of the run, when they are too large for its context. */
-  metadata: unknown;
+  /** By the pods' tokens. */
+  readonly #given = new Map<string, Given>();
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -56,6 +61,11 @@ export class ScriptedEngine {
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** A pod with this token is given this. */
+  give(podToken: string, given: Given): void {
+    this.#given.set(podToken, given);
   }
 
   callsOf(endpoint: Endpoint): Call[] {
@@ -88,25 +98,31 @@ export class ScriptedEngine {
     const nth = this.callsOf(endpoint).length;
     const { method = "", headers } = request;
     this.calls.push({ endpoint, method, headers, body: Buffer.concat(parts) });
-    const engine = request.url?.startsWith("/engine/");
-    const answer =
-      engine && headers.authorization !== `Bearer ${token}`
-        ? { status: 401, body: { error: "the token is not valid" } }
-        : this.answers[endpoint]
-          ? this.answers[endpoint](nth)
-          : this.#usual(endpoint);
+    const bearer = headers.authorization?.replace("Bearer ", "") ?? "";
+    const answer = this.#isAllowed(endpoint, bearer)
+      ? this.answers[endpoint]
+        ? this.answers[endpoint](nth)
+        : this.#usual(endpoint, bearer)
+      : { status: 401, body: { error: "the token is not valid" } };
     if (!answer) return void request.socket.destroy();
     if (answer === "never") return;
     if (answer.delayMs) await new Promise((resolve) => setTimeout(resolve, answer.delayMs));
     send(response, answer);
   }
 
-  #usual(endpoint: Endpoint): SentAnswer {
+  #isAllowed(endpoint: Endpoint, bearer: string): boolean {
+    if (endpoint === "put" || endpoint === "payload") return bearer === "";
+    return endpoint === "start" || endpoint === "token" ? this.#given.has(bearer) : bearer === token;
+  }
+
+  #usual(endpoint: Endpoint, bearer: string): SentAnswer {
     switch (endpoint) {
+      case "start":
+        return { status: 200, body: this.startAnswer(this.#given.get(bearer)) };
+      case "token":
+        return { status: 200, body: { token, expiresInSeconds: 3600 } };
       case "attempt":
         return { status: 200, body: { phase: "Executing" } };
-      case "metadata":
-        return { status: 200, body: { metadata: this.metadata } };
       case "output":
         return {
           status: 200,
@@ -116,18 +132,21 @@ export class ScriptedEngine {
         return { status: 200, body: this.payload };
       case "put":
         return { status: 200 };
-      case "start":
       case "report":
         return { status: 204 };
     }
+  }
+
+  startAnswer(given: Given = {}): StartAnswer {
+    return { token, expiresInSeconds: 3600, run: { tags: ["a"] }, ...given };
   }
 }
 
 function endpointOf(request: IncomingMessage): Endpoint | undefined {
   const routes: Record<string, Endpoint> = {
     "GET /engine/v1/attempt": "attempt",
-    "GET /engine/v1/attempt/metadata": "metadata",
     "POST /engine/v1/attempt/start": "start",
+    "POST /engine/v1/attempt/token": "token",
     "POST /engine/v1/attempt/output": "output",
     "POST /engine/v1/attempt/report": "report",
     "PUT /bucket/output": "put",

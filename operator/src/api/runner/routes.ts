@@ -1,39 +1,46 @@
 /**
- * What a runner reports and asks about its own attempt; protocol/runnerApi.ts has the calls.
+ * What a pod asks and reports about its own attempt; protocol/runnerApi.ts has the calls.
  *
- * 400 names the field. 401: the token is not ours. 404: the run does not exist any more. 409: the attempt is
- * not the current one, or the run has ended; nothing changes then, and a retry does not help.
+ * 400 names the field. 401: the token is neither the attempt's nor its pod's. 403: that pod is of no attempt.
+ * 404: the run does not exist any more. 409: the attempt is not the current one, or the run has ended;
+ * nothing changes then, and a retry does not help.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
 import type {
   AttemptAnswer,
-  MetadataAnswer,
+  StartAnswer,
   StartBody,
+  TokenAnswer,
   UploadAnswer,
   UploadBody,
 } from "@fairlead/protocol/runnerApi";
-import { type RequestHandler, type Response, Router } from "express";
+import { type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
-import { TaskRuns } from "../../model/kinds.ts";
-import type { TaskRun } from "../../model/resources.ts";
-import { currentAttempt } from "../../model/run/attempts.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { endOfReport, report } from "../../model/run/report.ts";
+import { transition } from "../../model/run/transition.ts";
 import { mediaType } from "../../model/schema/common.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
-import type { RunClaims, RunTokens } from "../../runs/runToken.ts";
+import { type RunClaims, type RunTokens, runTokenSeconds } from "../../runs/runToken.ts";
 import { outputKey } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
 import { storeReportOutput } from "../../storage/reportOutput.ts";
-import { bearerOf, bodyOf } from "../http/input.ts";
+import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
+import type { Links } from "../packets.ts";
+import { type AttemptIdentity, runMissing } from "./attemptIdentity.ts";
+import { authenticateAttempt, claimsIn, demandPod, identifiedIn } from "./authenticate.ts";
+import { containerRoutes } from "./containerRoutes.ts";
+import { handOver } from "./handOver.ts";
 
 export interface RunnerDeps {
   client: Pick<KubeClient, "get" | "replace">;
-  store: Stores<"presignPut" | "put">;
-  tokens: Pick<RunTokens, "verify">;
+  store: Stores<"presignGet" | "presignPut" | "put">;
+  links: Pick<Links, "ownUrl">;
+  identity: AttemptIdentity;
+  tokens: Pick<RunTokens, "sign">;
   log: Logger;
   /** Milliseconds since the epoch. */
   clock: () => number;
@@ -42,115 +49,96 @@ export interface RunnerDeps {
 }
 
 const uploadUrlSeconds = 15 * 60;
-const podUid = z.guid("is not a pod's uid: send metadata.uid of the pod");
 const start = z.object({
-  podUid,
   startedAt: z.iso.datetime({ offset: true }),
 }) satisfies z.ZodType<StartBody>;
 const upload = z.object({
-  podUid,
   size: z.int().min(0),
   type: mediaType(),
 }) satisfies z.ZodType<UploadBody>;
 
 export function runnerRouter(deps: RunnerDeps): Router {
   const router = Router();
-  router.use(authenticateAttempt(deps.tokens));
+  const { identity } = deps;
+  const loadRun = (response: Response) => identity.currentRun(identifiedIn(response));
+  router.use(authenticateAttempt(identity));
+
+  router.post("/attempt/start", async (request, response) => {
+    const { run, claims } = demandPod(response);
+    const { startedAt } = await bodyOf(start, request);
+    const { attempt, podUid } = claims;
+    const event: RunEvent = { type: "Started", attempt, at: startedAt, podUid };
+    const next = transition(run, event, nowOf(deps));
+    // The answer to an earlier call was lost, or the controller saw the container run before.
+    const { phase } = run.status ?? {};
+    const isStarted = "refused" in next && (phase === "Executing" || phase === "Waiting");
+    if ("refused" in next && !isStarted) throw new Problem(409, next.refused);
+    const [given, token] = await Promise.all([handOver(deps.store, run), tokenAnswer(deps, claims)]);
+    response.json({ ...token, ...given } satisfies StartAnswer);
+    if (isStarted) return;
+    // User code does not wait for it, and nothing is lost without: the controller sees the container run.
+    await apply(deps, claims, event).catch((err) => deps.log.info({ err, run: claims.run }, "not marked"));
+  });
+
+  router.post("/attempt/token", async (_request, response) => {
+    const { claims } = demandPod(response);
+    response.json((await tokenAnswer(deps, claims)) satisfies TokenAnswer);
+  });
 
   router.get("/attempt", async (_request, response) => {
-    const { status } = await loadRun(deps, claimsIn(response));
+    const { status } = await loadRun(response);
     const intent = status?.stop?.intent;
     const stopReason = intent === "Canceled" ? "canceled" : intent === "TimedOut" ? "maxDuration" : undefined;
     response.json({ phase: status?.phase, stopReason } satisfies AttemptAnswer);
-  });
-
-  router.get("/attempt/metadata", async (_request, response) => {
-    const { spec } = await loadRun(deps, claimsIn(response));
-    response.json({ metadata: spec.metadata } satisfies MetadataAnswer);
-  });
-
-  router.post("/attempt/start", async (request, response) => {
-    const body = await bodyOf(start, request);
-    const claims = claimsIn(response);
-    const { attempt } = claims;
-    await apply(deps, claims, { type: "Started", attempt, at: body.startedAt, podUid: body.podUid });
-    response.status(204).end();
   });
 
   router.post("/attempt/output", async (request, response) => {
     const body = await bodyOf(upload, request);
     if (body.size > maxOutputBytes)
       throw new Problem(413, `size: ${body.size} bytes, an output has at most ${maxOutputBytes}`);
-    const claims = claimsIn(response);
-    const run = await loadRun(deps, claims, body.podUid);
-    const key = outputKey(run.metadata, claims.attempt, body.podUid);
-    const url = await deps.store
-      .of(claims.ns)
-      .presignPut(key, { expiresSeconds: uploadUrlSeconds, audience: "cluster" });
+    const { ns, attempt, podUid } = claimsIn(response);
+    const run = await loadRun(response);
+    const key = outputKey(run.metadata, attempt, podUid);
+    const options = { expiresSeconds: uploadUrlSeconds, audience: "cluster" } as const;
+    const url = await deps.store.of(ns).presignPut(key, options);
     response.json({ url, key } satisfies UploadAnswer);
   });
 
   router.post("/attempt/report", async (request, response) => {
     const body = await bodyOf(report, request);
     const claims = claimsIn(response);
-    const { ns: namespace, run: name, uid, attempt, retry } = claims;
+    const { ns: namespace, run: name, uid, attempt, podUid, retry } = claims;
     if (body.attempt !== attempt)
       throw new Problem(400, `attempt: ${body.attempt} is not the token's: send ${attempt}`);
+    if (body.podUid !== podUid)
+      throw new Problem(400, `podUid: ${body.podUid} is not the token's: send ${podUid}`);
     const run = { namespace, name, uid };
     const key = body.output?.key;
-    const ownKey = outputKey(run, attempt, body.podUid);
+    const ownKey = outputKey(run, attempt, podUid);
     if (key !== undefined && key !== ownKey)
       throw new Problem(400, `output.key: ${key} is not the key of this attempt's output: send ${ownKey}`);
     // Before anything is stored: an attempt that is over must not overwrite its output.
-    await loadRun(deps, claims, body.podUid);
+    await loadRun(response);
     const end = endOfReport(await storeReportOutput(deps.store, run, body));
     const random = deps.random();
-    await apply(deps, claims, { type: "AttemptEnded", attempt, podUid: body.podUid, end, retry, random });
+    await apply(deps, claims, { type: "AttemptEnded", attempt, podUid, end, retry, random });
     response.status(204).end();
   });
+
+  router.use(containerRoutes(deps, loadRun));
   return router;
 }
 
-function authenticateAttempt(tokens: Pick<RunTokens, "verify">): RequestHandler {
-  return async (request, response, next) => {
-    const token = bearerOf(request);
-    const claims = token ? await tokens.verify(token) : undefined;
-    if (!claims) throw new Problem(401, "Authorization: not a run's token: send the attempt's own as Bearer");
-    response.locals.claims = claims;
-    next();
-  };
+async function tokenAnswer({ tokens }: RunnerDeps, claims: RunClaims): Promise<TokenAnswer> {
+  return { token: await tokens.sign(claims), expiresInSeconds: runTokenSeconds };
 }
 
-const claimsIn = (response: Response): RunClaims => response.locals.claims as RunClaims;
-
-/** The run, if the token's attempt is its current one, and this pod the attempt's. */
-async function loadRun({ client }: RunnerDeps, claims: RunClaims, podUid?: string): Promise<TaskRun> {
-  const run = await client.get(TaskRuns, claims.ns, claims.run);
-  if (run?.metadata.uid !== claims.uid) throw runMissing(claims);
-  const current = currentAttempt(run.status);
-  const isCurrent =
-    current?.number === claims.attempt && (!podUid || !current.podUid || current.podUid === podUid);
-  if (isCurrent) return run;
-  throw new Problem(409, `Attempt ${claims.attempt} is not under way: the run is ${run.status?.phase}`);
-}
+const nowOf = (deps: RunnerDeps): string => new Date(deps.clock()).toISOString();
 
 async function apply(deps: RunnerDeps, claims: RunClaims, event: RunEvent): Promise<void> {
   const { ns: namespace, run, uid } = claims;
-  const now = () => new Date(deps.clock()).toISOString();
-  const result = await applyEvent(deps.client, namespace, run, event, { uid, now });
+  const result = await applyEvent(deps.client, namespace, run, event, { uid, now: () => nowOf(deps) });
   if ("missing" in result) throw runMissing(claims);
-  if ("applied" in result) {
-    deps.log.info(
-      { namespace, run, event: event.type, phase: result.applied.status?.phase },
-      "event applied",
-    );
-    return;
-  }
-  // The controller saw the container run before the runner reported it: nothing is left to change.
-  const { phase } = result.run.status ?? {};
-  if (event.type === "Started" && (phase === "Executing" || phase === "Waiting")) return;
-  throw new Problem(409, result.refused);
+  if ("refused" in result) throw new Problem(409, result.refused);
+  deps.log.info({ namespace, run, event: event.type, phase: result.applied.status?.phase }, "event applied");
 }
-
-const runMissing = ({ ns, run }: RunClaims): Problem =>
-  new Problem(404, `TaskRun ${ns}/${run} does not exist any more`);

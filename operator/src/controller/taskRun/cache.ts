@@ -4,9 +4,9 @@
  * metadata, programs, outputs, messages and stack traces are left out, which is noted: code that needs them
  * reads the run live (wholeRun.ts), and a status is written on the base of a whole one only.
  */
-import { createHash } from "node:crypto";
 import { ownMetadata } from "../../model/ownMetadata.ts";
 import type { TaskRun, TaskRunSpec, TaskRunStatus } from "../../model/resources.ts";
+import { type PayloadSummary, payloadText, summarize } from "../../runs/payloadText.ts";
 
 export interface CachedRun extends TaskRun {
   /** Absent for a run without a payload in its spec. */
@@ -19,11 +19,6 @@ export interface CachedRun extends TaskRun {
 interface Cut {
   spec?: true;
   status?: true;
-}
-
-interface PayloadSummary {
-  bytes: number;
-  sha256: string;
 }
 
 /** What is kept of metadata, of a program, and of output and errors together: most have less. */
@@ -97,16 +92,6 @@ const withoutStack = <E extends { stack?: string }>({ stack: _stack, ...error }:
 
 const jsonBytes = (value: unknown): number =>
   value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
-
-/** The payload as text; undefined when the run has none in its spec. */
-export function payloadText(spec: TaskRunSpec): string | undefined {
-  if (spec.payloadData !== undefined) return spec.payloadData;
-  return spec.payload === undefined ? undefined : JSON.stringify(spec.payload);
-}
-
-export function summarize(text: string): PayloadSummary {
-  return { bytes: Buffer.byteLength(text), sha256: createHash("sha256").update(text).digest("hex") };
-}
 
 /** Values of the index "missingTask": the Task that the run waits for. */
 export const missingTaskIndex = ({ metadata, spec, status }: CachedRun): string[] =>

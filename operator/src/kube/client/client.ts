@@ -8,6 +8,7 @@
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import type { KubeConfig } from "@kubernetes/client-node";
+import type { JSONWebKeySet } from "jose";
 import { parseExact } from "../../lib/exactJson.ts";
 import { splitLines } from "../../lib/splitLines.ts";
 import { type WriteHook, withHook } from "../../lib/writeHook.ts";
@@ -306,6 +307,15 @@ export class KubeClient {
     const request: Request = { method: "GET", path: resourcePath(Pods, namespace, pod, "log"), query };
     const body = await this.#transport.stream(request, signal, this.#timeoutMs);
     return Readable.toWeb(body) as ReadableStream<Uint8Array>;
+  }
+
+  /** The public keys of the cluster's service account tokens. */
+  serviceAccountKeys(): Promise<JSONWebKeySet> {
+    return this.#transport.json({
+      method: "GET",
+      path: "/openid/v1/jwks",
+      accept: "application/jwk-set+json",
+    });
   }
 
   /** Aborts all requests and streams, and closes the connections. */

@@ -38,7 +38,7 @@ const container = () =>
       resources: openObject(4).optional().describe("Requests and limits, as in a Pod; wins over machine."),
     })
     .describe(
-      "Runs an image instead of a task. It reads FAIRLEAD_PAYLOAD (or FAIRLEAD_PAYLOAD_URL) and answers through its termination message or a PUT to FAIRLEAD_OUTPUT_URL.",
+      "Runs an image instead of a task. It GETs its payload at FAIRLEAD_PAYLOAD_URL, and answers through its termination message or a PUT to FAIRLEAD_OUTPUT_URL; both with the content of FAIRLEAD_TOKEN_FILE as bearer token.",
     );
 
 const stringMap = (what: string) =>

@@ -7,7 +7,6 @@ import { Jobs, Pods } from "../../../kube/resources.ts";
 import type { Deps } from "../../deps.ts";
 import { applyRunEvent, type EventDeps } from "../applyRunEvent.ts";
 import { type Outcome, requeueOf } from "../decision.ts";
-import { uploadsPayload } from "../payload.ts";
 import { captured } from "./capture.ts";
 import { createJob, type JobDeps } from "./createJob.ts";
 import { extendedDeadline } from "./deadline.ts";
@@ -23,18 +22,16 @@ import {
   type PodView,
 } from "./view.ts";
 
-type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods" | "logs" | "lastTold">;
+type ActDeps = EventDeps & JobDeps & Pick<Deps, "pods" | "logs" | "store" | "lastTold">;
 
 /** A run whose stored version was deleted is a task's. */
 const ofTask = { kind: "task" } as const;
 
 /** What needs the bucket or a node's log, and may hang for long. */
 function isSlow(action: AttemptAction, view: AttemptView): boolean {
-  const { run, attempt, pod } = view;
+  const { attempt, pod } = view;
   const program: Pick<Program, "kind"> = view.program ?? ofTask;
   switch (action) {
-    case "createJob":
-      return uploadsPayload(run, program);
     case "readResult":
       return pod?.seen.state === "ended" && readsBucket({ attempt, program }, pod.seen.end, pod.ref.podUid);
     default:

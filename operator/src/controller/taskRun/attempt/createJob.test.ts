@@ -3,7 +3,6 @@ import { resolveProgram } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { at } from "../../../kube/manager/requeue.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
-import { PayloadChanged } from "../payload.ts";
 import { afterError, afterExisting, createJob, type JobDeps } from "./createJob.ts";
 import { job, second, starting, viewOf } from "./testViews.ts";
 
@@ -16,7 +15,6 @@ const failed = (reason: string) => ({
 });
 
 test.each<[title: string, error: unknown, expected: object]>([
-  ["a changed payload fails the attempt", new PayloadChanged("changed"), failed("PayloadChanged")],
   ["an invalid Job fails the attempt", refusal(422, "Invalid"), failed("InvalidJob")],
   ["a bad request fails the attempt", refusal(400, "BadRequest"), failed("InvalidJob")],
   ["closed queues are asked again soon", new AdmissionClosedError("closed"), soon],
@@ -81,4 +79,10 @@ test.each<[field: string, spec: object]>([
   });
   expect(JSON.stringify(await createJob(deps, { ...view, run, program }))).toContain(field);
   expect(writes).toEqual([]);
+});
+
+test("a payload that was edited since the run was accepted fails the attempt, without a Job", async () => {
+  const edited = { ...view, run: { ...view.run, payload: { bytes: 1, sha256: "another" } } };
+  const deps = { slots: { confirm: async () => true } } as unknown as JobDeps;
+  expect(await createJob(deps, edited)).toMatchObject(failed("PayloadChanged"));
 });

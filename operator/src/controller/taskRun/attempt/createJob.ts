@@ -1,6 +1,6 @@
 /**
- * The attempt's Job: created once its slot is confirmed, with everything that its pod needs to reach its
- * payload, its output and the API. What a refusal means for the attempt:
+ * The attempt's Job: created once its slot is confirmed. What its pod is given, the API hands over when the
+ * pod has shown who it is. What a refusal means for the attempt:
  *
  *   the slot is lost                      ─► back to the queue
  *   the queues are closed (a rebuild)     ─► again in a while
@@ -17,17 +17,15 @@ import { attemptEnv } from "../../../jobs/attemptEnv.ts";
 import { buildJob } from "../../../jobs/jobBuilder.ts";
 import { explainRefusals, forbiddenReason, refusalsOfRun } from "../../../jobs/podPolicy.ts";
 import { policyIn } from "../../../jobs/podPolicySettings.ts";
-import type { Program } from "../../../jobs/program.ts";
 import { KubeError } from "../../../kube/client/kubeError.ts";
 import { at, done, type Requeue } from "../../../kube/manager/requeue.ts";
 import { Jobs } from "../../../kube/resources.ts";
 import { BadKeyError } from "../../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../../model/resources.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
-import { containerOutputKey } from "../../../storage/layout.ts";
 import type { Deps } from "../../deps.ts";
 import { whyClosed } from "../closed.ts";
-import { attemptPayload, PayloadChanged } from "../payload.ts";
+import { isPayloadEdited, payloadEdited } from "../payload.ts";
 import { wholeRun } from "../wholeRun.ts";
 import { endAttempt, failed } from "./ends.ts";
 import { type AttemptDecision, type AttemptView, isJobOf, loadProgram, quotaOr, recheckMs } from "./view.ts";
@@ -41,12 +39,9 @@ const createTimeoutMs = 4_000;
 /** How soon a Job's name is tried again that an earlier run's Job still has. */
 const leftoverRecheckMs = 500;
 
-/** Lifetime of the presigned PUT for a container's output: the longest that S3 signatures allow. */
-const outputUrlSeconds = 7 * 24 * 3600;
-
 export type JobDeps = Pick<
   Deps,
-  "admission" | "client" | "jobs" | "slots" | "store" | "tokens" | "environments" | "config" | "versions"
+  "admission" | "client" | "jobs" | "slots" | "environments" | "config" | "versions"
 >;
 
 /** What follows from it: `done` when the Job was created. */
@@ -56,6 +51,7 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
   try {
     const isHeld = await deps.slots.confirm(run);
     if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
+    if (isPayloadEdited(run)) return endAttempt(view, failed(payloadEdited.reason, payloadEdited.message));
     const whole = await wholeRun(deps, run, "spec");
     if (!whole) return done;
     const { program, pinned } = run.cut?.spec ? await loadProgram(deps, whole, attempt) : view;
@@ -64,7 +60,11 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
     const policy = policyIn(namespace, deps.config);
     const refusals = refusalsOfRun(whole, pinned, policy);
     if (refusals.length > 0) return endAttempt(view, failed(forbiddenReason, explainRefusals(refusals)));
-    const env = await environment(deps, view, program, whole);
+    const env = attemptEnv(whole, attempt, program, {
+      apiUrl: deps.config.apiUrl,
+      environment: deps.environments.of(namespace).type,
+      hasPayload: run.payload !== undefined || run.spec.payloadRef !== undefined,
+    });
     const job = buildJob(run, attempt, program, env, policy);
     const created = await deps.client.create(Jobs, namespace, job, { timeoutMs: createTimeoutMs });
     deps.jobs.upsertFromWrite(created);
@@ -79,25 +79,6 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
     if (!decision) throw error;
     return decision;
   }
-}
-
-/** `whole`: the run with all of its spec. */
-async function environment(deps: JobDeps, { run, attempt }: AttemptView, program: Program, whole: TaskRun) {
-  const { namespace, name, uid } = run.metadata;
-  const claims = { ns: namespace, run: name, uid, attempt: attempt.number, retry: program.retry };
-  const outputKey = containerOutputKey(run.metadata, attempt.number);
-  return attemptEnv(whole, attempt, program, {
-    apiUrl: deps.config.apiUrl,
-    environment: deps.environments.of(namespace).type,
-    token: await deps.tokens.sign(claims),
-    payload: await attemptPayload(deps, run, program),
-    outputUrl:
-      program.kind === "container"
-        ? await deps.store
-            .of(namespace)
-            .presignPut(outputKey, { expiresSeconds: outputUrlSeconds, audience: "cluster" })
-        : undefined,
-  });
 }
 
 /**
@@ -153,7 +134,6 @@ export function afterError(view: AttemptView, error: unknown, closed?: string): 
   if (error instanceof AdmissionClosedError)
     return closed === undefined ? soon(view) : whileClosed(view, closed);
   if (error instanceof BadKeyError) return endAttempt(view, failed("InvalidKey", error.message));
-  if (error instanceof PayloadChanged) return endAttempt(view, failed(error.name, error.message));
   if (!(error instanceof KubeError)) return undefined;
   const { message, reason, status } = error;
   if (status === 422 || reason === "BadRequest")

@@ -132,7 +132,6 @@ describe("a Job's name that is taken", () => {
     const deps = {
       slots: { confirm: async () => true },
       environments: { of: () => ({ type: "prod" }) },
-      tokens: { sign: async () => "token" },
       config: { apiUrl: "" },
       jobs: { upsertFromWrite: () => {} },
       client: {
