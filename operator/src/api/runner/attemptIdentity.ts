@@ -44,7 +44,7 @@ export class AttemptIdentity {
     return { claims: pod.claims, pod };
   }
 
-  /** The run as it is now. Throws a Problem unless the attempt is its current one, and its pod the token's. */
+  /** The run as it is now. Throws a Problem unless the attempt is its current one, and the pod its own. */
   async currentRun({ claims, pod }: Identified): Promise<TaskRun> {
     if (pod) return pod.run;
     const run = await this.#deps.client.get(TaskRuns, claims.ns, claims.run);
