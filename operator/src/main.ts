@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import express, { type Express } from "express";
 import { type Logger, pino } from "pino";
 import { ApiKeys } from "./api/auth/apiKeys.ts";
+import { newGates } from "./api/http/gates.ts";
 import { Links } from "./api/packets.ts";
 import { AttemptIdentity } from "./api/runner/attemptIdentity.ts";
 import { ClusterKeys } from "./api/runner/clusterKeys.ts";
@@ -16,6 +17,7 @@ import { Controller } from "./controller/controller.ts";
 import { KubeClient } from "./kube/client/client.ts";
 import { LeaderElection } from "./kube/leader/leaderElection.ts";
 import { KubeLeaseStore } from "./kube/leader/leaseStore.ts";
+import type { Gate } from "./lib/fairGate.ts";
 import { pause } from "./lib/time.ts";
 import type { WriteHook } from "./lib/writeHook.ts";
 import { releaseName } from "./model/namespaceOwner.ts";
@@ -82,7 +84,7 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
     if (moment === "before") election.assertLeader();
     crash?.(moment, what);
   };
-  const store = await connectStore(setup, config, log, signal, onWrite);
+  const store = await connectStore(setup, config, log, signal, { onWrite });
   // Not awaited: most work does not need the bucket, which may be on a lost node.
   retrying("make the bucket", log, signal, () => store.ensureBucket()).catch((error) =>
     log.warn({ err: error }, "the bucket was not made"),
@@ -117,11 +119,12 @@ async function runController(config: Config, log: Logger, signal: AbortSignal, p
 }
 
 async function runApi(config: Config, log: Logger, signal: AbortSignal, port: number): Promise<void> {
-  const client = KubeClient.fromEnvironment();
+  const gates = newGates();
+  const client = KubeClient.fromEnvironment({ gate: gates.cluster });
   let unready: () => string | undefined = () => "starting";
   const app = newApp({ alive: () => undefined, ready: () => unready(), metrics: newRegistry("api") });
   const server = await listen(app, port);
-  const store = await connectStore(client, config, log, signal);
+  const store = await connectStore(client, config, log, signal, { gate: gates.bucket });
   const { namespace, secrets } = config;
   const { key: signingKey } = await readSecret(client, namespace, secrets.signing, ["key"], log, signal);
   const tokens = new RunTokens(signingKey);
@@ -171,14 +174,14 @@ async function connectStore(
   config: Config,
   log: Logger,
   signal: AbortSignal,
-  onWrite?: WriteHook,
+  { onWrite, gate }: { onWrite?: WriteHook; gate?: Gate },
 ): Promise<ObjectStore> {
   const { namespace, secrets } = config;
   const fields = ["accessKeyId", "secretAccessKey"] as const;
   const credentials = await readSecret(client, namespace, secrets.objectstore, fields, log, signal);
   const bucket = new Bucket({ s3: config.s3, credentials, onWrite });
   const prefix = config.s3.isShared ? await installationId(client, config, log, signal) : "";
-  return new ObjectStore(bucket, prefix);
+  return new ObjectStore(bucket, prefix, gate);
 }
 
 async function redisPassword(

@@ -37,7 +37,7 @@ export function objectsRouter({ links, store, limits }: ObjectDeps): Router {
 
   router.get("/objects/:token", async (request, response) => {
     const { namespace, key } = await links.open(request.params.token, "GET");
-    await inPlace(down, namespace, response, "downloads", async () => {
+    await inPlace(down, namespace, "downloads", async () => {
       const object = await store.of(namespace).read(key);
       if (!object) throw notFound("object of this link");
       // As it was stored: express would add a charset, and clients compare the type.
@@ -55,7 +55,7 @@ export function objectsRouter({ links, store, limits }: ObjectDeps): Router {
   router.put("/objects/:token", async (request, response) => {
     const { namespace, key } = await links.open(request.params.token, "PUT");
     refuseCompressed(request);
-    await inPlace(up, namespace, response, "uploads", async () => {
+    await inPlace(up, namespace, "uploads", async () => {
       const held = bodiesIn(request).open(request, namespace);
       const parts: Uint8Array[] = [];
       for await (const part of bytesOf(request, held, maxPayloadBytes)) parts.push(part);
@@ -87,12 +87,10 @@ async function send(body: Readable, response: Response, slowest: SlowestRate): P
 async function inPlace(
   places: Shares,
   namespace: string,
-  response: Response,
   what: string,
   work: () => Promise<void>,
 ): Promise<void> {
   if (!places.take(namespace)) {
-    response.set("retry-after", "1");
     throw new Problem(429, `Too many ${what} at once: retry`, { retry: true });
   }
   try {

@@ -120,6 +120,7 @@ function errorHandler(log: Logger): ErrorRequestHandler {
     if (problem) {
       const { status, message, retry, code } = problem;
       if (retry !== undefined) response.set("x-should-retry", String(retry));
+      if (status === 429 && !response.hasHeader("retry-after")) response.set("retry-after", "1");
       const details = code ? { code, param: "access_token", type: "authorization" } : {};
       response.status(status).json({ error: message, ...details });
       return;

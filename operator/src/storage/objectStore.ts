@@ -9,6 +9,7 @@
  *
  * The prefix distinguishes installations that share a bucket; keys in resources are without it.
  */
+import type { Gate } from "../lib/fairGate.ts";
 import { BadKeyError, keyProblemIn } from "../model/keys/objectKey.ts";
 import type { Bucket, ListOptions, ObjectPage } from "./bucket.ts";
 import { foldersBelow } from "./listing.ts";
@@ -42,11 +43,13 @@ const ownFolder = "maintenance/";
 export class ObjectStore implements Stores<keyof NamespaceStore> {
   readonly #bucket: RawBucket;
   readonly #root: string;
+  readonly #gate: Gate | undefined;
   readonly own: NamespaceStore;
 
-  /** `prefix`: of all keys; empty: none. */
-  constructor(bucket: RawBucket, prefix = "") {
+  /** `prefix`: of all keys; empty: none. With a gate namespaces take turns at the bucket. */
+  constructor(bucket: RawBucket, prefix = "", gate?: Gate) {
     this.#bucket = bucket;
+    this.#gate = gate;
     this.#root = prefix === "" ? "" : `${prefix}/`;
     this.own = new NamespaceStore(bucket, this.#root, ownFolder);
   }
@@ -59,7 +62,8 @@ export class ObjectStore implements Stores<keyof NamespaceStore> {
   of(namespace: string): NamespaceStore {
     const folder = `${namespacesFolder}${namespace}/`;
     if (!namespacePattern.test(namespace)) throw new BadKeyError(folder, "names no namespace");
-    return new NamespaceStore(this.#bucket, this.#root, folder);
+    const bucket = this.#gate ? gated(this.#bucket, this.#gate, namespace) : this.#bucket;
+    return new NamespaceStore(bucket, this.#root, folder);
   }
 
   /** Namespaces of which there are objects, in order; those after one, if it is given. */
@@ -72,6 +76,22 @@ export class ObjectStore implements Stores<keyof NamespaceStore> {
     }
   }
 }
+
+/** Signing needs no request, and downloads have connections of their own. */
+const gated = (bucket: RawBucket, gate: Gate, namespace: string): RawBucket => ({
+  ensureBucket: () => bucket.ensureBucket(),
+  presignGet: (...call) => bucket.presignGet(...call),
+  presignPut: (...call) => bucket.presignPut(...call),
+  read: (...call) => bucket.read(...call),
+  put: (...call) => gate.run(namespace, () => bucket.put(...call)),
+  putNew: (...call) => gate.run(namespace, () => bucket.putNew(...call)),
+  head: (...call) => gate.run(namespace, () => bucket.head(...call)),
+  get: (...call) => gate.run(namespace, () => bucket.get(...call)),
+  list: (...call) => gate.run(namespace, () => bucket.list(...call)),
+  copy: (...call) => gate.run(namespace, () => bucket.copy(...call)),
+  delete: (...call) => gate.run(namespace, () => bucket.delete(...call)),
+  deleteMany: (...call) => gate.run(namespace, () => bucket.deleteMany(...call)),
+});
 
 export class NamespaceStore {
   readonly #bucket: RawBucket;

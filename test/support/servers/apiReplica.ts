@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { apiKeyLabel } from "@fairlead/protocol/labels";
 import express from "express";
 import { ApiKeys } from "../../../operator/src/api/auth/apiKeys.ts";
+import { newGates } from "../../../operator/src/api/http/gates.ts";
 import { Links } from "../../../operator/src/api/packets.ts";
 import { AttemptIdentity } from "../../../operator/src/api/runner/attemptIdentity.ts";
 import { ClusterKeys } from "../../../operator/src/api/runner/clusterKeys.ts";
@@ -44,9 +45,10 @@ export class ApiReplica {
 
   private constructor(servers: [ApiServer, ObjectStoreServer], options: ReplicaOptions) {
     this.#servers = servers;
-    this.client = servers[0].client();
+    const gates = newGates();
+    this.client = servers[0].client({ gate: gates.cluster });
     this.bucket = servers[1].bucket({ timeoutMs: options.storeTimeoutMs });
-    this.store = new ObjectStore(this.bucket, "test.installation");
+    this.store = new ObjectStore(this.bucket, "test.installation", gates.bucket);
   }
 
   static async start(options: ReplicaOptions = {}): Promise<ApiReplica> {

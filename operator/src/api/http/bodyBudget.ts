@@ -37,7 +37,6 @@ export class BodyBudget {
         // No "close" comes any more that would give it back.
         if (response.destroyed || response.closed) throw new Problem(499, "The client has left");
         if (!this.#shares.take(namespace, bytes)) {
-          response.set("retry-after", "1");
           throw new Problem(429, "Too many request bodies at once: retry, or send less at once", {
             retry: true,
           });

@@ -4,6 +4,7 @@
  * right.
  */
 import { KubeError } from "../../kube/client/client.ts";
+import { TooBusyError } from "../../lib/fairGate.ts";
 import { BadKeyError } from "../../model/keys/objectKey.ts";
 
 export class Problem extends Error {
@@ -34,6 +35,8 @@ export const refusal = (error: unknown): unknown =>
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
   if (error instanceof BadKeyError) return new Problem(422, error.message, { retry: false });
+  if (error instanceof TooBusyError)
+    return new Problem(429, "Too many requests of this namespace at once: retry", { retry: true });
   if (!(error instanceof KubeError)) return undefined;
   const { status, message } = error;
   const missing = status === 404 && /namespaces "([^"]+)" not found/.exec(message)?.[1];

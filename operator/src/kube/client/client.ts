@@ -10,6 +10,7 @@ import type { ReadableStream } from "node:stream/web";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { JSONWebKeySet } from "jose";
 import { parseExact } from "../../lib/exactJson.ts";
+import type { Gate } from "../../lib/fairGate.ts";
 import { splitLines } from "../../lib/splitLines.ts";
 import { type WriteHook, withHook } from "../../lib/writeHook.ts";
 import {
@@ -35,6 +36,8 @@ export interface ClientOptions {
   connections?: number;
   /** Default 30 s. */
   requestTimeoutMs?: number;
+  /** Requests about something in a namespace take turns there, watches and log streams apart. */
+  gate?: Gate;
 }
 
 export interface ListOptions extends CallOptions {
@@ -108,10 +111,12 @@ export class KubeClient {
   readonly #onWrite: WriteHook | undefined;
   readonly #transport: Transport;
   readonly #timeoutMs: number;
+  readonly #gate: Gate | undefined;
 
   constructor(config: KubeConfig, options: ClientOptions = {}) {
     this.#connection = new Connection(config, options.connections ?? 64);
     this.#onWrite = options.onWrite;
+    this.#gate = options.gate;
     this.#timeoutMs = options.requestTimeoutMs ?? 30_000;
     this.#transport = new Transport(this.#connection, this.#timeoutMs);
   }
@@ -129,7 +134,7 @@ export class KubeClient {
     options: CallOptions = {},
   ): Promise<T | undefined> {
     const path = resourcePath(resource, namespace, name);
-    return unlessNotFound(this.#transport.json<T>({ method: "GET", path }, options));
+    return unlessNotFound(this.#ask<T>(namespace, { method: "GET", path }, options));
   }
 
   /** One page. Fills in apiVersion and kind, which the API server omits for its own kinds. */
@@ -141,7 +146,8 @@ export class KubeClient {
     const { signal, timeoutMs, metadataOnly, ...query } = options;
     const path = resourcePath(resource, namespace);
     const accept = metadataOnly ? metadataList : undefined;
-    const list = await this.#transport.json<{ metadata?: KubeList<T>["metadata"]; items?: T[] | null }>(
+    const list = await this.#ask<{ metadata?: KubeList<T>["metadata"]; items?: T[] | null }>(
+      namespace,
       { method: "GET", path, query, accept },
       { signal, timeoutMs },
     );
@@ -185,7 +191,8 @@ export class KubeClient {
     const query = { fieldManager: options.fieldManager, dryRun: options.dryRun ? "All" : undefined };
     const name = object.metadata?.name ?? `${object.metadata?.generateName}*`;
     return this.#write("create", resource, namespace, name, () =>
-      this.#transport.json<T>(
+      this.#ask<T>(
+        namespace,
         { method: "POST", path, query, contentType: json, body: JSON.stringify(object) },
         options,
       ),
@@ -205,7 +212,8 @@ export class KubeClient {
     const path = resourcePath(resource, namespace, name, options.subresource);
     const query = { fieldManager: options.fieldManager };
     return this.#write("replace", resource, namespace, slash(name, options.subresource), () =>
-      this.#transport.json<T>(
+      this.#ask<T>(
+        namespace,
         { method: "PUT", path, query, contentType: json, body: JSON.stringify(object) },
         options,
       ),
@@ -231,7 +239,8 @@ export class KubeClient {
       namespace,
       slash(name, subresource),
       () =>
-        this.#transport.json<T>(
+        this.#ask<T>(
+          namespace,
           { method: "PATCH", path, query, contentType: patchTypes[type], body },
           options,
         ),
@@ -259,7 +268,8 @@ export class KubeClient {
     };
     const done = await this.#write("delete", resource, namespace, name, () =>
       unlessNotFound(
-        this.#transport.json<object>(
+        this.#ask<object>(
+          namespace,
           { method: "DELETE", path, contentType: json, body: JSON.stringify(body) },
           options,
         ),
@@ -321,6 +331,11 @@ export class KubeClient {
   /** Aborts all requests and streams, and closes the connections. */
   async close(): Promise<void> {
     await this.#connection.close();
+  }
+
+  #ask<R>(namespace: string | undefined, request: Request, options: CallOptions): Promise<R> {
+    const ask = (): Promise<R> => this.#transport.json<R>(request, options);
+    return this.#gate && namespace !== undefined ? this.#gate.run(namespace, ask) : ask();
   }
 
   async #write<R>(
