@@ -13,11 +13,13 @@ test("a registry's port is not read as a tag", () => {
 test("the chart's values hold the images of operator, Redis and object store", () => {
   const images = {
     operator: { ref: "fairlead.local/operator:1" },
+    runtime: { ref: "fairlead.local/runtime:4" },
     redis: { ref: "fairlead.local/redis:2" },
     versitygw: { ref: "fairlead.local/versitygw:3" },
   };
   expect(imageValues(images)).toEqual({
     image: { repository: "fairlead.local/operator", tag: "1" },
+    runtimeImage: { repository: "fairlead.local/runtime", tag: "4" },
     redis: { image: { repository: "fairlead.local/redis", tag: "2" } },
     objectStore: { image: { repository: "fairlead.local/versitygw", tag: "3" } },
   });

@@ -30,9 +30,12 @@ export function readImagesFile(): Partial<Record<ImageName, BuiltImage>> {
 }
 
 /** The chart's values that name these images. */
-export function imageValues(images: Record<"operator" | "redis" | "versitygw", { ref: string }>): object {
+export function imageValues(
+  images: Record<"operator" | "runtime" | "redis" | "versitygw", { ref: string }>,
+): object {
   return {
     image: splitRef(images.operator.ref),
+    runtimeImage: splitRef(images.runtime.ref),
     redis: { image: splitRef(images.redis.ref) },
     objectStore: { image: splitRef(images.versitygw.ref) },
   };

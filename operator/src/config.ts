@@ -64,6 +64,7 @@ const environment = z.object({
   FAIRLEAD_MAX_DURATION_SECONDS: count(5, 3600),
   FAIRLEAD_START_TIMEOUT_SECONDS: count(1, 300),
   FAIRLEAD_JOB_RETENTION_SECONDS: count(0, 300),
+  FAIRLEAD_RUNTIME_IMAGE: z.string().default(""),
   FAIRLEAD_POD_POLICY: podPolicy,
   FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT: count(0, 0),
   FAIRLEAD_RETENTION_SECONDS: count(0, 3600),
@@ -97,7 +98,8 @@ export interface Config {
   /** The namespace that the first API key opens. */
   firstKeyNamespace: string;
   logLevel: string;
-  defaults: { maxDurationSeconds: number; startTimeoutSeconds: number };
+  /** `runtimeImage`: of Tasks whose code is in the bucket; empty: there are none. */
+  defaults: { maxDurationSeconds: number; startTimeoutSeconds: number; runtimeImage?: string };
   /** What runs may ask of their pods; see jobs/podPolicy.ts. */
   podPolicy: PodPolicySettings;
   nodeLostAfterSeconds: number;
@@ -154,6 +156,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
     defaults: {
       maxDurationSeconds: env.FAIRLEAD_MAX_DURATION_SECONDS,
       startTimeoutSeconds: env.FAIRLEAD_START_TIMEOUT_SECONDS,
+      runtimeImage: env.FAIRLEAD_RUNTIME_IMAGE,
     },
     podPolicy: env.FAIRLEAD_POD_POLICY,
     nodeLostAfterSeconds: env.FAIRLEAD_NODE_LOST_AFTER_SECONDS,

@@ -3,7 +3,8 @@
  * value once released keeps its meaning.
  *
  *   on Jobs, pods and ControllerRevisions   managed-by, run, run-uid, attempt, task, slot; pods: stopped-at
- *   on our own kinds                        origin, batch, schedule; annotations of keys and debouncing
+ *   on our own kinds                        origin, batch, schedule, project, deployment; annotations of keys
+ *                                           and debouncing
  *   on namespaces and Secrets               environment, concurrency-limit; api-key, redacted-variables
  */
 
@@ -33,6 +34,11 @@ export const retryAnnotation = "fairlead.dev/retry";
 /** What created an object of ours. Absent: a user applied it. Retention removes only objects that have it. */
 export const originLabel = "fairlead.dev/origin";
 export type Origin = "api" | "batch" | "schedule" | "task" | "trigger";
+
+/** On Tasks and TaskQueues that a deployment made: the project that they are part of. */
+export const projectLabel = "fairlead.dev/project";
+/** On the same: the deployment's version. */
+export const deploymentAnnotation = "fairlead.dev/deployment";
 
 /** On TaskRuns: name of the TaskBatch that the run belongs to. */
 export const batchLabel = "fairlead.dev/batch";

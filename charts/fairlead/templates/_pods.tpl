@@ -13,6 +13,15 @@
 {{- end -}}
 {{- end }}
 
+{{/* The image of Tasks whose code is in the bucket; empty when the values name none. */}}
+{{- define "fairlead.runtimeImage" -}}
+{{- with .Values.runtimeImage -}}
+{{- if .repository -}}
+{{ include "fairlead.image" (dict "root" $ "image" . "key" "runtimeImage") }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The image of a container: its reference and when it is pulled. Takes {root, image, key}. */}}
 {{- define "fairlead.containerImage" -}}
 image: {{ include "fairlead.image" . | quote }}
@@ -151,6 +160,7 @@ spec:
   "FAIRLEAD_LOG_LEVEL" .Values.logLevel
   "FAIRLEAD_MAX_DURATION_SECONDS" (int .Values.defaults.maxDurationSeconds)
   "FAIRLEAD_START_TIMEOUT_SECONDS" (int .Values.defaults.startTimeoutSeconds)
+  "FAIRLEAD_RUNTIME_IMAGE" (include "fairlead.runtimeImage" .)
   "FAIRLEAD_POD_POLICY" (toJson .Values.podPolicy)
 }}
 {{- range $name, $value := $env }}

@@ -1,6 +1,6 @@
-/** `fairlead runs`: list, get, watch, cancel, replay. */
+/** `fairlead runs`: list, get, watch, logs, cancel, replay. */
 import type { Command } from "commander";
-import { type Api, call, path } from "../api.ts";
+import { type Api, call, path, send } from "../api.ts";
 import { wholeNumber } from "../arguments.ts";
 import { calling } from "../command.ts";
 import { CommandError, exitCodes } from "../errors.ts";
@@ -85,6 +85,32 @@ export function addRuns(program: Command): void {
         printOutput(run, format);
         if (!run.isSuccess) throw unsuccessful(run);
       }),
+    );
+
+  runs
+    .command("logs")
+    .description("what it printed, attempt by attempt; also after its pod is gone")
+    .argument("<id>", "run_…")
+    .option("-f, --follow", "goes on until the run has ended")
+    .option("--attempt <n>", "only this one", wholeNumber("--attempt", 1))
+    .option("--since <time>", "no older lines: 10m, or a time with its zone")
+    .option("-t, --timestamps", "each line begins with its time")
+    .addHelpText("after", "\n-o json prints a JSON object a line: attempt, at, line.")
+    .action(
+      calling<[string], { follow?: boolean; attempt?: number; since?: string; timestamps?: boolean }>(
+        async ({ api, options, format }, id) => {
+          const { follow, attempt, since, timestamps } = options;
+          const query = {
+            follow,
+            attempt,
+            since,
+            timestamps,
+            format: format === "json" ? "json" : undefined,
+          };
+          const { body } = await send(api, { path: path`/api/v1/runs/${id}/logs`, query });
+          for await (const part of body ?? []) process.stdout.write(part);
+        },
+      ),
     );
 
   runs

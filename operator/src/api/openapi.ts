@@ -7,6 +7,7 @@ import { Router } from "express";
 import { z } from "zod";
 import { tokenBody } from "./auth/tokens.ts";
 import { batchCreateBody, batchOneShotBody } from "./batches/routes.ts";
+import { deploymentBody, promotionBody, uploadBody } from "./deployments/body.ts";
 import { envVarBody, envVarImportBody, envVarUpdateBody } from "./envVars.ts";
 import { queueOverrideBody, queuePauseBody, queueResetBody } from "./queues.ts";
 import { keyResetBody } from "./runs/idempotencyKeys.ts";
@@ -56,6 +57,9 @@ export const operations: readonly Operation[] = [
   op("get", "/api/v3/runs/{id}", "A run"),
   op("get", "/api/v1/runs/{id}/result", "The result of a finished run"),
   op("get", "/api/v1/runs", "Runs, newest first", { query: runFilters }),
+  op("get", "/api/v1/runs/{id}/logs", "What a run printed", {
+    query: ["attempt", "since", "timestamps", "follow", "format"],
+  }),
   op("post", "/api/v2/runs/{id}/cancel", "Cancel a run"),
   op("post", "/api/v1/runs/{id}/replay", "A new run with the same payload", { body: replayBody }),
   op("post", "/api/v1/runs/{id}/reschedule", "Move the start of a delayed run", { body: rescheduleBody }),
@@ -93,6 +97,10 @@ export const operations: readonly Operation[] = [
   op("put", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Change a variable", { body: envVarUpdateBody }),
   op("delete", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Delete a variable"),
   op("put", "/api/v2/packets/{path}", "Where to upload a payload"),
+  op("post", "/api/v1/deployments/uploads", "Where to upload parts of a bundle", { body: uploadBody }),
+  op("post", "/api/v1/deployments", "Deploy tasks whose code was uploaded", { body: deploymentBody }),
+  op("get", "/api/v1/deployments/{project}", "The versions of a project"),
+  op("post", "/api/v1/deployments/promote", "Make another version the current one", { body: promotionBody }),
   op("get", "/api/v1/runs/{id}/packets/{field}", "Where to fetch a run's payload or output"),
   op("put", "/api/v1/packets/{path}", "Where to upload a payload, for older clients"),
   op("get", "/api/v1/packets/{path}", "Where to fetch a payload"),

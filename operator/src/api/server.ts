@@ -15,6 +15,7 @@ import { authenticate } from "./auth/auth.ts";
 import { namespaceAccess } from "./auth/namespaceAccess.ts";
 import { tokensRouter } from "./auth/tokens.ts";
 import { batchesRouter } from "./batches/routes.ts";
+import { deploymentsRouter } from "./deployments/routes.ts";
 import { envVarsRouter } from "./envVars.ts";
 import { BodyBudget, withBodyBudget } from "./http/bodyBudget.ts";
 import { drainAfterAnswer } from "./http/drain.ts";
@@ -27,6 +28,7 @@ import { type Links, packetsRouter } from "./packets.ts";
 import { queuesRouter } from "./queues.ts";
 import { type RunnerDeps, runnerRouter } from "./runner/routes.ts";
 import { idempotencyKeysRouter } from "./runs/idempotencyKeys.ts";
+import { runLogsRouter } from "./runs/logs.ts";
 import { runMetadataRouter } from "./runs/metadata.ts";
 import type { RunReader } from "./runs/reader.ts";
 import { replayRouter } from "./runs/replay.ts";
@@ -89,10 +91,12 @@ export const keyedRoutes = (deps: ApiDeps): Router =>
     replayRouter(deps),
     runMetadataRouter(deps),
     runStreamRouter(deps),
+    runLogsRouter(deps),
     queuesRouter(deps),
     schedulesRouter(deps),
     envVarsRouter(deps),
     packetsRouter(deps),
+    deploymentsRouter(deps),
     tokensRouter(deps),
     idempotencyKeysRouter(deps),
   );

@@ -29,6 +29,8 @@ export interface PinnedTask {
 export interface Defaults {
   maxDurationSeconds: number;
   startTimeoutSeconds: number;
+  /** Of a Task whose code is in the bucket; empty or absent: there are none. */
+  runtimeImage?: string;
 }
 
 export type Program = TaskProgram | ContainerProgram;
@@ -50,7 +52,7 @@ export interface TaskProgram extends CommonProgram {
   kind: "task";
   taskName: string;
   taskId: string;
-  /** File with the compiled tasks, in the image. */
+  /** File with the compiled tasks, in the image, or in the bundle. */
   entry: string;
 }
 
@@ -103,14 +105,18 @@ export function resolveProgram(
       resources: container.resources,
     };
   }
-  if (!task?.spec.image)
-    throw new Error(`run ${run.metadata.name} has neither a container nor a Task with an image`);
+  if (!task) throw new Error(`run ${run.metadata.name} has neither a container nor a Task`);
+  const image = task.spec.image ?? defaults.runtimeImage;
+  if (!image)
+    throw new Error(
+      `Task ${task.name} has a bundle, and the release no image for it: set runtimeImage in the chart's values`,
+    );
   return {
     ...common,
     kind: "task",
     taskName: task.name,
     taskId: task.id,
-    image: task.spec.image,
+    image,
     entry: task.spec.entry ?? "/app/tasks.mjs",
   };
 }

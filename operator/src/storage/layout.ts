@@ -11,6 +11,8 @@
  *   ns/<namespace>/records/<hash>/<inverted generation>                the record of a used key or name
  *   ns/<namespace>/batches/<name>.<uid>/…                              items and results of a batch, and
  *                                                                      `batch.json.gz` when it is retired
+ *   ns/<namespace>/bundles/<sha256>                                    a part of the code of deployed Tasks
+ *   ns/<namespace>/deployments/<project>/<version>.json                what was deployed, for a rollback
  *   ns/<namespace>/expiry/…                                            what expires, by the hour: expiry.ts
  *
  * Names come again. The uid distinguishes a run from an earlier one of the same name; the pod's uid
@@ -86,3 +88,11 @@ export const runOfPayload = (namespace: string, key: string): string =>
 
 /** What a client uploaded before it triggered. */
 export const packetsPrefix = (namespace: string): string => `ns/${namespace}/packets/`;
+
+/** Named by its content: what lies there is checked by whoever reads it. */
+export const bundleKey = (namespace: string, sha256: string): string => `ns/${namespace}/bundles/${sha256}`;
+
+export const deploymentsPrefix = (namespace: string, project: string): string =>
+  `ns/${namespace}/deployments/${project}/`;
+export const deploymentKey = (namespace: string, project: string, version: string): string =>
+  `${deploymentsPrefix(namespace, project)}${version}.json`;

@@ -85,6 +85,8 @@ interface PatchOptions extends CallOptions {
   fieldManager?: string;
   /** Only for `apply`: takes fields from other managers. */
   force?: boolean;
+  /** Only says whether it would be accepted. */
+  dryRun?: boolean;
 }
 
 interface LogOptions {
@@ -92,6 +94,8 @@ interface LogOptions {
   limitBytes?: number;
   tailLines?: number;
   timestamps?: boolean;
+  /** Until the container ends. */
+  follow?: boolean;
   signal?: AbortSignal;
 }
 
@@ -231,7 +235,11 @@ export class KubeClient {
     const path = resourcePath(resource, namespace, name, subresource);
     const apply = type === "apply";
     const fieldManager = options.fieldManager ?? (apply ? "fairlead" : undefined);
-    const query = { fieldManager, force: apply && options.force ? true : undefined };
+    const query = {
+      fieldManager,
+      force: apply && options.force ? true : undefined,
+      dryRun: options.dryRun ? "All" : undefined,
+    };
     const body = JSON.stringify(patch);
     return this.#write(
       type === "apply" ? "apply" : "patch",

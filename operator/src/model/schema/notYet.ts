@@ -10,7 +10,6 @@ type Fields = Record<string, string>;
 const fields: Record<string, { spec: Fields; status?: string[] }> = {
   Task: {
     spec: {
-      bundle: "code from object storage",
       warm: "warm Jobs",
       payloadSchema: "payload schemas",
     },

@@ -20,6 +20,12 @@ import {
 import { notYet } from "./notYet.ts";
 import { cronExpression, timezone } from "./taskSchedule.ts";
 
+const bundleParts = (max: number) =>
+  z
+    .array(z.string().regex(/^[0-9a-f]{64}$/))
+    .min(1)
+    .max(max);
+
 export const taskSpec = rules(
   z.object({
     id: taskId()
@@ -32,14 +38,18 @@ export const taskSpec = rules(
       .describe("Container image with the runner and the task's code, built on the runtime image."),
     bundle: z
       .object({
-        key: text(512, 1).describe("Object key of the bundle in the bucket."),
-        sha256: text(64, 64).describe("SHA-256 of the bundle, in hex."),
+        code: bundleParts(16).describe("SHA-256, in hex, of each part of the archive with the code."),
+        dependencies: bundleParts(64)
+          .optional()
+          .describe("SHA-256, in hex, of each part of the archive with packages that cannot be bundled."),
       })
       .optional()
-      .describe("Code in object storage, run on the runtime image."),
+      .describe("Code in object storage, below ns/<namespace>/bundles/, run on the chart's runtime image."),
     entry: text(256, 1)
       .optional()
-      .describe("Path of the module that defines the task, in the image. Default /app/tasks.mjs."),
+      .describe(
+        "Path of the module that defines the task: in the image (default /app/tasks.mjs), or in the bundle.",
+      ),
     podTemplate: podTemplate().optional(),
     allowOverrides: z
       .array(z.enum(guardedFields))
@@ -83,6 +93,12 @@ export const taskSpec = rules(
   {
     rule: "has(self.image) != has(self.bundle)",
     message: "set exactly one of spec.image (an image built on the runtime image) and spec.bundle",
+  },
+  {
+    rule: "!has(self.bundle) || has(self.entry)",
+    message: "set spec.entry: the path in the bundle of the module that defines the task",
+    fieldPath: ".entry",
+    reason: "FieldValueRequired",
   },
   ...notYet("Task"),
 );

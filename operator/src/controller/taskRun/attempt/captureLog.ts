@@ -1,5 +1,6 @@
 /**
- * Copies a container's log to the bucket before its pod is deleted: of a long one the beginning and the end.
+ * Copies a container's log to the bucket before its pod is deleted: of a long one the beginning and the end,
+ * each line with its time before it.
  *
  * While the bucket is down it is tried again for as long as the pod is there. A node that does not give the
  * log is tried for some time, once in a while for all attempts on it; then the log is given up, and the run
@@ -96,7 +97,11 @@ async function readLog(client: LogDeps["client"], { metadata }: V1Pod): Promise<
   const { name = "", namespace = "" } = metadata ?? {};
   try {
     const signal = AbortSignal.timeout(readLimitMs);
-    const stream = await client.podLog(namespace, name, { container: containerName, signal });
+    const stream = await client.podLog(namespace, name, {
+      container: containerName,
+      timestamps: true,
+      signal,
+    });
     return await headAndTail(stream, limits);
   } catch (error) {
     // 404: the pod is gone; 400: its container never ran.
