@@ -70,12 +70,13 @@ const work = {
   api: [
     ...each("get list watch create update patch", "fairlead.dev/taskruns"),
     ...each("get list create patch", "fairlead.dev/taskqueues"),
-    ...["taskbatches", "taskschedules"].flatMap((kind) =>
+    ...["tasks", "taskbatches", "taskschedules"].flatMap((kind) =>
       each("get list create patch delete", `fairlead.dev/${kind}`),
     ),
     ...["taskruns", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>
       each("update patch", `fairlead.dev/${kind}/status`),
     ),
+    "get /pods/log",
     ...each("get create patch", "/secrets fairlead-env"),
     "get /namespaces",
     "get coordination.k8s.io/leases fairlead-owner",
