@@ -14,7 +14,7 @@ import { Router } from "express";
 import { Tasks } from "../../model/kinds.ts";
 import { bundleKey, deploymentKey, deploymentsPrefix } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
-import { secretOnly } from "../auth/auth.ts";
+import { manageOnly } from "../auth/rights.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, check, param } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
@@ -36,7 +36,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
   const router = Router();
   const { client, links } = deps;
 
-  router.post("/api/v1/deployments/uploads", secretOnly, async (request, response) => {
+  router.post("/api/v1/deployments/uploads", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const { parts } = await bodyOf(uploadBody, request);
@@ -48,7 +48,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
     response.json({ uploads });
   });
 
-  router.post("/api/v1/deployments", secretOnly, async (request, response) => {
+  router.post("/api/v1/deployments", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const { dryRun, promote, ...deployment } = await bodyOf(deploymentBody, request, { maxBytes: bodyBytes });
@@ -76,7 +76,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
     });
   });
 
-  router.get("/api/v1/deployments/:project", secretOnly, async (request, response) => {
+  router.get("/api/v1/deployments/:project", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const project = check(projectName, param(request, "project"), "project");
@@ -92,7 +92,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
     response.json({ current: await currentOf(client, namespace, project), versions });
   });
 
-  router.post("/api/v1/deployments/promote", secretOnly, async (request, response) => {
+  router.post("/api/v1/deployments/promote", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const { project, version } = await bodyOf(promotionBody, request);
