@@ -46,6 +46,7 @@ const environment = z.object({
     .default(""),
   FAIRLEAD_WATCH_NAMESPACES: list,
   FAIRLEAD_API_URL: z.url({ protocol: /^https?$/ }),
+  FAIRLEAD_PUBLIC_URL: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
   FAIRLEAD_S3_ENDPOINT: z.url({ protocol: /^https?$/ }),
   FAIRLEAD_S3_PUBLIC_ENDPOINT: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
   FAIRLEAD_S3_BUCKET: text,
@@ -90,6 +91,8 @@ export interface Config {
   watchNamespaces: string[];
   /** Where pods reach the API. */
   apiUrl: string;
+  /** Where clients reach it; undefined: at the address that each of them used. */
+  publicUrl?: string;
   s3: BucketSettings;
   redisUrl: string;
   /** Names of Secrets in `namespace`; an empty name for Redis: no password. */
@@ -135,6 +138,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
     installationId: env.FAIRLEAD_INSTALLATION_ID,
     watchNamespaces: env.FAIRLEAD_WATCH_NAMESPACES,
     apiUrl: env.FAIRLEAD_API_URL.replace(/\/+$/, ""),
+    publicUrl: env.FAIRLEAD_PUBLIC_URL.replace(/\/+$/, "") || undefined,
     s3: {
       endpoint: env.FAIRLEAD_S3_ENDPOINT,
       publicEndpoint: env.FAIRLEAD_S3_PUBLIC_ENDPOINT || undefined,

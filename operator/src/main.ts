@@ -21,6 +21,7 @@ import type { Gate } from "./lib/fairGate.ts";
 import { pause } from "./lib/time.ts";
 import type { WriteHook } from "./lib/writeHook.ts";
 import { releaseName } from "./model/namespaceOwner.ts";
+import { leastCharacters, weakness } from "./model/randomText.ts";
 import { crashHook } from "./process/crashHook.ts";
 import { type Health, healthRouter, listen } from "./process/health.ts";
 import { installationId } from "./process/installationId.ts";
@@ -127,10 +128,13 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   const store = await connectStore(client, config, log, signal, { gate: gates.bucket });
   const { namespace, secrets } = config;
   const { key: signingKey } = await readSecret(client, namespace, secrets.signing, ["key"], log, signal);
+  const weak = weakness(signingKey);
+  if (weak)
+    throw new ConfigError(`Secret ${secrets.signing}: key ${weak}: at least ${leastCharacters} are needed`);
   const tokens = new RunTokens(signingKey);
   const keys = new ApiKeys(client, config.namespace, log);
   const reader = new RunReader(client, store, config.watchNamespaces, log);
-  const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined);
+  const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined, config.publicUrl);
   await Promise.all([keys.start(signal), reader.start(signal)]);
   const { now: clock } = Date;
   const { limits, watchNamespaces } = config;

@@ -28,6 +28,7 @@ import { loadEnvironment } from "./environment.ts";
 import { callerIn } from "./http/caller.ts";
 import { bodyOf, param } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
+import { note } from "./http/requestLog.ts";
 
 interface EnvVarDeps {
   client: Pick<KubeClient, "get" | "patch">;
@@ -65,6 +66,7 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     const { name, value, isSecret = false } = await bodyOf(envVarBody, request);
     const namespace = await environment(deps, request, response);
     checkOne(name, value);
+    note(response, { variables: [name] });
     await change(deps, namespace, (before) => withVariables(before, [{ name, value, isSecret }], false));
     response.json({ success: true });
   });
@@ -80,6 +82,7 @@ export function envVarsRouter(deps: EnvVarDeps): Router {
     if (more.length > variablesLimit)
       throw new Problem(422, `variables: ${more.length} of them, at most ${variablesLimit} are allowed`);
     for (const { name, value } of more) checkOne(name, value, "variables");
+    note(response, { variables: more.map(({ name }) => name) });
     await change(deps, namespace, (before) => withVariables(before, more, override));
     response.json({ success: true });
   });

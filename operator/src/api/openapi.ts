@@ -166,11 +166,11 @@ function jsonSchema(schema: z.ZodType): object {
 }
 
 export function openApiRouter(): Router {
-  const document = openApiDocument();
+  const document = JSON.stringify(openApiDocument());
   const page = pageOf();
   const router = Router();
   router.get("/openapi.json", (_request, response) => {
-    response.json(document);
+    response.type("json").send(document);
   });
   router.get("/docs", (_request, response) => {
     response.type("html").send(page);

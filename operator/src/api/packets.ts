@@ -28,11 +28,18 @@ interface PacketDeps {
   links: Links;
 }
 
-/** Of a request: by which address its client knows the API. */
+/** Of a request: by which address its client knows the API, and when its right ends. */
 export interface Origin {
   protocol: string;
-  get(header: string): string | undefined;
+  host: string;
+  /** Milliseconds since the epoch. */
+  until?: number;
 }
+
+/** Headers of proxies are not believed: anybody can send them. */
+export const originOf = (request: Request, { expiresAt }: Pick<Caller, "expiresAt">): Origin => ({
+  ...{ protocol: request.protocol, host: request.get("host") ?? "", until: expiresAt },
+});
 
 /** An object of a namespace. */
 interface ObjectName {
@@ -40,34 +47,59 @@ interface ObjectName {
   key: string;
 }
 
-/** URLs of objects that a client can use. */
+/**
+ * URLs of objects that a client can use. Each is a right of its own for an hour; one that a token has got ends
+ * with the token.
+ */
 export class Links {
   readonly #key: Uint8Array;
   readonly #store: ObjectStore;
   readonly #isPublic: boolean;
+  readonly #publicUrl: string | undefined;
 
-  /** `isPublic`: clients reach the bucket by its public endpoint. */
-  constructor(store: ObjectStore, signingKey: string, isPublic: boolean) {
+  /**
+   * `isPublic`: clients reach the bucket by its public endpoint. `publicUrl`: the API's own address for all
+   * clients; undefined: that of each request.
+   */
+  constructor(store: ObjectStore, signingKey: string, isPublic: boolean, publicUrl?: string) {
+    this.#publicUrl = publicUrl;
     this.#store = store;
     this.#key = new TextEncoder().encode(signingKey);
     this.#isPublic = isPublic;
   }
 
-  async url(request: Origin, method: "GET" | "PUT", object: ObjectName): Promise<string> {
-    if (!this.#isPublic) return this.ownUrl(request, method, object);
+  /** By which address the client knows the API. */
+  address({ protocol, host }: Origin): string {
+    return this.#publicUrl ?? `${protocol}://${host}`;
+  }
+
+  async url(origin: Origin, method: "GET" | "PUT", object: ObjectName): Promise<string> {
+    if (!this.#isPublic) return this.#link(this.address(origin), origin, method, object);
     const store = this.#store.of(object.namespace);
-    const options = { expiresSeconds: linkSeconds, audience: "public" as const };
+    const options = { expiresSeconds: secondsFor(origin), audience: "public" as const };
     return method === "GET" ? store.presignGet(object.key, options) : store.presignPut(object.key, options);
   }
 
-  /** The API's own: the bucket refuses a request that has an Authorization header beside the signature. */
-  async ownUrl(request: Origin, method: "GET" | "PUT", { namespace, key }: ObjectName): Promise<string> {
+  /**
+   * For a pod, at the address that it has used: the bucket refuses a request that has an Authorization header
+   * beside the signature.
+   */
+  ownUrl(origin: Origin, method: "GET" | "PUT", object: ObjectName): Promise<string> {
+    return this.#link(`${origin.protocol}://${origin.host}`, origin, method, object);
+  }
+
+  async #link(
+    address: string,
+    origin: Origin,
+    method: "GET" | "PUT",
+    { namespace, key }: ObjectName,
+  ): Promise<string> {
     const token = await new SignJWT({ namespace, key, method })
       .setProtectedHeader({ alg: "HS256" })
       .setAudience(audience)
-      .setExpirationTime(`${linkSeconds}s`)
+      .setExpirationTime(`${secondsFor(origin)}s`)
       .sign(this.#key);
-    return `${baseUrl(request)}/objects/${token}`;
+    return `${address}/objects/${token}`;
   }
 
   /** The object that a token of ours names, for that method. */
@@ -84,10 +116,9 @@ export class Links {
   }
 }
 
-/** The address that the client used, in front of any proxy. */
-export function baseUrl(request: Origin): string {
-  const protocol = request.get("x-forwarded-proto")?.split(",")[0]?.trim() || request.protocol;
-  return `${protocol}://${request.get("x-forwarded-host") || request.get("host")}`;
+function secondsFor({ until = Number.POSITIVE_INFINITY }: Origin): number {
+  const left = Math.ceil((until - Date.now()) / 1000);
+  return Math.max(1, Math.min(linkSeconds, left));
 }
 
 /**
@@ -131,30 +162,28 @@ function allowUpload(response: Response): Caller {
   return caller;
 }
 
-const packetOf = (caller: Caller, path: string): ObjectName => ({
-  namespace: caller.namespace,
-  key: packetKey(caller, path),
-});
-
 export function packetsRouter({ links }: PacketDeps): Router {
   const router = Router();
   const pathOf = (request: Request): string => [request.params.path].flat().join("/");
+  const link = (method: "GET" | "PUT", request: Request, response: Response, path: string) => {
+    const caller = allowUpload(response);
+    const packet = { namespace: caller.namespace, key: packetKey(caller, path) };
+    return links.url(originOf(request, caller), method, packet);
+  };
   router.put("/api/v2/packets/*path", async (request, response) => {
     const storagePath = pathOf(request);
-    const packet = packetOf(allowUpload(response), storagePath);
-    response.json({ presignedUrl: await links.url(request, "PUT", packet), storagePath });
+    const presignedUrl = await link("PUT", request, response, storagePath);
+    response.json({ presignedUrl, storagePath });
   });
   router.put("/api/v1/packets/*path", async (request, response) => {
-    const packet = packetOf(allowUpload(response), pathOf(request));
-    response.json({ presignedUrl: await links.url(request, "PUT", packet) });
+    response.json({ presignedUrl: await link("PUT", request, response, pathOf(request)) });
   });
   router.get("/api/v1/packets/*path", async (request, response) => {
     const path = pathOf(request);
     const ofRun = /^(run_[^/]+)\/output$/.exec(path)?.[1];
     // What the result of a run with a large output names.
     if (ofRun) return response.redirect(307, `/api/v1/runs/${encodeURIComponent(ofRun)}/packets/output`);
-    const packet = packetOf(allowUpload(response), path);
-    response.json({ presignedUrl: await links.url(request, "GET", packet) });
+    response.json({ presignedUrl: await link("GET", request, response, path) });
   });
   return router;
 }

@@ -21,6 +21,7 @@ import { allowSome, manageOnly } from "./auth/rights.ts";
 import { type Caller, callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
+import { note } from "./http/requestLog.ts";
 import type { RunReader } from "./runs/reader.ts";
 
 export interface QueueDeps {
@@ -70,12 +71,14 @@ export function queuesRouter(deps: QueueDeps): Router {
   router.post("/api/v1/queues/:queue/pause", manageOnly, async (request, response) => {
     const body = await bodyOf(queuePauseBody, request);
     const paused = body.action === "pause";
+    note(response, { paused });
     response.json(queueObject(await setOverride(deps, callerIn(response), request, body.type, { paused })));
   });
 
   router.post("/api/v1/queues/:queue/concurrency/override", manageOnly, async (request, response) => {
     const body = await bodyOf(queueOverrideBody, request);
     const { concurrencyLimit } = body;
+    note(response, { concurrencyLimit });
     response.json(
       queueObject(await setOverride(deps, callerIn(response), request, body.type, { concurrencyLimit })),
     );

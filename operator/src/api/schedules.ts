@@ -20,6 +20,7 @@ import { loadEnvironment } from "./environment.ts";
 import { callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param } from "./http/input.ts";
 import { notFound, Problem, refusal } from "./http/problem.ts";
+import { note } from "./http/requestLog.ts";
 
 export interface ScheduleDeps {
   client: Pick<KubeClient, "create" | "get" | "patch" | "delete" | "listAll">;
@@ -133,6 +134,7 @@ async function answer(
   schedule: TaskSchedule,
 ): Promise<void> {
   const { type } = await loadEnvironment(client, schedule.metadata.namespace);
+  note(response, { schedule: schedule.metadata.name });
   response.json(scheduleObject(schedule, type, clock()));
 }
 

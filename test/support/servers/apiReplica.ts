@@ -5,6 +5,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { apiKeyLabel } from "@fairlead/protocol/labels";
 import express from "express";
+import type { Logger } from "pino";
 import { ApiKeys } from "../../../operator/src/api/auth/apiKeys.ts";
 import { newGates } from "../../../operator/src/api/http/gates.ts";
 import { Links } from "../../../operator/src/api/packets.ts";
@@ -37,6 +38,8 @@ export class ApiReplica {
   readonly store: ObjectStore;
   readonly #servers: { stop(): Promise<void> }[];
   readonly #stop = new AbortController();
+  /** Of the next replica. */
+  log: Logger = quiet;
   /** Milliseconds since the epoch. */
   clock: () => number = Date.now;
   #http: Server | undefined;
@@ -69,7 +72,7 @@ export class ApiReplica {
   async listen(limits: ApiLimits = { bodyBytes, rate: { perSecond: 0, burst: 1 } }): Promise<void> {
     const { client, store } = this;
     const { signal } = this.#stop;
-    const keys = new ApiKeys(client, namespace, quiet);
+    const keys = new ApiKeys(client, namespace, this.log);
     const reader = new RunReader(client, store, [], quiet);
     const links = new Links(store, "signing-key", false);
     await Promise.all([keys.start(signal), reader.start(signal)]);
@@ -84,7 +87,7 @@ export class ApiReplica {
       release: "test/fairlead",
       tokens,
       identity: new AttemptIdentity({ client, tokens, clusterKeys: new ClusterKeys(client, Date.now) }),
-      log: quiet,
+      log: this.log,
       clock: () => this.clock(),
       random: Math.random,
     };

@@ -95,6 +95,8 @@ describe("what the API server says of the caller's namespace", () => {
   it.each([
     [404, 'namespaces "no-such-ns" not found', /namespace no-such-ns, which does not exist/],
     [403, "unable to create new content in namespace a because it is being terminated", /is being deleted/],
+    [403, 'admission webhook "p.example.com" denied the request: no tags', /admission policy.*: no tags/],
+    [403, 'taskruns "a" is forbidden: ValidatingAdmissionPolicy "p" denied request: no', /policy.*: no$/],
     [403, "forbidden: exceeded quota: runs, requested: 1, used: 5, limited: 5", /ResourceQuota.*limited: 5/],
   ])("%i %s is the client's to mend", (status, message, said) => {
     expect(problemOf(error(status, message))).toMatchObject({

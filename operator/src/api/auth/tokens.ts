@@ -4,6 +4,7 @@ import { z } from "zod";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
+import { note } from "../http/requestLog.ts";
 import { publicToken } from "./auth.ts";
 import { secretOnly } from "./rights.ts";
 
@@ -53,6 +54,7 @@ export function tokensRouter(deps: TokenDeps): Router {
         "expirationTime: not within the next year: give a duration (for example 15m) or Unix seconds",
       );
     }
+    note(response, { scopes, expires, oneTime });
     response.json({ token: await publicToken(callerIn(response), scopes, { expires, oneTime }) });
   });
 

@@ -27,6 +27,7 @@ import { allow, allowSome } from "../auth/rights.ts";
 import type { Caller } from "../http/caller.ts";
 import { bodyOf, nameIn, param, requestKeyOf } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
+import { note } from "../http/requestLog.ts";
 import type { RunReader } from "../runs/reader.ts";
 import { keyTtlOf } from "../runs/wire/times.ts";
 import { triggerBody } from "../runs/wire/triggerBody.ts";
@@ -162,6 +163,7 @@ function demandOwn({ tokenHash }: Caller, batch: TaskBatch): void {
 const idOf = ({ metadata }: TaskBatch): string => batchId(metadata.name);
 
 const addReadToken = async (response: Response, caller: Caller, id: string): Promise<void> => {
+  note(response, { batch: id });
   response.set("x-trigger-jwt", await publicToken(caller, [`read:batch:${id}`]));
 };
 

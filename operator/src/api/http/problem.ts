@@ -52,6 +52,12 @@ export function problemOf(error: unknown): Problem | undefined {
     return new Problem(403, "The key's namespace is being deleted: use a key of another one", {
       retry: false,
     });
+  // A policy or a webhook of the cluster: it will say the same again.
+  const denied = /denied (?:the )?request: ?(.*)/s.exec(message)?.[1];
+  if (denied !== undefined)
+    return new Problem(403, `The cluster's admission policy refuses it: ${denied.slice(0, 500)}`, {
+      retry: false,
+    });
   const quota = /exceeded quota: .*/.exec(message)?.[0];
   return quota === undefined
     ? undefined

@@ -21,7 +21,7 @@ export interface FeedDeps extends DataDeps {
 const inlineBytes = 64 * 1024;
 /** Stands for the API's address, which readers know by different names. Nobody can know it. */
 const placeholder = `${randomUUID()}.invalid`;
-const origin = { protocol: "http", get: (name: string) => (name === "host" ? placeholder : undefined) };
+const origin = { protocol: "http", host: placeholder };
 
 interface Followed {
   namespace: string;

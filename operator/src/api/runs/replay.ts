@@ -16,6 +16,7 @@ import { demand, may, subjectOf } from "../auth/rights.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, requestKeyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
+import { note } from "../http/requestLog.ts";
 import { findRun, type RunAccessDeps } from "./access.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { triggerOptions } from "./wire/triggerBody.ts";
@@ -52,6 +53,7 @@ export function replayRouter(deps: ReplayDeps): Router {
       requestKey: requestKeyOf(request),
       replayOf: run.metadata.name,
     });
+    note(response, { run: runId(name) });
     // The new run has what the first has, which the caller may not be allowed to read.
     if (may(caller, "read", subjectOf(runId(run.metadata.name), run)))
       response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${runId(name)}`]));

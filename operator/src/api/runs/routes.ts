@@ -5,7 +5,7 @@
 import { runId } from "@fairlead/protocol/ids";
 import { maxInlineDataBytes } from "@fairlead/protocol/limits";
 import { apiVersionHeader } from "@fairlead/protocol/status";
-import { type Request, Router } from "express";
+import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { ownRef } from "../../model/keys/objectKey.ts";
 import type { TaskRun } from "../../model/resources.ts";
@@ -15,6 +15,7 @@ import { secretOnly } from "../auth/rights.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, countOf, param, query } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
+import { type Origin, originOf } from "../packets.ts";
 import { findRun, patchSpec, type RunAccessDeps } from "./access.ts";
 import { type DataDeps, loadOutputText, loadRunData } from "./data.ts";
 import { readableBy } from "./readable.ts";
@@ -31,6 +32,7 @@ interface RunDeps extends RunAccessDeps, DataDeps {
   clock: () => number;
 }
 
+const originIn = (request: Request, response: Response): Origin => originOf(request, callerIn(response));
 const apiVersionOf = (request: Request): string | undefined => request.get(apiVersionHeader);
 
 export function runsRouter(deps: RunDeps): Router {
@@ -39,7 +41,9 @@ export function runsRouter(deps: RunDeps): Router {
   router.get("/api/v3/runs/:id", async (request, response) => {
     const run = await findRun(deps, request, response, "read");
     const told = deps.reader.inLine(run);
-    response.json(runObject(told, apiVersionOf(request), await loadRunData(deps, request, run)));
+    response.json(
+      runObject(told, apiVersionOf(request), await loadRunData(deps, originIn(request, response), run)),
+    );
   });
 
   router.get("/api/v1/runs/:id/result", async (request, response) => {
@@ -73,7 +77,13 @@ export function runsRouter(deps: RunDeps): Router {
     if (statusOf(run) !== "DELAYED")
       throw new Problem(400, "The run is not DELAYED any more: only a delayed run can be rescheduled");
     const changed = await patchSpec(deps, run, { delayUntil });
-    response.json(runObject(changed, apiVersionOf(request), await loadRunData(deps, request, changed)));
+    response.json(
+      runObject(
+        changed,
+        apiVersionOf(request),
+        await loadRunData(deps, originIn(request, response), changed),
+      ),
+    );
   });
 
   router.get("/api/v1/runs/:id/packets/:field", async (request, response) => {
@@ -86,7 +96,10 @@ export function runsRouter(deps: RunDeps): Router {
     const key = refs[field]?.key;
     if (key === undefined) throw notFound(`${field.slice(0, 80)} of this run in object storage`);
     response.json({
-      presignedUrl: await deps.links.url(request, "GET", { namespace: run.metadata.namespace, key }),
+      presignedUrl: await deps.links.url(originIn(request, response), "GET", {
+        namespace: run.metadata.namespace,
+        key,
+      }),
     });
   });
 

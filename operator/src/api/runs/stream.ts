@@ -15,7 +15,7 @@ import { type Caller, callerIn } from "../http/caller.ts";
 import { EventStream } from "../http/eventStream.ts";
 import { param, runOfId } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
-import { baseUrl } from "../packets.ts";
+import { originOf } from "../packets.ts";
 import { findRun } from "./access.ts";
 import { type FeedDeps, RunFeeds } from "./feed.ts";
 
@@ -66,7 +66,7 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
     // The client has left meanwhile: no "close" would ever come.
     if (response.destroyed) return close();
     response.on("close", close);
-    const address = JSON.stringify(baseUrl(request)).slice(1, -1);
+    const address = JSON.stringify(deps.links.address(originOf(request, caller))).slice(1, -1);
     stream = new EventStream(response, {
       ...{ source: feed, address, unsent, tenant: namespace, clock: deps.clock },
     });

@@ -4,6 +4,7 @@ import { type Request, Router } from "express";
 import { publicToken } from "../auth/auth.ts";
 import { allow } from "../auth/rights.ts";
 import { bodyOf, check, param, requestKeyOf } from "../http/input.ts";
+import { note } from "../http/requestLog.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
 import { triggerBody, triggerOptions } from "./wire/triggerBody.ts";
 
@@ -26,6 +27,7 @@ export function triggerRouter(deps: CreateDeps & { limits: { bodyBytes: number }
     const requestKey = requestKeyOf(request);
     const { name, isCached } = await createRun(deps, { caller, task, payload, options, requestKey });
     const id = runId(name);
+    note(response, { run: id, isCached });
     // A run that was there already was made with this very token, or the caller is a key (ownNames.ts).
     response.set("x-trigger-jwt", await publicToken(caller, [`read:runs:${id}`]));
     response.json({ id, isCached });
