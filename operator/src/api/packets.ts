@@ -48,8 +48,8 @@ interface ObjectName {
 }
 
 /**
- * URLs of objects that a client can use. Each is a right of its own for an hour; one that a token has got ends
- * with the token.
+ * URLs of objects that a client can use. Each is a right of its own for an hour; one that a token has got
+ * ends with the token.
  */
 export class Links {
   readonly #key: Uint8Array;
