@@ -19,6 +19,7 @@ import { LeaderElection } from "./kube/leader/leaderElection.ts";
 import { KubeLeaseStore } from "./kube/leader/leaseStore.ts";
 import type { Gate } from "./lib/fairGate.ts";
 import { pause } from "./lib/time.ts";
+import { TokenBuckets } from "./lib/tokenBucket.ts";
 import type { WriteHook } from "./lib/writeHook.ts";
 import { releaseName } from "./model/namespaceOwner.ts";
 import { leastCharacters, weakness } from "./model/randomText.ts";
@@ -31,12 +32,14 @@ import { connectRedis } from "./queue/redisClient.ts";
 import { RunTokens } from "./runs/runToken.ts";
 import { Bucket } from "./storage/bucket.ts";
 import { ObjectStore } from "./storage/objectStore.ts";
-import { newRegistry } from "./telemetry/metrics.ts";
+import { newRegistry, observe } from "./telemetry/metrics.ts";
 
 const modes = { controller: runController, api: runApi };
 const defaultPorts = { controller: 8081, api: 8080 };
 /** How long a stopping API answers before it closes. */
 const drainMs = 2_000;
+/** Lists that are polled meet the same objects again and again. */
+const unreadableLogs = { burst: 20, perSecond: 1 / 10 };
 
 async function main(): Promise<void> {
   const mode = process.argv[2];
@@ -123,7 +126,8 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   const gates = newGates();
   const client = KubeClient.fromEnvironment({ gate: gates.cluster });
   let unready: () => string | undefined = () => "starting";
-  const app = newApp({ alive: () => undefined, ready: () => unready(), metrics: newRegistry("api") });
+  const metrics = newRegistry("api");
+  const app = newApp({ alive: () => undefined, ready: () => unready(), metrics });
   const server = await listen(app, port);
   const store = await connectStore(client, config, log, signal, { gate: gates.bucket });
   const { namespace, secrets } = config;
@@ -132,6 +136,9 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   if (weak)
     throw new ConfigError(`Secret ${secrets.signing}: key ${weak}: at least ${leastCharacters} are needed`);
   const tokens = new RunTokens(signingKey);
+  observe(metrics, "fairlead_bucket_objects_unreadable_total", () => [
+    { value: store.unreadable, labels: {} },
+  ]);
   const keys = new ApiKeys(client, config.namespace, log);
   const reader = new RunReader(client, store, config.watchNamespaces, log);
   const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined, config.publicUrl);
@@ -185,7 +192,11 @@ async function connectStore(
   const credentials = await readSecret(client, namespace, secrets.objectstore, fields, log, signal);
   const bucket = new Bucket({ s3: config.s3, credentials, onWrite });
   const prefix = config.s3.isShared ? await installationId(client, config, log, signal) : "";
-  return new ObjectStore(bucket, prefix, gate);
+  const said = new TokenBuckets(unreadableLogs, 1);
+  const onUnreadable = (object: string, error: unknown): void => {
+    if (said.take("", Date.now()).allowed) log.warn({ object, err: error }, "this object cannot be read");
+  };
+  return new ObjectStore(bucket, prefix, { gate, onUnreadable });
 }
 
 async function redisPassword(

@@ -112,6 +112,6 @@ const depsOf = (store: Store, clock: () => number): BucketSweepDeps =>
     batches: { get: () => undefined, list: () => [] },
     config: { historySeconds: historyHours * 3600, watchNamespaces: [] },
     log: pino({ level: "silent" }),
-    sweepStats: { deleted: 0, unreadable: 0 },
+    sweepStats: { deleted: 0 },
     owners: { otherOwner: () => undefined },
   }) as unknown as BucketSweepDeps;

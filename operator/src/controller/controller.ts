@@ -128,7 +128,7 @@ export class Controller {
       jobProblems: new EventProblems("jobs", { client, log, clock: Date.now }),
       podProblems: new EventProblems("pods", { client, log, clock: Date.now }),
       scaleUps: new EventProblems("scaleUps", { client, log, clock: Date.now }),
-      sweepStats: { deleted: 0, unreadable: 0 },
+      sweepStats: { deleted: 0 },
       store,
       config,
       log,
@@ -147,7 +147,7 @@ export class Controller {
     );
     const { sweepStats } = this.#deps;
     const { runs } = caches;
-    observeController(metrics, { runs, manager: this.#manager, admission, owners, sweepStats });
+    observeController(metrics, { runs, manager: this.#manager, admission, owners, sweepStats, store });
   }
 
   /** Fills the caches and keeps them fresh; resolves when they are filled. */

@@ -35,8 +35,8 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   podProblems: EventProblems;
   /** What autoscalers make room for. */
   scaleUps: EventProblems;
-  /** Objects of the bucket that the sweeper deleted, and could not read, since the process began. */
-  sweepStats: { deleted: number; unreadable: number };
+  /** Objects of the bucket that the sweeper deleted since the process began. */
+  sweepStats: { deleted: number };
   store: ObjectStore;
   config: Config;
   log: Logger;

@@ -27,7 +27,7 @@ type KeyCandidate =
 
 /** Where a key may be held, or free, in order. `from`: earlier generations do not count. */
 export async function* keyCandidates(
-  deps: { store: Stores<"get" | "list">; clock: () => number },
+  deps: { store: Stores<"get" | "list" | "unreadable">; clock: () => number },
   key: RunKey,
   from = 0,
 ): AsyncGenerator<KeyCandidate, void> {
@@ -53,12 +53,12 @@ export const liveGenerations = (
   );
 
 export const readRecordOf = (
-  store: Stores<"get" | "list">,
+  store: Stores<"get" | "list" | "unreadable">,
   { namespace, task, key }: RunKey,
 ): Promise<KeyRecord | undefined> => readKeyRecord(store, namespace, keyHash(namespace, task, key));
 
 export const writeRecordOf = (
-  store: Stores<"get" | "put">,
+  store: Stores<"get" | "put" | "unreadable">,
   { namespace, task, key }: RunKey,
   record: KeyRecord,
 ): Promise<void> => writeKeyRecord(store, namespace, keyHash(namespace, task, key), record);

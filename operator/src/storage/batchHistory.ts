@@ -8,6 +8,7 @@ import { getJson, putJson } from "./gzipJson.ts";
 import { batchesPrefix, batchRecordKey } from "./layout.ts";
 import { foldersBelow } from "./listing.ts";
 import type { Stores } from "./objectStore.ts";
+import { storedBatch } from "./stored.ts";
 
 /** `batch` with its items, as the API server has it. May be repeated. */
 export async function writeBatchHistory(stores: Stores<"put">, batch: TaskBatch): Promise<void> {
@@ -18,7 +19,7 @@ export async function writeBatchHistory(stores: Stores<"put">, batch: TaskBatch)
 
 /** The last retired batch of that name; an aborted one, of which nothing ran, only if there is no other. */
 export async function readBatchHistory(
-  stores: Stores<"get" | "list">,
+  stores: Stores<"get" | "list" | "unreadable">,
   namespace: string,
   name: string,
 ): Promise<TaskBatch | undefined> {
@@ -29,7 +30,8 @@ export async function readBatchHistory(
     const uid = folder.slice(prefix.length, -1);
     // After the name comes a uid, which has no dot: `a.b.<uid>` is of the batch `a.b`.
     if (uid.includes(".")) continue;
-    const batch = await getJson<TaskBatch>(store, batchRecordKey({ namespace, name, uid }));
+    const identity = { namespace, name, uid };
+    const batch = await getJson(store, batchRecordKey(identity), (value) => storedBatch(value, identity));
     if (batch && (!last || rank(batch) > rank(last))) last = batch;
   }
   return last;

@@ -19,6 +19,7 @@ class Objects {
   of(): this {
     return this;
   }
+  unreadable(): void {}
   async put(key: string, body: string | Uint8Array): Promise<void> {
     this.all.set(key, typeof body === "string" ? body : new TextDecoder().decode(body));
   }

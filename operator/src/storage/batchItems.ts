@@ -13,7 +13,7 @@
  * change any more.
  */
 import { maxBatchItems, maxInlineDataBytes } from "@fairlead/protocol/limits";
-import { parseExact, parseExactBelow } from "../lib/exactJson.ts";
+import { parseExactBelow } from "../lib/exactJson.ts";
 import { inParallel } from "../lib/parallel.ts";
 import type { BatchResult, ItemOutcome } from "../model/batch/item.ts";
 import { newName } from "../model/ids.ts";
@@ -22,6 +22,7 @@ import type { BatchItem, ObjectMeta, OutputRef, TaskBatch } from "../model/resou
 import { isSuperJson } from "../model/superJson.ts";
 import { batchFolder } from "./layout.ts";
 import type { NamespaceStore, Stores } from "./objectStore.ts";
+import { readable, storedOutcome, storedResult } from "./stored.ts";
 
 type BatchMeta = Pick<ObjectMeta, "namespace" | "name" | "uid">;
 
@@ -128,12 +129,16 @@ export function linesIn(body: Uint8Array): string[] {
 }
 
 export async function readOutcomes(
-  stores: Stores<"get">,
+  stores: Stores<"get" | "unreadable">,
   meta: BatchMeta,
 ): Promise<Map<number, ItemOutcome>> {
-  const got = await stores.of(meta.namespace).get(outcomesKey(meta), { maxBytes: settledLimit });
-  const outcomes = linesIn(got?.body ?? new Uint8Array()).map((line) => JSON.parse(line) as ItemOutcome);
-  return new Map(outcomes.map((outcome) => [outcome.index, outcome]));
+  const [store, key] = [stores.of(meta.namespace), outcomesKey(meta)];
+  const got = await store.get(key, { maxBytes: settledLimit });
+  if (!got) return new Map();
+  return readable(store, key, () => {
+    const outcomes = linesIn(got.body).map((line) => storedOutcome(line) as unknown as ItemOutcome);
+    return new Map(outcomes.map((outcome) => [outcome.index, outcome]));
+  });
 }
 
 export async function writeOutcomes(
@@ -157,11 +162,14 @@ export async function writeResults(
 
 /** Of a finished batch, by its `status.resultsRef`; undefined after the time that they are kept. */
 export async function readResults(
-  store: Pick<NamespaceStore, "get">,
+  store: Pick<NamespaceStore, "get" | "unreadable">,
   { key, size }: { key: string; size: number },
 ): Promise<BatchResult[] | undefined> {
   const got = await store.get(key, { maxBytes: Math.max(1, size) });
-  return got && linesIn(got.body).map((line) => parseExact(line) as BatchResult);
+  return (
+    got &&
+    readable(store, key, () => linesIn(got.body).map((line) => storedResult(line) as unknown as BatchResult))
+  );
 }
 
 /** All outputs of one answer together. */

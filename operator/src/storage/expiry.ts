@@ -83,8 +83,8 @@ export type Ended = { kind: "run" | "batch"; name: string; uid: string; cursor: 
 
 /** Undefined for a name that is none of ours. Names of runs have dots, uids have none. */
 export function parseEnded(entry: string): Ended | undefined {
-  const run = /^run\.(\d{13}\.(.+)\.([^./]+))$/.exec(entry);
+  const run = /^run\.(\d{13}\.([^/]+)\.([^./]+))$/.exec(entry);
   if (run) return { kind: "run", cursor: run[1] ?? "", name: run[2] ?? "", uid: run[3] ?? "" };
-  const batch = /^batch\.(.+)\.([^./]+)$/.exec(entry);
+  const batch = /^batch\.([^/]+)\.([^./]+)$/.exec(entry);
   return batch ? { kind: "batch", cursor: "", name: batch[1] ?? "", uid: batch[2] ?? "" } : undefined;
 }

@@ -6,8 +6,9 @@
 import { z } from "zod";
 import { phases } from "../model/schema/taskRun.ts";
 import { fileKey } from "./expiry.ts";
-import { keyRecordKey, keyRecordsPrefix } from "./layout.ts";
+import { generationPart, keyRecordKey, keyRecordsPrefix } from "./layout.ts";
 import type { NamespaceStore, Stores } from "./objectStore.ts";
+import { readable, unlessUnreadable } from "./stored.ts";
 
 const keyRecord = z.object({
   generation: z.int().min(0),
@@ -26,7 +27,7 @@ export type KeyRecord = z.infer<typeof keyRecord>;
 const maxBytes = 4096;
 
 export async function readKeyRecord(
-  stores: Stores<"get" | "list">,
+  stores: Stores<"get" | "list" | "unreadable">,
   namespace: string,
   hash: string,
 ): Promise<KeyRecord | undefined> {
@@ -36,13 +37,20 @@ export async function readKeyRecord(
   return highest && readRecord(store, highest.key);
 }
 
-/** Undefined when it is gone, or is none. */
+/** Undefined when it is gone. */
 export async function readRecord(
-  store: Pick<NamespaceStore, "get">,
+  store: Pick<NamespaceStore, "get" | "unreadable">,
   key: string,
 ): Promise<KeyRecord | undefined> {
   const object = await store.get(key, { maxBytes });
-  return object && keyRecord.parse(JSON.parse(new TextDecoder().decode(object.body)));
+  return (
+    object &&
+    readable(store, key, () => {
+      const record = keyRecord.parse(JSON.parse(new TextDecoder().decode(object.body)));
+      if (key.endsWith(`/${generationPart(record.generation)}`)) return record;
+      throw new Error(`it says that it is of generation ${record.generation}`);
+    })
+  );
 }
 
 /**
@@ -50,14 +58,14 @@ export async function readRecord(
  * force.
  */
 export async function writeKeyRecord(
-  stores: Stores<"get" | "put">,
+  stores: Stores<"get" | "put" | "unreadable">,
   namespace: string,
   hash: string,
   record: KeyRecord,
 ): Promise<void> {
   const store = stores.of(namespace);
   const key = keyRecordKey(namespace, hash, record.generation);
-  const known = await readRecord(store, key);
+  const known = await readRecord(store, key).catch(unlessUnreadable);
   await fileKey(stores, namespace, hash, Date.parse(record.expiresAt));
   const freed = known?.freed && known.run.uid === record.run.uid ? { freed: true } : {};
   await store.put(key, JSON.stringify({ ...record, ...freed }), { type: "application/json" });

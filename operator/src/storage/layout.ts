@@ -42,8 +42,10 @@ export const keyRecordsPrefix = (namespace: string, hash: string): string =>
   `${recordsPrefix(namespace)}${hash}/`;
 /** Sorts the highest generation first. No writer of one generation can overwrite another's. */
 export const keyRecordKey = (namespace: string, hash: string, generation: number): string =>
-  `${keyRecordsPrefix(namespace, hash)}${String(latestGeneration - generation).padStart(10, "0")}`;
+  keyRecordsPrefix(namespace, hash) + generationPart(generation);
 
+export const generationPart = (generation: number): string =>
+  String(latestGeneration - generation).padStart(10, "0");
 const latestGeneration = 9_999_999_999;
 
 /** Folder of everything that belongs to one run. */

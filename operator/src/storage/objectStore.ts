@@ -36,22 +36,38 @@ export interface Stores<M extends keyof NamespaceStore> {
   of(namespace: string): Pick<NamespaceStore, M>;
 }
 
+type NoteUnreadable = (key: string, error: unknown) => void;
+
 const namespacePattern = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const namespacesFolder = "ns/";
 const ownFolder = "maintenance/";
+
+interface StoreOptions {
+  /** With one, namespaces take turns at the bucket. */
+  gate?: Gate;
+  /** An object is not what its key says. */
+  onUnreadable?: NoteUnreadable;
+}
 
 export class ObjectStore implements Stores<keyof NamespaceStore> {
   readonly #bucket: RawBucket;
   readonly #root: string;
   readonly #gate: Gate | undefined;
+  readonly #noteUnreadable: NoteUnreadable;
   readonly own: NamespaceStore;
+  /** Objects that could not be read, since the process began. */
+  unreadable = 0;
 
-  /** `prefix`: of all keys; empty: none. With a gate namespaces take turns at the bucket. */
-  constructor(bucket: RawBucket, prefix = "", gate?: Gate) {
+  /** `prefix`: of all keys; empty: none. */
+  constructor(bucket: RawBucket, prefix = "", { gate, onUnreadable }: StoreOptions = {}) {
     this.#bucket = bucket;
     this.#gate = gate;
     this.#root = prefix === "" ? "" : `${prefix}/`;
-    this.own = new NamespaceStore(bucket, this.#root, ownFolder);
+    this.#noteUnreadable = (key, error) => {
+      this.unreadable++;
+      onUnreadable?.(key, error);
+    };
+    this.own = this.#storeOf(ownFolder);
   }
 
   /** Creates the bucket if there is none. */
@@ -62,8 +78,7 @@ export class ObjectStore implements Stores<keyof NamespaceStore> {
   of(namespace: string): NamespaceStore {
     const folder = `${namespacesFolder}${namespace}/`;
     if (!namespacePattern.test(namespace)) throw new BadKeyError(folder, "names no namespace");
-    const bucket = this.#gate ? gated(this.#bucket, this.#gate, namespace) : this.#bucket;
-    return new NamespaceStore(bucket, this.#root, folder);
+    return this.#storeOf(folder, this.#gate ? gated(this.#bucket, this.#gate, namespace) : this.#bucket);
   }
 
   /** Namespaces of which there are objects, in order; those after one, if it is given. */
@@ -74,6 +89,10 @@ export class ObjectStore implements Stores<keyof NamespaceStore> {
       const namespace = found.slice(folder.length, -1);
       if (namespacePattern.test(namespace)) yield namespace;
     }
+  }
+
+  #storeOf(folder: string, bucket = this.#bucket): NamespaceStore {
+    return new NamespaceStore(bucket, this.#root, folder, this.#noteUnreadable);
   }
 }
 
@@ -98,10 +117,14 @@ export class NamespaceStore {
   readonly #root: string;
   readonly #folder: string;
 
-  constructor(bucket: RawBucket, root: string, folder: string) {
+  /** Notes an object that is not what its key says; who asked for it decides what follows. */
+  readonly unreadable: NoteUnreadable;
+
+  constructor(bucket: RawBucket, root: string, folder: string, unreadable: NoteUnreadable) {
     this.#bucket = bucket;
     this.#root = root;
     this.#folder = folder;
+    this.unreadable = unreadable;
   }
 
   put: RawBucket["put"] = async (key, body, options) => this.#bucket.put(this.#own(key), body, options);

@@ -13,6 +13,7 @@ import { getJson, putJson } from "./gzipJson.ts";
 import { historyFolder, historyIndexKey, historyIndexPrefix, historyKey } from "./layout.ts";
 import { objectsBelow } from "./listing.ts";
 import type { Stores } from "./objectStore.ts";
+import { readable, storedRun, summaryShape, unlessUnreadable } from "./stored.ts";
 
 /** The fields of a run that a list shows and filters by. */
 export interface RunSummary {
@@ -62,14 +63,17 @@ export async function writeHistory(stores: Stores<"put">, run: TaskRun): Promise
 
 /** The retired run with this name and uid. */
 export const readHistory = (
-  stores: Stores<"get">,
+  stores: Stores<"get" | "unreadable">,
   namespace: string,
   { name, uid }: { name: string; uid: string },
-): Promise<TaskRun | undefined> => getJson(stores.of(namespace), historyKey({ namespace, name, uid }));
+): Promise<TaskRun | undefined> => {
+  const identity = { namespace, name, uid };
+  return getJson(stores.of(namespace), historyKey(identity), (value) => storedRun(value, identity));
+};
 
 /** The run that was retired last of those that had this name. */
 export async function readLastHistory(
-  stores: Stores<"get" | "list">,
+  stores: Stores<"get" | "list" | "unreadable">,
   namespace: string,
   name: string,
 ): Promise<TaskRun | undefined> {
@@ -82,7 +86,12 @@ export async function readLastHistory(
     if (object.modifiedMs >= modifiedMs && newest.length < sameSecond) newest.push(object);
   }
   // The bucket counts seconds.
-  const runs = await Promise.all(newest.map(({ key }) => getJson<TaskRun>(store, key)));
+  const runs = await Promise.all(
+    newest.map(({ key }) => {
+      const uid = key.slice(folder.length).replace(/\.json\.gz$/, "");
+      return readHistory(stores, namespace, { name, uid });
+    }),
+  );
   return runs
     .flatMap((run) => run ?? [])
     .reduce<TaskRun | undefined>((last, run) => (last && ended(last) >= ended(run) ? last : run), undefined);
@@ -92,7 +101,7 @@ const ended = ({ status }: TaskRun): string => status?.finishedAt ?? "";
 
 /** The next `limit` retired runs after the cursor, newest first by creation. */
 export async function listHistory(
-  stores: Stores<"get" | "list">,
+  stores: Stores<"get" | "list" | "unreadable">,
   namespace: string,
   options: { after?: string; limit: number },
 ): Promise<HistoryPage> {
@@ -101,14 +110,25 @@ export async function listHistory(
   const startAfter = options.after === undefined ? undefined : prefix + options.after;
   const { objects, more } = await store.list(prefix, { startAfter, limit: options.limit });
   const read = await Promise.all(objects.map(({ key }) => store.get(key, { maxBytes: maxSummaryBytes })));
-  // A summary may have been swept since the listing.
-  const runs = read.flatMap((object) => (object ? [parseSummary(object.body)] : []));
+  const parsed = objects.map(async ({ key }, at) => {
+    const object = read[at];
+    // A summary may have been swept since the listing.
+    return object && readable(store, key, () => parseSummary(namespace, key, object.body));
+  });
+  const runs = (await Promise.all(parsed.map((one) => one.catch(unlessUnreadable)))).flatMap(
+    (one) => one ?? [],
+  );
   const last = objects.at(-1);
   return { runs, next: more && last ? last.key.slice(prefix.length) : undefined };
 }
 
-export const parseSummary = (body: Uint8Array): RunSummary =>
-  parseExact(new TextDecoder().decode(body)) as RunSummary;
+/** Throws unless it is the summary that the key is of. */
+export function parseSummary(namespace: string, key: string, body: Uint8Array): RunSummary {
+  const summary = summaryShape.parse(parseExact(new TextDecoder().decode(body))) as unknown as RunSummary;
+  const { name, uid, createdAt } = summary;
+  if (key === historyIndexKey({ namespace, name, uid, creationTimestamp: createdAt })) return summary;
+  throw new Error(`it is of the run ${name} (uid ${uid}), created at ${createdAt}`);
+}
 
 export function summaryOf({ metadata, spec, status = {} }: TaskRun): RunSummary {
   const { phase, reason, attempt, version, queue, queuedAt, startedAt, finishedAt, duplicateOf } = status;

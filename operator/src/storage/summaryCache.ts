@@ -8,8 +8,10 @@ import type { NamespaceStore, Stores } from "./objectStore.ts";
 
 type Answer = NonNullable<Awaited<ReturnType<NamespaceStore["get"]>>>;
 
+type Used = Stores<"get" | "list" | "unreadable">;
+
 /** `maxBytes`: of all that are kept. */
-export function withSummaries(stores: Stores<"get" | "list">, maxBytes: number): Stores<"get" | "list"> {
+export function withSummaries(stores: Used, maxBytes: number): Used {
   const kept = new LRUCache<string, Answer>({
     maxSize: maxBytes,
     sizeCalculation: ({ body }, key) => body.length + key.length + 100,
@@ -19,6 +21,7 @@ export function withSummaries(stores: Stores<"get" | "list">, maxBytes: number):
       const store = stores.of(namespace);
       return {
         list: (prefix, options) => store.list(prefix, options),
+        unreadable: (key, error) => store.unreadable(key, error),
         async get(key, options) {
           if (!key.startsWith(historyIndexPrefix(namespace))) return store.get(key, options);
           const known = kept.get(key);

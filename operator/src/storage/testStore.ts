@@ -6,6 +6,7 @@ type Request = "delete" | "deleteMany" | "get" | "head" | "list" | "put";
 
 export interface TestStore extends RawBucket, Pick<ObjectStore, "of" | "own" | "namespaces"> {
   keys(): string[];
+  readonly unreadable: number;
   /** Since the beginning, by their kinds. */
   requests: Record<Request, number>;
 }
@@ -84,6 +85,9 @@ export function testStore(clock: () => number): TestStore {
     ...bucket,
     keys: () => [...keys()],
     requests,
+    get unreadable() {
+      return stores.unreadable;
+    },
     own: stores.own,
     of: (namespace) => stores.of(namespace),
     namespaces: (after) => stores.namespaces(after),

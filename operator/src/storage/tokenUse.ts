@@ -24,7 +24,7 @@ const latestMs = Date.UTC(9999, 11, 31);
 
 /** The name of the first use, and when that was. */
 export async function firstUse(
-  stores: Stores<"get" | "put" | "putNew">,
+  stores: Stores<"get" | "put" | "putNew" | "unreadable">,
   { namespace, hash, name, nowMs, untilMs }: TokenUse,
 ): Promise<{ name: string; atMs: number }> {
   const store = stores.of(namespace);

@@ -14,12 +14,13 @@ interface ControllerSources {
     allClosed(): readonly [namespace: string, unknown][];
     stats(): { grants: number; rebuilds: number; driftReleased: number; driftAdded: number };
   };
-  sweepStats: { readonly deleted: number; readonly unreadable: number };
+  sweepStats: { readonly deleted: number };
+  store: { readonly unreadable: number };
 }
 
 export function observeController(
   registry: Registry,
-  { runs, manager, admission, owners, sweepStats }: ControllerSources,
+  { runs, manager, admission, owners, sweepStats, store }: ControllerSources,
 ): void {
   const single = (value: number) => [{ value, labels: {} }];
   const byController = (value: "depth" | "reconciles" | "errors") =>
@@ -41,5 +42,5 @@ export function observeController(
   observe(registry, "fairlead_slot_drift_released_total", () => single(admission.stats().driftReleased));
   observe(registry, "fairlead_slot_drift_added_total", () => single(admission.stats().driftAdded));
   observe(registry, "fairlead_bucket_objects_deleted_total", () => single(sweepStats.deleted));
-  observe(registry, "fairlead_bucket_objects_unreadable_total", () => single(sweepStats.unreadable));
+  observe(registry, "fairlead_bucket_objects_unreadable_total", () => single(store.unreadable));
 }

@@ -27,7 +27,7 @@ test("the controller has every metric of the catalogue, and values are read on e
   const runs = [{ status: { phase: "Queued" } }, {}, { status: { phase: "Queued" } }];
   const stats = { controller: "taskRun", depth: 2, reconciles: 5, errors: 1 };
   const slots = { grants: 7, rebuilds: 1, driftReleased: 0, driftAdded: 0 };
-  const sweepStats = { deleted: 1, unreadable: 0 };
+  const sweepStats = { deleted: 1 };
   const manager = { stats: () => [stats], eventsDropped: 3 };
   observeController(registry, {
     runs: { list: () => runs },
@@ -35,6 +35,7 @@ test("the controller has every metric of the catalogue, and values are read on e
     owners: { refusals: () => ["one"] },
     admission: { stats: () => slots, allClosed: () => [["team-a", {}]] },
     sweepStats,
+    store: { unreadable: 2 },
   });
 
   const first = await registry.metrics();

@@ -64,7 +64,7 @@ export const metrics = {
   },
   fairlead_bucket_objects_unreadable_total: {
     type: "counter",
-    help: "Objects that the sweeper met and could not read; each is left alone.",
+    help: "Objects of the bucket that could not be read: not JSON, or not what their key says. Left alone.",
     labels: [],
   },
 } as const satisfies Record<`fairlead_${string}`, Metric>;

@@ -141,7 +141,11 @@ describe("history", () => {
 
 test("history keeps the last batch of a name that was not aborted", async () => {
   const batch = (name: string, uid: string, phase: string, finishedAt: string) =>
-    ({ metadata: { namespace: "batches", name, uid }, status: { phase, finishedAt } }) as TaskBatch;
+    ({
+      metadata: { namespace: "batches", name, uid },
+      spec: {},
+      status: { phase, finishedAt },
+    }) as TaskBatch;
   const first = batch("nightly", "u1", "Completed", "2026-01-01T00:00:00Z");
   const second = batch("nightly", "u2", "PartiallyFailed", "2026-01-02T00:00:00Z");
   const aborted = batch("nightly", "u3", "Aborted", "2026-01-03T00:00:00Z");
@@ -243,7 +247,7 @@ test("the sweeper deletes what has expired, with all that belongs to it, and not
     clock: () => start + 60 * hour,
     config: { historySeconds: 48 * 3600, watchNamespaces: [] },
     log: pino({ level: "silent" }),
-    sweepStats: { deleted: 0, unreadable: 0 },
+    sweepStats: { deleted: 0 },
     owners: { otherOwner: () => undefined },
   } as unknown as BucketSweepDeps;
   await store.of("sweep").put("ns/sweep/payloads/old.1", "{}", text);

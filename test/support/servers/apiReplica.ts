@@ -51,7 +51,7 @@ export class ApiReplica {
     const gates = newGates();
     this.client = servers[0].client({ gate: gates.cluster });
     this.bucket = servers[1].bucket({ timeoutMs: options.storeTimeoutMs });
-    this.store = new ObjectStore(this.bucket, "test.installation", gates.bucket);
+    this.store = new ObjectStore(this.bucket, "test.installation", { gate: gates.bucket });
   }
 
   static async start(options: ReplicaOptions = {}): Promise<ApiReplica> {

@@ -28,7 +28,7 @@ import { Problem } from "../http/problem.ts";
 
 interface CreateBatchDeps {
   client: Pick<KubeClient, "create" | "delete" | "get">;
-  store: Stores<"get" | "list" | "put" | "putNew">;
+  store: Stores<"get" | "list" | "put" | "putNew" | "unreadable">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -130,7 +130,7 @@ function demandSameCount(batch: TaskBatch, { spec }: Draft): void {
 
 /** The batch of that name, live or retired. A new one that took a retired one's name does not count. */
 export async function findBatch(
-  { client, store }: { client: Pick<KubeClient, "get">; store: Stores<"get" | "list"> },
+  { client, store }: { client: Pick<KubeClient, "get">; store: Stores<"get" | "list" | "unreadable"> },
   namespace: string,
   name: string,
 ): Promise<TaskBatch | undefined> {

@@ -6,6 +6,7 @@
 import { KubeError } from "../../kube/client/client.ts";
 import { TooBusyError } from "../../lib/fairGate.ts";
 import { BadKeyError } from "../../model/keys/objectKey.ts";
+import { UnreadableObject } from "../../storage/stored.ts";
 
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -34,6 +35,7 @@ export const refusal = (error: unknown): unknown =>
 /** What a client can act on: what the API says, and what the API server says of the client's namespace. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
+  if (error instanceof UnreadableObject) return new Problem(500, error.message, { retry: false });
   if (error instanceof BadKeyError) return new Problem(422, error.message, { retry: false });
   if (error instanceof TooBusyError)
     return new Problem(429, "Too many requests of this namespace at once: retry", { retry: true });

@@ -38,7 +38,7 @@ import {
 
 export interface CreateDeps extends DebounceDeps {
   client: Pick<KubeClient, "create" | "get" | "replace">;
-  store: Stores<"copy" | "delete" | "get" | "head" | "list" | "put" | "putNew">;
+  store: Stores<"copy" | "delete" | "get" | "head" | "list" | "put" | "putNew" | "unreadable">;
   reader: Pick<RunReader, "get" | "youngestOf">;
 }
 

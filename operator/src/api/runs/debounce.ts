@@ -24,7 +24,7 @@ import type { RunReader } from "./reader.ts";
 
 export interface DebounceDeps {
   client: Pick<KubeClient, "get" | "replace">;
-  store: Stores<"delete" | "get" | "list">;
+  store: Stores<"delete" | "get" | "list" | "unreadable">;
   reader: Pick<RunReader, "youngestOf">;
   /** Milliseconds since the epoch. */
   clock: () => number;

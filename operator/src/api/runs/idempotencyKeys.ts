@@ -14,7 +14,7 @@ import { notFound } from "../http/problem.ts";
 
 interface KeyDeps {
   client: Pick<KubeClient, "get" | "patch">;
-  store: Stores<"get" | "list" | "put">;
+  store: Stores<"get" | "list" | "put" | "unreadable">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }

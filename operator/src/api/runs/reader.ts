@@ -19,6 +19,7 @@ import { exactly, inLine, lineIndex, slotIndex } from "../../model/run/waiting.t
 import { historyCursor } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
 import { listHistory, readHistory, readLastHistory } from "../../storage/runHistory.ts";
+import { unlessUnreadable } from "../../storage/stored.ts";
 import { withSummaries } from "../../storage/summaryCache.ts";
 import { fromLive, fromSummary } from "./listed.ts";
 
@@ -47,12 +48,17 @@ const namePattern = /^[a-z0-9]([-a-z0-9.]{0,56}[a-z0-9])?$/;
 
 export class RunReader {
   readonly #client: KubeClient;
-  readonly #store: Stores<"get" | "list">;
+  readonly #store: Stores<"get" | "list" | "unreadable">;
   readonly #cache: Informer<TaskRun>;
   /** By `namespace/name`: a change costs those who watch this run, not all that watch one. */
   readonly #watchers = new Map<string, Set<() => void>>();
 
-  constructor(client: KubeClient, store: Stores<"get" | "list">, namespaces: readonly string[], log: Logger) {
+  constructor(
+    client: KubeClient,
+    store: Stores<"get" | "list" | "unreadable">,
+    namespaces: readonly string[],
+    log: Logger,
+  ) {
     this.#client = client;
     this.#store = withSummaries(store, keptSummaryBytes);
     this.#cache = new Informer(client, TaskRuns, { namespaces, transform: fromLive, log });
@@ -181,7 +187,9 @@ export class RunReader {
     await inParallel(retired.values(), 16, async (run) => {
       const { name, uid } = run.metadata;
       const isTaken = this.#cache.get(namespace, name) !== undefined;
-      const last = isTaken ? undefined : (await readLastHistory(this.#store, namespace, name))?.metadata.uid;
+      const last = isTaken
+        ? undefined
+        : (await readLastHistory(this.#store, namespace, name).catch(unlessUnreadable))?.metadata.uid;
       if (last !== uid) run.id = runId(name, uid);
     });
   }

@@ -48,7 +48,7 @@ const sweep = ({ store, live = [], now, watchNamespaces = [] }: World): Promise<
     batches: { get: () => undefined, list: () => [] },
     config: { historySeconds: 10 * 3600, watchNamespaces },
     log: pino({ level: "silent" }),
-    sweepStats: { deleted: 0, unreadable: 0 },
+    sweepStats: { deleted: 0 },
     owners: { otherOwner: () => undefined },
   } as unknown as BucketSweepDeps);
 

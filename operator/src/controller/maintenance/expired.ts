@@ -6,6 +6,7 @@
  * Namespaces take turns, a slice each, so that one of which much is due keeps no other waiting.
  */
 import { inParallel } from "../../lib/parallel.ts";
+import { BadKeyError } from "../../model/keys/objectKey.ts";
 import {
   type Entry,
   endedPrefix,
@@ -24,6 +25,7 @@ import {
   runFolder,
 } from "../../storage/layout.ts";
 import { objectsBelow } from "../../storage/listing.ts";
+import { unlessUnreadable } from "../../storage/stored.ts";
 import type { SweepRound } from "./sweepRound.ts";
 
 const [namespacesAtOnce, entriesAtOnce, sliceSize] = [4, 8, 200];
@@ -81,7 +83,11 @@ async function takeSlice(entries: AsyncIterator<Entry>): Promise<Entry[]> {
 async function deleteEnded(round: SweepRound, namespace: string, entries: Entry[]): Promise<void> {
   const found: { entry: Entry; keys: string[] }[] = [];
   await inParallel(entries.values(), entriesAtOnce, async (entry) => {
-    const keys = await keysOf(round, namespace, entry);
+    const keys = await keysOf(round, namespace, entry).catch((error: unknown) => {
+      // A name too long to be ours.
+      if (!(error instanceof BadKeyError)) throw error;
+      round.skip(namespace, entry.key, error);
+    });
     if (keys) found.push({ entry, keys });
   });
   const failed = await round.delete(
@@ -99,7 +105,7 @@ async function deleteEnded(round: SweepRound, namespace: string, entries: Entry[
 async function keysOf(round: SweepRound, namespace: string, entry: Entry): Promise<string[] | undefined> {
   const ended = parseEnded(entry.name);
   if (!ended) {
-    round.skip(entry.key);
+    round.skip(namespace, entry.key, new Error("its name is none of ours"));
     return undefined;
   }
   const { kind, name, uid, cursor } = ended;
@@ -177,7 +183,8 @@ async function recordDue(round: SweepRound, namespace: string, key: string): Pro
     const isInHistory = (await store.head(historyKey({ namespace, ...run }))) !== undefined;
     return isInHistory ? round.nowMs + hourMs : dueMs;
   } catch (error) {
-    round.skip(key, error);
+    if (error instanceof BadKeyError) round.skip(namespace, key, error);
+    else unlessUnreadable(error);
     return undefined;
   }
 }

@@ -76,7 +76,7 @@ async function readPlace(round: SweepRound): Promise<Place | undefined> {
     if (!known.isAtEnd) return known;
     return round.nowMs - known.startedMs < dayMs ? undefined : fresh;
   } catch (error) {
-    round.skip(placeKey, error);
+    round.deps.store.own.unreadable(placeKey, error);
     return fresh;
   }
 }
@@ -147,7 +147,7 @@ class Scan {
     } catch (error) {
       // Its name is none of ours.
       if (!(error instanceof BadKeyError)) throw error;
-      this.#round.skip(unit.prefix, error);
+      this.#round.skip(unit.namespace, unit.prefix, error);
       return;
     }
     this.#found.push(...unit.keys);
@@ -210,9 +210,9 @@ class Scan {
     const object = await store.of(namespace).get(key, { maxBytes: 64 * 1024 });
     let payloadKey: string | undefined;
     try {
-      if (object) ({ payloadKey } = parseSummary(object.body));
+      if (object) ({ payloadKey } = parseSummary(namespace, key, object.body));
     } catch (error) {
-      this.#round.skip(key, error);
+      this.#round.skip(namespace, key, error);
     }
     await fileCursor(store, namespace, cursor, newestMs, payloadKey);
     return false;

@@ -2,7 +2,7 @@
 import type { NamespaceStore, ObjectStore, Stores } from "../../storage/objectStore.ts";
 import type { Deps } from "../deps.ts";
 
-type Method = "delete" | "deleteMany" | "get" | "head" | "list" | "put";
+type Method = "delete" | "deleteMany" | "get" | "head" | "list" | "put" | "unreadable";
 
 export interface BucketSweepDeps
   extends Pick<Deps, "owners" | "runs" | "batches" | "clock" | "config" | "log" | "sweepStats"> {
@@ -80,9 +80,8 @@ export class SweepRound {
   }
 
   /** An object that is not what it should be: it stays, and others go on. */
-  skip(key: string, error?: unknown): void {
-    this.deps.sweepStats.unreadable++;
-    this.deps.log.warn({ key, err: error }, "this object cannot be read, it is left alone");
+  skip(namespace: string, key: string, error: unknown): void {
+    this.storeOf(namespace).unreadable(key, error);
   }
 }
 

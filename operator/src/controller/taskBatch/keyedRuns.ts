@@ -11,6 +11,7 @@ import { isTerminal } from "../../model/run/phase.ts";
 import { createOrFind, type NewTaskRun } from "../../runs/createOrFind.ts";
 import { keyCandidates } from "../../runs/keyedRun.ts";
 import { readHistory } from "../../storage/runHistory.ts";
+import { unlessUnreadable } from "../../storage/stored.ts";
 import { type CachedRun, toCachedRun } from "../taskRun/cache.ts";
 import type { BatchDeps } from "./status.ts";
 
@@ -61,7 +62,7 @@ export async function findCachedRun(
   if (known?.metadata.uid === uid) return known;
   const live = await deps.client.get(TaskRuns, namespace, name);
   if (live?.metadata.uid === uid) return live;
-  return readHistory(deps.store, namespace, { name, uid });
+  return readHistory(deps.store, namespace, { name, uid }).catch(unlessUnreadable);
 }
 
 /** Records which of the shared runs have finished; true when one has. A deleted run counts as canceled. */

@@ -13,6 +13,7 @@ import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { readKeyRecord } from "../../storage/keyRecord.ts";
 import { readHistory } from "../../storage/runHistory.ts";
+import { unlessUnreadable } from "../../storage/stored.ts";
 import type { Deps } from "../deps.ts";
 import { generationOf, nameProblem, recordHash } from "./keyRecords.ts";
 
@@ -38,7 +39,9 @@ export async function duplicateOf(
   const record = await readKeyRecord(deps.store, namespace, hash).catch(unknownKey);
   if (!record || record.run.uid === uid || Date.parse(record.expiresAt) <= deps.clock()) return undefined;
   if (record.generation < generationOf(run)) return undefined;
-  const original = await readHistory(deps.store, namespace, record.run).catch(unknownKey);
+  const original = await readHistory(deps.store, namespace, record.run)
+    .catch(unlessUnreadable)
+    .catch(unknownKey);
   const what = run.spec.idempotencyKey === undefined ? `The name ${name}` : "The idempotency key";
   return {
     type: "Duplicate",
