@@ -18,7 +18,7 @@ export const wasUsed = (): Problem =>
 
 /** Whether the run or batch of this name may still be made. Throws when the token was used for another. */
 export async function mayMake(
-  { store, clock }: { store: Stores<"get" | "put" | "putNew">; clock: () => number },
+  { store, clock }: { store: Stores<"get" | "put" | "putNew" | "unreadable">; clock: () => number },
   { namespace, tokenHash = "", expiresAt = 0 }: Caller,
   name: string,
 ): Promise<boolean> {
