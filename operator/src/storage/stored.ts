@@ -3,7 +3,7 @@
  * of itself what its key says. Whatever wrote it: an earlier release, a hand, an attacker with the bucket's
  * password. Shapes are wider than the resources' schemas: what was stored stays readable when those narrow.
  *
- * An object that fails is unreadable: its store counts and logs it. It costs itself: who asked for this one is
+ * An object that fails is unreadable: its store counts and logs it. It costs itself: who asked for it is
  * told, a list or a sweep that met it goes on without it.
  */
 import { z } from "zod";
