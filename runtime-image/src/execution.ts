@@ -32,7 +32,7 @@ import { Refused } from "./http.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { loadTask } from "./loader.ts";
 import { serializeOutput } from "./output.ts";
-import { readPayload } from "./payload.ts";
+import { parsed, readPayload } from "./payload.ts";
 import { decided, nextDelay, type RetryOptions } from "./retry.ts";
 import { settingsLine } from "./settings.ts";
 import { warn } from "./stdio.ts";
@@ -90,19 +90,6 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
   }
   if (stop.requested) return { outcome: "stopped" };
   return new Execution(deps, task, { payload, ctx, signal: stop.signal, task: environment.taskId }).run();
-}
-
-/** The payload as the task's schema makes it. */
-async function parsed({ fns }: Definition, payload: unknown): Promise<unknown> {
-  if (!fns.parsePayload) return payload;
-  try {
-    return await fns.parsePayload(payload);
-  } catch (error) {
-    const { message } = error as Partial<Error>;
-    throw new Failure("PAYLOAD_ERROR", `payload: does not match the task's schema: ${message ?? error}`, {
-      cause: error,
-    });
-  }
 }
 
 /** What the API gives this attempt; without it there is nothing to execute. */

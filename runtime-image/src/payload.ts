@@ -1,6 +1,7 @@
 /** The run's payload: in the API's answer when it is small, else behind a presigned URL. */
 import { maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { StartAnswer } from "@fairlead/protocol/runnerApi";
+import type { TaskMetadata } from "@fairlead/sdk/slots";
 import { parseJson } from "./exactJson.ts";
 import { Failure } from "./failure.ts";
 import { AnswerTooLarge, expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
@@ -68,4 +69,37 @@ async function download(url: string): Promise<string> {
       cause: error,
     });
   }
+}
+
+/** The payload as the task is written for: what its schema makes of it; of a scheduled task, with dates. */
+export async function parsed(task: TaskMetadata, payload: unknown): Promise<unknown> {
+  const { parsePayload } = task.fns;
+  if (!parsePayload) return task.triggerSource === "schedule" ? withDates(payload) : payload;
+  try {
+    return await parsePayload(payload);
+  } catch (error) {
+    const { message = String(error) } = error as Partial<Error>;
+    throw new Failure("PAYLOAD_ERROR", `payload: does not match the task's schema: ${message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A tick is JSON, so that people can read it in the TaskRun; in Trigger.dev its times are dates. */
+function withDates(payload: unknown): unknown {
+  if (typeof payload !== "object" || payload === null) return payload;
+  const tick = payload as Record<string, unknown>;
+  const { timestamp, lastTimestamp, upcoming } = tick;
+  return {
+    ...tick,
+    ...(timestamp === undefined ? {} : { timestamp: dateOf(timestamp) }),
+    ...(lastTimestamp === undefined ? {} : { lastTimestamp: dateOf(lastTimestamp) }),
+    ...(Array.isArray(upcoming) ? { upcoming: upcoming.map(dateOf) } : {}),
+  };
+}
+
+function dateOf(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const date = new Date(value);
+  return Number.isNaN(date.getTime()) ? value : date;
 }

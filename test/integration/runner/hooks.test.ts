@@ -94,7 +94,7 @@ afterEach(() => engine.close());
 const said = (stdout: string): string[] =>
   stdout.split("\n").flatMap((line) => (line.startsWith("said ") ? [line.slice(5)] : []));
 
-describe.each(["@trigger.dev/sdk"])("a task file with %s", (sdk) => {
+describe.each(process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk"])("a task file with %s", (sdk) => {
   let entry: string;
   beforeAll(async () => {
     entry = await bundleTasks(source, join(image.folder, `${sdk.replaceAll(/\W/g, "-")}.mjs`), sdk);

@@ -9,7 +9,7 @@ import type { Report } from "@fairlead/protocol/report";
 import type { StartAnswer } from "@fairlead/protocol/runnerApi";
 import { report } from "../../../operator/src/model/run/report.ts";
 
-type Endpoint = "attempt" | "start" | "token" | "output" | "report" | "put" | "payload";
+type Endpoint = "runMetadata" | "tags" | "attempt" | "start" | "token" | "output" | "report" | "put" | "payload";
 
 /** What an attempt is given at its start. */
 export type Given = Partial<Pick<StartAnswer, "payload" | "run">>;
@@ -123,6 +123,10 @@ export class ScriptedEngine {
         return { status: 200, body: { token, expiresInSeconds: 3600 } };
       case "attempt":
         return { status: 200, body: { phase: "Executing" } };
+      case "runMetadata":
+        return { status: 200, body: { metadata: {} } };
+      case "tags":
+        return { status: 200, body: { message: "added" } };
       case "output":
         return {
           status: 200,
@@ -149,6 +153,8 @@ function endpointOf(request: IncomingMessage): Endpoint | undefined {
     "POST /engine/v1/attempt/token": "token",
     "POST /engine/v1/attempt/output": "output",
     "POST /engine/v1/attempt/report": "report",
+    "PUT /api/v1/runs/run_test/metadata": "runMetadata",
+    "POST /api/v1/runs/run_test/tags": "tags",
     "PUT /bucket/output": "put",
     "GET /bucket/payload": "payload",
   };
