@@ -16,7 +16,9 @@ function environment(): Environment | undefined {
   }
 }
 
-if (process.argv[2] === "--warm") {
+if (process.argv[2] === "--index") {
+  void import("./index/index.ts").then(({ index }) => index(process.argv.slice(3)));
+} else if (process.argv[2] === "--warm") {
   void warm(process.argv[3]);
 } else {
   const given = environment();

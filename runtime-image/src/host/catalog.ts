@@ -46,7 +46,7 @@ export class Catalog implements CatalogSlot {
 
   registerTaskMetadata(task: TaskMetadata): void {
     if (!task.id) return;
-    const at = callerOf(new Error().stack ?? "");
+    const at = placeIn(new Error().stack ?? "", "outermost");
     const before = this.#tasks.get(task.id);
     if (before && !this.#isLoaded) {
       const known = this.#duplicates.get(task.id) ?? { id: task.id, at: [before.at] };
@@ -98,14 +98,14 @@ export class Catalog implements CatalogSlot {
 const internal = /node:|\/@trigger\.dev\/|\/@fairlead\/sdk\/|\/(trigger-)?sdk(-[\d.]+|-v3)?\/(dist|src)\//;
 
 /**
- * The place of the outermost frame that is neither the runner's nor an SDK's: definitions are made while a
- * module is evaluated.
+ * The place of a frame that is neither the runner's nor an SDK's: the outermost is where a definition stands,
+ * since definitions are made while a module is evaluated; the innermost is where an error comes from.
  */
-function callerOf(stack: string): string | undefined {
+export function placeIn(stack: string, which: "outermost" | "innermost"): string | undefined {
   const frames = stack.split("\n").flatMap((line) => {
-    const place = /\(?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(line.trim())?.[1];
+    const place = /(?:\(|^at )((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(line.trim())?.[1];
     if (!/^\s*at (?!async )/.test(line) || !place) return [];
     return place.includes(import.meta.url) || internal.test(place) ? [] : [place.replace(/^file:\/\//, "")];
   });
-  return frames.at(-1);
+  return frames.at(which === "outermost" ? -1 : 0);
 }
