@@ -29,7 +29,7 @@ const onlyReportBudgetMs = 60_000;
 export async function runAttempt(environment: Environment): Promise<never> {
   const { attempt, podUid } = environment;
   const startedAt = new Date().toISOString();
-  const api = new EngineApi(environment);
+  const api = new EngineApi(environment, clientVariables(environment.apiUrl));
   const message = new TerminationMessage(environment.terminationLog, { attempt, podUid, startedAt });
   let exitCode = 1;
   const guard = new Guard((code, during) => {
@@ -68,7 +68,6 @@ export async function runAttempt(environment: Environment): Promise<never> {
       return api.token;
     },
   };
-  setDefaults({ TRIGGER_API_URL: access.baseURL, TRIGGER_SECRET_KEY: access.accessToken });
   const host = new Host({
     attempt: {
       // Tags and metadata come with the payload.
@@ -111,9 +110,16 @@ function logFailure(failure: Failure): void {
   else warn(`${failure.name}: ${failure.message}`);
 }
 
-/** For code that calls the API without an SDK; what the task's own pod template sets stays. */
-function setDefaults(variables: Record<string, string>): void {
-  for (const [name, value] of Object.entries(variables)) process.env[name] ??= value;
+/**
+ * For code that calls the API without an SDK: its address and the attempt's token, as it is now. What the
+ * task's own pod template sets stays.
+ */
+function clientVariables(apiUrl: string): (token: string) => void {
+  process.env.TRIGGER_API_URL ??= apiUrl;
+  const isOurs = process.env.TRIGGER_SECRET_KEY === undefined;
+  return (token) => {
+    if (isOurs) process.env.TRIGGER_SECRET_KEY = token;
+  };
 }
 
 const notYet = async (): Promise<never> => {

@@ -25,14 +25,23 @@ const tryMs = 5000;
 /** An attempt that fails for want of the API is worse than one that begins late. */
 const startBudgetMs = 120_000;
 
+/** The least between two renewals. */
+const renewalPauseMs = 10_000;
+const longestTimerMs = 2 ** 31 - 1;
+
 export class EngineApi {
   readonly #environment: Pick<Environment, "apiUrl" | "tokenFile">;
   #token: string | undefined;
   /** By performance.now(): half of its life is over. */
   #renewAt = 0;
+  /** Renews it then, for the calls of the task's own code. */
+  #renewal: NodeJS.Timeout | undefined;
+  readonly #onToken: (token: string) => void;
 
-  constructor(environment: Pick<Environment, "apiUrl" | "tokenFile">) {
+  /** `onToken`: called with the attempt's token, and with each that replaces it. */
+  constructor(environment: Pick<Environment, "apiUrl" | "tokenFile">, onToken: (token: string) => void) {
     this.#environment = environment;
+    this.#onToken = onToken;
   }
 
   /** For calls of the API: the attempt's, and until that is there its pod's, which opens the same. */
@@ -79,11 +88,10 @@ export class EngineApi {
     body?: object,
   ): Promise<Partial<T>> {
     if (this.#token === undefined || performance.now() > this.#renewAt) {
-      const ms = timeoutMs / 2;
-      const renewed = this.#call<TokenAnswer>(this.#podToken(), "POST", "/token", ms);
+      const renewed = this.#renew(timeoutMs / 2);
       // The old one may still do.
-      if (this.#token === undefined) this.#keep(await renewed);
-      else await renewed.then((answer) => this.#keep(answer)).catch(() => {});
+      if (this.#token === undefined) await renewed;
+      else await renewed.catch(() => {});
     }
     return this.#call<T>(this.#token ?? "", method, path, timeoutMs, body);
   }
@@ -92,6 +100,19 @@ export class EngineApi {
     if (typeof token !== "string") throw new Error(`${runnerApi}/attempt: the answer has no token`);
     this.#token = token;
     this.#renewAt = performance.now() + expiresInSeconds * 500;
+    this.#renewIn(expiresInSeconds * 500);
+    this.#onToken(token);
+  }
+
+  async #renew(timeoutMs: number): Promise<void> {
+    this.#keep(await this.#call<TokenAnswer>(this.#podToken(), "POST", "/token", timeoutMs));
+  }
+
+  #renewIn(ms: number): void {
+    clearTimeout(this.#renewal);
+    const again = (): void => this.#renewIn(renewalPauseMs);
+    const renew = (): void => void this.#renew(tryMs).catch(again);
+    this.#renewal = setTimeout(renew, Math.min(Math.max(ms, renewalPauseMs), longestTimerMs)).unref();
   }
 
   /** Kubernetes renews it. */

@@ -50,6 +50,7 @@ task({ id: "keys", run: async () => ({
 schemaTask({ id: "schema", schema: z.object({ n: z.coerce.number(), d: z.string().default("x") }), run: async (payload) => payload });
 task({ id: "memory", onFailure: async () => { console.log("failed for good"); }, run: async () => { throw new OutOfMemoryError(); } });
 task({ id: "whole-context", run: async (_payload, { ctx }) => ctx });
+task({ id: "variables", run: async () => ({ url: process.env.TRIGGER_API_URL, key: process.env.TRIGGER_SECRET_KEY }) });
 schedules.task({ id: "scheduled", cron: "0 * * * *", run: async (payload) => ({ year: payload.timestamp.getUTCFullYear(), last: payload.lastTimestamp ?? null, upcoming: payload.upcoming.length }) });
 `;
 
@@ -163,6 +164,15 @@ describe.each(versions)("a task file with %s", (sdk) => {
     const [call] = engine.callsOf("tags");
     expect(JSON.parse(call?.body.toString() ?? "")).toEqual({ tags: ["one", "two"] });
     expect(call?.headers.authorization).toBe("Bearer the-token");
+  });
+
+  it("code without an SDK finds the API and the attempt's token, unless its pod template has its own", async () => {
+    await run("variables");
+    expect(output()).toEqual({ url: engine.url, key: "the-token" });
+    await engine.close();
+    engine = await ScriptedEngine.start();
+    await run("variables", { env: { TRIGGER_API_URL: "http://own", TRIGGER_SECRET_KEY: "tr_own" } });
+    expect(output()).toEqual({ url: "http://own", key: "tr_own" });
   });
 
   it("idempotency keys differ by run, attempt and globally", async () => {

@@ -9,7 +9,16 @@ import type { Report } from "@fairlead/protocol/report";
 import type { StartAnswer } from "@fairlead/protocol/runnerApi";
 import { report } from "../../../operator/src/model/run/report.ts";
 
-type Endpoint = "runMetadata" | "tags" | "attempt" | "start" | "token" | "output" | "report" | "put" | "payload";
+type Endpoint =
+  | "runMetadata"
+  | "tags"
+  | "attempt"
+  | "start"
+  | "token"
+  | "output"
+  | "report"
+  | "put"
+  | "payload";
 
 /** What an attempt is given at its start. */
 export type Given = Partial<Pick<StartAnswer, "payload" | "run">>;
