@@ -49,7 +49,7 @@ function retryOf(retry: object): IndexedTask["retry"] {
 }
 
 /** Its preset's name, in either form. */
-export function machineOf(machine: unknown): string | undefined {
+function machineOf(machine: unknown): string | undefined {
   if (typeof machine === "string") return machine;
   return ofType((machine as { preset?: unknown } | undefined)?.preset, "string");
 }

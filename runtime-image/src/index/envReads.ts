@@ -29,7 +29,7 @@ export class EnvReads {
 }
 
 /**
- * Those that the error is probably about: the ones that it names, else all that were read; the last read comes
+ * Those that the error is probably about: the ones that it names, else all that were read; the last read is
  * first, since the error followed it.
  */
 export function missingIn(message: string, read: readonly string[]): string[] {

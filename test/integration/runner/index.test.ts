@@ -32,7 +32,7 @@ export const plain = task({
 });
 export const checked = schemaTask({ id: "checked", schema: z.object({ n: z.number(), s: z.string().default("x") }), run: async (p) => p });
 export const hourly = schedules.task({ id: "hourly", cron: { pattern: "0 * * * *", timezone: "Europe/Berlin" }, run: async () => 1 });
-export const attached = schedules.task({ id: "attached", queue: { concurrencyLimit: 1 }, run: async () => 1 });
+schedules.task({ id: "attached", queue: { concurrencyLimit: 1 }, run: async () => 1 });
 `;
 
 describe.each(process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk"])("files with %s", (sdk) => {
