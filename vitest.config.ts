@@ -1,12 +1,12 @@
 /**
  * The suites. `unit` needs nothing but Node; `chart` also helm; `integration` Redis, the object store or an
- * API server; `e2e` a whole cluster with Fairlead installed; `disruption` the same, alone: it stops parts of
- * the release, kills them and takes their data away. `npm test` runs them in this order. `nodes` has a
+ * API server; `e2e` a whole cluster with Fairlead installed, `security` the same, as tenants who want more than
+ * is theirs; `disruption` the same, alone: it stops parts of the release, kills them and takes their data away. `npm test` runs them in this order. `nodes` has a
  * cluster of its own and kills its nodes: it takes minutes, and only `npm test nodes` runs it.
  */
 import { defineConfig } from "vitest/config";
 
-export const suites = ["unit", "chart", "integration", "e2e", "disruption", "nodes"] as const;
+export const suites = ["unit", "chart", "integration", "e2e", "security", "disruption", "nodes"] as const;
 export type Suite = (typeof suites)[number];
 
 const notOurs = ["**/node_modules/**", "**/dist/**", "**/.fairlead/**"];
@@ -51,6 +51,16 @@ export default defineConfig({
           globalSetup: ["test/support/release/setup.ts"],
           exclude: notOurs,
           testTimeout: 5 * minutes,
+          hookTimeout: 10 * minutes,
+        },
+      },
+      {
+        test: {
+          name: "security",
+          include: ["test/security/**/*.test.ts"],
+          globalSetup: ["test/support/release/setup.ts"],
+          exclude: notOurs,
+          testTimeout: 1 * minutes,
           hookTimeout: 10 * minutes,
         },
       },

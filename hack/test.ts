@@ -1,8 +1,8 @@
 /**
  * `npm test [SUITE…]`: every suite in turn: unit, then the cluster (the other suites use its programs),
- * chart, integration, the images, e2e and disruption. A suite that fails does not stop the next. A cluster or
- * image that cannot be provided counts as one failure, and e2e and disruption are then left out. Reports go
- * to .fairlead/reports/, the failures are listed at the end, and the last line on stdout is the count: `N
+ * chart, integration, the images, e2e, security and disruption. A suite that fails does not stop the next. A
+ * cluster or image that cannot be provided counts as one failure, and what needs it is then left out. Reports
+ * go to .fairlead/reports/, the failures are listed at the end, and the last line on stdout is the count: `N
  * passed, N failed`.
  */
 import { rmSync } from "node:fs";
@@ -21,7 +21,7 @@ import {
   reportFolder,
 } from "./testReport.ts";
 
-const suites = ["unit", "chart", "integration", "e2e", "disruption"] as const;
+const suites = ["unit", "chart", "integration", "e2e", "security", "disruption"] as const;
 /** Runs only by its name, on a built-in cluster of its own with two nodes. */
 const ownCluster = "nodes";
 type Suite = (typeof suites)[number] | typeof ownCluster;
@@ -44,7 +44,7 @@ if (chosen.some((name) => name !== "unit" && name !== ownCluster)) {
   if (cluster) await useCluster();
   if (chosen.includes("chart")) await suite("chart");
   if (chosen.includes("integration")) await suite("integration");
-  const onCluster = (["e2e", "disruption"] as const).filter((name) => chosen.includes(name));
+  const onCluster = (["e2e", "security", "disruption"] as const).filter((name) => chosen.includes(name));
   if (onCluster.length > 0) {
     const images = cluster && (await prepare("images", ["hack/images/main.ts", "--load", "--tests"]));
     for (const name of onCluster) {
@@ -70,7 +70,7 @@ async function suite(name: Suite): Promise<void> {
   const report = join(reportFolder, `${name}.json`);
   const args = ["run", "--project", name, "--passWithNoTests", "--reporter=default", "--reporter=json"];
   // These wait more than they compute: three at once, even on two cores.
-  if (name === "integration" || name === "e2e") args.push("--maxWorkers=3");
+  if (name === "integration" || name === "e2e" || name === "security") args.push("--maxWorkers=3");
   const begun = announce(`${name} tests`);
   const vitest = join(repoRoot, "node_modules", ".bin", "vitest");
   const code = await runInherited(process.execPath, [vitest, ...args, `--outputFile.json=${report}`], {

@@ -84,7 +84,7 @@ describe("with no values", () => {
       apiUrl: "http://fairlead-api.jobs.svc:80",
       s3: { endpoint: "http://fairlead-objectstore.jobs.svc:7070", bucket: "fairlead", forcePathStyle: true },
       redisUrl: "redis://fairlead-redis.jobs.svc:6379",
-      createSecrets: ["redis", "objectstore", "signing", "api-key"],
+      createSecrets: ["redis", "objectstore", "signing", "api-key", "api-keys"],
       defaults: { maxDurationSeconds: 3600, startTimeoutSeconds: 300 },
       nodeLostAfterSeconds: 300,
       jobRetentionSeconds: 300,
@@ -226,7 +226,7 @@ describe("parts", () => {
         isShared: true,
       },
       secrets: { redis: "my-redis", objectstore: "my-s3" },
-      createSecrets: ["signing", "api-key"],
+      createSecrets: ["signing", "api-key", "api-keys"],
     });
   });
 
@@ -250,8 +250,9 @@ describe("parts", () => {
       objectstore: "my-s3",
       signing: "my-signing",
       "api-key": "my-key",
+      "api-keys": "fairlead-api-keys",
     });
-    expect(config.createSecrets).toEqual([]);
+    expect(config.createSecrets).toEqual(["api-keys"]);
     const redis = onlyContainer(podTemplate(manifests, "Deployment fairlead-redis"));
     expect(redis.env?.[0]?.valueFrom?.secretKeyRef).toEqual({ name: "my-redis", key: "password" });
   });

@@ -2,7 +2,6 @@
  * The API as whoever has a kubeconfig reaches it: the release is found by its Service's labels, a key of the
  * namespace among the release's Secrets, and kubectl forwards a port.
  */
-import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { CommandError, exitCodes } from "./errors.ts";
 import { kubectl, portForward } from "./kubectl.ts";
 
@@ -23,6 +22,11 @@ export interface Release {
 
 interface KubeList<T> {
   items: T[];
+}
+
+interface KeySecret {
+  metadata: { name: string };
+  data?: Record<string, string>;
 }
 
 const serviceSelector = "app.kubernetes.io/name=fairlead,app.kubernetes.io/component=api";
@@ -86,21 +90,29 @@ export async function findRelease(options: KubeOptions): Promise<Release> {
 }
 
 async function findKey(options: KubeOptions, release: Release, namespace: string): Promise<string> {
+  // Those of the API: the first key, and all others, whose entries are named <namespace>.<name>.
+  const first = `${release.service}-key`;
   const text = await kubectl([
     "get",
-    "secrets",
+    "secret",
+    first,
+    `${release.service}-keys`,
     ...contextArgs(options),
     "--namespace",
     release.namespace,
-    "--selector",
-    `${apiKeyLabel}=true`,
+    "--ignore-not-found",
     "-o",
     "json",
   ]);
-  const { items } = JSON.parse(text) as KubeList<{ data?: Record<string, string> }>;
+  const { items } = JSON.parse(text || '{"items":[]}') as KubeList<KeySecret>;
   const decoded = (value: string | undefined): string => Buffer.from(value ?? "", "base64").toString("utf8");
-  const found = items.find(({ data }) => decoded(data?.namespace) === namespace);
-  if (found?.data?.key) return decoded(found.data.key);
+  for (const { metadata, data = {} } of items) {
+    const known =
+      metadata.name === first
+        ? decoded(data.namespace) === namespace && data.key
+        : Object.entries(data).find(([entry]) => entry.startsWith(`${namespace}.`))?.[1];
+    if (known) return decoded(known).trim();
+  }
   throw new CommandError(
     `no key opens the namespace ${namespace}; make one with: fairlead keys create --namespace ${namespace}`,
     exitCodes.connection,

@@ -1,34 +1,38 @@
-/** The secret key that a backend on this machine uses: a Secret like that of any other key, created once. */
+/** API keys of the release: entries of one Secret, named `<namespace>.<name>`. */
 import { randomBytes } from "node:crypto";
-import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { weakness } from "../../operator/src/model/randomText.ts";
 import { run } from "../lib/exec.ts";
 import { releaseName, releaseNamespace } from "./release.ts";
 
 const inRelease = ["--namespace", releaseNamespace];
+const secret = `${releaseName}-api-keys`;
 
-/** Returns the secret key of this namespace; creates it when it does not exist, or counts no more. */
+/** The key that a backend on this machine uses in the namespace; makes one if there is none that counts. */
 export async function ensureApiKey(namespace: string): Promise<string> {
-  const name = `${releaseName}-key-${namespace}`;
-  const read = async (): Promise<string> => {
-    const flags = ["--ignore-not-found", "-o", "jsonpath={.data.key}"];
-    const { stdout } = await run("kubectl", ["get", "secret", name, ...inRelease, ...flags]);
-    return Buffer.from(stdout, "base64").toString("utf8");
-  };
-  const known = await read();
+  const name = "start";
+  const path = `jsonpath={.data.${namespace}\\.${name}}`;
+  const { stdout } = await run("kubectl", ["get", "secret", secret, ...inRelease, "-o", path]);
+  const known = Buffer.from(stdout, "base64").toString("utf8");
   if (known && !weakness(known)) return known;
-  await run("kubectl", ["apply", ...inRelease, "-f", "-"], {
-    input: JSON.stringify({
-      apiVersion: "v1",
-      kind: "Secret",
-      metadata: { name, labels: { [apiKeyLabel]: "true" } },
-      stringData: {
-        key: `tr_prod_${randomBytes(30).toString("base64url").replace(/[-_]/g, "0")}`,
-        namespace,
-      },
-    }),
-  });
-  return read();
+  const key = newKey();
+  await addApiKey(namespace, name, key);
+  return key;
+}
+
+export const newKey = (): string => `tr_prod_${randomBytes(16).toString("hex")}`;
+
+/** Replaces one of that name. The API knows it a moment later. */
+export async function addApiKey(namespace: string, name: string, key: string): Promise<void> {
+  await patch({ stringData: { [`${namespace}.${name}`]: key } });
+}
+
+export async function removeApiKey(namespace: string, name: string): Promise<void> {
+  await patch({ data: { [`${namespace}.${name}`]: null } });
+}
+
+async function patch(body: object): Promise<void> {
+  const flags = ["--type=merge", "--patch-file=/dev/stdin"];
+  await run("kubectl", ["patch", "secret", secret, ...inRelease, ...flags], { input: JSON.stringify(body) });
 }
 
 /** The API's address: its Service's cluster IP, which this machine reaches with the built-in cluster. */

@@ -34,7 +34,7 @@ const podPolicy = z
   .pipe(podPolicySettings);
 
 /** Secrets that the controller creates when they are missing. */
-const secretRoles = ["redis", "objectstore", "signing", "api-key"] as const;
+const secretRoles = ["redis", "objectstore", "signing", "api-key", "api-keys"] as const;
 export type SecretRole = (typeof secretRoles)[number];
 
 const environment = z.object({
@@ -153,6 +153,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
       objectstore: env.FAIRLEAD_S3_SECRET,
       signing: env.FAIRLEAD_SIGNING_SECRET,
       "api-key": env.FAIRLEAD_API_KEY_SECRET,
+      "api-keys": `${env.FAIRLEAD_FULLNAME}-api-keys`,
     },
     createSecrets: env.FAIRLEAD_CREATE_SECRETS,
     firstKeyNamespace: env.FAIRLEAD_API_KEY_NAMESPACE,

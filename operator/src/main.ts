@@ -139,7 +139,12 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   observe(metrics, "fairlead_bucket_objects_unreadable_total", () => [
     { value: store.unreadable, labels: {} },
   ]);
-  const keys = new ApiKeys(client, config.namespace, log);
+  const keys = new ApiKeys(client, {
+    namespace,
+    first: secrets["api-key"],
+    others: secrets["api-keys"],
+    log,
+  });
   const reader = new RunReader(client, store, config.watchNamespaces, log);
   const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined, config.publicUrl);
   await Promise.all([keys.start(signal), reader.start(signal)]);

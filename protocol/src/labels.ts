@@ -5,7 +5,7 @@
  *   on Jobs, pods and ControllerRevisions   managed-by, run, run-uid, attempt, task, slot; pods: stopped-at
  *   on our own kinds                        origin, batch, schedule, project, deployment; annotations of keys
  *                                           and debouncing
- *   on namespaces and Secrets               environment, concurrency-limit; api-key, redacted-variables
+ *   on namespaces and Secrets               environment, concurrency-limit; redacted-variables
  */
 
 /** On pods: when they were asked to stop, by the controller's clock. */
@@ -69,8 +69,6 @@ export const concurrencyLimitAnnotation = "fairlead.dev/concurrency-limit";
 /** On the Lease that says which release owns a namespace: "true". */
 export const namespaceOwnerLabel = "fairlead.dev/namespace-owner";
 
-/** On Secrets in the release's namespace: "true" for those that hold an API key. */
-export const apiKeyLabel = "fairlead.dev/api-key";
 /**
  * On a namespace's Secret of variables: names of those whose values the API does not show, separated by
  * commas.

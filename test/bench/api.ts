@@ -4,14 +4,13 @@
  * TaskRuns exist. All runs are delayed by an hour: creation is measured, while the controller accepts them.
  */
 
-import { randomBytes } from "node:crypto";
-import { apiKeyLabel, batchLabel } from "@fairlead/protocol/labels";
+import { batchLabel } from "@fairlead/protocol/labels";
 import { Pool } from "undici";
 import { run } from "../../hack/lib/exec.ts";
-import { apiAddress } from "../../hack/start/apiKey.ts";
+import { addApiKey, apiAddress, newKey, removeApiKey } from "../../hack/start/apiKey.ts";
 import { releaseName, releaseNamespace } from "../../hack/start/release.ts";
 import { KubeClient } from "../../operator/src/kube/client/client.ts";
-import { Namespaces, Secrets } from "../../operator/src/kube/resources.ts";
+import { Namespaces } from "../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type TaskRun } from "../../operator/src/model/resources.ts";
 
@@ -39,14 +38,11 @@ interface Target {
 export async function apiBench(): Promise<void> {
   const client = KubeClient.fromEnvironment({ connections: atOnce });
   const namespace = `bench-api-${Date.now().toString(36)}`;
-  const key = `tr_prod_${randomBytes(16).toString("hex")}`;
+  const key = newKey();
   const address = await apiAddress();
   const api = new Pool(address, { connections: atOnce, pipelining: 1 });
   await client.create(Namespaces, undefined, { metadata: { name: namespace } });
-  await client.create(Secrets, releaseNamespace, {
-    metadata: { name: namespace, labels: { [apiKeyLabel]: "true" } },
-    stringData: { key, namespace },
-  });
+  await addApiKey(namespace, "bench", key);
   const replicas = await scaleApi(1);
   try {
     const target = { client, api, key, namespace };
@@ -55,7 +51,7 @@ export async function apiBench(): Promise<void> {
     await batches(target);
   } finally {
     await scaleApi(replicas);
-    await client.delete(Secrets, releaseNamespace, namespace);
+    await removeApiKey(namespace, "bench");
     await client.delete(Namespaces, undefined, namespace);
     await api.close();
     await client.close();

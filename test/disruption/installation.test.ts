@@ -124,7 +124,8 @@ test("a release limited to one namespace and without persistence runs what is in
     "-o",
     "name",
   ]);
-  expect(roles.stdout).toBe("");
+  const users = `clusterrole.rbac.authorization.k8s.io/${only.name}-small-fairlead-`;
+  expect(roles.stdout.trim().split("\n").sort()).toEqual([`${users}edit`, `${users}view`]);
   await run("helm", ["test", "small", "--namespace", only.name, "--timeout", "3m"]);
   await other.startRun("elsewhere", shell("exit 0"));
   await only.startRun("here", shell("exit 0"));

@@ -45,12 +45,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- .Values.apiKey.existingSecret | default (printf "%s-api-key" (include "fairlead.fullname" .)) -}}
 {{- end }}
 
-{{/* The names of all Secrets that the operator reads, as a JSON list. */}}
-{{- define "fairlead.secretNames" -}}
-{{- $names := list (include "fairlead.redisSecret" .) (include "fairlead.objectStoreSecret" .) -}}
-{{- $names = append $names (include "fairlead.signingSecret" .) -}}
-{{- $names = append $names (include "fairlead.apiKeySecret" .) -}}
-{{- $names | compact | uniq | toJson -}}
+{{/* All keys but the first. */}}
+{{- define "fairlead.apiKeysSecret" -}}
+{{ include "fairlead.fullname" . }}-api-keys
 {{- end }}
 
 {{/* What the controller makes if it is absent, comma separated. */}}
@@ -60,6 +57,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if not .Values.objectStore.existingSecret }}{{ $roles = append $roles "objectstore" }}{{ end -}}
 {{- if not .Values.signing.existingSecret }}{{ $roles = append $roles "signing" }}{{ end -}}
 {{- if not .Values.apiKey.existingSecret }}{{ $roles = append $roles "api-key" }}{{ end -}}
+{{- $roles = append $roles "api-keys" -}}
 {{- join "," $roles -}}
 {{- end }}
 

@@ -10,7 +10,7 @@
 # A Role allows to read its own namespace, and cannot allow to list them.
 - { apiGroups: [""], resources: [namespaces], verbs: [{{ .Values.watchNamespaces | empty | ternary "get, list, watch" "get" }}] }
 - { apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch, delete] }
+- { apiGroups: [""], resources: [pods], verbs: [get, list, watch, patch] }
 - { apiGroups: [""], resources: [pods/log], verbs: [get] }
 - { apiGroups: [""], resources: [events], verbs: [list, create, patch] }
 - { apiGroups: [apps], resources: [controllerrevisions], verbs: [get, list, create, patch, delete] }
@@ -21,12 +21,13 @@
 
 {{- define "fairlead.apiRules" -}}
 - { apiGroups: [fairlead.dev], resources: [taskruns], verbs: [get, list, watch, create, update, patch] }
-- { apiGroups: [fairlead.dev], resources: [taskqueues], verbs: [get, list, create, patch] }
+- { apiGroups: [fairlead.dev], resources: [taskqueues], verbs: [get, list, create] }
 # The log of a run that goes on.
 - { apiGroups: [""], resources: [pods/log], verbs: [get] }
 # A deployment's.
 - { apiGroups: [fairlead.dev], resources: [tasks], verbs: [get, list, create, patch, delete] }
-- { apiGroups: [fairlead.dev], resources: [taskbatches, taskschedules], verbs: [get, list, create, patch, delete] }
+- { apiGroups: [fairlead.dev], resources: [taskbatches], verbs: [get, list, create, delete] }
+- { apiGroups: [fairlead.dev], resources: [taskschedules], verbs: [get, list, create, patch, delete] }
 - apiGroups: [fairlead.dev]
   resources: [taskruns/status, taskbatches/status, taskqueues/status, taskschedules/status]
   verbs: [update, patch]
@@ -52,22 +53,19 @@
   resources: [leases]
   resourceNames: [{{ include "fairlead.fullname" . }}-controller]
   verbs: [get, update, patch]
-{{ include "fairlead.secretRules" . }}
-{{- if include "fairlead.createSecrets" . }}
+{{- $names := list (include "fairlead.redisSecret" .) (include "fairlead.objectStoreSecret" .) }}
+- { apiGroups: [""], resources: [secrets], resourceNames: {{ $names | compact | uniq | toJson }}, verbs: [get] }
+# Those that it makes; the API's it may not read.
 - { apiGroups: [""], resources: [secrets], verbs: [create] }
 {{- end }}
-{{- end }}
 
-{{/* Keys may be added at any time, under any name. */}}
 {{- define "fairlead.apiOwnRules" -}}
-{{ include "fairlead.secretRules" . }}
-- { apiGroups: [""], resources: [secrets], verbs: [list, watch] }
+{{- $names := list (include "fairlead.objectStoreSecret" .) (include "fairlead.signingSecret" .) }}
+- { apiGroups: [""], resources: [secrets], resourceNames: {{ $names | uniq | toJson }}, verbs: [get] }
+{{- $keys := list (include "fairlead.apiKeySecret" .) (include "fairlead.apiKeysSecret" .) }}
+- { apiGroups: [""], resources: [secrets], resourceNames: {{ $keys | uniq | toJson }}, verbs: [list, watch] }
 {{- if not .Values.objectStore.embedded }}
 # Its uid is the prefix of our keys in a bucket that others may use.
 - { apiGroups: [""], resources: [namespaces], resourceNames: [{{ .Release.Namespace }}], verbs: [get] }
 {{- end }}
-{{- end }}
-
-{{- define "fairlead.secretRules" -}}
-- { apiGroups: [""], resources: [secrets], resourceNames: {{ include "fairlead.secretNames" . }}, verbs: [get] }
 {{- end }}

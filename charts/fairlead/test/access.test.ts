@@ -46,7 +46,6 @@ const spell = ({
 };
 
 const each = (verbs: string, resource: string) => verbs.split(" ").map((verb) => `${verb} ${resource}`);
-const secrets = "/secrets fairlead-redis,fairlead-objectstore,fairlead-signing,fairlead-api-key";
 
 const work = {
   controller: [
@@ -60,7 +59,7 @@ const work = {
     ),
     "get /namespaces",
     ...each("get list watch create patch delete", "batch/jobs"),
-    ...each("get list watch patch delete", "/pods"),
+    ...each("get list watch patch", "/pods"),
     "get /pods/log",
     ...each("list create patch", "/events"),
     ...each("get list create patch delete", "apps/controllerrevisions"),
@@ -69,8 +68,9 @@ const work = {
   ],
   api: [
     ...each("get list watch create update patch", "fairlead.dev/taskruns"),
-    ...each("get list create patch", "fairlead.dev/taskqueues"),
-    ...["tasks", "taskbatches", "taskschedules"].flatMap((kind) =>
+    ...each("get list create", "fairlead.dev/taskqueues"),
+    ...each("get list create delete", "fairlead.dev/taskbatches"),
+    ...["tasks", "taskschedules"].flatMap((kind) =>
       each("get list create patch delete", `fairlead.dev/${kind}`),
     ),
     ...["taskruns", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>
@@ -89,10 +89,13 @@ const own = {
     "get /namespaces jobs",
     "create coordination.k8s.io/leases",
     ...each("get update patch", "coordination.k8s.io/leases fairlead-controller"),
-    `get ${secrets}`,
+    "get /secrets fairlead-redis,fairlead-objectstore",
     "create /secrets",
   ],
-  api: [`get ${secrets}`, ...each("list watch", "/secrets")],
+  api: [
+    "get /secrets fairlead-objectstore,fairlead-signing",
+    ...each("list watch", "/secrets fairlead-api-key,fairlead-api-keys"),
+  ],
 };
 const inside = (namespace: string, rights: string[]) => rights.map((right) => `${namespace}: ${right}`);
 
@@ -114,9 +117,10 @@ describe.each(["controller", "api"] as const)("the rights of the %s", (component
     const named = { existingSecret: "mine" };
     const values = { redis: named, objectStore: named, signing: named, apiKey: named };
     const rights = [...rightsOf(await render(values), component)].filter((right) =>
-      right.startsWith("jobs: get /secrets"),
+      right.includes("/secrets mine"),
     );
-    expect(rights).toEqual(["jobs: get /secrets mine"]);
+    const keys = each("list watch", "/secrets mine,fairlead-api-keys");
+    expect(rights).toEqual(inside("jobs", ["get /secrets mine", ...(component === "api" ? keys : [])]));
   });
 });
 
@@ -130,12 +134,14 @@ it("the API learns the prefix of its keys only where the bucket may be others', 
 });
 
 describe("watchNamespaces", () => {
-  it("a release with watchNamespaces makes nothing of the cluster but CRDs", async () => {
+  it("a release with watchNamespaces makes nothing of the cluster but CRDs and the roles of their users", async () => {
     const manifests = await render({ watchNamespaces: namespaces });
-    expect(namesOf(manifests, "ClusterRole")).toEqual([]);
+    expect(namesOf(manifests, "ClusterRole")).toEqual(["jobs-fairlead-view", "jobs-fairlead-edit"]);
     expect(namesOf(manifests, "ClusterRoleBinding")).toEqual([]);
     const clusterWide = manifests.filter(({ metadata }) => !metadata.namespace).map(({ kind }) => kind);
-    expect(new Set(clusterWide)).toEqual(new Set(["CustomResourceDefinition"]));
+    expect(new Set(clusterWide)).toEqual(new Set(["CustomResourceDefinition", "ClusterRole"]));
+    const without = await render({ watchNamespaces: namespaces, crds: { install: false } });
+    expect(without.filter(({ metadata }) => !metadata.namespace)).toEqual([]);
     const env = environment(manifests, "Deployment fairlead-controller");
     expect(env.FAIRLEAD_WATCH_NAMESPACES).toBe("one,two");
   });
@@ -168,6 +174,29 @@ describe("watchNamespaces", () => {
     expect(environment(manifests, "Deployment fairlead-controller").FAIRLEAD_API_KEY_NAMESPACE).toBe(
       namespace,
     );
+  });
+});
+
+describe("the roles of users", () => {
+  const kinds = ["tasks", "taskruns", "taskbatches", "taskqueues", "taskschedules"];
+  const all = (verbs: string) => kinds.flatMap((kind) => each(verbs, `fairlead.dev/${kind}`));
+
+  it.each([
+    ["view", ["view", "edit", "admin"], all("get list watch")],
+    ["edit", ["edit", "admin"], all("create update patch delete deletecollection")],
+  ])("the role %s is a part of Kubernetes' roles %j", async (name, parts, expected) => {
+    const role = find(await render(), "ClusterRole", `jobs-fairlead-${name}`);
+    const prefix = "rbac.authorization.k8s.io/aggregate-to-";
+    const chosen = Object.entries(role.metadata.labels ?? {}).filter(([key]) => key.startsWith(prefix));
+    expect(chosen).toEqual(parts.map((part) => [prefix + part, "true"]));
+    expect((role.rules ?? []).flatMap(spell).sort()).toEqual(expected.sort());
+  });
+
+  it("the roles of users are left out by value, and with the CRDs", async () => {
+    for (const values of [{ userRoles: { create: false } }, { crds: { install: false } }]) {
+      const roles = namesOf(await render(values), "ClusterRole");
+      expect(roles.sort()).toEqual(["jobs-fairlead-api", "jobs-fairlead-controller"]);
+    }
   });
 });
 

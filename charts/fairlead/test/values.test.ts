@@ -25,6 +25,7 @@ describe("values that are refused", () => {
     ["/nodeLostAfterSeconds", { nodeLostAfterSeconds: -1 }],
     ["/jobRetentionSeconds", { jobRetentionSeconds: 1.5 }],
     ["/crds/keep", { crds: { keep: "maybe" } }],
+    ["/userRoles/create", { userRoles: { create: "some" } }],
     ["/controller/replicas", { controller: { replicas: -1 } }],
     ["/controller/resources", { controller: { resources: { request: {} } } }],
     ["/api/service/type", { api: { service: { type: "ExternalName" } } }],

@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { apiKeyLabel, managedByLabel } from "@fairlead/protocol/labels";
+import { managedByLabel } from "@fairlead/protocol/labels";
 import type { V1Secret } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import type { Config, SecretRole } from "../config.ts";
@@ -34,25 +34,32 @@ const contents: Record<SecretRole, (config: Config) => Record<string, string>> =
   objectstore: () => ({ accessKeyId: randomText(20), secretAccessKey: randomText(40) }),
   signing: () => ({ key: randomText(64) }),
   "api-key": ({ firstKeyNamespace }) => ({ key: `tr_prod_${randomText(40)}`, namespace: firstKeyNamespace }),
+  "api-keys": () => ({}),
 };
 
-/** Creates the Secrets that the chart leaves to us. Retries until it succeeds or the signal is aborted. */
+/** The controller makes these and may not read them: only the API uses them. */
+const ofApi: readonly SecretRole[] = ["signing", "api-key", "api-keys"];
+
+/**
+ * Creates the Secrets that the chart leaves to us. Retries until it succeeds or the signal is aborted. Those
+ * of the API hold nobody up: they are tried first, and not awaited.
+ */
 export async function ensureSecrets(
   client: KubeClient,
   config: Config,
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const role of config.createSecrets) {
-    await retrying(`create Secret ${config.secrets[role]}`, log, signal, () =>
-      ensure(client, config, role, log),
-    );
-  }
+  const make = (role: SecretRole): Promise<void> =>
+    retrying(`create Secret ${config.secrets[role]}`, log, signal, () => ensure(client, config, role, log));
+  const isOfApi = (role: SecretRole): boolean => ofApi.includes(role);
+  for (const role of config.createSecrets.filter(isOfApi)) void make(role).catch(() => undefined);
+  for (const role of config.createSecrets.filter((role) => !isOfApi(role))) await make(role);
 }
 
 async function ensure(client: KubeClient, config: Config, role: SecretRole, log: Logger): Promise<void> {
   const name = config.secrets[role];
-  if (await client.get(Secrets, config.namespace, name)) return;
+  if (!ofApi.includes(role) && (await client.get(Secrets, config.namespace, name))) return;
   const secret: V1Secret = {
     apiVersion: "v1",
     kind: "Secret",
@@ -62,7 +69,6 @@ async function ensure(client: KubeClient, config: Config, role: SecretRole, log:
       labels: {
         [managedByLabel]: "fairlead-controller",
         "app.kubernetes.io/instance": config.fullname,
-        ...(role === "api-key" ? { [apiKeyLabel]: "true" } : {}),
       },
     },
     type: "Opaque",

@@ -1,8 +1,6 @@
 /** What a request asks for counts, or is refused: headers, queues, keys, streams of what is deleted. */
-import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { TaskQueues, TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { apiVersion } from "../../../operator/src/model/resources.ts";
 import { ApiReplica, namespace } from "../../support/servers/apiReplica.ts";
@@ -75,10 +73,7 @@ describe("a queue that nothing names", () => {
 
 test("a key of a namespace that does not exist is refused as such, without a retry", async () => {
   const nowhere = "tr_prod_nowhere0123456789abcdefghijklmnop";
-  await api.client.create(Secrets, namespace, {
-    metadata: { name: "nowhere", labels: { [apiKeyLabel]: "true" } },
-    stringData: { key: nowhere, namespace: "no-such-ns" },
-  });
+  await api.setKey("no-such-ns.test", { key: nowhere });
   const headers = { authorization: `Bearer ${nowhere}` };
   const refused = await waitFor("the key is known", async () => {
     const answer = await post("/api/v1/tasks/echo/trigger", { payload: 1 }, headers);

@@ -1,7 +1,6 @@
 /** What opens nothing though it is an API key, what one with few rights may, and how one follows another. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { RawCalls, signedToken as token } from "../../support/rawCalls.ts";
 import { ApiReplica, key, namespace } from "../../support/servers/apiReplica.ts";
 
@@ -18,10 +17,8 @@ describe("a key", () => {
   const letters = "abcdefghijklmnopqrstuvwxyz0123456789";
   const keyOf = async (name: string, fields: Record<string, string>): Promise<string> => {
     const text = `tr_prod_${name}${letters}`;
-    const stringData = { key: text, namespace, ...fields };
-    const metadata = { name, labels: { "fairlead.dev/api-key": "true" } };
-    await api.client.create(Secrets, namespace, { metadata, stringData });
-    return stringData.key;
+    await api.setKey(`${namespace}.${name}`, { key: text, ...fields });
+    return fields.key ?? text;
   };
   const known = (text: string) =>
     waitFor("the replica has read the Secret", async () => {
@@ -79,24 +76,20 @@ describe("a key", () => {
     await Promise.all([known(first), known(second)]);
     const browser = await token(["read:runs"], {}, first);
     expect(await statusOf(browser, "GET", "/api/v1/runs")).toBe(200);
-    const stringData = { notAfter: new Date(Date.now() - 1).toISOString() };
-    await api.client.patch(Secrets, namespace, "first", { stringData }, { type: "merge" });
+    await api.setKey(`${namespace}.first`, { notAfter: new Date(Date.now() - 1).toISOString() });
     await waitFor("it has ended", async () => (await statusOf(first, "GET", "/api/v1/runs")) === 401);
     expect(await statusOf(browser, "GET", "/api/v1/runs")).toBe(401);
     expect(await statusOf(second, "GET", "/api/v1/runs")).toBe(200);
   });
 
-  test("of another Secret opens the namespace of the older one alone", async () => {
-    // Made in the same second, the one whose name comes first.
-    const older = await keyOf("a-first", {});
-    await known(older);
-    const fields = { key: older, namespace: "kube-system" };
-    const metadata = { name: "newer", labels: { "fairlead.dev/api-key": "true" } };
-    await api.client.create(Secrets, namespace, { metadata, stringData: fields });
+  test("of several entries opens the namespace of the first one alone", async () => {
+    const twice = await keyOf("twice", {});
+    await known(twice);
+    await api.setKey("kube-system.twice", { key: twice });
     const later = await keyOf("later", {});
     await known(later);
-    const foreign = await token(["read:runs"], { sub: "kube-system" }, older);
-    expect(await statusOf(older, "GET", "/api/v1/runs")).toBe(200);
+    const foreign = await token(["read:runs"], { sub: "kube-system" }, twice);
+    expect(await statusOf(twice, "GET", "/api/v1/runs")).toBe(200);
     expect(await statusOf(foreign, "GET", "/api/v1/runs")).toBe(401);
   });
 });

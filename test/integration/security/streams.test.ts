@@ -4,7 +4,6 @@ import { get, type IncomingMessage } from "node:http";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
 import { publicToken } from "../../../operator/src/api/auth/auth.ts";
-import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { TaskRuns } from "../../../operator/src/model/kinds.ts";
 import { ApiProcess, other } from "../../support/servers/apiProcess.ts";
 import { ApiReplica, key, namespace } from "../../support/servers/apiReplica.ts";
@@ -92,18 +91,15 @@ test("a stream ends with the token that opened it", async () => {
 });
 
 test("streams end with their key", async () => {
-  const name = "revoked";
+  const name = `${namespace}.revoked`;
   const revoked = "tr_prod_revoked_0123456789abcdefghijklmnopqrstuvwxyz";
-  await api.client.create(Secrets, namespace, {
-    metadata: { name, labels: { "fairlead.dev/api-key": "true" } },
-    stringData: { key: revoked, namespace },
-  });
+  await api.setKey(name, { key: revoked });
   const id = await trigger(api.url, key, 1);
   const token = await publicToken({ key: revoked, namespace }, [`read:runs:${id}`]);
   await waitFor("the key counts", async () => (await open(api.url, id, revoked)).statusCode === 200);
   const streams = [told(await open(api.url, id, token)), told(await open(api.url, id, revoked))];
   const stays = told(await open(api.url, id, key));
-  await api.client.delete(Secrets, namespace, name);
+  await api.removeKey(name);
   await waitFor("both have ended", async () => streams.every(({ ended }) => ended), { timeoutMs: 10_000 });
   expect(stays.ended).toBe(false);
 });

@@ -1,8 +1,7 @@
 /** One namespace whose requests hang in the bucket: another one's do not wait for them. */
-import { apiKeyLabel } from "@fairlead/protocol/labels";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { waitFor } from "../../../hack/lib/wait.ts";
-import { Namespaces, Secrets } from "../../../operator/src/kube/resources.ts";
+import { Namespaces } from "../../../operator/src/kube/resources.ts";
 import { ApiReplica, key, namespace } from "../../support/servers/apiReplica.ts";
 
 const other = { key: "tr_prod_of_the_other_namespace_0123456789abcdef", namespace: "other" };
@@ -14,10 +13,7 @@ let api: ApiReplica;
 beforeAll(async () => {
   api = await ApiReplica.start();
   await api.client.create(Namespaces, undefined, { metadata: { name: other.namespace } });
-  await api.client.create(Secrets, namespace, {
-    metadata: { name: "other", labels: { [apiKeyLabel]: "true" } },
-    stringData: other,
-  });
+  await api.setKey("other.test", { key: other.key });
   await waitFor("the other namespace's key counts", async () => (await trigger(other.key)).status === 200);
 });
 afterEach(() => vi.restoreAllMocks());

@@ -3,52 +3,43 @@
  * namespace.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { apiKeyLabel } from "@fairlead/protocol/labels";
-import { run } from "../../../hack/lib/exec.ts";
+import { addApiKey, newKey, removeApiKey } from "../../../hack/start/apiKey.ts";
 import { releaseName, releaseNamespace } from "../../../hack/start/release.ts";
+
+const keyName = "test";
 
 export class ApiAccess {
   readonly url: string;
   readonly key: string;
-  readonly #secret: string;
+  readonly #namespace: string;
   readonly #forward: ChildProcess;
 
-  private constructor(url: string, key: string, secret: string, forward: ChildProcess) {
+  private constructor(url: string, key: string, namespace: string, forward: ChildProcess) {
     this.url = url;
     this.key = key;
-    this.#secret = secret;
+    this.#namespace = namespace;
     this.#forward = forward;
   }
 
   static async open(namespace: string): Promise<ApiAccess> {
-    const key = `tr_prod_${randomBytes(16).toString("hex")}`;
-    const secret = `key-${namespace}`;
-    await run("kubectl", ["apply", "--namespace", releaseNamespace, "-f", "-"], {
-      input: JSON.stringify({
-        apiVersion: "v1",
-        kind: "Secret",
-        metadata: { name: secret, labels: { [apiKeyLabel]: "true" } },
-        stringData: { key, namespace },
-      }),
-    });
+    const key = newKey();
+    await addApiKey(namespace, keyName, key);
     const service = `service/${releaseName}-api`;
     const forward = spawn("kubectl", ["port-forward", "--namespace", releaseNamespace, service, ":80"], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     for await (const line of createInterface({ input: forward.stdout as NodeJS.ReadableStream })) {
       const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-      if (port) return new ApiAccess(`http://127.0.0.1:${port}`, key, secret, forward);
+      if (port) return new ApiAccess(`http://127.0.0.1:${port}`, key, namespace, forward);
     }
     throw new Error("kubectl port-forward ended");
   }
 
   /** Deletes the key. */
   async revoke(): Promise<void> {
-    const flags = ["--namespace", releaseNamespace, "--ignore-not-found"];
-    await run("kubectl", ["delete", "secret", this.#secret, ...flags]);
+    await removeApiKey(this.#namespace, keyName);
   }
 
   async close(): Promise<void> {

@@ -6,9 +6,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { apiKeyLabel } from "@fairlead/protocol/labels";
-import { Namespaces, Secrets } from "../../../operator/src/kube/resources.ts";
-import { ApiReplica, namespace } from "./apiReplica.ts";
+import { Namespaces } from "../../../operator/src/kube/resources.ts";
+import { ApiReplica } from "./apiReplica.ts";
 
 export const other = { key: "tr_prod_of_the_other_namespace0123456789", namespace: "other" };
 
@@ -47,10 +46,7 @@ export class ApiProcess {
 async function serve(): Promise<void> {
   const api = await ApiReplica.start();
   await api.client.create(Namespaces, undefined, { metadata: { name: other.namespace } });
-  await api.client.create(Secrets, namespace, {
-    metadata: { name: "other", labels: { [apiKeyLabel]: "true" } },
-    stringData: other,
-  });
+  await api.setKey(`${other.namespace}.test`, { key: other.key });
   console.log(api.url);
   // Its parent has ended, or wants it to.
   for await (const _ of process.stdin);

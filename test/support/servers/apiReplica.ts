@@ -3,7 +3,6 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { apiKeyLabel } from "@fairlead/protocol/labels";
 import express from "express";
 import type { Logger } from "pino";
 import { ApiKeys } from "../../../operator/src/api/auth/apiKeys.ts";
@@ -24,6 +23,7 @@ import { ObjectStoreServer } from "./objectStoreServer.ts";
 
 export const key = "tr_prod_integration0123456789abcdefghijkl";
 export const namespace = "default";
+const keySecrets = { first: "api-key", others: "api-keys" };
 const bodyBytes = 24 * 1024 * 1024;
 
 interface ReplicaOptions {
@@ -57,9 +57,10 @@ export class ApiReplica {
   static async start(options: ReplicaOptions = {}): Promise<ApiReplica> {
     const api = new ApiReplica(await Promise.all([ApiServer.start(), ObjectStoreServer.start()]), options);
     await api.client.create(Secrets, namespace, {
-      metadata: { name: "key", labels: { [apiKeyLabel]: "true" } },
+      metadata: { name: keySecrets.first },
       stringData: { key, namespace },
     });
+    await api.client.create(Secrets, namespace, { metadata: { name: keySecrets.others } });
     await api.listen();
     return api;
   }
@@ -68,11 +69,28 @@ export class ApiReplica {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  /**
+   * Adds or changes the key with this name, `<namespace>.<name>`; known to the replica a moment later.
+   * `fields`: `key`, and others of operator/src/api/auth/apiKey.ts.
+   */
+  setKey(name: string, { key: text, ...fields }: Record<string, string>): Promise<unknown> {
+    const others = Object.entries(fields).map(([field, value]) => [`${name}.${field}`, value]);
+    return this.#patchKeys({ stringData: { ...(text && { [name]: text }), ...Object.fromEntries(others) } });
+  }
+
+  removeKey(name: string): Promise<unknown> {
+    return this.#patchKeys({ data: { [name]: null } });
+  }
+
+  #patchKeys(patch: object): Promise<unknown> {
+    return this.client.patch(Secrets, namespace, keySecrets.others, patch, { type: "merge" });
+  }
+
   /** Starts a new replica, which shares no memory with the previous one. */
   async listen(limits: ApiLimits = { bodyBytes, rate: { perSecond: 0, burst: 1 } }): Promise<void> {
     const { client, store } = this;
     const { signal } = this.#stop;
-    const keys = new ApiKeys(client, namespace, this.log);
+    const keys = new ApiKeys(client, { namespace, ...keySecrets, log: this.log });
     const reader = new RunReader(client, store, [], quiet);
     const links = new Links(store, "signing-key", false);
     await Promise.all([keys.start(signal), reader.start(signal)]);

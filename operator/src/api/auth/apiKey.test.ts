@@ -46,6 +46,7 @@ describe("a Secret of an API key", () => {
     [{ scopes: "*" }, 'scopes: "*" is none'],
     [{ scopes: "read:runs:" }, 'scopes: "read:runs:" is none'],
     [{ notAfter: "" }, "notAfter: "],
+    [{ scope: "read" }, '"scope" is no field of a key'],
     [{ notAfter: "soon" }, "notAfter: "],
     [{ notAfter: "2030-12-24" }, "notAfter: "],
   ])("%j opens nothing", (more, said) =>

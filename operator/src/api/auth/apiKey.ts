@@ -1,5 +1,5 @@
 /**
- * An API key as a Secret tells it:
+ * An API key as its Secret tells it (keyEntries.ts):
  *
  *   key         the text that clients send; public tokens are signed with it
  *   namespace   the environment that it opens
@@ -7,13 +7,13 @@
  *               between them. Without it the key is allowed everything.
  *   notAfter    optional: when it ends, as an RFC 3339 time
  *
- * A Secret that says anything else opens nothing: a mistake must not widen a right.
+ * A key with any other field, or other text in one, opens nothing: a mistake must not widen a right.
  */
 import { parseDate } from "@fairlead/protocol/durations";
 import { leastCharacters, weakness } from "../../model/randomText.ts";
 
 export interface ApiKey {
-  /** Of its Secret: how the log names it. */
+  /** How the log names it. */
   name: string;
   key: string;
   namespace: string;
@@ -22,6 +22,7 @@ export interface ApiKey {
   notAfter?: number;
 }
 
+const known = ["key", "namespace", "scopes", "notAfter"];
 const rights: ReadonlyMap<string, readonly string[]> = new Map([
   ["trigger", ["trigger:tasks", "batchTrigger:tasks"]],
   ["read", ["read:all"]],
@@ -31,6 +32,9 @@ const scopePattern = /^(read|write|trigger|batchTrigger):(all|(runs|tags|tasks|b
 
 /** The key, or why it does not count. */
 export function apiKeyOf(name: string, fields: Readonly<Record<string, string>>): ApiKey | string {
+  const unknown = Object.keys(fields).find((field) => !known.includes(field));
+  if (unknown !== undefined)
+    return `${JSON.stringify(unknown.slice(0, 80))} is no field of a key: there are ${known.join(", ")}`;
   const [key, namespace] = [fields.key?.trim() ?? "", fields.namespace?.trim() ?? ""];
   if (key === "") return "key: there is none: give the text that clients send";
   if (!/^[\w~+/=-]+$/.test(key)) return "key: has other characters than letters, digits and _ - ~ + / =";

@@ -1,21 +1,20 @@
 /**
- * API keys: Secrets of the release's namespace with the label `fairlead.dev/api-key: "true"` (apiKey.ts says
- * what is in them). Watched: a key that is deleted or changed stops working with the next event, one that has
- * an end at that time. A namespace may have several, so that one can follow another.
+ * API keys, in two Secrets of the release's namespace (keyEntries.ts), so that the API may read these by name
+ * and no others. Both are watched: a key that is deleted or changed stops working with the next event, one
+ * that has an end at that time. A namespace may have several, so that one can follow another.
  *
- * A key opens one namespace: of several Secrets with the same key the oldest counts, of the same second
- * the first by name. Each change is logged,
- * and a Secret that does not count with its reason.
+ * A key opens one namespace: of several entries with the same key the first counts, the first key before all
+ * others, those by name. Each change is logged, and an entry that does not count with its reason.
  */
 
 import { createHash } from "node:crypto";
-import { apiKeyLabel } from "@fairlead/protocol/labels";
 import type { V1Secret } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { Secrets } from "../../kube/resources.ts";
 import { type ApiKey, apiKeyOf } from "./apiKey.ts";
+import { type KeyEntry, keyEntries } from "./keyEntries.ts";
 
 interface Known {
   /** By the hash of the key: a lookup takes as long whatever is asked for. */
@@ -24,25 +23,43 @@ interface Known {
   refused: Map<string, string>;
 }
 
+interface Options {
+  /** Of the release. */
+  namespace: string;
+  /** Names of the Secrets. */
+  first: string;
+  others: string;
+  log: Logger;
+  clock?: () => number;
+}
+
 export class ApiKeys {
-  readonly #informer: Informer<V1Secret>;
+  readonly #first: Informer<V1Secret>;
+  readonly #others: Informer<V1Secret>;
   readonly #log: Logger;
   readonly #clock: () => number;
   #known: Known | undefined;
+  /** What was told of each entry, by its name. */
+  #told = new Map<string, string>();
 
-  constructor(client: KubeClient, namespace: string, log: Logger, clock: () => number = Date.now) {
-    const labelSelector = `${apiKeyLabel}=true`;
-    this.#informer = new Informer(client, Secrets, { namespace, labelSelector, log });
+  constructor(client: KubeClient, { namespace, first, others, log, clock = Date.now }: Options) {
+    // The right to list and watch by name holds only for a request that selects the name.
+    const named = (name: string) =>
+      new Informer(client, Secrets, { namespace, fieldSelector: `metadata.name=${name}`, log });
+    this.#first = named(first);
+    this.#others = named(others);
     this.#log = log;
     this.#clock = clock;
-    this.#informer.on("change", (_key, before, after) => {
-      this.#known = undefined;
-      this.#tell(before, after);
-    });
+    for (const informer of [this.#first, this.#others]) {
+      informer.on("change", () => {
+        this.#known = undefined;
+        this.#tell();
+      });
+    }
   }
 
-  start(signal: AbortSignal): Promise<void> {
-    return this.#informer.start(signal);
+  async start(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#first.start(signal), this.#others.start(signal)]);
   }
 
   find(key: string): ApiKey | undefined {
@@ -65,13 +82,18 @@ export class ApiKeys {
     return notAfter === undefined || this.#clock() < notAfter;
   }
 
+  #entries(): KeyEntry[] {
+    const [first] = this.#first.list();
+    const [others] = this.#others.list();
+    return keyEntries(first, others);
+  }
+
   #all(): Known {
     if (this.#known) return this.#known;
     const known: Known = { byHash: new Map(), refused: new Map() };
-    const oldestFirst = [...this.#informer.list()].sort((a, b) => (ageOf(a) < ageOf(b) ? -1 : 1));
-    for (const secret of oldestFirst) {
-      const read = readSecret(secret);
-      const hash = hashOf(typeof read === "string" ? (fieldsOf(secret).key ?? "") : read.key);
+    for (const { name, fields } of this.#entries()) {
+      const read = apiKeyOf(name, fields);
+      const hash = hashOf(typeof read === "string" ? (fields.key ?? "") : read.key);
       if (typeof read === "string") known.refused.set(hash, read);
       else if (!known.byHash.has(hash)) known.byHash.set(hash, read);
     }
@@ -79,35 +101,30 @@ export class ApiKeys {
     return known;
   }
 
-  #tell(before: V1Secret | undefined, after: V1Secret | undefined): void {
-    const secret = (after ?? before)?.metadata?.name;
-    const read = after && readSecret(after);
-    if (read === undefined) this.#log.info({ secret }, "an API key was removed");
-    else if (typeof read === "string")
-      this.#log.error({ secret, reason: read }, "a Secret of an API key opens nothing");
+  #tell(): void {
+    const before = this.#told;
+    this.#told = new Map();
+    for (const entry of this.#entries()) {
+      const digest = hashOf(JSON.stringify(entry.fields));
+      this.#told.set(entry.name, digest);
+      if (before.get(entry.name) !== digest) this.#tellOf(entry, before.has(entry.name));
+    }
+    for (const name of before.keys())
+      if (!this.#told.has(name)) this.#log.info({ apiKey: name }, "an API key was removed");
+  }
+
+  #tellOf({ name: apiKey, fields }: KeyEntry, wasThere: boolean): void {
+    const read = apiKeyOf(apiKey, fields);
+    if (typeof read === "string") this.#log.error({ apiKey, reason: read }, "an API key opens nothing");
     else if (this.#all().byHash.get(hashOf(read.key))?.name !== read.name)
-      this.#log.error({ secret }, "a Secret opens nothing: an older one has the same API key");
+      this.#log.error({ apiKey }, "an API key opens nothing: another one with the same text comes before it");
     else {
       const { namespace, scopes, notAfter } = read;
       const until = notAfter === undefined ? undefined : new Date(notAfter).toISOString();
-      const what = before ? "an API key was changed" : "an API key counts";
-      this.#log.info({ secret, namespace, scopes, notAfter: until }, what);
+      const what = wasThere ? "an API key was changed" : "an API key counts";
+      this.#log.info({ apiKey, namespace, scopes, notAfter: until }, what);
     }
   }
 }
-
-const readSecret = (secret: V1Secret): ApiKey | string =>
-  apiKeyOf(secret.metadata?.name ?? "", fieldsOf(secret));
-
-const fieldsOf = ({ data }: V1Secret): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(data ?? {}).map(([field, value]) => [
-      field,
-      Buffer.from(value, "base64").toString("utf8"),
-    ]),
-  );
-
-const ageOf = ({ metadata }: V1Secret): string =>
-  `${new Date(metadata?.creationTimestamp ?? 0).toISOString()} ${metadata?.name}`;
 
 const hashOf = (key: string): string => createHash("sha256").update(key.trim()).digest("hex");
