@@ -17,7 +17,7 @@ import { slug } from "../model/ids.ts";
 import { TaskQueues } from "../model/kinds.ts";
 import { defaultQueueOf, governing, settingsOf } from "../model/queue/governing.ts";
 import { apiVersion, nameOfQueue, type TaskQueue } from "../model/resources.ts";
-import { allowSome, manageOnly } from "./auth/rights.ts";
+import { allowAll, manageOnly } from "./auth/rights.ts";
 import { type Caller, callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
@@ -45,7 +45,7 @@ export function queuesRouter(deps: QueueDeps): Router {
   const router = Router();
 
   router.get("/api/v1/queues", async (request, response) => {
-    const { namespace } = allowSome(response, "read", "queues");
+    const { namespace } = allowAll(response, "read", "queues");
     const perPage = countOf(request, "perPage", 25, 100);
     const page = countOf(request, "page", 1, listLimit);
     const byName = new Map<string, TaskQueue[]>();
@@ -61,7 +61,7 @@ export function queuesRouter(deps: QueueDeps): Router {
   });
 
   router.get("/api/v1/queues/:queue", async (request, response) => {
-    const { namespace } = allowSome(response, "read", "queues");
+    const { namespace } = allowAll(response, "read", "queues");
     const name = nameOf(request, query(request, "type"));
     const queue = await findQueue(deps, namespace, name);
     if (!queue) throw notFound(`queue ${name}`);

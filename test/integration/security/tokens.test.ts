@@ -264,6 +264,20 @@ test("a token that may write all runs and read some does not make others its own
   expect(await statusOf(writer, "POST", `/api/v2/runs/${id}/cancel`)).toBe(200);
 });
 
+test("a token that may trigger sets no limit of a queue that others use, by no route", async () => {
+  const options = { queue: { name: "emails", concurrencyLimit: 1 } };
+  const { id } = (await trigger(key, options)).body;
+  const bearer = await token(["trigger:tasks", "batchTrigger:tasks", "write:runs"]);
+  expect((await trigger(bearer, options)).status).toBe(403);
+  expect(await statusOf(bearer, "POST", `/api/v1/runs/${id}/replay`, options)).toBe(403);
+  const batch = { items: [{ task: "echo", payload: 1, options }] };
+  expect(await statusOf(bearer, "POST", "/api/v2/tasks/batch", batch)).toBe(403);
+  expect(await statusOf(bearer, "POST", `/api/v1/runs/${id}/replay`, {})).toBe(200);
+  expect((await trigger(bearer, { queue: { name: "emails" } })).status).toBe(200);
+  expect(await statusOf(await token(["read:queues:emails"]), "GET", "/api/v1/queues")).toBe(403);
+  expect(await statusOf(await token(["read:queues"]), "GET", "/api/v1/queues")).toBe(200);
+});
+
 test("a replay gives no token to read what its maker may not read", async () => {
   const { id } = (await trigger(key, { metadata: { card: 41111 } })).body;
   const path = `/api/v1/runs/${id}/replay`;

@@ -44,6 +44,12 @@ export function allowSome(response: Response, verb: Verb, ...kinds: (keyof Subje
   return caller;
 }
 
+export function allowAll(response: Response, verb: Verb, kind: keyof Subject): Caller {
+  const caller = callerIn(response);
+  if (!mayAll(caller, verb, kind)) throw lacks(`${verb}:${kind}`);
+  return caller;
+}
+
 const unauthorized = (message: string): Problem =>
   new Problem(403, `Unauthorized: ${message}`, { code: "unauthorized" });
 export const lacks = (scope: string): Problem =>
@@ -61,6 +67,17 @@ export function manageOnly(_request: Request, response: Response, next: () => vo
   if (caller.kind === "publicToken" || !listsOf(caller).every((scopes) => scopes.includes("admin")))
     throw unauthorized("a secret key that may manage is needed");
   next();
+}
+
+/** A queue's limit is everybody's who uses it: whoever may trigger a task may not set it. */
+export function refuseQueueLimit(
+  { kind }: Caller,
+  { queue }: { queue?: { concurrencyLimit?: number | null } },
+): void {
+  if (kind === "publicToken" && queue?.concurrencyLimit != null)
+    throw unauthorized(
+      "options.queue.concurrencyLimit: not for a public token: leave it out, or trigger with a secret key",
+    );
 }
 
 /** The names that a right to read or to write a run can have. `id`: the one that it is asked for by. */

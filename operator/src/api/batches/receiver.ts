@@ -14,7 +14,7 @@ import type { BatchItem, TaskBatch } from "../../model/resources.ts";
 import { chunkSize, receivedPayloadKey, stageChunk } from "../../storage/batchItems.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { withOwnKeys } from "../auth/ownNames.ts";
-import { demand } from "../auth/rights.ts";
+import { demand, refuseQueueLimit } from "../auth/rights.ts";
 import { bytesOf, parseText, refuseCompressed } from "../http/body.ts";
 import { bodiesIn, type Reservation } from "../http/bodyBudget.ts";
 import type { Caller } from "../http/caller.ts";
@@ -80,6 +80,7 @@ export class BatchReceiver {
         `items.${index}: not in the batch, which was created for ${this.#total} items: indexes begin with 0`,
       );
     demandTask(this.#caller, task);
+    refuseQueueLimit(this.#caller, options);
     if (options.debounce)
       throw new Problem(
         422,

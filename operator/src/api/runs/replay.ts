@@ -12,7 +12,7 @@ import type { TaskRun } from "../../model/resources.ts";
 import { replayOptions } from "../../model/run/triggerFields.ts";
 import type { Stores } from "../../storage/objectStore.ts";
 import { publicToken } from "../auth/auth.ts";
-import { demand, may, subjectOf } from "../auth/rights.ts";
+import { demand, may, refuseQueueLimit, subjectOf } from "../auth/rights.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, requestKeyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
@@ -39,6 +39,7 @@ export function replayRouter(deps: ReplayDeps): Router {
       throw new Problem(422, "A run of an inline container cannot be replayed: apply its TaskRun again");
     const caller = callerIn(response);
     demand(caller, "trigger", { tasks: run.spec.task });
+    refuseQueueLimit(caller, options);
     const given = payload === undefined ? await loadPayload(deps, run) : { payload, payloadType };
     const { name } = await createRun(deps, {
       caller,

@@ -2,7 +2,7 @@
 import { runId } from "@fairlead/protocol/ids";
 import { type Request, Router } from "express";
 import { publicToken } from "../auth/auth.ts";
-import { allow } from "../auth/rights.ts";
+import { allow, refuseQueueLimit } from "../auth/rights.ts";
 import { bodyOf, check, param, requestKeyOf } from "../http/input.ts";
 import { note } from "../http/requestLog.ts";
 import { type CreateDeps, createRun } from "./createRun.ts";
@@ -24,6 +24,7 @@ export function triggerRouter(deps: CreateDeps & { limits: { bodyBytes: number }
       maxBytes: deps.limits.bodyBytes,
     });
     const options = { ...check(headerOptions, keyHeaders(request), "headers"), ...given };
+    refuseQueueLimit(caller, options);
     const requestKey = requestKeyOf(request);
     const { name, isCached } = await createRun(deps, { caller, task, payload, options, requestKey });
     const id = runId(name);
