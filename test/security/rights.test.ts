@@ -147,7 +147,7 @@ describe("the work", () => {
       ...each("get list create patch delete", "tasks.fairlead.dev"),
       ...each("get list watch create update patch", "taskruns.fairlead.dev"),
       ...each("get list create delete", "taskbatches.fairlead.dev"),
-      ...each("get list create", "taskqueues.fairlead.dev"),
+      ...each("get list create patch", "taskqueues.fairlead.dev"),
       ...each("get list create patch delete", "taskschedules.fairlead.dev"),
       "get jobs.batch",
       ...each("get list", "pods"),

@@ -21,10 +21,10 @@
 
 {{- define "fairlead.apiRules" -}}
 - { apiGroups: [fairlead.dev], resources: [taskruns], verbs: [get, list, watch, create, update, patch] }
-- { apiGroups: [fairlead.dev], resources: [taskqueues], verbs: [get, list, create] }
 # The log of a run that goes on.
 - { apiGroups: [""], resources: [pods/log], verbs: [get] }
 # A deployment's.
+- { apiGroups: [fairlead.dev], resources: [taskqueues], verbs: [get, list, create, patch] }
 - { apiGroups: [fairlead.dev], resources: [tasks], verbs: [get, list, create, patch, delete] }
 - { apiGroups: [fairlead.dev], resources: [taskbatches], verbs: [get, list, create, delete] }
 - { apiGroups: [fairlead.dev], resources: [taskschedules], verbs: [get, list, create, patch, delete] }

@@ -68,7 +68,7 @@ const work = {
   ],
   api: [
     ...each("get list watch create update patch", "fairlead.dev/taskruns"),
-    ...each("get list create", "fairlead.dev/taskqueues"),
+    ...each("get list create patch", "fairlead.dev/taskqueues"),
     ...each("get list create delete", "fairlead.dev/taskbatches"),
     ...["tasks", "taskschedules"].flatMap((kind) =>
       each("get list create patch delete", `fairlead.dev/${kind}`),
