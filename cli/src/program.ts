@@ -2,20 +2,24 @@
 import { Command } from "commander";
 import { addBatches } from "./commands/batches.ts";
 import { addCompletion } from "./commands/completion.ts";
+import { addDeploy } from "./commands/deploy.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEnv } from "./commands/env.ts";
 import { addQueues } from "./commands/queues.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addSchedules } from "./commands/schedules.ts";
 import { addTrigger } from "./commands/trigger.ts";
+import { addVersions } from "./commands/versions.ts";
 import { addWhoami } from "./commands/whoami.ts";
 
 export const commands = [
+  addDeploy,
   addTrigger,
   addRuns,
   addBatches,
   addQueues,
   addSchedules,
+  addVersions,
   addEnv,
   addWhoami,
   addDoctor,

@@ -27,6 +27,8 @@ export const env = {
   taskId: "FAIRLEAD_TASK_ID",
   entry: "FAIRLEAD_ENTRY",
   context: "FAIRLEAD_CTX",
+  /** Of a task whose code is in the bucket: the hashes of its parts, `BundleParts` as JSON. */
+  bundle: "FAIRLEAD_BUNDLE",
 
   /** For the runner's own tests: another file in place of /dev/termination-log. Never set by the operator. */
   terminationLog: "FAIRLEAD_TERMINATION_LOG",

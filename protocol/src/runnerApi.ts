@@ -5,6 +5,7 @@
  *
  *   POST attempt/start    StartBody  → 200 StartAnswer    the attempt has begun: what it is given
  *   POST attempt/token               → 200 TokenAnswer    before the token expires
+ *   POST attempt/bundle   BundleBody → 200 BundleAnswer   where the parts of its code are
  *   GET  attempt                     → 200 AttemptAnswer
  *   POST attempt/output   UploadBody → 200 UploadAnswer
  *   POST attempt/report   Report     → 204
@@ -43,6 +44,21 @@ export interface StartAnswer extends TokenAnswer {
     metadata?: unknown;
     idempotencyKey?: string;
   };
+}
+
+/** SHA-256, in hex, of the parts of a task's archives. */
+export interface BundleParts {
+  code: string[];
+  dependencies?: string[];
+}
+
+export interface BundleBody {
+  parts: string[];
+}
+
+export interface BundleAnswer {
+  /** By part: where to GET it. */
+  urls: Record<string, string>;
 }
 
 export interface AttemptAnswer {

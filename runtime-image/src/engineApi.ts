@@ -8,6 +8,8 @@ import { readFileSync } from "node:fs";
 import type { Report, StopType } from "@fairlead/protocol/report";
 import {
   type AttemptAnswer,
+  type BundleAnswer,
+  type BundleBody,
   runnerApi,
   type StartAnswer,
   type StartBody,
@@ -56,6 +58,15 @@ export class EngineApi {
     );
     this.#keep(answer);
     return { ...answer, run: answer.run ?? { tags: [] } } as StartAnswer;
+  }
+
+  /** Where the parts of the task's code are. */
+  async bundleUrls(parts: readonly string[]): Promise<Record<string, string>> {
+    const body: BundleBody = { parts: [...parts] };
+    const { urls = {} } = await retrying({ budgetMs: startBudgetMs, tryMs }, (ms) =>
+      this.#call<BundleAnswer>(this.#podToken(), "POST", "/bundle", ms, body, startBytes),
+    );
+    return urls;
   }
 
   /** Why the pod is being stopped; asked once, within the time limit. */

@@ -1,6 +1,7 @@
 /** What this attempt is to execute, read from the variables that the operator set on its container. */
 import type { SentContext } from "@fairlead/protocol/context";
 import { type EnvName, env } from "@fairlead/protocol/env";
+import type { BundleParts } from "@fairlead/protocol/runnerApi";
 
 export interface Environment {
   apiUrl: string;
@@ -11,6 +12,8 @@ export interface Environment {
   taskId: string;
   /** Path of the module that defines the task. */
   entry: string;
+  /** The entry is within it. */
+  bundle?: BundleParts;
   /** Without what the API hands over. */
   ctx: SentContext<Date>;
   gracePeriodMs: number;
@@ -34,6 +37,7 @@ export function readEnvironment(variables: Variables): Environment {
     podUid: required(variables, env.podUid),
     taskId: required(variables, env.taskId),
     entry: variables[env.entry] || "/app/tasks.mjs",
+    bundle: variables[env.bundle] ? (JSON.parse(variables[env.bundle] ?? "") as BundleParts) : undefined,
     ctx: readContext(required(variables, env.context)),
     gracePeriodMs: (Number.isFinite(grace) ? grace : defaultGraceSeconds) * 1000,
     terminationLog: variables[env.terminationLog] || "/dev/termination-log",

@@ -75,7 +75,8 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
     // The answer is on its way while the code loads.
     const pending = handedOver(deps);
     pending.catch(() => {});
-    const { entry, taskId } = environment;
+    const { taskId } = environment;
+    const entry = await entryOf(deps);
     task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId, host.catalog));
     const ignored = settingsLine(task, environment.ctx);
     if (ignored) warn(ignored);
@@ -90,6 +91,16 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
   }
   if (stop.requested) return { outcome: "stopped" };
   return new Execution(deps, task, { payload, ctx, signal: stop.signal, task: environment.taskId }).run();
+}
+
+/** Path of the task's module; code that is in the bucket is fetched first. */
+async function entryOf({ environment: { entry, bundle }, api }: ExecutionDeps): Promise<string> {
+  if (!bundle) return entry;
+  const { fetchBundle } = await import("./bundle.ts");
+  const folder = await fetchBundle(bundle, (parts) => api.bundleUrls(parts));
+  // Stacks of bundled code name its sources.
+  process.setSourceMapsEnabled(true);
+  return process.getBuiltinModule("node:path").join(folder, entry);
 }
 
 /** What the API gives this attempt; without it there is nothing to execute. */

@@ -6,20 +6,14 @@ import { readFileSync } from "node:fs";
 import { text as readText } from "node:stream/consumers";
 import { parseEnv } from "node:util";
 import type { Command } from "commander";
-import { call, path } from "../api.ts";
+import { type Api, call } from "../api.ts";
 import { calling } from "../command.ts";
 import { usageError } from "../errors.ts";
 import { type Column, printList } from "../output.ts";
 import { print } from "../terminal.ts";
+import { namespaceOfKey, type Variable, variablesPath } from "../variables.ts";
 
-interface Variable {
-  name: string;
-  value: string;
-  isSecret: boolean;
-}
-
-/** The API takes the environment from the key. */
-const root = path`/api/v1/projects/${"default"}/envvars/${"prod"}`;
+const rootOf = async (api: Api): Promise<string> => variablesPath(await namespaceOfKey(api));
 
 const columns: Column<Variable>[] = [
   { name: "NAME", of: (variable) => variable.name },
@@ -36,7 +30,7 @@ export function addEnv(program: Command): void {
     .description("all of them; values of secret ones are not shown")
     .action(
       calling(async ({ api, format }) => {
-        printList(await call<Variable[]>(api, { path: root }), columns, format, "No variables.");
+        printList(await call<Variable[]>(api, { path: await rootOf(api) }), columns, format, "No variables.");
       }),
     );
   env
@@ -53,7 +47,7 @@ export function addEnv(program: Command): void {
       calling<[string[]], { file?: string; secret?: boolean }>(async ({ api, options }, assignments) => {
         const variables = await variablesOf(assignments, options.file);
         const body = { variables, override: true, isSecret: options.secret };
-        await call(api, { method: "POST", path: `${root}/import`, body });
+        await call(api, { method: "POST", path: `${await rootOf(api)}/import`, body });
         print(`set: ${Object.keys(variables).join(", ")}`);
       }),
     );
@@ -63,6 +57,7 @@ export function addEnv(program: Command): void {
     .argument("<names...>")
     .action(
       calling<[string[]]>(async ({ api }, names) => {
+        const root = await rootOf(api);
         for (const name of names) {
           await call(api, { method: "DELETE", path: `${root}/${encodeURIComponent(name)}` });
           print(`${name} deleted`);
@@ -74,7 +69,7 @@ export function addEnv(program: Command): void {
     .description("all that are not secret, as a .env file on stdout")
     .action(
       calling(async ({ api }) => {
-        for (const { name, value, isSecret } of await call<Variable[]>(api, { path: root }))
+        for (const { name, value, isSecret } of await call<Variable[]>(api, { path: await rootOf(api) }))
           print(isSecret ? `# ${name} is secret` : `${name}=${quoted(value)}`);
       }),
     );

@@ -38,6 +38,7 @@ export function attemptEnv(
   if (program.kind === "task") {
     values[env.taskId] = program.taskId;
     values[env.entry] = program.entry;
+    values[env.bundle] = program.bundle && JSON.stringify(program.bundle);
     values[env.context] = JSON.stringify(context(run, attempt, program, access.environment));
   } else {
     const own = `${access.apiUrl.replace(/\/+$/, "")}${runnerApi}/attempt`;

@@ -54,6 +54,8 @@ export interface TaskProgram extends CommonProgram {
   taskId: string;
   /** File with the compiled tasks, in the image, or in the bundle. */
   entry: string;
+  /** Where the code is, when it is not in the image. */
+  bundle?: TaskSpec["bundle"];
 }
 
 /** An inline container, as the run describes it. */
@@ -118,6 +120,7 @@ export function resolveProgram(
     taskId: task.id,
     image,
     entry: task.spec.entry ?? "/app/tasks.mjs",
+    bundle: task.spec.bundle,
   };
 }
 

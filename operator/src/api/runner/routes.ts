@@ -8,6 +8,8 @@
 import { maxOutputBytes } from "@fairlead/protocol/limits";
 import type {
   AttemptAnswer,
+  BundleAnswer,
+  BundleBody,
   StartAnswer,
   StartBody,
   TokenAnswer,
@@ -24,7 +26,7 @@ import { transition } from "../../model/run/transition.ts";
 import { mediaType } from "../../model/schema/common.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
 import { type RunClaims, type RunTokens, runTokenSeconds } from "../../runs/runToken.ts";
-import { outputKey } from "../../storage/layout.ts";
+import { bundleKey, outputKey } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
 import { storeReportOutput } from "../../storage/reportOutput.ts";
 import { bodyOf } from "../http/input.ts";
@@ -49,6 +51,13 @@ export interface RunnerDeps {
 }
 
 const uploadUrlSeconds = 15 * 60;
+const bundleUrlSeconds = 15 * 60;
+const bundle = z.object({
+  parts: z
+    .array(z.string().regex(/^[0-9a-f]{64}$/))
+    .min(1)
+    .max(80),
+}) satisfies z.ZodType<BundleBody>;
 const start = z.object({
   startedAt: z.iso.datetime({ offset: true }),
 }) satisfies z.ZodType<StartBody>;
@@ -83,6 +92,19 @@ export function runnerRouter(deps: RunnerDeps): Router {
   router.post("/attempt/token", async (_request, response) => {
     const { claims } = demandPod(response);
     response.json((await tokenAnswer(deps, claims)) satisfies TokenAnswer);
+  });
+
+  router.post("/attempt/bundle", async (request, response) => {
+    const { parts } = await bodyOf(bundle, request);
+    const { ns } = claimsIn(response);
+    // Of the pod's own namespace: whoever deploys there may read what was deployed there.
+    const store = deps.store.of(ns);
+    const sign = async (part: string) =>
+      store.presignGet(bundleKey(ns, part), { expiresSeconds: bundleUrlSeconds, audience: "cluster" });
+    const urls = await Promise.all(
+      [...new Set(parts)].map(async (part) => [part, await sign(part)] as const),
+    );
+    response.json({ urls: Object.fromEntries(urls) } satisfies BundleAnswer);
   });
 
   router.get("/attempt", async (_request, response) => {
