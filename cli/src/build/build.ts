@@ -7,7 +7,7 @@ import { CommandError } from "../errors.ts";
 import { say } from "../terminal.ts";
 import type { BuildManifest } from "./manifest.ts";
 
-export interface BuildRequest {
+interface BuildRequest {
   folder: string;
   outdir: string;
   target: "deploy" | "dev";
@@ -17,7 +17,7 @@ export interface BuildRequest {
 }
 
 /** Beside this file: sources in the repository, bundles in the package. */
-export const siblingProgram = (name: string): string => {
+const siblingProgram = (name: string): string => {
   const built = join(import.meta.dirname, `${name}.mjs`);
   return existsSync(built) ? built : join(import.meta.dirname, `${name}.ts`);
 };
@@ -41,7 +41,7 @@ export async function runBuild({
 }
 
 /** A child whose result is what it writes to descriptor 3; what it prints is kept for an error. */
-export async function runNode(
+async function runNode(
   args: readonly string[],
   cwd: string,
   env: NodeJS.ProcessEnv,

@@ -21,7 +21,7 @@ export interface Bundle {
   sources: string[];
 }
 
-export interface BundleOptions {
+interface BundleOptions {
   outdir: string;
   /** From build extensions. */
   plugins?: Plugin[];

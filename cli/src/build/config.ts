@@ -14,7 +14,7 @@ import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { CommandError, usageError } from "../errors.ts";
 
-export interface BuildExtension {
+interface BuildExtension {
   name?: string;
   onBuildStart?: (context: unknown) => unknown;
   onBuildComplete?: (context: unknown, manifest: unknown) => unknown;
@@ -30,7 +30,7 @@ export interface Retry {
 }
 
 /** What deploy reads of it. */
-export interface ProjectConfig {
+interface ProjectConfig {
   dirs?: string[];
   ignorePatterns?: string[];
   tsconfig?: string;

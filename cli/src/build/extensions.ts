@@ -10,7 +10,7 @@ import { CommandError } from "../errors.ts";
 import { messageOf, type Project } from "./config.ts";
 import type { Layer } from "./manifest.ts";
 
-export interface Extended {
+interface Extended {
   plugins: Plugin[];
   external: string[];
   conditions: string[];

@@ -54,7 +54,7 @@ export function externalsPlugin(given: readonly (string | RegExp)[], found: Map<
   };
 }
 
-export function isNative(folder: string, manifestFile: string): boolean {
+function isNative(folder: string, manifestFile: string): boolean {
   if (existsSync(join(folder, "binding.gyp"))) return true;
   const { main, module, files = [] } = readManifest(manifestFile);
   return [main, module, ...files].some((entry) => typeof entry === "string" && nativePattern.test(entry));

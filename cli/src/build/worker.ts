@@ -12,7 +12,7 @@ import type { BuildManifest } from "./manifest.ts";
 import { stateOf } from "./stamp.ts";
 import { findTaskFiles } from "./taskFiles.ts";
 
-export async function buildProject(
+async function buildProject(
   folder: string,
   outdir: string,
   target: "deploy" | "dev",
