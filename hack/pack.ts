@@ -1,41 +1,28 @@
 /**
- * `npm run pack`: `@fairlead/sdk` as a package for projects outside of this repository.
+ * `npm run pack`: `@fairlead/sdk` and `@fairlead/cli` as packages for projects outside of this repository.
  *
  *   .fairlead/pack/fairlead-sdk-<version>.tgz   what `npm install ./fairlead-sdk-….tgz` takes
- *   .fairlead/pack/stage/                       the same, as a folder; made anew each time
+ *   .fairlead/pack/fairlead-cli-<version>.tgz   the command (packCli.ts)
+ *   .fairlead/pack/stage/                       the SDK as a folder; made anew each time
  *
  * It has ES modules, CommonJS and the types of both, for Node 20 and later, Bun and Deno, and no
  * dependencies. Fails when a bundle would need a package. Inside the repository `@fairlead/sdk` stays its
  * sources.
  */
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build as esbuild } from "esbuild";
-import { run } from "./lib/exec.ts";
+import { archivePackage, type Packed } from "./lib/archivePackage.ts";
 import { withLock } from "./lib/lock.ts";
 import { repoRoot } from "./lib/paths.ts";
 import { step } from "./lib/progress.ts";
+import { packCli } from "./packCli.ts";
 import { sdkDeclarations, writeDeclarations } from "./sdkTypes.ts";
 
 const sdk = join(repoRoot, "sdk");
 const out = join(repoRoot, ".fairlead", "pack");
 const stage = join(out, "stage");
 const typesFolder = join(stage, "dist", "types");
-
-interface Packed {
-  /** Full path of the tarball. */
-  tarball: string;
-  bytes: number;
-}
 
 type Format = "esm" | "cjs";
 const extensions = { esm: ".js", cjs: ".cjs" } as const;
@@ -52,7 +39,7 @@ export async function packSdk(): Promise<Packed> {
     cpSync(join(repoRoot, "docs", "use", "sdk.md"), join(stage, "README.md"));
     const license = join(repoRoot, "LICENSE");
     if (existsSync(license)) cpSync(license, join(stage, "LICENSE"));
-    return archive(`fairlead-sdk-${manifest.version}.tgz`);
+    return archivePackage(stage, `fairlead-sdk-${manifest.version}.tgz`);
   });
 }
 
@@ -118,20 +105,9 @@ async function types(): Promise<void> {
   writeDeclarations(typesFolder, declarations, { "d.ts": extensions.esm, "d.cts": extensions.cjs });
 }
 
-async function archive(name: string): Promise<Packed> {
-  // npm writes it apart and it is moved into place: an installation meanwhile reads a whole one.
-  const unfinished = join(out, "unfinished");
-  rmSync(unfinished, { recursive: true, force: true });
-  mkdirSync(unfinished);
-  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", unfinished], { cwd: stage });
-  const tarball = join(out, name);
-  renameSync(join(unfinished, name), tarball);
-  rmSync(unfinished, { recursive: true });
-  return { tarball, bytes: statSync(tarball).size };
-}
-
 if (import.meta.main) {
-  const { tarball, bytes } = await step("pack @fairlead/sdk", packSdk);
-  console.log(`${relative(process.cwd(), tarball)}  ${(bytes / 1024).toFixed(0)} KiB`);
-  console.log(`In your project: npm install ${tarball}`);
+  const packed = [await step("pack @fairlead/sdk", packSdk), await step("pack @fairlead/cli", packCli)];
+  for (const { tarball, bytes } of packed)
+    console.log(`${relative(process.cwd(), tarball)}  ${(bytes / 1024).toFixed(0)} KiB`);
+  console.log(`In your project: npm install ${packed.map(({ tarball }) => tarball).join(" ")}`);
 }
