@@ -89,7 +89,7 @@ function refuseUnbuilt(folder: string, names: readonly string[]): void {
   });
   if (unbuilt.length === 0) return;
   throw new CommandError(
-    `${unbuilt.join(", ")}: has no binary for Linux, it is compiled when it is installed; tasks that need it are built as an image (docs/use/images.md)`,
+    `${unbuilt.join(", ")}: has no binary for Linux, it is compiled when it is installed; tasks that need it are built as an image`,
   );
 }
 

@@ -154,7 +154,7 @@ function refuseImageLayers({ layers }: BuildManifest): void {
     if (packages.length === 0 && instructions.length === 0) continue;
     const what = packages.length > 0 ? `the packages ${packages.join(", ")}` : "steps of a Dockerfile";
     throw new CommandError(
-      `build.extensions: ${extension} needs an image, since it asks for ${what}; build one as docs/use/images.md says, and name it in the Tasks`,
+      `build.extensions: ${extension} needs an image, since it asks for ${what}; build one on the runtime image, and name it in a Task`,
     );
   }
 }
