@@ -1,6 +1,6 @@
 /**
- * From a folder of task files to a run of their code: `fairlead deploy` with the packed command, outside of the
- * repository, and what the run says of itself.
+ * From a folder of task files, outside of the repository, to a run of their code: `fairlead deploy`, and what
+ * the run says of itself.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
