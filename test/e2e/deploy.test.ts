@@ -16,7 +16,7 @@ let access: ApiAccess;
 let folder: string;
 
 beforeAll(async () => {
-  ns = await TestNamespace.create();
+  ns = await TestNamespace.create("deploy");
   access = await ApiAccess.open(ns.name);
   folder = mkdtempSync(join(tmpdir(), "deploy-"));
   write("package.json", JSON.stringify({ name: "shop", type: "module" }));
@@ -46,7 +46,7 @@ beforeAll(async () => {
 afterAll(async () => {
   if (folder) rmSync(folder, { recursive: true, force: true });
   await access?.close();
-  await ns?.delete();
+  await ns?.remove();
 });
 
 function write(path: string, text: string): void {
