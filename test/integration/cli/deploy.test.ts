@@ -1,5 +1,5 @@
 /**
- * `fairlead deploy` from a folder outside of the repository, against a real API server and a real bucket: what
+ * `fairlead deploy` from a folder outside of the repository, with a real API server and a real bucket: what
  * becomes of a project, and what is said to one that is broken. That its code runs is in test/e2e.
  */
 import { execFile } from "node:child_process";
