@@ -89,6 +89,7 @@ export class Controller {
       clock: Date.now,
       log,
       onOurs: (namespace) => this.#manager.begin(namespace),
+      onUnclaimed: (namespace) => this.#sayUnclaimed(namespace),
     });
     const environments = new Environments(client, watchNamespaces, namespaceConcurrencyLimit, log);
     const room = new Room({ clock: Date.now, onChange: (namespace) => admission.roomChanged(namespace) });
@@ -128,6 +129,7 @@ export class Controller {
       jobProblems: new EventProblems("jobs", { client, log, clock: Date.now }),
       podProblems: new EventProblems("pods", { client, log, clock: Date.now }),
       scaleUps: new EventProblems("scaleUps", { client, log, clock: Date.now }),
+      record: (object, event) => this.#manager.record(object, event),
       sweepStats: { deleted: 0 },
       store,
       config,
@@ -191,6 +193,18 @@ export class Controller {
     if (!created?.apiVersion?.startsWith(`${group}/`)) return;
     const event = owners.refusalEvent(namespace);
     if (event) this.#manager.record(created, event);
+  }
+
+  /** What waits there was applied before that was known. */
+  #sayUnclaimed(namespace: string): void {
+    const { owners, runs } = this.#deps;
+    let told = 0;
+    for (const run of runs.list()) {
+      if (run.metadata.namespace !== namespace || run.status?.phase !== undefined) continue;
+      const event = told++ < 10 && owners.refusalEvent(namespace);
+      if (!event) return;
+      this.#manager.record(run, event);
+    }
   }
 
   /** The slots of deleted runs among them are released once their containers are gone. */

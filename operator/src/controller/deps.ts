@@ -6,6 +6,8 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { KubeClient } from "../kube/client/client.ts";
 import type { Caches } from "../kube/manager/caches.ts";
+import type { ObjectEvent } from "../kube/manager/controller.ts";
+import type { KubeObject } from "../kube/resources.ts";
 import type { RedisAdmission } from "../queue/redisAdmission.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { cacheDeclarations } from "./caches.ts";
@@ -35,6 +37,8 @@ export interface Deps extends Caches<typeof cacheDeclarations> {
   podProblems: EventProblems;
   /** What autoscalers make room for. */
   scaleUps: EventProblems;
+  /** Records an Event of an object that no controller's `events` speak of. */
+  record: (object: KubeObject, event: ObjectEvent) => void;
   /** Objects of the bucket that the sweeper deleted since the process began. */
   sweepStats: { deleted: number };
   store: ObjectStore;

@@ -8,6 +8,8 @@ const any = /^/;
 const never = { verdict: "never", patience: "none" } as const;
 /** What is missing may be about to be created: GitOps applies in any order. */
 const soonNever = { verdict: "never", patience: "minute" } as const;
+/** The slot is for others meanwhile; it is tried again. */
+const later = { verdict: "again", patience: "minute" } as const;
 const waits = { verdict: "again", patience: "startTimeout" } as const;
 
 /** Why a pod that is there does not start: the container's state `waiting`, or an Event of the pod. */
@@ -51,7 +53,7 @@ export const waiting: readonly EndRow[] = [
     reason: /^(ErrImagePull|ImagePullBackOff)$/,
     message:
       /toomanyrequests|timeout|timed out|deadline exceeded|server misbehaving|connection re|temporar|\b5\d\d\b|EOF/i,
-    ...waits,
+    ...later,
     says: "{message}",
   },
   {
@@ -61,6 +63,20 @@ export const waiting: readonly EndRow[] = [
       /not found|manifest unknown|denied|authorization failed|unauthorized|no match for platform|no such host|name unknown|no basic auth/i,
     ...soonNever,
     says: "The image cannot be pulled: {message}",
+  },
+  {
+    shown: "ErrImagePull, ImagePullBackOff: a certificate, no TLS, a manifest that is none",
+    reason: /^(ErrImagePull|ImagePullBackOff)$/,
+    message:
+      /x509|HTTP response to HTTPS client|invalid reference format|unsupported (media|manifest)|invalid tar/i,
+    ...soonNever,
+    says: "The image cannot be pulled: {message}",
+  },
+  {
+    shown: "ErrImagePull, ImagePullBackOff, RegistryUnavailable: anything else",
+    reason: /^(ErrImagePull|ImagePullBackOff|RegistryUnavailable)$/,
+    ...later,
+    says: "{message}",
   },
   {
     shown: "SignatureValidationFailed",
@@ -109,8 +125,7 @@ export const waiting: readonly EndRow[] = [
     says: "{message}",
   },
   {
-    shown:
-      "RegistryUnavailable, ImageInspectError, FailedCreatePodSandBox, FailedMount, FailedAttachVolume, anything else",
+    shown: "ImageInspectError, FailedCreatePodSandBox, FailedMount, FailedAttachVolume, anything else",
     reason: any,
     ...waits,
     says: "{message}",

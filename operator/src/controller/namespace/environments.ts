@@ -52,6 +52,10 @@ export class Environments {
     void every(pollMs, { signal, log: this.#log, failure }, () => this.#poll(signal));
   }
 
+  names(): Iterable<string> {
+    return this.#known.keys();
+  }
+
   exists(namespace: string): boolean {
     return this.#known.has(namespace);
   }

@@ -15,6 +15,8 @@ class Cluster {
   readonly leases = new Map<string, Lease>();
   readonly handlers: Handler[] = [];
   now = Date.parse("2026-03-01T12:00:00Z");
+  /** Of each write. */
+  refusal: KubeError | undefined;
   #version = 0;
 
   put(namespace: string, spec: object, labels?: object): Lease {
@@ -36,10 +38,12 @@ class Cluster {
 
   release(name: string) {
     const ours: string[] = [];
+    const unclaimed: string[] = [];
     const owners = new NamespaceOwners({
       client: {
         get: async (_: unknown, namespace: string) => this.leases.get(namespace),
         create: async (_: unknown, namespace: string, { spec }: Lease) => {
+          if (this.refusal) throw this.refusal;
           if (this.leases.has(namespace)) throw conflict("AlreadyExists");
           return this.put(namespace, spec ?? {});
         },
@@ -59,8 +63,9 @@ class Cluster {
       clock: () => this.now,
       log: { info: () => undefined, warn: () => undefined },
       onOurs: (namespace) => ours.push(namespace),
+      onUnclaimed: (namespace) => unclaimed.push(namespace),
     });
-    return { owners, ours };
+    return { owners, ours, unclaimed };
   }
 
   #tell(namespace: string, before: Lease | undefined, after: Lease | undefined): void {
@@ -124,4 +129,28 @@ test("Events in a namespace of another release are few", () => {
   expect(events).toHaveLength(10);
   expect(events[0]).toMatchObject({ type: "Warning", reason: "NamespaceNotOwned" });
   expect(owners.refusalEvent("other")).toBeUndefined();
+});
+
+test("a namespace that cannot be claimed is told, once at once and to whom comes later, and tried again", async () => {
+  const cluster = new Cluster();
+  const { owners, ours, unclaimed } = cluster.release("a");
+  cluster.refusal = new KubeError({
+    ...{ method: "POST", path: "/leases", status: 403, reason: "Forbidden", message: "no right" },
+  });
+  owners.want("team");
+  await eventually(() => expect(unclaimed).toEqual(["team"]));
+  await owners.keep([]);
+  await eventually(() => expect(owners.refusals()).toEqual([expect.stringContaining("no right")]));
+  expect(unclaimed).toEqual(["team"]);
+  expect(owners.refusalEvent("team")).toMatchObject({ type: "Warning", reason: "NamespaceNotClaimed" });
+  cluster.refusal = undefined;
+  // The try before may be under way still.
+  await vi.waitFor(
+    async () => {
+      await owners.keep([]);
+      expect(ours).toEqual(["team"]);
+    },
+    { interval: 1 },
+  );
+  expect([owners.refusals(), owners.refusalEvent("team")]).toEqual([[], undefined]);
 });

@@ -37,6 +37,8 @@ interface OwnersOptions {
   log: Pick<Logger, "info" | "warn">;
   /** The namespace is ours from now on. */
   onOurs: (namespace: string) => void;
+  /** It could not be claimed: what was applied there waits. */
+  onUnclaimed?: (namespace: string) => void;
 }
 
 /** Events in a namespace of another release: some at once, then one a minute. */
@@ -49,6 +51,8 @@ export class NamespaceOwners {
   readonly #claiming = new Set<string>();
   /** Namespaces that we wanted and another release has, with its name. */
   readonly #refused = new Map<string, string>();
+  /** Namespaces that could not be claimed, and why. */
+  readonly #failed = new Map<string, string>();
   readonly #events = new TokenBuckets(eventLimit, rememberedNamespaces);
 
   constructor(options: OwnersOptions) {
@@ -70,14 +74,21 @@ export class NamespaceOwners {
 
   /** What was wanted and is another release's, as sentences. */
   refusals(): string[] {
-    return [...this.#refused].map(([namespace, owner]) => notOwner(namespace, owner, this.#self));
+    return [
+      ...[...this.#refused].map(([namespace, owner]) => notOwner(namespace, owner, this.#self)),
+      ...[...this.#failed].map(([namespace, why]) => notClaimed(namespace, why)),
+    ];
   }
 
   /** For an object that was applied where another release acts; undefined: none acts, or enough was said. */
   refusalEvent(namespace: string): ObjectEvent | undefined {
     const owner = this.otherOwner(namespace);
-    if (!owner || !this.#events.take(namespace, this.#options.clock()).allowed) return undefined;
-    return { type: "Warning", reason: "NamespaceNotOwned", message: notOwner(namespace, owner, this.#self) };
+    const failure = this.#failed.get(namespace);
+    if (!owner && failure === undefined) return undefined;
+    if (!this.#events.take(namespace, this.#options.clock()).allowed) return undefined;
+    return owner
+      ? { type: "Warning", reason: "NamespaceNotOwned", message: notOwner(namespace, owner, this.#self) }
+      : { type: "Warning", reason: "NamespaceNotClaimed", message: notClaimed(namespace, failure ?? "") };
   }
 
   /** Claims the namespace if no release has it. May be called often: mostly it does nothing. */
@@ -90,9 +101,13 @@ export class NamespaceOwners {
     }
     this.#claiming.add(namespace);
     this.#claim(namespace)
-      .catch((error: unknown) =>
-        this.#options.log.warn({ err: error, namespace }, "the namespace could not be claimed; trying again"),
-      )
+      .then(() => this.#failed.delete(namespace))
+      .catch((error: unknown) => {
+        this.#options.log.warn({ err: error, namespace }, "the namespace could not be claimed; trying again");
+        const isNews = !this.#failed.has(namespace);
+        if (this.#failed.size < rememberedNamespaces) this.#failed.set(namespace, String(error));
+        if (isNews) this.#options.onUnclaimed?.(namespace);
+      })
       .finally(() => this.#claiming.delete(namespace));
   }
 
@@ -109,7 +124,8 @@ export class NamespaceOwners {
   /** Renews our claims, and tries again for what we wanted. */
   async keep(wanted: Iterable<string>): Promise<void> {
     const { leases, clock, log } = this.#options;
-    for (const namespace of new Set([...wanted, ...this.#refused.keys()])) this.want(namespace);
+    for (const namespace of new Set([...wanted, ...this.#refused.keys(), ...this.#failed.keys()]))
+      this.want(namespace);
     for (const lease of [...leases.list()]) {
       const namespace = lease.metadata?.namespace ?? "";
       const renewedAt = Date.parse(lease.spec?.renewTime ?? "");
@@ -162,6 +178,7 @@ export class NamespaceOwners {
     const wasOurs = before?.spec?.holderIdentity === this.#self;
     const isOurs = after?.spec?.holderIdentity === this.#self;
     if (isOurs) this.#refused.delete(namespace);
+    if (isOurs) this.#failed.delete(namespace);
     if (isOurs && !wasOurs) this.#options.onOurs(namespace);
     if (wasOurs && !isOurs) this.#options.log.warn({ namespace }, "the namespace is not ours any more");
     if (!isOurs && (wasOurs || this.#refused.has(namespace))) this.want(namespace);
@@ -173,6 +190,9 @@ export class NamespaceOwners {
     this.#options.log.warn({ namespace, owner }, notOwner(namespace, owner, this.#self));
   }
 }
+
+const notClaimed = (namespace: string, why: string): string =>
+  `Namespace ${namespace} could not be claimed, so that nothing is executed there: ${why}. It is tried again.`;
 
 function newLease(namespace: string, spec: object): Wire<V1Lease> {
   const labels = { [namespaceOwnerLabel]: "true" };

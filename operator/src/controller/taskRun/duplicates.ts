@@ -9,12 +9,14 @@
  * While the bucket is down such a run waits, and says so: the error makes the work queue try again. Any other
  * run costs no request.
  */
-import type { TaskRun } from "../../model/resources.ts";
+import type { TaskRunStatus } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { readKeyRecord } from "../../storage/keyRecord.ts";
+import type { Stores } from "../../storage/objectStore.ts";
 import { readHistory } from "../../storage/runHistory.ts";
 import { unlessUnreadable } from "../../storage/stored.ts";
 import type { Deps } from "../deps.ts";
+import type { CachedRun } from "./cache.ts";
 import { generationOf, nameProblem, recordHash } from "./keyRecords.ts";
 
 /** Object storage does not tell whether a key was used before. */
@@ -26,10 +28,16 @@ function unknownKey(cause: unknown): never {
   throw new UnknownKeyError(`a key's record was not read: ${String(cause)}`, { cause });
 }
 
+/** The result is of what that run was asked, whatever this one asks. */
+function payloadNote({ payload }: CachedRun, original: { status?: TaskRunStatus } | undefined): string {
+  const isOther = original?.status && original.status.payloadDigest !== payload?.sha256;
+  return isOther ? " Its payload was another one: a new name, or a new key, runs this one." : "";
+}
+
 /** The event that ends the run without an attempt; undefined when it may run. */
 export async function duplicateOf(
-  deps: Pick<Deps, "store" | "clock">,
-  run: TaskRun,
+  deps: Pick<Deps, "clock"> & { store: Stores<"get" | "list"> },
+  run: CachedRun,
 ): Promise<RunEvent | undefined> {
   const hash = recordHash(run);
   if (!hash) return undefined;
@@ -47,7 +55,7 @@ export async function duplicateOf(
     type: "Duplicate",
     original: record.run,
     phase: record.phase,
-    message: `${what} was used by an earlier run, which ended ${record.phase}; this one has its result and did not run.`,
+    message: `${what} was used by an earlier run, which ended ${record.phase}; this one has its result and did not run.${payloadNote(run, original)}`,
     output: original?.status?.output,
     outputRef: original?.status?.outputRef,
     error: original?.status?.error,

@@ -1,4 +1,4 @@
-import { originLabel } from "@fairlead/protocol/labels";
+import { originLabel, scheduleUidAnnotation } from "@fairlead/protocol/labels";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { debouncedRunName, debounceHash } from "../../model/keys/debounce.ts";
@@ -9,7 +9,7 @@ import { listHistory, readHistory, readLastHistory, writeHistory } from "../../s
 import { testStore } from "../../storage/testStore.ts";
 import type { CachedRun } from "./cache.ts";
 import { recordOf } from "./keyRecords.ts";
-import { retire, retirementDue } from "./retention.ts";
+import { isRetirementDue, retire, retirementDue } from "./retention.ts";
 
 const ended = Date.parse("2026-01-01T00:00:00Z");
 const config = { retentionSeconds: 3600 };
@@ -142,4 +142,43 @@ test("each of several runs that had one name stays in history", async () => {
   expect(await readLastHistory(store, "n", "r")).toEqual(second);
   const { runs } = await listHistory(store, "n", { limit: 10 });
   expect(runs.map(({ uid }) => uid).sort()).toEqual(["u1", "u2"]);
+});
+
+describe("the run of a schedule's tick", () => {
+  const tick = "2025-12-31T23:00:00.000Z";
+  const made = {
+    ...run("schedule"),
+    metadata: { ...run("schedule").metadata, annotations: { [scheduleUidAnnotation]: "s1" } },
+  };
+  const ofTick: CachedRun = { ...made, spec: { task: "t", schedule: { name: "nightly", at: tick } } };
+  const isDue = (schedule: object | undefined, hours = 2): boolean =>
+    isRetirementDue(
+      {
+        clock: () => ended + hours * 3_600_000,
+        config: { ...config, historySeconds: 3600 },
+        batches: { get: () => undefined },
+        schedules: { get: () => schedule },
+      } as unknown as Parameters<typeof isRetirementDue>[0],
+      ofTick,
+    );
+  const schedule = (status: object, uid = "s1") => ({ metadata: { uid }, status });
+
+  test.each<[title: string, schedule: object | undefined, isDue: boolean]>([
+    ["its schedule does not know of it", schedule({ checkedAt: "2025-12-31T22:00:00.000Z" }), false],
+    ["its schedule has no status yet", schedule({}), false],
+    ["its schedule knows of it", schedule({ checkedAt: tick }), true],
+    ["its schedule is paused, and triggers nothing of that time", schedule({ active: false }), true],
+    ["its schedule was deleted", undefined, true],
+    ["another schedule has the name", schedule({}, "s2"), true],
+  ])(
+    "is retired when its time is over, unless the schedule would trigger it again: %s",
+    (_title, known, expected) => {
+      expect(isDue(known)).toBe(expected);
+    },
+  );
+
+  test("is not kept for ever", () => {
+    expect(isDue(schedule({}), 23)).toBe(false);
+    expect(isDue(schedule({}), 24)).toBe(true);
+  });
 });

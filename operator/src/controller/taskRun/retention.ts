@@ -4,9 +4,10 @@
  * lost, nothing runs twice.
  *
  * Due once its logs are captured: a run that the API, a batch or a schedule made, `retentionSeconds` after
- * its end; an applied one only with `ttlSecondsAfterFinished`.
+ * its end; an applied one only with `ttlSecondsAfterFinished`. The run of a tick stays until its schedule's
+ * status knows of the tick.
  */
-import { originLabel } from "@fairlead/protocol/labels";
+import { originLabel, scheduleUidAnnotation } from "@fairlead/protocol/labels";
 import type { Config } from "../../config.ts";
 import { KubeError } from "../../kube/client/kubeError.ts";
 import { again, at, done, type Requeue } from "../../kube/manager/requeue.ts";
@@ -20,21 +21,45 @@ import { batchAllowsRetirement } from "../taskBatch/cache.ts";
 import type { CachedRun } from "./cache.ts";
 import { debounceRecordOf, recordOf } from "./keyRecords.ts";
 
-type RetentionDeps = Pick<Deps, "client" | "store" | "clock" | "config" | "batches">;
+type RetentionDeps = Pick<Deps, "client" | "store" | "clock" | "config" | "batches" | "schedules">;
+
+const tickRecheckMs = 30_000;
+/** A schedule that does not get on does not keep its runs for ever. */
+const tickKeptMs = 24 * 3_600_000;
+
+/**
+ * Whether the run's name is all that says that its tick was triggered: a schedule writes its status after it
+ * has created the run, and a tick whose run it does not find would be triggered again.
+ */
+function isTickNeeded(
+  { schedules, clock }: Pick<RetentionDeps, "clock" | "schedules">,
+  { metadata, spec, status }: TaskRun,
+): boolean {
+  const { schedule: tick } = spec;
+  if (!tick || clock() - Date.parse(status?.finishedAt ?? "") >= tickKeptMs) return false;
+  const schedule = schedules.get(metadata.namespace, tick.name);
+  const uid = metadata.annotations?.[scheduleUidAnnotation];
+  if (!schedule || (uid !== undefined && schedule.metadata.uid !== uid)) return false;
+  const { active, checkedAt } = schedule.status ?? {};
+  return active !== false && !(Date.parse(tick.at) <= Date.parse(checkedAt ?? ""));
+}
 
 /** Whether `retire` would write to the bucket now. */
 export function isRetirementDue(
-  deps: Pick<RetentionDeps, "clock" | "config" | "batches">,
+  deps: Pick<RetentionDeps, "clock" | "config" | "batches" | "schedules">,
   run: CachedRun,
 ): boolean {
   const due = retirementDue(run, deps.config);
-  return due !== undefined && deps.clock() >= due && batchAllowsRetirement(deps, run);
+  return (
+    due !== undefined && deps.clock() >= due && batchAllowsRetirement(deps, run) && !isTickNeeded(deps, run)
+  );
 }
 
 export async function retire(deps: RetentionDeps, run: CachedRun): Promise<Requeue> {
   const due = retirementDue(run, deps.config);
   if (due === undefined || !batchAllowsRetirement(deps, run)) return done;
   if (deps.clock() < due) return at(due);
+  if (isTickNeeded(deps, run)) return at(deps.clock() + tickRecheckMs);
   const { namespace, name, uid } = run.metadata;
   const live = await deps.client.get(TaskRuns, namespace, name);
   // A cache that is behind: the change that it has not seen yet brings the run back.

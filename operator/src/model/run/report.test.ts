@@ -37,3 +37,19 @@ test("an error that says out of memory is as if the kernel had ended the attempt
   const end = endOfReport({ ...report, outcome: "failed", output: undefined, error });
   expect(end).toMatchObject({ outcome: "Crashed", reason: "OOMKilled" });
 });
+
+test("a success whose copy in the status lacks something says so", () => {
+  const output = (json: unknown, meta?: object) =>
+    endOfReport({
+      ...report,
+      output: {
+        ...{ type: "application/super+json", key: "k", size: 7 },
+        data: JSON.stringify({ json, ...(meta && { meta }) }),
+      },
+    });
+  expect(output({ n: "12" }, { values: { n: ["bigint"] } })).toMatchObject({
+    output: { n: "12" },
+    message: expect.stringContaining("the object in status.outputRef has them"),
+  });
+  expect(output({ n: 12 }).message).toBe("The task completed.");
+});

@@ -80,7 +80,7 @@ export function endOfReport(report: Report): AttemptEnd {
     return {
       outcome: "Completed",
       reason: "Completed",
-      message: "The task completed.",
+      message: output && isRich(output) ? richText : "The task completed.",
       output: output?.data === undefined ? undefined : copyOf(output.data, output.type),
       outputRef: output?.key
         ? { key: output.key, size: output.size, sha256: output.sha256, type: output.type }
@@ -106,6 +106,12 @@ export function endOfReport(report: Report): AttemptEnd {
     ...times,
   };
 }
+
+const richText =
+  "The task completed. Its output has values that JSON lacks: status.output shows them as text or null, the object in status.outputRef has them.";
+
+const isRich = ({ type, data = "" }: { type: string; data?: string }): boolean =>
+  isSuperJson(type) && parseSuperJson(data)?.meta !== undefined;
 
 /** UNCAUGHT_EXCEPTION → UncaughtException. */
 const reasonOfCode = (code: string | undefined): string =>

@@ -14,8 +14,13 @@ export interface RetryPolicy {
   outOfMemoryMachine?: TaskRunStatus["machine"];
 }
 
-/** Attempts that may be lost to the infrastructure within an hour before the run ends as SystemFailure. */
-export const infrastructureRetryLimit = 5;
+type Loss = "room" | "pull" | "other";
+
+/**
+ * Attempts that may be lost to the infrastructure within an hour before the run ends as SystemFailure. An
+ * image is tried for a minute each time.
+ */
+const lossLimits: Record<Loss, number> = { room: Number.POSITIVE_INFINITY, pull: 15, other: 5 };
 const hourMs = 3_600_000;
 
 /** Reasons of an attempt that never ran since there was no room for it. Waiting for room has no limit. */
@@ -25,17 +30,27 @@ export const isForWantOfRoom = (reason: string): boolean =>
   );
 
 /**
- * How many attempts were lost to the infrastructure within the last hour, for want of room or for any other
- * reason: a run of many hours on nodes that come and go is not given up.
+ * How many attempts were lost to the infrastructure within the last hour for a reason of this kind: a run of many hours on nodes that come and go is not given up.
  */
-export function recentLosses({ attempts = [] }: TaskRunStatus, forRoom: boolean, now: string): number {
+export function recentLosses(
+  { attempts = [] }: TaskRunStatus,
+  reason: string,
+  now: string,
+): { count: number; isTooMany: boolean } {
+  const kind = lossOf(reason);
   const since = Date.parse(now) - hourMs;
-  return attempts.filter(
+  const { length: count } = attempts.filter(
     ({ outcome, error, finishedAt }) =>
       outcome === "Infrastructure" &&
-      isForWantOfRoom(error?.name ?? "") === forRoom &&
+      lossOf(error?.name ?? "") === kind &&
       Date.parse(finishedAt ?? "") >= since,
-  ).length;
+  );
+  return { count, isTooMany: count > lossLimits[kind] };
+}
+
+function lossOf(reason: string): Loss {
+  if (isForWantOfRoom(reason)) return "room";
+  return /^(ErrImagePull|ImagePullBackOff|RegistryUnavailable)$/.test(reason) ? "pull" : "other";
 }
 
 const defaults: RetryPolicy = {

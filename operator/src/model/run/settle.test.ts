@@ -2,7 +2,7 @@ import { describe, expect, it, test } from "vitest";
 import type { TaskRunStatus } from "../resources.ts";
 import type { AttemptEnd, RunEvent } from "./event.ts";
 import { holdsSlot } from "./phase.ts";
-import { infrastructureRetryLimit, type RetryPolicy } from "./retry.ts";
+import type { RetryPolicy } from "./retry.ts";
 import {
   accepted,
   admitted,
@@ -103,7 +103,7 @@ describe("an attempt's end", () => {
 
   it("an attempt that the infrastructure ended does not count; such losses are bounded", () => {
     let run = play(newRun(), accepted);
-    for (let n = 1; n <= infrastructureRetryLimit; n++) {
+    for (let n = 1; n <= 5; n++) {
       run = play(run, admitted(n), started(n), ended(n, "Infrastructure"));
       expect(run.status?.phase).toBe("Queued");
     }
@@ -111,6 +111,21 @@ describe("an attempt's end", () => {
     expect(failedOnce.status?.nextAttemptAt).toBe("2026-01-01T00:00:01.000Z");
     const lost = play(run, admitted(6), started(6), ended(6, "Infrastructure"));
     expect(lost.status?.phase).toBe("SystemFailure");
+  });
+
+  it("an image that cannot be pulled is tried fifteen times, with the slot for others in between", () => {
+    let run = play(newRun(), accepted);
+    const pull = { reason: "ErrImagePull", error: { name: "ErrImagePull", message: "i/o timeout" } };
+    for (let n = 1; n <= 15; n++) {
+      run = play(run, admitted(n), ended(n, "Infrastructure", pull));
+      expect([run.status?.phase, holdsSlot(run)]).toEqual(["Queued", false]);
+    }
+    expect(run.status?.message).toBe(
+      "Attempt 15 ended: It was Infrastructure. Next attempt in 30.0 s, at 2026-01-01T00:00:30.000Z.",
+    );
+    expect(play(run, admitted(16), ended(16, "Infrastructure", pull)).status?.phase).toBe("SystemFailure");
+    // Losses of another kind count by themselves.
+    expect(play(run, admitted(16), ended(16, "Infrastructure")).status?.phase).toBe("Queued");
   });
 
   it("raises the machine once: the second time without memory finishes the run", () => {

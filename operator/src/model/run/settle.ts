@@ -7,8 +7,8 @@
  *   Failed, Crashed    ─► backoff while it is retryable and attempts are left, else Failed, Crashed
  *                         killed for its memory: once more on the larger machine that the policy names
  *                         its code asks for another attempt: at the time that it says, within a bound
- *   Infrastructure     ─► backoff, at most infrastructureRetryLimit times within an hour, else SystemFailure;
- *                         for want of room without a limit
+ *   Infrastructure     ─► backoff, at most five times within an hour, else SystemFailure; fifteen times for an
+ *                         image that cannot be pulled, for want of room without a limit
  *   stopped, canceled  ─► Canceled
  *   stopped, maxDuration elapsed ─► TimedOut
  *   stopped, start timeout       ─► as Failed, retryable unless it can never start; or as Infrastructure
@@ -22,15 +22,7 @@ import type { Phase, TaskRunStatus } from "../resources.ts";
 import { knownPod, startOf, updateLastAttempt } from "./attempts.ts";
 import type { AttemptEnd, PodRef } from "./event.ts";
 import { cutText } from "./fit.ts";
-import {
-  infrastructureDelay,
-  infrastructureRetryLimit,
-  isForWantOfRoom,
-  type RetryPolicy,
-  recentLosses,
-  retryDelay,
-  roomDelay,
-} from "./retry.ts";
+import { infrastructureDelay, type RetryPolicy, recentLosses, retryDelay, roomDelay } from "./retry.ts";
 
 /** What an event that ends an attempt brings along; `random` in [0, 1) is for the backoff. */
 interface EndContext extends PodRef {
@@ -61,10 +53,8 @@ export function settle(
       return finish(ended, "TimedOut", end, now, { error: end.error });
     case "Infrastructure": {
       const counted = { ...ended, infrastructureRetries: (status.infrastructureRetries ?? 0) + 1 };
-      const isForRoom = isForWantOfRoom(end.reason);
-      const losses = recentLosses(ended, isForRoom, now);
-      if (isForRoom || losses <= infrastructureRetryLimit)
-        return backoff(counted, end, infrastructureDelay(losses), now);
+      const { count, isTooMany } = recentLosses(ended, end.reason, now);
+      if (!isTooMany) return backoff(counted, end, infrastructureDelay(count), now);
       return finish(counted, "SystemFailure", end, now, { error: end.error });
     }
     case "Failed":
@@ -166,12 +156,15 @@ function waitForRoom(status: TaskRunStatus, why: Explanation, now: string): Task
 /** Back to the queue; the next attempt starts after `delayMs` at the earliest. */
 function backoff(status: TaskRunStatus, end: AttemptEnd, delayMs: number, now: string): TaskRunStatus {
   const seconds = (delayMs / 1000).toFixed(1);
+  const nextAttemptAt = new Date(Date.parse(now) + delayMs).toISOString();
   return {
     ...status,
     phase: "Queued",
     reason: "Backoff",
-    message: cut(`Attempt ${status.attempt} ended: ${end.message} Next attempt in ${seconds} s.`),
-    nextAttemptAt: new Date(Date.parse(now) + delayMs).toISOString(),
+    message: cut(
+      `Attempt ${status.attempt} ended: ${end.message} Next attempt in ${seconds} s, at ${nextAttemptAt}.`,
+    ),
+    nextAttemptAt,
   };
 }
 

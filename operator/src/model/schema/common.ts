@@ -7,7 +7,7 @@
  */
 import { idPattern, maxIdLength } from "@fairlead/protocol/ids";
 import { yearSeconds } from "@fairlead/protocol/limits";
-import { machineNames } from "@fairlead/protocol/machines";
+import { type MachineName, machineNames } from "@fairlead/protocol/machines";
 import { z } from "zod";
 
 /** A CEL rule of the CRD; `message` says what the user has to change. */
@@ -250,3 +250,20 @@ export const condition = () =>
 
 export const conditions = () =>
   listMap(z.array(condition()).max(16), "type").describe("What is known about the object.");
+
+/** The preset with as much memory as a container without one gets (jobs/machine.ts). */
+const defaultMachine: MachineName = "small-1x";
+/** By memory, the smallest first. */
+const byMemory = `[${machineNames.map((name) => `'${name}'`).join(", ")}]`;
+
+/**
+ * A machine for the attempt after an out-of-memory kill has more memory than the one before it. `explicit`:
+ * whether the spec sets resources of its own, which no rule can read; `isDefault`: whether the default
+ * machine counts where none is named.
+ */
+export const largerMachine = (explicit: string, isDefault: string): CelRule => ({
+  rule: `!has(self.retry) || !has(self.retry.outOfMemory) || !has(self.retry.outOfMemory.machine) || ${explicit} || !(has(self.machine) || ${isDefault}) || ${byMemory}.indexOf(self.retry.outOfMemory.machine) > ${byMemory}.indexOf(has(self.machine) ? self.machine : '${defaultMachine}')`,
+  message:
+    "retry.outOfMemory.machine must have more memory than machine (500M without one, as small-1x): name a larger one",
+  fieldPath: ".retry.outOfMemory.machine",
+});

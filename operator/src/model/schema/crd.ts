@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { group, version } from "../resources.ts";
 import type { CelRule } from "./common.ts";
+import { markNotYet } from "./notYet.ts";
 import { taskSpec, taskStatus } from "./task.ts";
 import { taskBatchSpec, taskBatchStatus } from "./taskBatch.ts";
 import { taskQueueSpec, taskQueueStatus } from "./taskQueue.ts";
@@ -183,6 +184,12 @@ function openApiSchema(schema: z.ZodType): Json {
   return structural(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Json);
 }
 
+function partOf(kind: Kind, part: "spec" | "status"): Json {
+  const schema = openApiSchema(kind[part]);
+  markNotYet(kind.kind, part, schema.properties as object);
+  return schema;
+}
+
 export function customResourceDefinition(kind: Kind): Json {
   return {
     apiVersion: "apiextensions.k8s.io/v1",
@@ -216,8 +223,8 @@ export function customResourceDefinition(kind: Kind): Json {
                 apiVersion: { type: "string", description: "fairlead.dev/v1alpha1." },
                 kind: { type: "string", description: `${kind.kind}.` },
                 metadata: { type: "object" },
-                spec: { description: "What is wanted.", ...openApiSchema(kind.spec) },
-                status: { description: "What is, written by Fairlead.", ...openApiSchema(kind.status) },
+                spec: { description: "What is wanted.", ...partOf(kind, "spec") },
+                status: { description: "What is, written by Fairlead.", ...partOf(kind, "status") },
               },
               ...(kind.rules.length > 0 ? { "x-kubernetes-validations": kind.rules } : {}),
             },

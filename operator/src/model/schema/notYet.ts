@@ -31,6 +31,13 @@ export function notYet(kind: string): CelRule[] {
   }));
 }
 
+/** For `kubectl explain`: a field that is refused says so. */
+export function markNotYet(kind: string, part: "spec" | "status", properties: object = {}): void {
+  for (const [field, property] of Object.entries(properties as Record<string, { description?: string }>))
+    if (isNotYet(kind, part, field))
+      property.description = `Not supported in this version. ${property.description ?? ""}`.trim();
+}
+
 /** `field` may be within one that is listed: `warm.min`. */
 export function isNotYet(kind: string, part: "spec" | "status", field: string): boolean {
   const listed = part === "spec" ? Object.keys(fields[kind]?.spec ?? {}) : (fields[kind]?.status ?? []);

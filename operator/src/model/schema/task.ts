@@ -7,6 +7,7 @@ import { z } from "zod";
 import {
   conditions,
   guardedFields,
+  largerMachine,
   machine,
   openObject,
   podTemplate,
@@ -100,6 +101,7 @@ export const taskSpec = rules(
     fieldPath: ".entry",
     reason: "FieldValueRequired",
   },
+  largerMachine("(has(self.podTemplate) && has(self.podTemplate.resources))", "true"),
   ...notYet("Task"),
 );
 

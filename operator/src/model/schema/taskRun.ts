@@ -11,6 +11,7 @@ import {
   anyJson,
   type CelRule,
   conditions,
+  largerMachine,
   listMap,
   maxMediaTypeLength,
   rules,
@@ -70,6 +71,10 @@ export const taskRunSpec = rules(
     fieldPath: ".cancelRequested",
   },
   immutability,
+  largerMachine(
+    "(has(self.podTemplate) && has(self.podTemplate.resources)) || (has(self.container) && has(self.container.resources))",
+    "has(self.container)",
+  ),
   ...notYet("TaskRun"),
 );
 
@@ -201,7 +206,11 @@ export const taskRunStatus = z.object({
     })
     .optional()
     .describe("Why a Stopping run is stopped."),
-  output: anyJson().optional().describe("Copy of the output, when it is JSON of at most 8 KiB."),
+  output: anyJson()
+    .optional()
+    .describe(
+      "Copy of the output, when it is JSON of at most 8 KiB. What JSON lacks (dates, big integers, NaN, circular references) is text or null here; the object in outputRef has it.",
+    ),
   outputRef: outputRef.optional().describe("The output in object storage."),
   error: runError.optional().describe("Why the run failed."),
   attempts: listMap(z.array(attempt).max(20), "number").optional().describe("The last 20 attempts."),

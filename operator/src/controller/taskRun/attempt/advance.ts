@@ -16,7 +16,10 @@ export async function advanceAttempt(
   lane: Lane,
 ): Promise<Outcome> {
   const view = await loadAttempt(deps, run, attempt);
-  const { place, why } = placeOf(view);
-  deps.room.seen(run, place, why);
+  // An earlier attempt says nothing of the one that starts.
+  if (attempt.outcome === undefined) {
+    const { place, why } = placeOf(view);
+    deps.room.seen(run, place, why);
+  }
   return act(deps, view, decide(view), lane);
 }

@@ -21,6 +21,7 @@ import {
   noRoom,
   podExpected,
   startBlocked,
+  startDelayed,
   startImpossible,
   startTimedOut,
 } from "./start.ts";
@@ -156,6 +157,7 @@ const checks: readonly Check<Followed, AttemptAction>[] = [
   maxDurationElapsed,
   podExpected,
   startImpossible,
+  startDelayed,
   noRoom,
   startTimedOut,
   jobMissing,

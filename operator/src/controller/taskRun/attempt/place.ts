@@ -5,8 +5,8 @@ import { type AttemptView, isOnNode } from "./view.ts";
 
 /** `why`: in the words of the scheduler, or of the quota. */
 export function placeOf(view: AttemptView): { place: Place; why?: string } {
-  const { run, attempt, pod } = view;
-  if (attempt.outcome !== undefined || run.status?.phase === "Stopping") return { place: "elsewhere" };
+  const { run, pod } = view;
+  if (run.status?.phase === "Stopping") return { place: "elsewhere" };
   if (isOnNode(pod) || run.status?.phase !== "Starting") return { place: "onNode" };
   const problem = problemOf(view);
   if (!problem) return { place: "expected" };

@@ -150,3 +150,22 @@ test("a blockage that changes its words each second is written twice in its firs
   }
   expect(writes).toBe(2);
 });
+
+test("a registry that does not answer gets the slot back after a minute, and the kubelet's backoff does not hide why", () => {
+  const pull = (reason: string, message: string) =>
+    waitsFor(reason, message, { ref: { ...noNode, node: "a" } });
+  const slow = pull("ErrImagePull", "dial tcp 1.2.3.4:443: i/o timeout");
+  const look = (run: TaskRun, seconds: number, pod: PodView) =>
+    decide(viewOf(run, seconds, { job: job(), pod, program: patient }));
+  expect(look(starting, 59, slow)).toMatchObject({
+    event: { type: "StartBlocked", reason: "ErrImagePull" },
+    requeue: at(second(60)),
+  });
+  expect(look(starting, 60, slow)).toMatchObject({
+    event: { type: "StartTimedOut", reason: "ErrImagePull", retry: "infrastructure" },
+  });
+  const missing = says("ErrImagePull", "manifest unknown");
+  expect(look(missing, 60, pull("ImagePullBackOff", 'Back-off pulling image "x"'))).toMatchObject({
+    event: { type: "StartTimedOut", reason: "ErrImagePull", retry: "never" },
+  });
+});

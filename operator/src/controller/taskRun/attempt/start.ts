@@ -3,7 +3,8 @@
  *
  *   can never pass (an image name that is none, a quota that is too small) ─► ends at once, for good
  *   the user has to act (no such image, no such Secret)                    ─► ends after a minute, for good
- *   may pass by itself (a registry that does not answer)                   ─► ends after startTimeoutSeconds
+ *   may pass by itself (a registry that does not answer)                   ─► another attempt, after a minute or
+ *                                                                              startTimeoutSeconds
  *   there is no room (full nodes, a quota that is used up)                 ─► back to its queue after half a
  *                                                                              minute; no attempt is spent
  *
@@ -64,6 +65,14 @@ export function startImpossible(view: Followed): AttemptDecision | undefined {
       ? text
       : `Not started within ${minuteMs / 1000} s, and what is missing was not made meanwhile. ${text}`;
   return timedOut(view, problem.reason, message, "never");
+}
+
+/** What passes by itself, but not soon, is waited for without the slot. */
+export function startDelayed(view: Followed): AttemptDecision | undefined {
+  const problem = problemOf(view);
+  if (!problem || view.now < delayDue(view, problem)) return undefined;
+  const message = `Not started within ${minuteMs / 1000} s. ${explain(rowOf(view, problem), problem)}`;
+  return timedOut(view, problem.reason, message, "infrastructure");
 }
 
 /** Waiting for room is waiting, not failing: it is done in the queue. */
@@ -140,7 +149,8 @@ export function nextLook(view: Followed): Requeue {
   const timeout = at(startDue(view));
   if (!pod) return earliest(timeout, at(now + recheckMs));
   const problem = problemOf(view);
-  const due = problem && earliest(timeout, at(endDue(view, problem)), at(roomDue(view, problem)));
+  const dues = problem && [endDue, roomDue, delayDue].map((due) => at(due(view, problem)));
+  const due = dues && earliest(timeout, ...dues);
   if (due && !view.podProblem) return due;
   const look = eventsDue(view);
   return earliest(timeout, at(look > now ? look : now + eventsMs));
@@ -151,7 +161,16 @@ function endDue(view: AttemptView, problem: Problem): number {
   const { verdict, patience } = rowOf(view, problem);
   if (verdict !== "never" || view.isScalingUp) return Number.POSITIVE_INFINITY;
   if (patience === "none") return 0;
-  return (isOnNode(view.pod) ? onNodeSince(view) : createdAt(view)) + minuteMs;
+  return minuteDue(view);
+}
+
+const minuteDue = (view: AttemptView): number =>
+  (isOnNode(view.pod) ? onNodeSince(view) : createdAt(view)) + minuteMs;
+
+/** When the slot is given back for what passes by itself, but not soon; Infinity: never. */
+function delayDue(view: AttemptView, problem: Problem): number {
+  const { verdict, patience } = rowOf(view, problem);
+  return verdict === "again" && patience === "minute" ? minuteDue(view) : Number.POSITIVE_INFINITY;
 }
 
 /** When the slot is given back for want of room; Infinity: the start timeout says when. */
@@ -178,8 +197,16 @@ export const rowOf = ({ pod }: AttemptView, problem: Problem): EndRow =>
   startRowOf(problem, pod && isOnNode(pod));
 
 export function problemOf(view: AttemptView): Problem | undefined {
-  const { pod, podProblem } = view;
-  return (pod?.seen.state === "pending" ? pod.seen.blocked : undefined) ?? podProblem ?? refusalOf(view);
+  const { run, pod, podProblem } = view;
+  const blocked = pod?.seen.state === "pending" ? pod.seen.blocked : undefined;
+  return (blocked && withCause(run.status, blocked)) ?? podProblem ?? refusalOf(view);
+}
+
+/** The kubelet alternates between a failed pull, with its cause, and its backoff, often without. */
+function withCause(status: TaskRunStatus | undefined, problem: Problem): Problem {
+  const isBackoff = problem.reason === "ImagePullBackOff" && !/ErrImagePull/.test(problem.message);
+  if (!isBackoff || status?.reason !== "ErrImagePull") return problem;
+  return { reason: status.reason, message: status.message ?? "" };
 }
 
 /** There is no Job, because the API server refused it: what the last try said. */
