@@ -36,7 +36,7 @@ function payloadNote({ payload }: CachedRun, original: { status?: TaskRunStatus 
 
 /** The event that ends the run without an attempt; undefined when it may run. */
 export async function duplicateOf(
-  deps: Pick<Deps, "clock"> & { store: Stores<"get" | "list"> },
+  deps: Pick<Deps, "clock"> & { store: Stores<"get" | "list" | "unreadable"> },
   run: CachedRun,
 ): Promise<RunEvent | undefined> {
   const hash = recordHash(run);

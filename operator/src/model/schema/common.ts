@@ -253,8 +253,8 @@ export const conditions = () =>
 
 /** The preset with as much memory as a container without one gets (jobs/machine.ts). */
 const defaultMachine: MachineName = "small-1x";
-/** By memory, the smallest first. */
-const byMemory = `[${machineNames.map((name) => `'${name}'`).join(", ")}]`;
+/** Places by memory, the smallest first: a map, which is cheap for the API server to look into. */
+const byMemory = `{${machineNames.map((name, place) => `'${name}': ${place}`).join(", ")}}`;
 
 /**
  * A machine for the attempt after an out-of-memory kill has more memory than the one before it. `explicit`:
@@ -262,7 +262,7 @@ const byMemory = `[${machineNames.map((name) => `'${name}'`).join(", ")}]`;
  * machine counts where none is named.
  */
 export const largerMachine = (explicit: string, isDefault: string): CelRule => ({
-  rule: `!has(self.retry) || !has(self.retry.outOfMemory) || !has(self.retry.outOfMemory.machine) || ${explicit} || !(has(self.machine) || ${isDefault}) || ${byMemory}.indexOf(self.retry.outOfMemory.machine) > ${byMemory}.indexOf(has(self.machine) ? self.machine : '${defaultMachine}')`,
+  rule: `!has(self.retry) || !has(self.retry.outOfMemory) || !has(self.retry.outOfMemory.machine) || ${explicit} || !(has(self.machine) || ${isDefault}) || ${byMemory}[self.retry.outOfMemory.machine] > ${byMemory}[has(self.machine) ? self.machine : '${defaultMachine}']`,
   message:
     "retry.outOfMemory.machine must have more memory than machine (500M without one, as small-1x): name a larger one",
   fieldPath: ".retry.outOfMemory.machine",
