@@ -48,7 +48,7 @@ export class ControllerWorld {
       ...{ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } },
     });
     const config = readConfig({
-      FAIRLEAD_NAMESPACE: namespace,
+      FAIRLEAD_NAMESPACE: "fairlead-system",
       FAIRLEAD_FULLNAME: "fairlead",
       FAIRLEAD_S3_BUCKET: "test",
       FAIRLEAD_S3_SECRET: "unused",
