@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CachedRun } from "./cache.ts";
-import { payloadProblem } from "./payload.ts";
+import { payloadProblem, unusablePayload } from "./payload.ts";
 
 const runWith = (key: string): CachedRun =>
   ({
@@ -20,3 +20,13 @@ test.each(["ns/team-b/history/x", "ns/team-a/../team-b/x", "packets/p.json", "ns
     expect(problem?.message).toContain("spec.payloadRef.key");
   },
 );
+
+test("a waiting run says which of the two it is: a payload that was edited, or one that is not its own", () => {
+  const waiting = (run: CachedRun): CachedRun => ({ ...run, status: { phase: "Queued" } });
+  expect(unusablePayload(waiting(runWith("ns/team-a/packets/p.json")))).toBeUndefined();
+  expect(unusablePayload(waiting(runWith("ns/team-b/history/x")))).toMatchObject({
+    reason: "InvalidPayload",
+  });
+  const edited = { ...runWith("ns/team-a/packets/p.json"), payload: { bytes: 1, sha256: "b" } };
+  expect(unusablePayload(waiting(edited))).toMatchObject({ reason: "PayloadChanged" });
+});

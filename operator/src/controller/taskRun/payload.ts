@@ -5,6 +5,7 @@
  */
 import { maxPayloadBytes, maxResourcePayloadBytes } from "@fairlead/protocol/limits";
 import { ownKeyProblem } from "../../model/keys/objectKey.ts";
+import type { RunEvent } from "../../model/run/event.ts";
 import { payloadEditedText } from "../../runs/payloadText.ts";
 import type { CachedRun } from "./cache.ts";
 
@@ -40,9 +41,12 @@ export function payloadProblem(run: CachedRun): { reason: string; message: strin
 export const isPayloadEdited = ({ payload, status }: CachedRun): boolean =>
   status?.phase !== undefined && payload?.sha256 !== status.payloadDigest;
 
-/** For a run that has not started. */
-export const payloadEdited = {
-  type: "Rejected",
-  reason: "PayloadChanged",
-  message: payloadEditedText,
-} as const;
+/**
+ * What ends a run that has not started and cannot start with its payload: it was edited, or an earlier
+ * release accepted what this one refuses.
+ */
+export function unusablePayload(run: CachedRun): Extract<RunEvent, { type: "Rejected" }> | undefined {
+  if (isPayloadEdited(run)) return { type: "Rejected", reason: "PayloadChanged", message: payloadEditedText };
+  const problem = payloadProblem(run);
+  return problem && { type: "Rejected", ...problem };
+}

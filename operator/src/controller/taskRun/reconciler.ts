@@ -31,7 +31,7 @@ import { sayBlocked } from "./blocked.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
 import { releaseDeleted } from "./deleted.ts";
-import { isPayloadEdited, payloadEdited, payloadProblem } from "./payload.ts";
+import { payloadProblem, unusablePayload } from "./payload.ts";
 import { resume } from "./resume.ts";
 
 /** Steps that one reconciliation may take before it yields to other keys. */
@@ -74,7 +74,8 @@ async function advance(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome>
     if (canceled) return { run: canceled, requeue: done };
   }
   if (phase === "Queued" || (phase === "Delayed" && !run.spec.debounce)) {
-    if (isPayloadEdited(run)) return { run: await applyRunEvent(deps, run, payloadEdited), requeue: done };
+    const unusable = unusablePayload(run);
+    if (unusable) return { run: await applyRunEvent(deps, run, unusable), requeue: done };
   }
   switch (phase) {
     case undefined:

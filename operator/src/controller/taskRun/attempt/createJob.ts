@@ -25,7 +25,7 @@ import type { TaskRun } from "../../../model/resources.ts";
 import { AdmissionClosedError } from "../../../queue/namespaceAdmission.ts";
 import type { Deps } from "../../deps.ts";
 import { whyClosed } from "../closed.ts";
-import { isPayloadEdited, payloadEdited } from "../payload.ts";
+import { unusablePayload } from "../payload.ts";
 import { wholeRun } from "../wholeRun.ts";
 import { endAttempt, failed } from "./ends.ts";
 import { type AttemptDecision, type AttemptView, isJobOf, loadProgram, quotaOr, recheckMs } from "./view.ts";
@@ -51,7 +51,8 @@ export async function createJob(deps: JobDeps, view: AttemptView): Promise<Attem
   try {
     const isHeld = await deps.slots.confirm(run);
     if (!isHeld) return { event: { type: "SlotLost", attempt: attempt.number } };
-    if (isPayloadEdited(run)) return endAttempt(view, failed(payloadEdited.reason, payloadEdited.message));
+    const unusable = unusablePayload(run);
+    if (unusable) return endAttempt(view, failed(unusable.reason, unusable.message));
     const whole = await wholeRun(deps, run, "spec");
     if (!whole) return done;
     const { program, pinned } = run.cut?.spec ? await loadProgram(deps, whole, attempt) : view;
