@@ -30,7 +30,8 @@ export const isForWantOfRoom = (reason: string): boolean =>
   );
 
 /**
- * How many attempts were lost to the infrastructure within the last hour for a reason of this kind: a run of many hours on nodes that come and go is not given up.
+ * How many attempts were lost to the infrastructure within the last hour for a reason of this kind: a run
+ * of many hours on nodes that come and go is not given up.
  */
 export function recentLosses(
   { attempts = [] }: TaskRunStatus,

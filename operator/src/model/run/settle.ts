@@ -7,8 +7,8 @@
  *   Failed, Crashed    ─► backoff while it is retryable and attempts are left, else Failed, Crashed
  *                         killed for its memory: once more on the larger machine that the policy names
  *                         its code asks for another attempt: at the time that it says, within a bound
- *   Infrastructure     ─► backoff, at most five times within an hour, else SystemFailure; fifteen times for an
- *                         image that cannot be pulled, for want of room without a limit
+ *   Infrastructure     ─► backoff, at most five times within an hour, else SystemFailure; fifteen times for
+ *                         an image that cannot be pulled, for want of room without a limit
  *   stopped, canceled  ─► Canceled
  *   stopped, maxDuration elapsed ─► TimedOut
  *   stopped, start timeout       ─► as Failed, retryable unless it can never start; or as Infrastructure

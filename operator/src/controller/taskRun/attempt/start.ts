@@ -3,7 +3,7 @@
  *
  *   can never pass (an image name that is none, a quota that is too small) ─► ends at once, for good
  *   the user has to act (no such image, no such Secret)                    ─► ends after a minute, for good
- *   may pass by itself (a registry that does not answer)                   ─► another attempt, after a minute or
+ *   may pass by itself (a registry that does not answer)                   ─► tries again, after a minute or
  *                                                                              startTimeoutSeconds
  *   there is no room (full nodes, a quota that is used up)                 ─► back to its queue after half a
  *                                                                              minute; no attempt is spent
