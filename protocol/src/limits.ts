@@ -34,3 +34,6 @@ export const yearSeconds = 365 * 24 * 3600;
 
 /** How often one idempotency key may become free again. A walk over its runs ends here. */
 export const maxKeyGenerations = 1000;
+
+/** As a maxDuration: no limit. Trigger.dev's number. */
+export const maxDurationNone = 2_147_483_647;

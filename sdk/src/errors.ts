@@ -9,6 +9,15 @@ export class AbortTaskRunError extends Error {
   override readonly name = "AbortTaskRunError";
 }
 
+/** Thrown by a task that knows of a lack of memory which Node does not: as if it had been killed for it. */
+export class OutOfMemoryError extends Error {
+  override readonly name = "OutOfMemoryError";
+
+  constructor(message = "The task is out of memory.") {
+    super(message);
+  }
+}
+
 /**
  * An argument cannot be right, whatever the API would say; nothing was sent. The message names it, says what
  * is wrong with it and what would be right. A TypeError, as the platform throws for a bad argument (`new

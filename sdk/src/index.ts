@@ -16,7 +16,7 @@ export {
 } from "./client/apiError.ts";
 export { auth, type Scopes, type TokenOptions, type TriggerTokenOptions } from "./client/auth.ts";
 export { type EnvVar, envvars } from "./client/envvars.ts";
-export { idempotencyKeys } from "./client/idempotencyKeys.ts";
+export { idempotencyKeys, type KeyScope } from "./client/idempotencyKeys.ts";
 export type { OffsetPage } from "./client/offsetPage.ts";
 export { type Queue, type QueuePage, type QueueRef, queues } from "./client/queues.ts";
 export {
@@ -30,8 +30,20 @@ export {
 export { type Schedule, type ScheduleOptions, type SchedulePage, schedules } from "./client/schedules.ts";
 export { type ClientSettings, configure } from "./client/settings.ts";
 export { type Batch, batch, tasks } from "./client/trigger.ts";
-export { AbortTaskRunError, InvalidOptionError, MissingSettingError } from "./errors.ts";
-export { type LogProperties, logger } from "./logger.ts";
+export { AbortTaskRunError, InvalidOptionError, MissingSettingError, OutOfMemoryError } from "./errors.ts";
+export type { RegisterHook } from "./inside/globalHooks.ts";
+export { heartbeats, type Local, locals, tags, timeout, usage } from "./inside/inside.ts";
+export { type MetadataUpdater, metadata } from "./inside/metadata.ts";
+export { type LogProperties, logger, type Span } from "./logger.ts";
+export { type StandardSchema, TaskPayloadParsedError } from "./schema.ts";
+export {
+  type QueueOptions,
+  queue,
+  type ScheduledTaskOptions,
+  type ScheduledTaskPayload,
+  type SchemaTaskOptions,
+  schemaTask,
+} from "./schemaTask.ts";
 export { task } from "./task.ts";
 export type {
   AnyTask,

@@ -3,6 +3,8 @@
  * them. `console.log` works as well; nothing is intercepted.
  */
 
+import { slot } from "./slots.ts";
+
 /** Fields of a log line besides its time, level and message. */
 export type LogProperties = Record<string, unknown>;
 
@@ -27,6 +29,28 @@ function plain(_key: string, value: unknown): unknown {
   return value;
 }
 
+/** What a function of `logger.trace` may say about its span. */
+export interface Span {
+  setAttribute(key: string, value: unknown): this;
+  setAttributes(attributes: LogProperties): this;
+  recordException(error: unknown): void;
+  end(): void;
+}
+
+type Trace = <T>(
+  name: string,
+  work: (span: Span) => Promise<T>,
+  options?: { attributes?: LogProperties },
+) => Promise<T>;
+
+/** Where nobody runs tasks. */
+const noSpan: Span = {
+  setAttribute: () => noSpan,
+  setAttributes: () => noSpan,
+  recordException: () => undefined,
+  end: () => undefined,
+};
+
 /** Writes log lines as JSON. */
 export const logger = {
   /** Writes a line of level `debug`. */
@@ -39,4 +63,7 @@ export const logger = {
   warn: (message: string, properties?: LogProperties): void => write("warn", message, properties),
   /** Writes a line of level `error`. */
   error: (message: string, properties?: LogProperties): void => write("error", message, properties),
+  /** Calls `work`, and writes a line with the time that it took, in a run. */
+  trace: ((name, work, options) =>
+    slot<{ trace: Trace }>("logger")?.trace(name, work, options) ?? work(noSpan)) satisfies Trace as Trace,
 };

@@ -7,7 +7,14 @@
 import { idRule, isId } from "@fairlead/protocol/ids";
 import { anything, type Check, checkOptions, shown, text } from "./checks.ts";
 import { InvalidOptionError } from "./errors.ts";
-import { type CatalogSlot, type HookFunction, type HookKind, type HookSlot, slot } from "./slots.ts";
+import {
+  type CatalogSlot,
+  type HookFunction,
+  type HookKind,
+  type HookSlot,
+  slot,
+  type TaskMetadata,
+} from "./slots.ts";
 import type { Task, TaskOptions } from "./types.ts";
 
 const hook: Check = (value) =>
@@ -54,6 +61,15 @@ const table = {
 /** Evaluated by the first trigger: a task that triggers nothing does not wait for it. */
 const client = async () => (await import("./client/trigger.ts")).tasks;
 
+/** What other kinds of tasks add. */
+interface Extra {
+  schema?: unknown;
+  parsePayload?: (payload: unknown) => unknown;
+  payloadSchema?: unknown;
+  triggerSource?: string;
+  schedule?: TaskMetadata["schedule"];
+}
+
 /**
  * Defines a task.
  *
@@ -66,6 +82,13 @@ const client = async () => (await import("./client/trigger.ts")).tasks;
 export function task<TId extends string, TPayload = void, TOutput = unknown>(
   options: TaskOptions<TId, TPayload, TOutput>,
 ): Task<TId, TPayload, TOutput> {
+  return defineTask<TId, TPayload, TPayload, TOutput>(options, {});
+}
+
+export function defineTask<TId extends string, TPayload, TIn, TOutput>(
+  options: TaskOptions<TId, TPayload, TOutput>,
+  extra: Extra,
+): Task<TId, TIn, TOutput> {
   checkOptions(options ?? null, table);
   const { id, run } = options;
   if (typeof id !== "string" || !isId(id)) {
@@ -74,17 +97,26 @@ export function task<TId extends string, TPayload = void, TOutput = unknown>(
   if (typeof run !== "function") {
     throw new InvalidOptionError("run", `is of type ${typeof run} in task "${id}"; it must be a function`);
   }
-  register(options);
+  register(options, extra);
+  const parse = async (payload: TIn): Promise<TIn> =>
+    extra.parsePayload ? ((await extra.parsePayload(payload)) as TIn) : payload;
   return {
     id,
     trigger: async (payload, triggerOptions, requestOptions) =>
-      (await client()).trigger(id, payload, triggerOptions, requestOptions),
-    batchTrigger: async (items, batchOptions, requestOptions) =>
-      (await client()).batchTrigger(id, items, batchOptions, requestOptions),
+      (await client()).trigger(id, await parse(payload), triggerOptions, requestOptions),
+    batchTrigger: async (items, batchOptions, requestOptions) => {
+      const parsed = extra.parsePayload
+        ? await Promise.all(items.map(async (item) => ({ ...item, payload: await parse(item.payload) })))
+        : items;
+      return (await client()).batchTrigger(id, parsed, batchOptions, requestOptions);
+    },
   };
 }
 
-function register<TPayload, TOutput>(options: TaskOptions<string, TPayload, TOutput>): void {
+function register<TPayload, TOutput>(
+  options: TaskOptions<string, TPayload, TOutput>,
+  { parsePayload, ...extra }: Extra,
+): void {
   const lifecycle = slot<HookSlot>("lifecycle-hooks");
   for (const name of hookNames) {
     const fn = options[name] as HookFunction | undefined;
@@ -94,9 +126,9 @@ function register<TPayload, TOutput>(options: TaskOptions<string, TPayload, TOut
   const named = typeof queue === "string" ? { name: queue } : queue;
   const catalog = slot<CatalogSlot>("resource-catalog");
   catalog?.registerTaskMetadata({
-    ...{ id, description, queue: named, retry, maxDuration, ttl },
+    ...{ id, description, queue: named, retry, maxDuration, ttl, ...extra },
     machine: typeof machine === "string" ? { preset: machine } : machine,
-    fns: { run },
+    fns: parsePayload ? { run, parsePayload } : { run },
   });
   if (typeof queue === "object" && queue.name !== undefined)
     catalog?.registerQueueMetadata({ name: queue.name, concurrencyLimit: queue.concurrencyLimit });

@@ -78,8 +78,9 @@ export interface CatchErrorParams<TPayload> extends HookParams<TPayload> {
   retryDelayInMs?: number;
 }
 
+/** What catchError returns. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a function without a return decides nothing
-type Decision = CatchErrorResult | undefined | void;
+export type Decision = CatchErrorResult | undefined | void;
 
 type Hook<TParams> = (params: TParams) => void | Promise<void>;
 

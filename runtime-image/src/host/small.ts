@@ -9,7 +9,7 @@ interface LocalKey {
 export function localsSlot() {
   const values = new Map<symbol, unknown>();
   return {
-    createLocal: (id: string): LocalKey => ({ id, __type: Symbol.for(`dev.trigger.locals.${id}`) }),
+    createLocal: (id: string): LocalKey => ({ id, __type: Symbol.for(id) }),
     getLocal: (key: LocalKey): unknown => values.get(key.__type),
     setLocal: (key: LocalKey, value: unknown): void => void values.set(key.__type, value),
   };

@@ -2,8 +2,9 @@
  * Idempotency keys: a task runs once for a key. The API gets the hash of a key, and the key itself only to
  * show it.
  */
-import { shown } from "../checks.ts";
+import { checkOptions, oneOf, shown } from "../checks.ts";
 import { InvalidOptionError } from "../errors.ts";
+import { currentContext } from "../inside/context.ts";
 import type { RequestOptions } from "../types.ts";
 import { request } from "./request.ts";
 
@@ -11,12 +12,33 @@ import { request } from "./request.ts";
 export interface WireKey {
   idempotencyKey: string;
   /** The key as its user wrote it, when that is known. */
-  idempotencyKeyOptions?: { key: string; scope: "global" };
+  idempotencyKeyOptions?: Original;
+}
+
+/**
+ * Where a key counts: within the run whose code makes it, the attempt, or everywhere. Outside of a run it
+ * counts everywhere.
+ */
+export type KeyScope = "run" | "attempt" | "global";
+const scopes: readonly KeyScope[] = ["run", "attempt", "global"];
+
+interface Original {
+  key: string;
+  scope: KeyScope;
 }
 
 /** The keys of the hashes that `create` returned; the oldest is dropped first. */
-const originals = new Map<string, string>();
+const originals = new Map<string, Original>();
 const originalsKept = 10_000;
+
+/** What a key has in addition to its parts. */
+function partsOf(scope: KeyScope): string[] {
+  const ctx = currentContext();
+  if (!ctx || scope === "global") return [];
+  return scope === "run" ? [ctx.run.id] : [ctx.run.id, String(ctx.attempt.number)];
+}
+
+const scopeHere = (): KeyScope => (currentContext() ? "run" : "global");
 
 function textOf(key: string | string[]): string {
   const parts = [key].flat();
@@ -41,19 +63,25 @@ export async function wireKey(key: string | string[]): Promise<WireKey> {
   const text = textOf(key);
   if (text === "") throw new InvalidOptionError("idempotencyKey", "is empty; give some text or leave it out");
   const isHash = /^[0-9a-f]{64}$/.test(text);
-  const original = isHash ? originals.get(text) : text;
+  const scope = scopeHere();
+  const original = isHash ? originals.get(text) : { key: text, scope };
   return {
-    idempotencyKey: isHash ? text : await hashOf(text),
-    ...(original === undefined ? {} : { idempotencyKeyOptions: { key: original, scope: "global" } }),
+    idempotencyKey: isHash ? text : await hashOf([text, ...partsOf(scope)]),
+    ...(original === undefined ? {} : { idempotencyKeyOptions: original }),
   };
 }
 
 export const idempotencyKeys = {
-  /** The key as a hash. A trigger takes it in place of the key; the same parts give the same hash. */
-  async create(key: string | string[]): Promise<string> {
-    const hash = await hashOf(key);
+  /**
+   * The key as a hash. A trigger takes it in place of the key; the same parts give the same hash. Within a
+   * run it counts for this run alone, unless `scope` says otherwise.
+   */
+  async create(key: string | string[], options: { scope?: KeyScope } = {}): Promise<string> {
+    checkOptions(options, { scope: oneOf(...scopes) });
+    const { scope = scopeHere() } = options;
+    const hash = await hashOf([textOf(key), ...partsOf(scope)]);
     if (originals.size >= originalsKept) originals.delete(originals.keys().next().value ?? "");
-    originals.set(hash, textOf(key));
+    originals.set(hash, { key: textOf(key), scope });
     return hash;
   },
 

@@ -2,6 +2,7 @@
 
 import { anything, type Check, checkOptions, text, wholeNumber } from "../checks.ts";
 import { InvalidOptionError } from "../errors.ts";
+import { scheduledTask } from "../schemaTask.ts";
 import type { RequestOptions } from "../types.ts";
 import { type OffsetPage, offsetPage } from "./offsetPage.ts";
 import { request, segment } from "./request.ts";
@@ -60,6 +61,8 @@ const post = async (path: string, options: RequestOptions, body?: object): Promi
   (await request<Schedule>({ ...options, method: "POST", path, body })).body;
 
 export const schedules = {
+  /** Defines a task that schedules start: its own `cron`, and those made for it. */
+  task: scheduledTask,
   /** Creates it, or changes the one with that deduplication key. */
   async create(
     schedule: ScheduleOptions & { deduplicationKey: string },

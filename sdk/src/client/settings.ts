@@ -1,12 +1,14 @@
 /**
- * The API's address and the caller's key: from `configure()`, else from TRIGGER_API_URL and
- * TRIGGER_SECRET_KEY. There is no default address. The first call that needs a missing setting fails with its
- * name. `auth.withAuth` replaces the settings for the function that it calls. A key that is given as
- * undefined (the token of a user who has none) is missing: the environment's key does not take its place.
+ * The API's address and the caller's key: from `configure()`, else within a run the attempt's own, else from
+ * TRIGGER_API_URL and TRIGGER_SECRET_KEY. There is no default address. The first call that needs a missing
+ * setting fails with its name. `auth.withAuth` replaces the settings for the function that it calls. A key
+ * that is given as undefined (the token of a user who has none) is missing: the environment's key does not
+ * take its place.
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { anything, type Check, checkOptions, shown } from "../checks.ts";
 import { InvalidOptionError, MissingSettingError } from "../errors.ts";
+import { slot } from "../slots.ts";
 
 /** Settings of the client. */
 export interface ClientSettings {
@@ -50,9 +52,12 @@ const current = (): ClientSettings => scoped?.getStore() ?? configured;
 /** The settings in force, complete. */
 export function settingsInForce(): { baseURL: string; token: string } {
   const settings = current();
-  const { baseURL = process.env.TRIGGER_API_URL, accessToken, secretKey } = settings;
+  // Within a run: the attempt's own access.
+  const host = slot<ClientSettings>("api-client");
+  const { baseURL = host?.baseURL ?? process.env.TRIGGER_API_URL, accessToken, secretKey } = settings;
   const named = keyNames.find((name) => name in settings);
-  const token = named === undefined ? process.env.TRIGGER_SECRET_KEY : (accessToken ?? secretKey);
+  const given = host?.accessToken ?? host?.secretKey ?? process.env.TRIGGER_SECRET_KEY;
+  const token = named === undefined ? given : (accessToken ?? secretKey);
   if (!baseURL) {
     throw new MissingSettingError(
       "baseURL: not set, and there is no default; set TRIGGER_API_URL, or call configure({ baseURL })",

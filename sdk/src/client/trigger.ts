@@ -4,6 +4,8 @@ import { maxBatchItems, maxPayloadBytes } from "@fairlead/protocol/limits";
 import type { BatchStatus } from "@fairlead/protocol/status";
 import { anything, checkOptions, shown, wholeNumber } from "../checks.ts";
 import { InvalidOptionError } from "../errors.ts";
+import { currentContext } from "../inside/context.ts";
+import { globalHooks } from "../inside/globalHooks.ts";
 import type {
   AnyTask,
   BatchHandle,
@@ -35,6 +37,8 @@ export interface Batch {
 const streamAttempts = 5;
 
 export const tasks = {
+  ...globalHooks,
+
   /**
    * Triggers a task by its id. Give the task's type for full type checking: `tasks.trigger<typeof hello>(…)`.
    */
@@ -51,7 +55,7 @@ export const tasks = {
       ...requestOptions,
       method: "POST",
       path: `/api/v1/tasks/${segment(id)}/trigger`,
-      body: { payload: data, options: { ...wire, payloadType } },
+      body: { payload: data, options: { ...wire, ...parent(), payloadType } },
     });
     const { id: runId, isCached = false } = answer.body;
     return { id: runId, isCached, publicAccessToken: tokenOf(answer) };
@@ -123,6 +127,12 @@ export const batch = {
   },
 };
 
+/** Within a run: the new one has it as its parent. */
+function parent(): { parentRunId?: string } {
+  const id = currentContext()?.run.id;
+  return id === undefined ? {} : { parentRunId: id };
+}
+
 function checkTaskId(id: unknown): void {
   if (typeof id === "string" && isId(id)) return;
   throw new InvalidOptionError("id", `${shown(id)} is not an id; a task's must have ${idRule}`);
@@ -158,7 +168,8 @@ async function itemLine(
     options.idempotencyKey ?? (batchKey && (await hashOf([batchKey.idempotencyKey, String(index)])));
   const { payload: data, payloadType } = await packetOf(payload, requestOptions);
   const wire = await wireOptions({ ...options, idempotencyKey });
-  return JSON.stringify({ index, task: id, payload: data, options: { ...wire, payloadType } });
+  const all = { ...wire, ...parent(), payloadType };
+  return JSON.stringify({ index, task: id, payload: data, options: all });
 }
 
 /** Sends all items, again until the API has every one of them. */

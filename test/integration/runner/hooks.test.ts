@@ -94,134 +94,140 @@ afterEach(() => engine.close());
 const said = (stdout: string): string[] =>
   stdout.split("\n").flatMap((line) => (line.startsWith("said ") ? [line.slice(5)] : []));
 
-describe.each(process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk"])("a task file with %s", (sdk) => {
-  let entry: string;
-  beforeAll(async () => {
-    entry = await bundleTasks(source, join(image.folder, `${sdk.replaceAll(/\W/g, "-")}.mjs`), sdk);
-  });
-  const run = (id: string, options: Parameters<RunnerImage["run"]>[2] = {}) =>
-    image.run(engine, id, { payload: {}, ...options, env: { FAIRLEAD_ENTRY: entry, ...options.env } });
-
-  it("runs all hooks of a task in their order, with what init returned", async () => {
-    const ended = await run("all-hooks");
-    expect(said(ended.stdout)).toEqual([
-      "own in",
-      'start {"db":"open"}',
-      "attempt",
-      'run {"db":"open"}',
-      'success {"n":1}',
-      "complete true",
-      'cleanup {"db":"open"}',
-      "own out",
-    ]);
-    expect(engine.report.output?.data).toBe('{"n":1}');
-  });
-
-  it("runs global hooks before the task's own, and their middleware around its", async () => {
-    const ended = await run("all-hooks", { env: { WITH_GLOBALS: "1" } });
-    expect(said(ended.stdout)).toEqual([
-      "outer in",
-      "own in",
-      "global start",
-      'start {"db":"open"}',
-      "global attempt",
-      "attempt",
-      'run {"db":"open"}',
-      "global success",
-      'success {"n":1}',
-      "global complete",
-      "complete true",
-      'cleanup {"db":"open"}',
-      "own out",
-      "outer out",
-    ]);
-  });
-
-  it("runs onFailure and onComplete only when no other attempt follows", async () => {
-    const first = await run("all-hooks", { payload: { fail: true }, env: { WITH_GLOBALS: "1" } });
-    expect(said(first.stdout)).toContain("global catch");
-    expect(said(first.stdout).filter((line) => /failure|complete/.test(line))).toEqual([]);
-    await engine.close();
-    engine = await ScriptedEngine.start();
-    const last = await run("all-hooks", { payload: { fail: true }, attempt: 3 });
-    expect(said(last.stdout).slice(2)).toEqual([
-      'run {"db":"open"}',
-      "failure on purpose",
-      "complete false",
-      'cleanup {"db":"open"}',
-      "own out",
-    ]);
-    expect(engine.report.error).toMatchObject({ message: "on purpose", retryable: true });
-  });
-
-  it.each([
-    ["nothing", undefined, { retryable: true, message: "on purpose" }],
-    ["skipRetrying", { skipRetrying: true }, { retryable: false, message: "on purpose" }],
-    ["retryDelayInMs", { retryDelayInMs: 5000 }, { retryable: true, retryDelayMs: 5000 }],
-    ["retryAt", { retryAt: 60_000 }, { retryable: true, retryDelayMs: expect.any(Number) }],
-    ["a policy", { retry: { maxAttempts: 5, minTimeoutInMs: 7, randomize: false } }, { retryDelayMs: 7 }],
-    ["a policy without attempts left", { retry: { maxAttempts: 1 } }, { retryable: false }],
-    ["another error", { replace: true }, { message: "replaced", retryDelayMs: 1000 }],
-  ])("catchError that returns %s decides what follows", async (_what, answer, error) => {
-    const ended = await run("catches", { payload: { answer } });
-    expect(said(ended.stdout)).toContain("catch on purpose followed number");
-    expect(engine.report.error).toMatchObject(error);
-    const isFollowed = engine.report.error?.retryable;
-    expect(said(ended.stdout).some((line) => line.startsWith("failure"))).toBe(!isFollowed);
-  });
-
-  it("catchError may ask for another attempt after the last one", async () => {
-    const ended = await run("catches", { payload: { answer: { retryDelayInMs: 10 } }, attempt: 3 });
-    expect(said(ended.stdout)).toContain("catch on purpose last undefined");
-    expect(engine.report.error).toMatchObject({ retryable: true, retryDelayMs: 10 });
-  });
-
-  it("an error of catchError fails the run", async () => {
-    await run("catches", { payload: { answer: { throws: true } } });
-    expect(engine.report.error).toMatchObject({
-      ...{ code: "HANDLE_ERROR_ERROR", message: "catchError broke", retryable: false },
+describe.each(process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk", "@fairlead/sdk"])(
+  "a task file with %s",
+  (sdk) => {
+    let entry: string;
+    beforeAll(async () => {
+      entry = await bundleTasks(source, join(image.folder, `${sdk.replaceAll(/\W/g, "-")}.mjs`), sdk);
     });
-  });
+    const run = (id: string, options: Parameters<RunnerImage["run"]>[2] = {}) =>
+      image.run(engine, id, { payload: {}, ...options, env: { FAIRLEAD_ENTRY: entry, ...options.env } });
 
-  it.each([
-    [404, false],
-    [408, true],
-    [429, true],
-    [500, true],
-  ])("an answer %i of the API: retryable %s", async (status, retryable) => {
-    const ended = await run("catches", { payload: { status } });
-    expect(engine.report.error?.retryable).toBe(retryable);
-    expect(said(ended.stdout).some((line) => line.startsWith("catch"))).toBe(retryable);
-  });
-
-  it("an AbortTaskRunError asks no catchError", async () => {
-    const ended = await run("aborts");
-    expect(said(ended.stdout)).toEqual([]);
-    expect(engine.report.error).toMatchObject({ code: "ABORTED", retryable: false });
-  });
-
-  it("middleware that does not call next fails the attempt, and run is not called", async () => {
-    const ended = await run("no-next");
-    expect(said(ended.stdout)).toEqual(["in"]);
-    expect(engine.report.error).toMatchObject({ code: "TASK_MIDDLEWARE_ERROR" });
-    expect(engine.report.error?.message).toContain("without having called next()");
-  });
-
-  it.each(["middleware-throws", "cleanup-throws"])("%s fails an attempt that had not failed", async (id) => {
-    const ended = await run(id);
-    expect(ended.exitCode).toBe(1);
-    expect(engine.report).toMatchObject({ outcome: "failed", error: { retryable: true } });
-  });
-
-  it("a trace is a line of the log, and gives back what its function returns", async () => {
-    const ended = await run("traces");
-    expect(engine.report.output?.data).toBe('"done"');
-    const line = ended.stdout.split("\n").find((one) => one.includes('"step"')) ?? "";
-    expect(JSON.parse(line)).toMatchObject({
-      message: "step",
-      span: true,
-      n: 1,
-      durationMs: expect.any(Number),
+    it("runs all hooks of a task in their order, with what init returned", async () => {
+      const ended = await run("all-hooks");
+      expect(said(ended.stdout)).toEqual([
+        "own in",
+        'start {"db":"open"}',
+        "attempt",
+        'run {"db":"open"}',
+        'success {"n":1}',
+        "complete true",
+        'cleanup {"db":"open"}',
+        "own out",
+      ]);
+      expect(engine.report.output?.data).toBe('{"n":1}');
     });
-  });
-});
+
+    it("runs global hooks before the task's own, and their middleware around its", async () => {
+      const ended = await run("all-hooks", { env: { WITH_GLOBALS: "1" } });
+      expect(said(ended.stdout)).toEqual([
+        "outer in",
+        "own in",
+        "global start",
+        'start {"db":"open"}',
+        "global attempt",
+        "attempt",
+        'run {"db":"open"}',
+        "global success",
+        'success {"n":1}',
+        "global complete",
+        "complete true",
+        'cleanup {"db":"open"}',
+        "own out",
+        "outer out",
+      ]);
+    });
+
+    it("runs onFailure and onComplete only when no other attempt follows", async () => {
+      const first = await run("all-hooks", { payload: { fail: true }, env: { WITH_GLOBALS: "1" } });
+      expect(said(first.stdout)).toContain("global catch");
+      expect(said(first.stdout).filter((line) => /failure|complete/.test(line))).toEqual([]);
+      await engine.close();
+      engine = await ScriptedEngine.start();
+      const last = await run("all-hooks", { payload: { fail: true }, attempt: 3 });
+      expect(said(last.stdout).slice(2)).toEqual([
+        'run {"db":"open"}',
+        "failure on purpose",
+        "complete false",
+        'cleanup {"db":"open"}',
+        "own out",
+      ]);
+      expect(engine.report.error).toMatchObject({ message: "on purpose", retryable: true });
+    });
+
+    it.each([
+      ["nothing", undefined, { retryable: true, message: "on purpose" }],
+      ["skipRetrying", { skipRetrying: true }, { retryable: false, message: "on purpose" }],
+      ["retryDelayInMs", { retryDelayInMs: 5000 }, { retryable: true, retryDelayMs: 5000 }],
+      ["retryAt", { retryAt: 60_000 }, { retryable: true, retryDelayMs: expect.any(Number) }],
+      ["a policy", { retry: { maxAttempts: 5, minTimeoutInMs: 7, randomize: false } }, { retryDelayMs: 7 }],
+      ["a policy without attempts left", { retry: { maxAttempts: 1 } }, { retryable: false }],
+      ["another error", { replace: true }, { message: "replaced", retryDelayMs: 1000 }],
+    ])("catchError that returns %s decides what follows", async (_what, answer, error) => {
+      const ended = await run("catches", { payload: { answer } });
+      expect(said(ended.stdout)).toContain("catch on purpose followed number");
+      expect(engine.report.error).toMatchObject(error);
+      const isFollowed = engine.report.error?.retryable;
+      expect(said(ended.stdout).some((line) => line.startsWith("failure"))).toBe(!isFollowed);
+    });
+
+    it("catchError may ask for another attempt after the last one", async () => {
+      const ended = await run("catches", { payload: { answer: { retryDelayInMs: 10 } }, attempt: 3 });
+      expect(said(ended.stdout)).toContain("catch on purpose last undefined");
+      expect(engine.report.error).toMatchObject({ retryable: true, retryDelayMs: 10 });
+    });
+
+    it("an error of catchError fails the run", async () => {
+      await run("catches", { payload: { answer: { throws: true } } });
+      expect(engine.report.error).toMatchObject({
+        ...{ code: "HANDLE_ERROR_ERROR", message: "catchError broke", retryable: false },
+      });
+    });
+
+    it.each([
+      [404, false],
+      [408, true],
+      [429, true],
+      [500, true],
+    ])("an answer %i of the API: retryable %s", async (status, retryable) => {
+      const ended = await run("catches", { payload: { status } });
+      expect(engine.report.error?.retryable).toBe(retryable);
+      expect(said(ended.stdout).some((line) => line.startsWith("catch"))).toBe(retryable);
+    });
+
+    it("an AbortTaskRunError asks no catchError", async () => {
+      const ended = await run("aborts");
+      expect(said(ended.stdout)).toEqual([]);
+      expect(engine.report.error).toMatchObject({ code: "ABORTED", retryable: false });
+    });
+
+    it("middleware that does not call next fails the attempt, and run is not called", async () => {
+      const ended = await run("no-next");
+      expect(said(ended.stdout)).toEqual(["in"]);
+      expect(engine.report.error).toMatchObject({ code: "TASK_MIDDLEWARE_ERROR" });
+      expect(engine.report.error?.message).toContain("without having called next()");
+    });
+
+    it.each(["middleware-throws", "cleanup-throws"])(
+      "%s fails an attempt that had not failed",
+      async (id) => {
+        const ended = await run(id);
+        expect(ended.exitCode).toBe(1);
+        expect(engine.report).toMatchObject({ outcome: "failed", error: { retryable: true } });
+      },
+    );
+
+    it("a trace is a line of the log, and gives back what its function returns", async () => {
+      const ended = await run("traces");
+      expect(engine.report.output?.data).toBe('"done"');
+      const line = ended.stdout.split("\n").find((one) => one.includes('"step"')) ?? "";
+      expect(JSON.parse(line)).toMatchObject({
+        message: "step",
+        span: true,
+        n: 1,
+        durationMs: expect.any(Number),
+      });
+    });
+  },
+);

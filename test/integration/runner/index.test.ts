@@ -35,35 +35,43 @@ export const hourly = schedules.task({ id: "hourly", cron: { pattern: "0 * * * *
 schedules.task({ id: "attached", queue: { concurrencyLimit: 1 }, run: async () => 1 });
 `;
 
-describe.each(process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk"])("files with %s", (sdk) => {
-  it("all tasks, schedules and queues with their settings", async () => {
-    const file = await bundleTasks(source, join(image.folder, `${sdk.replaceAll(/\W/g, "-")}.mjs`), sdk);
-    const { code, result, stderr } = index([file]);
-    expect(code).toBe(0);
-    expect(stderr).toContain("a line of the file's own");
-    const { tasks, ...rest } = result();
-    expect(rest).toEqual({
-      ...{ v: 1, duplicates: [], errors: [], standIns: [], notes: [] },
-      queues: [{ name: "emails", concurrencyLimit: 2 }],
+describe.each(process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk", "@fairlead/sdk"])(
+  "files with %s",
+  (sdk) => {
+    it("all tasks, schedules and queues with their settings", async () => {
+      const file = await bundleTasks(source, join(image.folder, `${sdk.replaceAll(/\W/g, "-")}.mjs`), sdk);
+      const { code, result, stderr } = index([file]);
+      expect(code).toBe(0);
+      expect(stderr).toContain("a line of the file's own");
+      const { tasks, ...rest } = result();
+      expect(rest).toEqual({
+        ...{ v: 1, duplicates: [], errors: [], standIns: [], notes: [] },
+        queues: [{ name: "emails", concurrencyLimit: 2 }],
+      });
+      const byId = Object.fromEntries(tasks.map((one) => [one.id, one]));
+      expect(byId.plain).toMatchObject({
+        ...{ file, exportName: "plain", description: "does it" },
+        ...{
+          queue: { name: "emails", concurrencyLimit: 2 },
+          machine: "small-2x",
+          maxDuration: 60,
+          ttl: "10m",
+        },
+        retry: { maxAttempts: 5, outOfMemory: { machine: "large-1x" } },
+      });
+      expect(byId.plain?.at).toMatch(/\.mjs:\d+:\d+$/);
+      expect(byId.checked?.payloadSchema).toMatchObject({
+        ...{ type: "object", required: ["n"] },
+        properties: { n: { type: "number" }, s: { type: "string", default: "x" } },
+      });
+      expect(byId.hourly).toMatchObject({
+        ...{ schedule: { cron: "0 * * * *", timezone: "Europe/Berlin" }, isScheduled: true },
+      });
+      expect(byId.attached).toMatchObject({ isScheduled: true, queue: { concurrencyLimit: 1 } });
+      expect(byId.attached).not.toHaveProperty("schedule");
     });
-    const byId = Object.fromEntries(tasks.map((one) => [one.id, one]));
-    expect(byId.plain).toMatchObject({
-      ...{ file, exportName: "plain", description: "does it" },
-      ...{ queue: { name: "emails", concurrencyLimit: 2 }, machine: "small-2x", maxDuration: 60, ttl: "10m" },
-      retry: { maxAttempts: 5, outOfMemory: { machine: "large-1x" } },
-    });
-    expect(byId.plain?.at).toMatch(/\.mjs:\d+:\d+$/);
-    expect(byId.checked?.payloadSchema).toMatchObject({
-      ...{ type: "object", required: ["n"] },
-      properties: { n: { type: "number" }, s: { type: "string", default: "x" } },
-    });
-    expect(byId.hourly).toMatchObject({
-      ...{ schedule: { cron: "0 * * * *", timezone: "Europe/Berlin" }, isScheduled: true },
-    });
-    expect(byId.attached).toMatchObject({ isScheduled: true, queue: { concurrencyLimit: 1 } });
-    expect(byId.attached).not.toHaveProperty("schedule");
-  });
-});
+  },
+);
 
 /** A file that needs no bundling. */
 const withTask = (id: string, before = ""): string => `${before}

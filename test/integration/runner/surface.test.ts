@@ -1,6 +1,6 @@
 /**
  * What a task's code reaches through its SDK besides hooks: metadata, locals, usage, tags, keys, schemas.
- * With the official SDK, in the bundled runner; the API is scripted.
+ * With the official SDK and with ours, in the bundled runner; the API is scripted.
  */
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -67,7 +67,7 @@ beforeEach(async () => {
 });
 afterEach(() => engine.close());
 
-const versions = process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk"];
+const versions = process.env.SDKS?.split(",") ?? ["@trigger.dev/sdk", "@fairlead/sdk"];
 
 describe.each(versions)("a task file with %s", (sdk) => {
   beforeAll(async () => {
