@@ -31,6 +31,9 @@ export const slotAnnotation = "fairlead.dev/slot";
 /** On Jobs: the retry policy that was resolved for the attempt. JSON; model/run/retryNote.ts. */
 export const retryAnnotation = "fairlead.dev/retry";
 
+/** On Jobs: what the attempt's code may do at the API. JSON; model/run/accessNote.ts. Absent: the default. */
+export const accessAnnotation = "fairlead.dev/access";
+
 /** What created an object of ours. Absent: a user applied it. Retention removes only objects that have it. */
 export const originLabel = "fairlead.dev/origin";
 export type Origin = "api" | "batch" | "schedule" | "task" | "trigger";

@@ -13,7 +13,8 @@
  * For any program, in an inline container:
  *
  *   GET  attempt/payload             → 200, or 307 to where it is
- *   PUT  attempt/output              → 307 to where to put it
+ *   GET  attempt/output              → 200, a URL to PUT the output to
+ *   PUT  attempt/output              → 307 to there
  *
  * Without an answer to `start` nothing is executed. Afterwards none is needed: the run settles by the
  * termination message.

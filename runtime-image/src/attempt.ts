@@ -6,7 +6,7 @@
  *   exit code 0: reported as completed       1: failed, or stopped without a result
  */
 import { type Report, reportVersion } from "@fairlead/protocol/report";
-import { EngineApi } from "./engineApi.ts";
+import { EngineApi, podToken } from "./engineApi.ts";
 import type { Environment } from "./environment.ts";
 import { execute, type Result } from "./execution.ts";
 import { Failure, failureOf, inspected, reportedError } from "./failure.ts";
@@ -29,7 +29,7 @@ const onlyReportBudgetMs = 60_000;
 export async function runAttempt(environment: Environment): Promise<never> {
   const { attempt, podUid } = environment;
   const startedAt = new Date().toISOString();
-  const api = new EngineApi(environment, clientVariables(environment.apiUrl));
+  const api = new EngineApi(environment, clientVariables(environment));
   const message = new TerminationMessage(environment.terminationLog, { attempt, podUid, startedAt });
   let exitCode = 1;
   const guard = new Guard((code, during) => {
@@ -111,15 +111,19 @@ function logFailure(failure: Failure): void {
 }
 
 /**
- * For code that calls the API without an SDK: its address and the attempt's token, as it is now. What the
- * task's own pod template sets stays.
+ * For code that calls the API without an SDK: its address and the attempt's token, as it is now; while modules
+ * load, which does not wait for that, its pod's. What the task's own pod template sets stays, and an address
+ * of its own gets no token of ours.
  */
-function clientVariables(apiUrl: string): (token: string) => void {
-  process.env.TRIGGER_API_URL ??= apiUrl;
-  const isOurs = process.env.TRIGGER_SECRET_KEY === undefined;
-  return (token) => {
-    if (isOurs) process.env.TRIGGER_SECRET_KEY = token;
+function clientVariables({ apiUrl, tokenFile }: Environment): (token: string) => void {
+  const { env } = process;
+  const isOurs = env.TRIGGER_SECRET_KEY === undefined && (env.TRIGGER_API_URL ?? apiUrl) === apiUrl;
+  env.TRIGGER_API_URL ??= apiUrl;
+  const set = (token: string): void => {
+    if (isOurs) env.TRIGGER_SECRET_KEY = token;
   };
+  set(podToken(tokenFile));
+  return set;
 }
 
 const notYet = async (): Promise<never> => {

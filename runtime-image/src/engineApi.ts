@@ -31,6 +31,9 @@ const startBudgetMs = 120_000;
 const renewalPauseMs = 10_000;
 const longestTimerMs = 2 ** 31 - 1;
 
+/** Kubernetes renews it. */
+export const podToken = (file: string): string => readFileSync(file, "utf8").trim();
+
 export class EngineApi {
   readonly #environment: Pick<Environment, "apiUrl" | "tokenFile">;
   #token: string | undefined;
@@ -126,9 +129,8 @@ export class EngineApi {
     this.#renewal = setTimeout(renew, Math.min(Math.max(ms, renewalPauseMs), longestTimerMs)).unref();
   }
 
-  /** Kubernetes renews it. */
   #podToken(): string {
-    return readFileSync(this.#environment.tokenFile, "utf8").trim();
+    return podToken(this.#environment.tokenFile);
   }
 
   /** The answer as JSON: what the API promises of it, not yet checked. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadObject } from "../support/release/bucket.ts";
-import { readPayload, shell, testTask } from "../support/release/manifests.ts";
+import { readPayload, shell, testTask, withToken } from "../support/release/manifests.ts";
 import { TestNamespace } from "../support/release/testNamespace.ts";
 
 let ns: TestNamespace;
@@ -139,16 +139,14 @@ describe("a container", () => {
     expect(JSON.parse(await loadObject(status.outputRef?.key))).toEqual({ n: 3 });
   });
 
-  test("a container PUTs an output that its termination message cannot hold to where the API sends it", async () => {
-    // busybox' wget cannot PUT, so nc does what curl --location does.
+  test("a container PUTs an output that its termination message cannot hold to the URL that it asks for", async () => {
+    // busybox' wget cannot PUT, so nc does what curl --upload-file does.
     const script = [
-      `${readPayload} > /tmp/in; size=$(wc -c < /tmp/in)`,
-      "put() { host=${1#http://}; path=/${host#*/}; host=${host%%/*}; port=80; case $host in *:*) port=${host#*:};; esac",
-      '{ printf "PUT %s HTTP/1.1\\r\\nHost: %s\\r\\n%sContent-Length: %s\\r\\nConnection: close\\r\\n\\r\\n" "$path" "$host" "$2" "$size"; cat /tmp/in; } | nc -w 10 "${host%:*}" "$port"; }',
-      'authorization="Authorization: Bearer $(cat "$FAIRLEAD_TOKEN_FILE")$(printf "\\r\\n_")"',
-      'put "$FAIRLEAD_OUTPUT_URL" "${authorization%_}" | tr -d "\\r" > /tmp/answer',
-      'url=$(sed -n "s/^[Ll]ocation: //p" /tmp/answer)',
-      'put "$url" "" | head -1',
+      `${readPayload} > /tmp/in`,
+      `url=$(${withToken} "$FAIRLEAD_OUTPUT_URL")`,
+      "host=${url#http://}; path=/${host#*/}; host=${host%%/*}",
+      "size=$(wc -c < /tmp/in)",
+      '{ printf "PUT %s HTTP/1.1\\r\\nHost: %s\\r\\nContent-Length: %s\\r\\nConnection: close\\r\\n\\r\\n" "$path" "$host" "$size"; cat /tmp/in; } | nc -w 10 "${host%:*}" "${host#*:}" | head -1',
     ].join("; ");
     const payload = { text: "y".repeat(70_000) };
     await ns.startRun("put", { payload, ...shell(script) });

@@ -17,7 +17,7 @@ import { slug } from "../model/ids.ts";
 import { TaskQueues } from "../model/kinds.ts";
 import { defaultQueueOf, governing, settingsOf } from "../model/queue/governing.ts";
 import { apiVersion, nameOfQueue, type TaskQueue } from "../model/resources.ts";
-import { allowAll, manageOnly } from "./auth/rights.ts";
+import { allowAll, manageOr } from "./auth/rights.ts";
 import { type Caller, callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param, query } from "./http/input.ts";
 import { notFound, Problem } from "./http/problem.ts";
@@ -68,27 +68,35 @@ export function queuesRouter(deps: QueueDeps): Router {
     response.json(queueObject(queue));
   });
 
-  router.post("/api/v1/queues/:queue/pause", manageOnly, async (request, response) => {
+  router.post("/api/v1/queues/:queue/pause", manageOr("write", "queues"), async (request, response) => {
     const body = await bodyOf(queuePauseBody, request);
     const paused = body.action === "pause";
     note(response, { paused });
     response.json(queueObject(await setOverride(deps, callerIn(response), request, body.type, { paused })));
   });
 
-  router.post("/api/v1/queues/:queue/concurrency/override", manageOnly, async (request, response) => {
-    const body = await bodyOf(queueOverrideBody, request);
-    const { concurrencyLimit } = body;
-    note(response, { concurrencyLimit });
-    response.json(
-      queueObject(await setOverride(deps, callerIn(response), request, body.type, { concurrencyLimit })),
-    );
-  });
+  router.post(
+    "/api/v1/queues/:queue/concurrency/override",
+    manageOr("write", "queues"),
+    async (request, response) => {
+      const body = await bodyOf(queueOverrideBody, request);
+      const { concurrencyLimit } = body;
+      note(response, { concurrencyLimit });
+      response.json(
+        queueObject(await setOverride(deps, callerIn(response), request, body.type, { concurrencyLimit })),
+      );
+    },
+  );
 
-  router.post("/api/v1/queues/:queue/concurrency/reset", manageOnly, async (request, response) => {
-    const { type } = await bodyOf(queueResetBody, request);
-    const change = { concurrencyLimit: null };
-    response.json(queueObject(await setOverride(deps, callerIn(response), request, type, change)));
-  });
+  router.post(
+    "/api/v1/queues/:queue/concurrency/reset",
+    manageOr("write", "queues"),
+    async (request, response) => {
+      const { type } = await bodyOf(queueResetBody, request);
+      const change = { concurrencyLimit: null };
+      response.json(queueObject(await setOverride(deps, callerIn(response), request, type, change)));
+    },
+  );
 
   return router;
 }

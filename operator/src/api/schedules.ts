@@ -15,7 +15,7 @@ import { requestName } from "../model/keys/names.ts";
 import { TaskSchedules } from "../model/kinds.ts";
 import { apiVersion, type TaskSchedule } from "../model/resources.ts";
 import { CronExpression, CronProblem } from "../model/schedule/cron.ts";
-import { manageOnly } from "./auth/rights.ts";
+import { manageOr } from "./auth/rights.ts";
 import { loadEnvironment } from "./environment.ts";
 import { callerIn } from "./http/caller.ts";
 import { bodyOf, countOf, nameIn, param } from "./http/input.ts";
@@ -51,7 +51,7 @@ export function timezonesRouter(): Router {
 export function schedulesRouter(deps: ScheduleDeps): Router {
   const router = Router();
 
-  router.get("/api/v1/schedules", manageOnly, async (request, response) => {
+  router.get("/api/v1/schedules", manageOr("read", "schedules"), async (request, response) => {
     const { namespace } = callerIn(response);
     const perPage = countOf(request, "perPage", 25, 100);
     const page = countOf(request, "page", 1, listLimit);
@@ -73,7 +73,7 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
     });
   });
 
-  router.post("/api/v1/schedules", manageOnly, async (request, response) => {
+  router.post("/api/v1/schedules", manageOr("write", "schedules"), async (request, response) => {
     const { namespace } = callerIn(response);
     const { deduplicationKey, ...spec } = await bodyOf(scheduleCreateBody, request);
     checkTimes(spec);
@@ -92,18 +92,18 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
     }
   });
 
-  router.get("/api/v1/schedules/:id", manageOnly, async (request, response) => {
+  router.get("/api/v1/schedules/:id", manageOr("read", "schedules"), async (request, response) => {
     await answer(deps, response, await find(deps, request, response));
   });
 
-  router.put("/api/v1/schedules/:id", manageOnly, async (request, response) => {
+  router.put("/api/v1/schedules/:id", manageOr("write", "schedules"), async (request, response) => {
     const { namespace, name } = demandOwn(await find(deps, request, response)).metadata;
     const spec = await bodyOf(scheduleBody, request);
     checkTimes(spec);
     await answer(deps, response, await change(deps, namespace, name, spec));
   });
 
-  router.delete("/api/v1/schedules/:id", manageOnly, async (request, response) => {
+  router.delete("/api/v1/schedules/:id", manageOr("write", "schedules"), async (request, response) => {
     const { namespace, name, uid } = demandOwn(await find(deps, request, response)).metadata;
     await deps.client.delete(TaskSchedules, namespace, name, { uid });
     response.json({ id: scheduleId(name) });
@@ -113,16 +113,20 @@ export function schedulesRouter(deps: ScheduleDeps): Router {
     ["activate", true],
     ["deactivate", false],
   ] as const) {
-    router.post(`/api/v1/schedules/:id/${action}`, manageOnly, async (request, response) => {
-      const { namespace, name } = (await find(deps, request, response)).metadata;
-      const status = { override: { active, at: new Date(deps.clock()).toISOString() } };
-      const options = { type: "merge" as const, subresource: "status" };
-      await answer(
-        deps,
-        response,
-        await deps.client.patch(TaskSchedules, namespace, name, { status }, options),
-      );
-    });
+    router.post(
+      `/api/v1/schedules/:id/${action}`,
+      manageOr("write", "schedules"),
+      async (request, response) => {
+        const { namespace, name } = (await find(deps, request, response)).metadata;
+        const status = { override: { active, at: new Date(deps.clock()).toISOString() } };
+        const options = { type: "merge" as const, subresource: "status" };
+        await answer(
+          deps,
+          response,
+          await deps.client.patch(TaskSchedules, namespace, name, { status }, options),
+        );
+      },
+    );
   }
 
   return router;

@@ -11,6 +11,7 @@ import type { SlowestRate } from "../lib/minimumRate.ts";
 import type { BucketLimit } from "../lib/tokenBucket.ts";
 import type { ObjectStore } from "../storage/objectStore.ts";
 import type { ApiKeys } from "./auth/apiKeys.ts";
+import { AttemptCallers } from "./auth/attemptCallers.ts";
 import { authenticate } from "./auth/auth.ts";
 import { namespaceAccess } from "./auth/namespaceAccess.ts";
 import { tokensRouter } from "./auth/tokens.ts";
@@ -69,7 +70,7 @@ export function apiRouter(deps: ApiDeps): Router {
   const { rate } = deps.limits;
   router.use(
     ["/api", "/realtime"],
-    authenticate(deps.keys, deps.watchNamespaces),
+    authenticate(deps.keys, new AttemptCallers(deps.identity, deps.tokens), deps.watchNamespaces),
     rateLimit(rate, deps.clock),
     namespaceAccess(deps.client, deps.release, deps.clock),
   );

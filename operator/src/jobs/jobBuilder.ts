@@ -29,6 +29,7 @@ import type {
 } from "@kubernetes/client-node";
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
+import { accessNote } from "../model/run/accessNote.ts";
 import { retryNote } from "../model/run/retryNote.ts";
 import { withHeapOption } from "./heap.ts";
 import type { PodPolicy } from "./podPolicySettings.ts";
@@ -70,7 +71,7 @@ export function buildJob(
       name: attempt.job,
       namespace: run.metadata.namespace,
       labels,
-      annotations: { ...slotNote(run, attempt), ...retryNote(program.retry) },
+      annotations: { ...slotNote(run, attempt), ...retryNote(program.retry), ...accessNote(program.access) },
       ownerReferences: [
         {
           apiVersion,

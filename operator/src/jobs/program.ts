@@ -14,6 +14,7 @@ export interface PinnedTask {
   id: string;
   spec: Pick<
     TaskSpec,
+    | "access"
     | "image"
     | "bundle"
     | "entry"
@@ -45,6 +46,8 @@ interface CommonProgram {
   startTimeoutSeconds: number;
   gracePeriodSeconds: number;
   retry: RetryPolicy;
+  /** Scopes of its code at the API; absent: the default. */
+  access?: string[];
 }
 
 /** A task in its image, started by the runner. */
@@ -91,6 +94,7 @@ export function resolveProgram(
       spec.startTimeoutSeconds ?? task?.spec.startTimeoutSeconds ?? defaults.startTimeoutSeconds,
     gracePeriodSeconds: podTemplate.terminationGracePeriodSeconds ?? defaultGraceSeconds,
     retry: retryPolicy(run, task?.spec.retry as Retry | undefined),
+    access: task?.spec.access,
   };
   if (spec.container) {
     const { container } = spec;

@@ -9,6 +9,7 @@ const claims: RunClaims = {
   attempt: 2,
   podUid: "0f9b2c9e-6c0e-4d0a-9a53-3f1d1b2c3d4e",
   retry: { maxAttempts: 3, factor: 2, minTimeoutInMs: 1000, maxTimeoutInMs: 60_000, randomize: true },
+  access: ["read:all"],
 };
 
 test("a token that was signed here is read back", async () => {
@@ -27,6 +28,20 @@ test("other keys, other audiences and an empty token are refused", async () => {
     .sign(key);
   expect(await tokens.verify(other)).toBeUndefined();
   expect(await tokens.verify("")).toBeUndefined();
+});
+
+test("a token's text without its signature names the whole token, and no other text does", async () => {
+  const tokens = new RunTokens("k".repeat(64));
+  const token = await tokens.sign(claims);
+  const text = token.slice(0, token.lastIndexOf("."));
+  expect(tokens.whole(text)).toMatchObject({ token, claims });
+  const link = await new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: "HS256" })
+    .setAudience("fairlead-objects")
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode("k".repeat(64)));
+  for (const wrong of [link.slice(0, link.lastIndexOf(".")), "", "a.b", text.slice(0, -3)])
+    expect(tokens.whole(wrong)).toBeUndefined();
 });
 
 test("a token that has expired, or never would, is refused", async () => {

@@ -5,6 +5,7 @@
  * attempt, so that a report needs nothing but the TaskRun. It is short-lived, and useless once its attempt is
  * not the current one, which each call asks of the TaskRun.
  */
+import { createHmac } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { notedRetry } from "../model/run/retryNote.ts";
@@ -18,11 +19,16 @@ const claims = z.object({
   attempt: z.int().min(1),
   podUid: z.guid(),
   retry: notedRetry,
+  /** What the attempt's code may do at the API: scopes. */
+  access: z.array(z.string()).readonly(),
 });
 
 export type RunClaims = z.infer<typeof claims>;
 
-const audience = "fairlead-engine";
+export const attemptTokenAudience = "fairlead-engine";
+const audience = attemptTokenAudience;
+/** So that the official SDK (from 4.8) asks the API for public tokens, instead of signing them with this. */
+const typ = "run+jwt";
 
 export class RunTokens {
   readonly #key: Uint8Array;
@@ -33,10 +39,30 @@ export class RunTokens {
 
   sign(run: RunClaims): Promise<string> {
     return new SignJWT({ ...run })
-      .setProtectedHeader({ alg: "HS256" })
+      .setProtectedHeader({ alg: "HS256", typ })
       .setAudience(audience)
       .setExpirationTime(`${runTokenSeconds}s`)
       .sign(this.#key);
+  }
+
+  /** What public tokens are signed with that the attempts of a namespace make: no API key is needed for it. */
+  publicKeyOf(namespace: string): string {
+    return createHmac("sha256", this.#key).update(`public tokens of ${namespace}`).digest("base64url");
+  }
+
+  /**
+   * The whole token, by its text without the signature: what official SDKs before 4.8 sign public tokens with.
+   * Who signed with it had it. Undefined: the text is of no token.
+   */
+  whole(text: string): { token: string; claims: RunClaims; expiresAt: number } | undefined {
+    try {
+      const payload: unknown = JSON.parse(Buffer.from(text.split(".")[1] ?? "", "base64url").toString());
+      const { exp } = z.object({ exp: z.number(), aud: z.literal(audience) }).parse(payload);
+      const signature = createHmac("sha256", this.#key).update(text).digest("base64url");
+      return { token: `${text}.${signature}`, claims: claims.parse(payload), expiresAt: exp * 1000 };
+    } catch {
+      return undefined;
+    }
   }
 
   /** Undefined for anything but a token of ours that has not expired. */

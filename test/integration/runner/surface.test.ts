@@ -50,6 +50,8 @@ task({ id: "keys", run: async () => ({
 schemaTask({ id: "schema", schema: z.object({ n: z.coerce.number(), d: z.string().default("x") }), run: async (payload) => payload });
 task({ id: "memory", onFailure: async () => { console.log("failed for good"); }, run: async () => { throw new OutOfMemoryError(); } });
 task({ id: "whole-context", run: async (_payload, { ctx }) => ctx });
+const first = process.env.TRIGGER_SECRET_KEY;
+task({ id: "first-variables", run: async () => first });
 task({ id: "variables", run: async () => ({ url: process.env.TRIGGER_API_URL, key: process.env.TRIGGER_SECRET_KEY }) });
 schedules.task({ id: "scheduled", cron: "0 * * * *", run: async (payload) => ({ year: payload.timestamp.getUTCFullYear(), last: payload.lastTimestamp ?? null, upcoming: payload.upcoming.length }) });
 `;
@@ -173,6 +175,14 @@ describe.each(versions)("a task file with %s", (sdk) => {
     engine = await ScriptedEngine.start();
     await run("variables", { env: { TRIGGER_API_URL: "http://own", TRIGGER_SECRET_KEY: "tr_own" } });
     expect(output()).toEqual({ url: "http://own", key: "tr_own" });
+    await engine.close();
+    engine = await ScriptedEngine.start();
+    await run("variables", { env: { TRIGGER_API_URL: "http://own" } });
+    expect(output()).toEqual({ url: "http://own", key: undefined });
+    await engine.close();
+    engine = await ScriptedEngine.start();
+    await run("first-variables");
+    expect(output()).toMatch(/^pod-/);
   });
 
   it("idempotency keys differ by run, attempt and globally", async () => {

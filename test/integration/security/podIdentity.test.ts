@@ -70,6 +70,7 @@ const calls: [method: string, path: string, body?: () => object][] = [
   ["POST", "/output", () => ({ size: 1, type: "text/plain" })],
   ["POST", "/report", () => report(victim)],
   ["GET", "/payload"],
+  ["GET", "/output"],
   ["PUT", "/output"],
 ];
 
@@ -246,5 +247,7 @@ test("a container reads its payload and is sent to its own place for its output,
   expect(put.status).toBe(307);
   const location = put.headers.get("location") ?? "";
   expect(decodeURIComponent(location)).toContain(`ns/${mine}/runs/container.`);
-  expect((await fetch(location, { method: "PUT", body: "result" })).status).toBe(200);
+  const url = await (await call("GET", "/output", token)).text();
+  expect(new URL(url).pathname).toBe(new URL(location).pathname);
+  expect((await fetch(url, { method: "PUT", body: "result" })).status).toBe(200);
 });

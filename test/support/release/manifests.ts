@@ -39,9 +39,11 @@ export const shell = (script: string, more: object = {}): object => ({
   container: { image: imageOf("shell"), command: ["sh", "-c", script], ...more },
 });
 
+/** Within such a script: GETs a URL of the API with the pod's token. */
+export const withToken = 'wget -q -O - --header "Authorization: Bearer $(cat "$FAIRLEAD_TOKEN_FILE")"';
+
 /** Prints the run's payload, within such a script. */
-export const readPayload =
-  'wget -q -O - --header "Authorization: Bearer $(cat "$FAIRLEAD_TOKEN_FILE")" "$FAIRLEAD_PAYLOAD_URL"';
+export const readPayload = `${withToken} "$FAIRLEAD_PAYLOAD_URL"`;
 
 /** As the API makes it for a queue that runs name: a limit that a trigger brings along counts. */
 export const queueOnDemand = (name: string): Manifest => {

@@ -14,10 +14,18 @@ const keys = {
   refusal: (key: string) => (key === "short" ? "key: has 5 random characters" : undefined),
 };
 
+/** No attempts here: test/integration/security/attemptAccess.test.ts. */
+const attempts = {
+  isOne: () => false,
+  of: () => Promise.reject(new Error("no attempt's")),
+  keyOf: (namespace: string) => ({ name: "attempts", key: "of-attempts", namespace }),
+  signer: () => undefined,
+};
+
 async function caller(token: string | undefined, watched?: string[]): Promise<unknown> {
   const request = { get: () => (token === undefined ? undefined : `Bearer ${token}`) };
   const response = { locals: {} as { caller?: unknown } };
-  await authenticate(keys, watched)(request as never, response as never, () => undefined);
+  await authenticate(keys, attempts, watched)(request as never, response as never, () => undefined);
   return response.locals.caller;
 }
 

@@ -1,28 +1,34 @@
 /**
  * Who asks, and for which namespace. Bearer: a secret key, or a public token that was signed with one (HS256)
  * and lists its scopes: `read:runs`, `read:runs:<id>`, `trigger:tasks:<id>` … (scopes.ts). A token is allowed
- * nothing that its key is not.
+ * nothing that its key is not. Or what the code in a run has (attemptCallers.ts).
  */
 import { createHash, randomUUID } from "node:crypto";
 import type { RequestHandler } from "express";
-import { decodeJwt, errors, jwtVerify, SignJWT } from "jose";
+import { decodeJwt, errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import type { Caller } from "../http/caller.ts";
 import { bearerOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import type { ApiKey } from "./apiKey.ts";
 import type { ApiKeys } from "./apiKeys.ts";
+import type { AttemptCallers } from "./attemptCallers.ts";
 
 const issuer = "https://id.trigger.dev";
 const audience = "https://api.trigger.dev";
 const encode = (key: string): Uint8Array => new TextEncoder().encode(key);
 
 type Keys = Pick<ApiKeys, "find" | "of" | "refusal">;
+type Attempts = Pick<AttemptCallers, "isOne" | "of" | "keyOf" | "signer">;
 
 /** `watched`: the namespaces of this release; none: all. */
-export function authenticate(keys: Keys, watched: readonly string[] = []): RequestHandler {
+export function authenticate(
+  keys: Keys,
+  attempts: Attempts,
+  watched: readonly string[] = [],
+): RequestHandler {
   return async (request, response, next) => {
     const token = bearerOf(request);
-    const caller = token === undefined ? undefined : await findCaller(keys, token);
+    const caller = token === undefined ? undefined : await findCaller(keys, attempts, token);
     if (!caller) throw new Problem(401, "Invalid or Missing API key");
     if (watched.length > 0 && !watched.includes(caller.namespace)) {
       throw new Problem(
@@ -36,7 +42,7 @@ export function authenticate(keys: Keys, watched: readonly string[] = []): Reque
   };
 }
 
-async function findCaller(keys: Keys, token: string): Promise<Caller | undefined> {
+async function findCaller(keys: Keys, attempts: Attempts, token: string): Promise<Caller | undefined> {
   if (token.split(".").length !== 3) {
     const found = keys.find(token);
     if (found) return { kind: "key", ...ofKey(found) };
@@ -45,21 +51,30 @@ async function findCaller(keys: Keys, token: string): Promise<Caller | undefined
       throw new Problem(401, `The API key does not count, ${refusal}. Use another key`, { retry: false });
     return undefined;
   }
-  let namespace: unknown;
-  try {
-    namespace = decodeJwt(token).sub;
-  } catch {
-    return undefined;
-  }
+  const { sub: namespace, aud, by } = claimed(token);
+  if (attempts.isOne(aud)) return attempts.of(token);
   if (typeof namespace !== "string") return undefined;
-  for (const key of keys.of(namespace)) {
-    const verified = await verify(token, key.key);
+  const signers =
+    typeof by === "string"
+      ? [attempts.signer(by)].filter((signer) => signer?.namespace === namespace)
+      : [...keys.of(namespace), attempts.keyOf(namespace)].map((key) => ({ ...ofKey(key), secret: key.key }));
+  for (const signer of signers) {
+    const verified = signer && (await verify(token, signer.secret));
     if (!verified) continue;
-    const { expiresAt, ...rest } = ofKey(key);
-    const ends = Math.min(expiresAt ?? Number.POSITIVE_INFINITY, verified.expiresAt);
+    const { expiresAt = Number.POSITIVE_INFINITY, secret: _, ...rest } = signer;
+    const ends = Math.min(expiresAt, verified.expiresAt);
     return { kind: "publicToken", ...rest, ...verified, expiresAt: ends };
   }
   return undefined;
+}
+
+/** What a token says of itself: not yet believed. */
+function claimed(token: string): JWTPayload {
+  try {
+    return decodeJwt(token);
+  } catch {
+    return {};
+  }
 }
 
 const ofKey = ({ namespace, key, name, scopes, notAfter }: ApiKey): Omit<Caller, "kind"> => ({

@@ -2,7 +2,7 @@
  * Whether a caller may do something: the scopes of its token and those of its key must both allow it. A
  * refusal is a 403 that names the scope.
  */
-import { batchId } from "@fairlead/protocol/ids";
+import { batchId, runId } from "@fairlead/protocol/ids";
 import type { Request, Response } from "express";
 import type { TaskRun } from "../../model/resources.ts";
 import { type Caller, callerIn } from "../http/caller.ts";
@@ -13,13 +13,31 @@ const listsOf = ({ scopes, keyScopes }: Caller): readonly string[][] =>
   [scopes, keyScopes].flatMap((list) => (list ? [[...list]] : []));
 
 export const may = (caller: Caller, verb: Verb, subject: Subject): boolean =>
-  listsOf(caller).every((scopes) => grants(scopes, verb, subject));
+  isOwnRun(caller, verb, subject) || listsOf(caller).every((scopes) => grants(scopes, verb, subject));
 
 export const maySome = (caller: Caller, verb: Verb, kinds: readonly (keyof Subject)[]): boolean =>
+  (kinds.includes("runs") && isOwnRun(caller, verb)) ||
   listsOf(caller).every((scopes) => grantsSome(scopes, verb, kinds));
 
 export const mayAll = (caller: Caller, verb: Verb, kind: keyof Subject): boolean =>
   listsOf(caller).every((scopes) => grantsAll(scopes, verb, kind));
+
+/** The code of a run may always read its own, and change its metadata and tags. Without a subject: some run. */
+const isOwnRun = ({ attempt }: Caller, verb: Verb, subject?: Subject): boolean =>
+  attempt !== undefined &&
+  (verb === "read" || verb === "write") &&
+  (subject === undefined ||
+    [runId(attempt.run), runId(attempt.run, attempt.uid)].some((id) => id === subject.runs));
+
+/** Whether the code of a run may give another what it may itself: a scope such as `read:runs:<id>`. */
+export function mayGive(caller: Caller, scope: string): boolean {
+  const [, verb, kind = "", id] = /^(read|write|trigger|batchTrigger):([a-z]+)(?::(.+))?$/.exec(scope) ?? [];
+  if (verb === undefined) return false;
+  if (kind === "all") return caller.scopes?.includes(scope) === true;
+  return id === undefined
+    ? mayAll(caller, verb as Verb, kind as keyof Subject)
+    : may(caller, verb as Verb, { [kind]: kind === "tags" ? [id] : id });
+}
 
 export function demand(caller: Caller, verb: Verb, subject: Subject): void {
   if (may(caller, verb, subject)) return;
@@ -71,14 +89,26 @@ export function manageOnly(_request: Request, response: Response, next: () => vo
 
 /** A queue's limit is everybody's who uses it: whoever may trigger a task may not set it. */
 export function refuseQueueLimit(
-  { kind }: Caller,
+  caller: Caller,
   { queue }: { queue?: { concurrencyLimit?: number | null } },
 ): void {
-  if (kind === "publicToken" && queue?.concurrencyLimit != null)
+  if (queue?.concurrencyLimit == null) return;
+  if (caller.kind === "attempt" && !mayAll(caller, "write", "queues")) throw lacks("write:queues");
+  if (caller.kind === "publicToken")
     throw unauthorized(
       "options.queue.concurrencyLimit: not for a public token: leave it out, or trigger with a secret key",
     );
 }
+
+/** The same, and the code of a run that may do that to all of the kind. */
+export const manageOr =
+  (verb: Verb, kind: keyof Subject) =>
+  (request: Request, response: Response, next: () => void): void => {
+    const caller = callerIn(response);
+    if (caller.kind !== "attempt") return manageOnly(request, response, next);
+    if (!mayAll(caller, verb, kind)) throw lacks(`${verb}:${kind}`);
+    next();
+  };
 
 /** The names that a right to read or to write a run can have. `id`: the one that it is asked for by. */
 export function subjectOf(id: string, { spec }: Pick<TaskRun, "spec">): Subject {

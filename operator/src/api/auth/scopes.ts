@@ -24,6 +24,7 @@ export interface Subject {
   /** `batch_<name>`. */
   batch?: string;
   queues?: string;
+  schedules?: string;
 }
 
 /** Beside the scope of the verb itself. */

@@ -1,12 +1,16 @@
-/** Public tokens: rights for a browser, signed with a secret key of the namespace. */
+/**
+ * Public tokens: rights for a browser, signed with a secret key of the namespace. Those that the code of a run
+ * makes allow no more than it may itself, and outlive it by a day at most.
+ */
 import { Router } from "express";
 import { z } from "zod";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import { note } from "../http/requestLog.ts";
+import { attemptPublicSeconds } from "./attemptCallers.ts";
 import { publicToken } from "./auth.ts";
-import { secretOnly } from "./rights.ts";
+import { lacks, mayGive, secretOnly } from "./rights.ts";
 
 interface TokenDeps {
   /** Milliseconds since the epoch. */
@@ -42,12 +46,18 @@ export function tokensRouter(deps: TokenDeps): Router {
   const router = Router();
 
   router.post("/api/v1/auth/jwt/claims", secretOnly, (_request, response) => {
-    response.json({ sub: callerIn(response).namespace, pub: true });
+    const { namespace, signer } = callerIn(response);
+    response.json({ sub: namespace, pub: true, ...(signer !== undefined && { by: signer }) });
   });
 
   router.post("/api/v1/auth/public-tokens", secretOnly, async (request, response) => {
     const { scopes, expirationTime: expires = "15m", oneTimeUse: oneTime } = await bodyOf(tokenBody, request);
+    const caller = callerIn(response);
+    const refused = caller.attempt && scopes.find((scope) => !mayGive(caller, scope));
+    if (refused !== undefined) throw lacks(refused);
     const left = typeof expires === "number" ? expires - deps.clock() / 1000 : secondsOf(expires);
+    if (caller.attempt && left > attemptPublicSeconds)
+      throw new Problem(400, "expirationTime: the code of a run may give at most 1d");
     if (left <= 0 || left > longestSeconds) {
       throw new Problem(
         400,
@@ -55,7 +65,7 @@ export function tokensRouter(deps: TokenDeps): Router {
       );
     }
     note(response, { scopes, expires, oneTime });
-    response.json({ token: await publicToken(callerIn(response), scopes, { expires, oneTime }) });
+    response.json({ token: await publicToken(caller, scopes, { expires, oneTime }) });
   });
 
   return router;

@@ -17,6 +17,10 @@ export interface Caller {
   tokenHash?: string;
   /** The token makes one run, or one batch. */
   isOneTime?: boolean;
+  /** Of an attempt's code: whose. */
+  attempt?: { run: string; uid: string; number: number };
+  /** Of an attempt's token: its text without the signature. SDKs before 4.8 sign public tokens with it. */
+  signer?: string;
   /** When token or key end, in milliseconds since the epoch; undefined: when the key is removed. */
   expiresAt?: number;
 }

@@ -3,7 +3,7 @@
  * redirect that curl and wget follow.
  */
 import { maxOutputBytes } from "@fairlead/protocol/limits";
-import { type Response, Router } from "express";
+import { type Request, type Response, Router } from "express";
 import type { TaskRun } from "../../model/resources.ts";
 import { containerOutputKey } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
@@ -39,17 +39,40 @@ export function containerRoutes(
     response.end(payload.text);
   });
 
+  // Two steps: nothing is sent twice.
+  router.get("/attempt/output", async (_request, response) => {
+    response.setHeader("content-type", "text/plain");
+    response.end(await outputUrl(response));
+  });
+
+  // One step, for clients that follow a redirect with their body.
   router.put("/attempt/output", async (request, response) => {
     const size = Number(request.get("content-length") ?? 0);
     if (size > maxOutputBytes)
       throw new Problem(413, `content-length: ${size} bytes, an output has at most ${maxOutputBytes}`);
-    const run = await loadRun(response);
-    if (!run.spec.container) throw new Problem(404, "A task's output goes to POST attempt/output");
-    const key = containerOutputKey(run.metadata, claimsIn(response).attempt);
-    const options = { expiresSeconds: uploadUrlSeconds, audience: "cluster" } as const;
-    const url = await deps.store.of(run.metadata.namespace).presignPut(key, options);
-    response.set("connection", "close").redirect(307, url);
+    const url = await outputUrl(response);
+    // A client that sends without a pause would not see an answer that comes before its end.
+    if (size <= droppedBytes) await dropped(request);
+    response.redirect(307, url);
   });
 
+  async function outputUrl(response: Response): Promise<string> {
+    const { metadata, spec } = await loadRun(response);
+    if (!spec.container) throw new Problem(404, "A task's output goes to POST attempt/output");
+    const key = containerOutputKey(metadata, claimsIn(response).attempt);
+    const options = { expiresSeconds: uploadUrlSeconds, audience: "cluster" } as const;
+    return deps.store.of(metadata.namespace).presignPut(key, options);
+  }
+
   return router;
+}
+
+const droppedBytes = 1024 * 1024;
+
+async function dropped(request: Request): Promise<void> {
+  let size = 0;
+  for await (const part of request as AsyncIterable<Uint8Array>) {
+    size += part.length;
+    if (size > droppedBytes) throw new Problem(413, "content-length: missing: send it");
+  }
 }

@@ -20,6 +20,7 @@ import type { KubeClient } from "../../kube/client/client.ts";
 import { Jobs, Pods } from "../../kube/resources.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { group, type TaskRun } from "../../model/resources.ts";
+import { accessIn } from "../../model/run/accessNote.ts";
 import { currentAttempt } from "../../model/run/attempts.ts";
 import { retryPolicy } from "../../model/run/retry.ts";
 import { retryIn } from "../../model/run/retryNote.ts";
@@ -104,7 +105,8 @@ async function attemptOf(
   if (!isItsPod) throw new Problem(409, `The pod is not the one of attempt ${attempt.number}`);
   const { name, uid } = run.metadata;
   const retry = retryIn(job?.metadata?.annotations) ?? retryPolicy(run, undefined);
-  return { run, claims: { ns: namespace, run: name, uid, attempt: attempt.number, podUid, retry } };
+  const access = accessIn(job?.metadata?.annotations);
+  return { run, claims: { ns: namespace, run: name, uid, attempt: attempt.number, podUid, retry, access } };
 }
 
 /** A Job of ours has one. */

@@ -42,7 +42,7 @@ export interface RunnerDeps {
   store: Stores<"presignGet" | "presignPut" | "put">;
   links: Pick<Links, "ownUrl">;
   identity: AttemptIdentity;
-  tokens: Pick<RunTokens, "sign">;
+  tokens: Pick<RunTokens, "sign" | "publicKeyOf" | "whole">;
   log: Logger;
   /** Milliseconds since the epoch. */
   clock: () => number;

@@ -7,7 +7,7 @@ import { holdsKey } from "../../model/keys/idempotency.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import { liveGenerations, type RunKey, readRecordOf, writeRecordOf } from "../../runs/keyedRun.ts";
 import type { Stores } from "../../storage/objectStore.ts";
-import { manageOnly } from "../auth/rights.ts";
+import { manageOr } from "../auth/rights.ts";
 import { callerIn } from "../http/caller.ts";
 import { bodyOf, param } from "../http/input.ts";
 import { notFound } from "../http/problem.ts";
@@ -23,7 +23,7 @@ export const keyResetBody = z.strictObject({ taskIdentifier: z.string().min(1).m
 
 export function idempotencyKeysRouter(deps: KeyDeps): Router {
   const router = Router();
-  router.post("/api/v1/idempotencyKeys/:key/reset", manageOnly, async (request, response) => {
+  router.post("/api/v1/idempotencyKeys/:key/reset", manageOr("write", "runs"), async (request, response) => {
     const { taskIdentifier: task } = await bodyOf(keyResetBody, request);
     const key: RunKey = { namespace: callerIn(response).namespace, task, key: param(request, "key") };
     if (!(await freeKey(deps, key))) throw notFound(`run of task ${task} with this idempotency key`);

@@ -14,13 +14,13 @@ import { ControllerRevisions } from "../../kube/resources.ts";
 import { idOfTask, type Task } from "../../model/resources.ts";
 
 function pinOf(task: Task): PinnedTask {
-  const { image, bundle, entry, podTemplate, allowOverrides, machine, retry } = task.spec;
+  const { access, image, bundle, entry, podTemplate, allowOverrides, machine, retry } = task.spec;
   const { maxDurationSeconds, startTimeoutSeconds } = task.spec;
   return {
     name: task.metadata.name,
     id: idOfTask(task),
     spec: {
-      ...{ image, bundle, entry, podTemplate, allowOverrides, machine, retry },
+      ...{ access, image, bundle, entry, podTemplate, allowOverrides, machine, retry },
       ...{ maxDurationSeconds, startTimeoutSeconds },
     },
   };

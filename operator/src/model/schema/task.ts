@@ -4,6 +4,7 @@
  * a run under way.
  */
 import { z } from "zod";
+import { accessScope, mostAccessScopes } from "../run/accessNote.ts";
 import {
   conditions,
   guardedFields,
@@ -89,6 +90,18 @@ export const taskSpec = rules(
       })
       .optional()
       .describe("Triggers the task on a schedule."),
+    access: z
+      .array(
+        text(256).regex(
+          accessScope,
+          "use scopes such as read:runs, trigger:tasks:mail, batchTrigger:tasks, write:runs, read:all",
+        ),
+      )
+      .max(mostAccessScopes)
+      .optional()
+      .describe(
+        "What the task's code may do at the API, in its own namespace: scopes such as read:runs or trigger:tasks:mail. Default: everything but variables and keys. Empty: nothing.",
+      ),
     payloadSchema: openObject().optional().describe("JSON Schema that payloads must match."),
   }),
   {
