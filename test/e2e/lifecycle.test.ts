@@ -10,6 +10,7 @@ beforeAll(async () => {
   ns = await TestNamespace.create("life");
   await ns.apply(
     testTask("echo"),
+    testTask("triggers"),
     testTask("context"),
     testTask("throws", { retry: { maxAttempts: 2, minTimeoutInMs: 200 } }),
     testTask("aborts", { retry: { maxAttempts: 3, minTimeoutInMs: 200 } }),
@@ -70,6 +71,17 @@ describe("a task", () => {
       },
       aborted: false,
     });
+  });
+
+  test("a task triggers others by fetch and by both SDKs, with no key in its pod", async () => {
+    await ns.startRun("triggers", { task: "triggers" });
+    const { output } = await ns.untilFinished("triggers");
+    const outputs = (output as string[]).map((id) => ns.untilFinished(id.replace("run_", "")));
+    expect((await Promise.all(outputs)).map((status) => status.output)).toEqual([
+      { by: "fetch" },
+      { by: "the official SDK" },
+      { by: "our SDK" },
+    ]);
   });
 
   test("a task that throws is retried, then ends as Failed with its error", async () => {
