@@ -111,9 +111,9 @@ function logFailure(failure: Failure): void {
 }
 
 /**
- * For code that calls the API without an SDK: its address and the attempt's token, as it is now; while modules
- * load, which does not wait for that, its pod's. What the task's own pod template sets stays, and an address
- * of its own gets no token of ours.
+ * For code that calls the API without an SDK: its address and the attempt's token, as it is now; while
+ * modules load, which does not wait for that, its pod's. What the task's own pod template sets stays, and an
+ * address of its own gets no token of ours.
  */
 function clientVariables({ apiUrl, tokenFile }: Environment): (token: string) => void {
   const { env } = process;

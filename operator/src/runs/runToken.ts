@@ -45,14 +45,16 @@ export class RunTokens {
       .sign(this.#key);
   }
 
-  /** What public tokens are signed with that the attempts of a namespace make: no API key is needed for it. */
+  /**
+   * What public tokens are signed with that the attempts of a namespace make: no API key is needed for it.
+   */
   publicKeyOf(namespace: string): string {
     return createHmac("sha256", this.#key).update(`public tokens of ${namespace}`).digest("base64url");
   }
 
   /**
-   * The whole token, by its text without the signature: what official SDKs before 4.8 sign public tokens with.
-   * Who signed with it had it. Undefined: the text is of no token.
+   * The whole token, by its text without the signature: what official SDKs before 4.8 sign public tokens
+   * with. Who signed with it had it. Undefined: the text is of no token.
    */
   whole(text: string): { token: string; claims: RunClaims; expiresAt: number } | undefined {
     try {

@@ -1,6 +1,6 @@
 /**
- * The code inside of a run at the public API: with its attempt's token or its pod's, by plain fetch and by the
- * SDKs. It does in its namespace what its Task allows, while its attempt is current, and nothing else.
+ * The code inside of a run at the public API: with its attempt's token or its pod's, by plain fetch and by
+ * the SDKs. It does in its namespace what its Task allows, while its attempt is current, and nothing else.
  */
 
 import { runId } from "@fairlead/protocol/ids";

@@ -1,7 +1,7 @@
 /**
  * The code inside of a run as a caller of the API: bearer is its attempt's token, or its pod's. It is allowed
- * what its Task says (spec.access), in its namespace, while its attempt is the run's current one: asked of the
- * TaskRun at each call.
+ * what its Task says (spec.access), in its namespace, while its attempt is the run's current one: asked of
+ * the TaskRun at each call.
  */
 import { podTokenAudience } from "@fairlead/protocol/runnerApi";
 import { attemptTokenAudience, type RunTokens } from "../../runs/runToken.ts";
@@ -63,7 +63,9 @@ export class AttemptCallers {
     return { name: "attempts", key: this.#tokens.publicKeyOf(namespace), namespace };
   }
 
-  /** What a public token is signed with that an SDK made itself; `by`: the claim that it was given for that. */
+  /**
+   * What a public token is signed with that an SDK made itself; `by`: the claim that it was given for that.
+   */
   signer(by: string): Signer | undefined {
     const whole = this.#tokens.whole(by);
     const expiresAt = (whole?.expiresAt ?? 0) + attemptPublicSeconds * 1000;

@@ -22,7 +22,9 @@ export const maySome = (caller: Caller, verb: Verb, kinds: readonly (keyof Subje
 export const mayAll = (caller: Caller, verb: Verb, kind: keyof Subject): boolean =>
   listsOf(caller).every((scopes) => grantsAll(scopes, verb, kind));
 
-/** The code of a run may always read its own, and change its metadata and tags. Without a subject: some run. */
+/**
+ * The code of a run may always read its own, and change its metadata and tags. Without a subject: some run.
+ */
 const isOwnRun = ({ attempt }: Caller, verb: Verb, subject?: Subject): boolean =>
   attempt !== undefined &&
   (verb === "read" || verb === "write") &&
@@ -105,9 +107,9 @@ export const manageOr =
   (verb: Verb, kind: keyof Subject) =>
   (request: Request, response: Response, next: () => void): void => {
     const caller = callerIn(response);
-    if (caller.kind !== "attempt") return manageOnly(request, response, next);
-    if (!mayAll(caller, verb, kind)) throw lacks(`${verb}:${kind}`);
-    next();
+    if (caller.kind !== "attempt") manageOnly(request, response, next);
+    else if (mayAll(caller, verb, kind)) next();
+    else throw lacks(`${verb}:${kind}`);
   };
 
 /** The names that a right to read or to write a run can have. `id`: the one that it is asked for by. */

@@ -1,6 +1,6 @@
 /**
- * Public tokens: rights for a browser, signed with a secret key of the namespace. Those that the code of a run
- * makes allow no more than it may itself, and outlive it by a day at most.
+ * Public tokens: rights for a browser, signed with a secret key of the namespace. Those that the code of a
+ * run makes allow no more than it may itself, and outlive it by a day at most.
  */
 import { Router } from "express";
 import { z } from "zod";
