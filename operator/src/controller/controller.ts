@@ -97,6 +97,7 @@ export class Controller {
       redis,
       source: admissionSource({
         client,
+        caches,
         environments,
         taskOf: (namespace, id) => taskOf(caches, namespace, id),
         clock: Date.now,

@@ -1,6 +1,7 @@
 /**
- * What a rebuild of the semaphore reads, live from the API server: the namespace's limit, its TaskQueues, and
- * in one list its runs: those that hold a slot, and those that wait for one now. A slot is also held by the
+ * What a rebuild of the semaphore reads: the namespace's limit, its TaskQueues, and its runs, those that hold
+ * a slot and those that wait for one now. The API server says what there is, and the caches are believed
+ * where they have the same version of it (readCurrent.ts): a rebuild reads no payloads. A slot is also held by the
  * containers of a run that was deleted: Jobs and pods are read before the runs, so that a run which is
  * deleted in between is found at least once.
  */
@@ -9,6 +10,8 @@ import { managedSelector } from "@fairlead/protocol/labels";
 import type { V1Job, V1Pod } from "@kubernetes/client-node";
 import type { Config } from "../../config.ts";
 import { jobProjection, podProjection } from "../../jobs/projection.ts";
+import type { Informer } from "../../kube/cache/informer.ts";
+import { readCurrent } from "../../kube/cache/readCurrent.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { Jobs, Pods } from "../../kube/resources.ts";
 import { TaskQueues, TaskRuns } from "../../model/kinds.ts";
@@ -19,11 +22,17 @@ import type { PendingRun } from "../../queue/admission.ts";
 import type { AdmissionSource, Holder, Limits } from "../../queue/clusterState.ts";
 import type { Environments } from "../namespace/environments.ts";
 import { isJobOf } from "./attempt/view.ts";
+import { type CachedRun, toCachedRun } from "./cache.ts";
 import { deletedHolders } from "./deleted.ts";
 import { holderOf, isPending, pendingOf } from "./queueEntry.ts";
 
 interface SourceDeps {
   client: KubeClient;
+  caches: {
+    runs: Pick<Informer<CachedRun>, "get">;
+    jobs: Pick<Informer<V1Job>, "get">;
+    pods: Pick<Informer<V1Pod>, "get">;
+  };
   environments: Pick<Environments, "readLimit">;
   /** The Task with this id, from the cache: only to find the queue of a run that was never admitted. */
   taskOf(namespace: string, id: string): Task | undefined;
@@ -49,17 +58,19 @@ export function admissionSource(deps: SourceDeps): AdmissionSource {
     },
 
     async runs(namespace) {
-      const selected = { labelSelector: managedSelector };
-      const jobs = new Map<string, V1Job>();
-      for await (const job of deps.client.listAll(Jobs, namespace, selected)) {
-        jobs.set(job.metadata?.name ?? "", jobProjection(job));
-      }
-      const pods: V1Pod[] = [];
-      for await (const pod of deps.client.listAll(Pods, namespace, selected)) pods.push(podProjection(pod));
+      const { client, caches } = deps;
+      const managed = { client, labelSelector: managedSelector };
+      const readJobs = { ...managed, cache: caches.jobs, resource: Jobs, transform: jobProjection };
+      const readPods = { ...managed, cache: caches.pods, resource: Pods, transform: podProjection };
+      const readRuns = { client, cache: caches.runs, resource: TaskRuns, transform: toCachedRun };
+      const jobs = new Map(
+        (await readCurrent(readJobs, namespace)).map((job) => [job.metadata?.name ?? "", job]),
+      );
+      const pods = await readCurrent(readPods, namespace);
       const present = new Set<string>();
       const holders: Holder[] = [];
       const pending: PendingRun[] = [];
-      for await (const run of deps.client.listAll(TaskRuns, namespace)) {
+      for (const run of await readCurrent(readRuns, namespace)) {
         present.add(run.metadata.uid);
         const task = run.spec.task === undefined ? undefined : deps.taskOf(namespace, run.spec.task);
         if (holdsSlot(run)) holders.push(holderOf(run, (job) => hasJob(run, jobs.get(job))));
