@@ -7,7 +7,8 @@ import { type AttemptView, isOnNode } from "./view.ts";
 export function placeOf(view: AttemptView): { place: Place; why?: string } {
   const { run, pod } = view;
   if (run.status?.phase === "Stopping") return { place: "elsewhere" };
-  if (isOnNode(pod) || run.status?.phase !== "Starting") return { place: "onNode" };
+  const hasRun = pod !== undefined && pod.seen.state !== "pending";
+  if (hasRun || isOnNode(pod) || run.status?.phase !== "Starting") return { place: "onNode" };
   const problem = problemOf(view);
   if (!problem) return { place: "expected" };
   if (rowOf(view, problem).verdict !== "room" || problem.reason === "SchedulingGated")
