@@ -1,9 +1,9 @@
 /**
  * What a rebuild of the semaphore reads: the namespace's limit, its TaskQueues, and its runs, those that hold
  * a slot and those that wait for one now. The API server says what there is, and the caches are believed
- * where they have the same version of it (readCurrent.ts): a rebuild reads no payloads. A slot is also held by
- * the containers of a run that was deleted: Jobs and pods are read before the runs, so that a run which is
- * deleted in between is found at least once.
+ * where they have the same version of it (readCurrent.ts): a rebuild reads no payloads. A slot is also held
+ * by the containers of a run that was deleted: Jobs and pods are read before the runs, so that a run which
+ * is deleted in between is found at least once.
  */
 
 import { managedSelector } from "@fairlead/protocol/labels";
