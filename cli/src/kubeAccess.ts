@@ -24,11 +24,6 @@ interface KubeList<T> {
   items: T[];
 }
 
-interface KeySecret {
-  metadata: { name: string };
-  data?: Record<string, string>;
-}
-
 const serviceSelector = "app.kubernetes.io/name=fairlead,app.kubernetes.io/component=api";
 
 export const contextArgs = ({ context }: KubeOptions): string[] =>
@@ -90,31 +85,55 @@ export async function findRelease(options: KubeOptions): Promise<Release> {
 }
 
 async function findKey(options: KubeOptions, release: Release, namespace: string): Promise<string> {
-  // Those of the API: the first key, and all others, whose entries are named <namespace>.<name>.
-  const first = `${release.service}-key`;
+  const now = new Date().toISOString();
+  const all = [...(await readKeys(options, release)).values()].filter((key) => key.namespace === namespace);
+  const usable = all.find(
+    ({ scopes, notAfter }) => scopes === undefined && (notAfter === undefined || notAfter > now),
+  );
+  if (usable) return usable.value;
+  throw new CommandError(
+    `no key opens the namespace ${namespace}; make one with: fairlead keys create NAME --namespace ${namespace}`,
+    exitCodes.connection,
+  );
+}
+
+export interface StoredKey {
+  namespace: string;
+  name: string;
+  value: string;
+  /** Absent: all rights. */
+  scopes?: string;
+  notAfter?: string;
+}
+
+/**
+ * The Secret that holds the release's keys: an entry `<namespace>.<name>` each, further ones of it beside it.
+ */
+export const keysSecret = ({ service }: Release): string => `${service.replace(/-api$/, "")}-api-keys`;
+
+/** By `<namespace>.<name>`. */
+export async function readKeys(options: KubeOptions, release: Release): Promise<Map<string, StoredKey>> {
+  const where = [...contextArgs(options), "--namespace", release.namespace];
   const text = await kubectl([
     "get",
     "secret",
-    first,
-    `${release.service}-keys`,
-    ...contextArgs(options),
-    "--namespace",
-    release.namespace,
+    keysSecret(release),
+    ...where,
     "--ignore-not-found",
     "-o",
     "json",
   ]);
-  const { items } = JSON.parse(text || '{"items":[]}') as KubeList<KeySecret>;
-  const decoded = (value: string | undefined): string => Buffer.from(value ?? "", "base64").toString("utf8");
-  for (const { metadata, data = {} } of items) {
-    const known =
-      metadata.name === first
-        ? decoded(data.namespace) === namespace && data.key
-        : Object.entries(data).find(([entry]) => entry.startsWith(`${namespace}.`))?.[1];
-    if (known) return decoded(known).trim();
+  const { data = {} } = (text.trim() === "" ? {} : JSON.parse(text)) as { data?: Record<string, string> };
+  const keys = new Map<string, StoredKey>();
+  for (const [entry, encoded] of Object.entries(data)) {
+    const [namespace = "", name = "", part] = entry.split(".");
+    if (part !== undefined || name === "") continue;
+    const more = (field: string): string | undefined => {
+      const found = data[`${entry}.${field}`];
+      return found === undefined ? undefined : Buffer.from(found, "base64").toString("utf8").trim();
+    };
+    const value = Buffer.from(encoded, "base64").toString("utf8").trim();
+    keys.set(entry, { namespace, name, value, scopes: more("scopes"), notAfter: more("notAfter") });
   }
-  throw new CommandError(
-    `no key opens the namespace ${namespace}; make one with: fairlead keys create --namespace ${namespace}`,
-    exitCodes.connection,
-  );
+  return keys;
 }

@@ -5,6 +5,7 @@ import { addCompletion } from "./commands/completion.ts";
 import { addDeploy } from "./commands/deploy.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEnv } from "./commands/env.ts";
+import { addKeys } from "./commands/keys.ts";
 import { addQueues } from "./commands/queues.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addSchedules } from "./commands/schedules.ts";
@@ -21,6 +22,7 @@ export const commands = [
   addSchedules,
   addVersions,
   addEnv,
+  addKeys,
   addWhoami,
   addDoctor,
   addCompletion,
