@@ -3,8 +3,10 @@ import { Command } from "commander";
 import { addBatches } from "./commands/batches.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDeploy } from "./commands/deploy.ts";
+import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEnv } from "./commands/env.ts";
+import { addInit } from "./commands/init.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addQueues } from "./commands/queues.ts";
 import { addRuns } from "./commands/runs.ts";
@@ -14,7 +16,9 @@ import { addVersions } from "./commands/versions.ts";
 import { addWhoami } from "./commands/whoami.ts";
 
 export const commands = [
+  addInit,
   addDeploy,
+  addDev,
   addTrigger,
   addRuns,
   addBatches,

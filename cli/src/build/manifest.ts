@@ -11,6 +11,8 @@ export interface BuildManifest {
   warnings: string[];
   /** Every file that was read, and how it was then: `mtime:size`. */
   inputs: Record<string, string>;
+  /** When the first of them was read, in milliseconds since the epoch. */
+  startedAtMs: number;
   /** What build extensions ask for. */
   layers: Layer[];
   defaults: Defaults;

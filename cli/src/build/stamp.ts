@@ -71,6 +71,10 @@ export function readStamp(file: string, key: string): Stamp | undefined {
   }
 }
 
+/** Whether a file was written while it was read: what was bundled may be older than its state says. */
+export const isSettled = (inputs: Record<string, string>, startedAtMs: number): boolean =>
+  Object.values(inputs).every((state) => Number(state.split(":")[0]) < startedAtMs);
+
 export function writeStamp(file: string, stamp: Stamp): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, JSON.stringify(stamp));

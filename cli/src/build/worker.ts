@@ -18,6 +18,7 @@ async function buildProject(
   target: "deploy" | "dev",
   configFile?: string,
 ): Promise<BuildManifest> {
+  const startedAtMs = Date.now();
   const project = await loadProject(folder, configFile);
   const files = findTaskFiles(project);
   const extended = await startExtensions(project, target);
@@ -32,6 +33,7 @@ async function buildProject(
     configFile: project.configFile,
     ...bundle,
     inputs: statesOf([...sources, ...files, ...(project.configFile ? [project.configFile] : [])]),
+    startedAtMs,
     layers: extended.layers,
     defaults: { maxDuration, machine, ttl, retry },
   };

@@ -12,7 +12,7 @@ import { projectEnv, runBuild } from "../build/build.ts";
 import { installDependencies, type Platform } from "../build/dependencies.ts";
 import type { BuildManifest } from "../build/manifest.ts";
 import { checkSize, megabytes, type Part, partsOf, readFiles } from "../build/parts.ts";
-import { readStamp, stampKey, stampOf, writeStamp } from "../build/stamp.ts";
+import { isSettled, readStamp, stampKey, stampOf, writeStamp } from "../build/stamp.ts";
 import { indexTasks } from "../build/taskIndex.ts";
 import { calling } from "../command.ts";
 import { type DeployedTask, deployedTasks } from "../deployment.ts";
@@ -78,9 +78,14 @@ export function addDeploy(program: Command): void {
     );
 }
 
-type DeployOptions = DeployFlags & { project: string; envFile?: string };
+export type DeployOptions = DeployFlags & { project: string; envFile?: string; target?: "deploy" | "dev" };
 
-async function deployFolder(api: Api, folder: string, options: DeployOptions, format: Format): Promise<void> {
+export async function deployFolder(
+  api: Api,
+  folder: string,
+  options: DeployOptions,
+  format: Format,
+): Promise<void> {
   const { project, dryRun, skipPromotion } = options;
   const namespace = await namespaceOfKey(api);
   const env = { ...(await listVariables(api, namespace)), ...projectEnv(folder, options.envFile) };
@@ -103,7 +108,7 @@ async function deployFolder(api: Api, folder: string, options: DeployOptions, fo
   }
   const outdir = join(folder, ".fairlead", "build");
   const manifest = await progress("bundle", () =>
-    runBuild({ folder, outdir, target: "deploy", configFile: options.config, env }),
+    runBuild({ folder, outdir, target: options.target ?? "deploy", configFile: options.config, env }),
   );
   refuseImageLayers(manifest);
   const { tasks, queues } = await progress("read the tasks", () =>
@@ -114,7 +119,7 @@ async function deployFolder(api: Api, folder: string, options: DeployOptions, fo
   const deployed = await progress(dryRun ? "try the Tasks" : "make the Tasks", () =>
     call<Deployed>(api, { method: "POST", path: "/api/v1/deployments", body }),
   );
-  if (!dryRun && !skipPromotion)
+  if (!dryRun && !skipPromotion && isSettled(manifest.inputs, manifest.startedAtMs))
     writeStamp(stampFile, stampOf(key, folder, manifest.inputs, filesOf(manifest), deployed.version));
   show(deployed, options, format);
 }
