@@ -3,11 +3,13 @@
  * with which code it ends. The API itself is in test/e2e/cli.test.ts.
  */
 import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { repoRoot } from "../../../hack/lib/paths.ts";
 
 interface Seen {
@@ -185,6 +187,31 @@ describe("what goes wrong", () => {
     const ended = await fairlead(["whoami"]);
     expect(ended.code).toBe(3);
     expect(ended.stderr).toContain("is no Fairlead API");
+  });
+});
+
+describe("init", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "init-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test("makes a configuration and a task, and changes nothing the second time", async () => {
+    expect(await fairlead(["init", folder])).toMatchObject({ code: 0 });
+    const made = ["fairlead.config.ts", "trigger/hello.ts", ".gitignore"].map((name) =>
+      readFileSync(join(folder, name), "utf8"),
+    );
+    expect(made[1]).toContain('id: "hello"');
+    expect(made[2]).toBe(".fairlead/\n");
+    expect((await fairlead(["init", folder])).stderr).toContain("fairlead.config.ts is there already");
+    expect(readFileSync(join(folder, ".gitignore"), "utf8")).toBe(".fairlead/\n");
+  });
+
+  test("leaves a trigger.config as it is", async () => {
+    writeFileSync(join(folder, "trigger.config.ts"), "export default {};");
+    expect((await fairlead(["init", folder])).stderr).toContain("trigger.config.ts is there already");
+    expect(existsSync(join(folder, "trigger"))).toBe(false);
   });
 });
 
