@@ -12,6 +12,7 @@ import { AttemptIdentity } from "./api/runner/attemptIdentity.ts";
 import { ClusterKeys } from "./api/runner/clusterKeys.ts";
 import { RunReader } from "./api/runs/reader.ts";
 import { apiRouter } from "./api/server.ts";
+import { Waits } from "./api/waits/waits.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { Controller } from "./controller/controller.ts";
 import { KubeClient } from "./kube/client/client.ts";
@@ -147,7 +148,8 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   });
   const reader = new RunReader(client, store, config.watchNamespaces, log);
   const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined, config.publicUrl);
-  await Promise.all([keys.start(signal), reader.start(signal)]);
+  const waits = new Waits(client, { namespaces: config.watchNamespaces, signingKey, log });
+  await Promise.all([keys.start(signal), reader.start(signal), waits.start(signal)]);
   const { now: clock } = Date;
   const { limits, watchNamespaces } = config;
   // Clients are to reconnect, to another replica, before this one closes.
@@ -161,7 +163,7 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
   app.use(
     apiRouter({
       ...{ client, store, tokens, keys, watchNamespaces, release: releaseName(config) },
-      ...{ reader, links, limits, log, clock, random, identity },
+      ...{ reader, waits, links, limits, log, clock, random, identity },
     }),
   );
   unready = () =>

@@ -14,7 +14,13 @@ export const idRule = "1 to 128 letters, digits and _ . / : - (the first a lette
 
 export const isId = (text: string): boolean => text.length <= maxIdLength && idPattern.test(text);
 
-export const idPrefix = { run: "run_", batch: "batch_", schedule: "sched_", queue: "queue_" } as const;
+export const idPrefix = {
+  run: "run_",
+  batch: "batch_",
+  schedule: "sched_",
+  queue: "queue_",
+  waitpoint: "waitpoint_",
+} as const;
 
 /**
  * A run's id names the run that has the name now, or had it last. Names that the API makes are not used
@@ -23,4 +29,5 @@ export const idPrefix = { run: "run_", batch: "batch_", schedule: "sched_", queu
 export const runId = (name: string, uid?: string): string =>
   idPrefix.run + (uid === undefined ? name : `${name}.${uid}`);
 export const batchId = (name: string): string => idPrefix.batch + name;
+export const tokenId = (name: string): string => idPrefix.waitpoint + name;
 export const scheduleId = (name: string): string => idPrefix.schedule + name;

@@ -33,6 +33,8 @@ export const retryAnnotation = "fairlead.dev/retry";
 
 /** On Jobs: what the attempt's code may do at the API. JSON; model/run/accessNote.ts. Absent: the default. */
 export const accessAnnotation = "fairlead.dev/access";
+/** On WaitTokens that a user did not ask for: "duration" remembers until when a run waits. */
+export const purposeLabel = "fairlead.dev/purpose";
 
 /** What created an object of ours. Absent: a user applied it. Retention removes only objects that have it. */
 export const originLabel = "fairlead.dev/origin";

@@ -9,6 +9,7 @@
  *   GET  attempt                     → 200 AttemptAnswer
  *   POST attempt/output   UploadBody → 200 UploadAnswer
  *   POST attempt/report   Report     → 204
+ *   POST attempt/wait     WaitBody   → 200 WaitAnswer     held while nothing is settled
  *
  * For any program, in an inline container:
  *
@@ -79,4 +80,22 @@ export interface UploadBody {
 export interface UploadAnswer {
   url: string;
   key: string;
+}
+
+/** The attempt's code waits for all of these, and for nothing else. */
+export interface WaitBody {
+  /** Ids: `run_…`, `batch_…`, `waitpoint_…`. */
+  on: readonly string[];
+  /** The slot that the code knows to have, of the last answer; absent before the first. */
+  slot?: number;
+}
+
+export const maxAwaited = 10_000;
+
+/** Without a slot: nothing is settled yet, ask again. */
+export interface WaitAnswer {
+  /** The run has this slot: its code may go on. */
+  slot?: number;
+  /** What is settled, by id, each as the SDK's runtime gives it to code that waits for it. */
+  results?: Record<string, object>;
 }

@@ -12,12 +12,12 @@ import { execute, type Result } from "./execution.ts";
 import { Failure, failureOf, inspected, reportedError } from "./failure.ts";
 import { Guard } from "./guard.ts";
 import { Host } from "./host/host.ts";
-import type { Waiting } from "./host/waits.ts";
 import { Refused } from "./http.ts";
 import { metadataApi } from "./publicApi.ts";
 import { flushOutput, warn } from "./stdio.ts";
 import { Stop } from "./stop.ts";
 import { fits, TerminationMessage } from "./terminationMessage.ts";
+import { waitingBy } from "./waiting/waits.ts";
 
 /** The controller learns of the exit a second later anyway: insisting would be slower than giving up. */
 const reportBudgetMs = 5000;
@@ -73,7 +73,7 @@ export async function runAttempt(environment: Environment): Promise<never> {
       // Tags and metadata come with the payload.
       ctx: { ...environment.ctx, run: { ...environment.ctx.run, tags: [] } },
       signal: stop.signal,
-      waiting: noWaiting,
+      waiting: waitingBy(api, warn),
       metadata: metadataApi(access, environment.ctx.run.id),
       api: access,
     },
@@ -125,8 +125,3 @@ function clientVariables({ apiUrl, tokenFile }: Environment): (token: string) =>
   set(podToken(tokenFile));
   return set;
 }
-
-const notYet = async (): Promise<never> => {
-  throw new Error("a task cannot wait yet: this runner has no waiting");
-};
-const noWaiting: Waiting = { task: notYet, batch: notYet, waitpoint: notYet };

@@ -16,6 +16,8 @@ import {
   type TokenAnswer,
   type UploadAnswer,
   type UploadBody,
+  type WaitAnswer,
+  type WaitBody,
 } from "@fairlead/protocol/runnerApi";
 import type { Environment } from "./environment.ts";
 import { expectSuccess, type HttpRequest, httpRequest, retrying } from "./http.ts";
@@ -26,6 +28,16 @@ const startBytes = 4 * 1024 * 1024;
 const tryMs = 5000;
 /** An attempt that fails for want of the API is worse than one that begins late. */
 const startBudgetMs = 120_000;
+
+/** The API holds a wait for 25 s. */
+const waitMs = 40_000;
+/** The outputs of a batch together, and what is around them. */
+const resultsBytes = 64 * 1024 * 1024;
+
+interface CallLimits {
+  maxBytes?: number;
+  signal?: AbortSignal;
+}
 
 /** The least between two renewals. */
 const renewalPauseMs = 10_000;
@@ -57,7 +69,7 @@ export class EngineApi {
   async start(startedAt: string): Promise<StartAnswer> {
     const body: StartBody = { startedAt };
     const answer = await retrying({ budgetMs: startBudgetMs, tryMs }, (ms) =>
-      this.#call<StartAnswer>(this.#podToken(), "POST", "/start", ms, body, startBytes),
+      this.#call<StartAnswer>(this.#podToken(), "POST", "/start", ms, body, { maxBytes: startBytes }),
     );
     this.#keep(answer);
     return { ...answer, run: answer.run ?? { tags: [] } } as StartAnswer;
@@ -67,7 +79,7 @@ export class EngineApi {
   async bundleUrls(parts: readonly string[]): Promise<Record<string, string>> {
     const body: BundleBody = { parts: [...parts] };
     const { urls = {} } = await retrying({ budgetMs: startBudgetMs, tryMs }, (ms) =>
-      this.#call<BundleAnswer>(this.#podToken(), "POST", "/bundle", ms, body, startBytes),
+      this.#call<BundleAnswer>(this.#podToken(), "POST", "/bundle", ms, body, { maxBytes: startBytes }),
     );
     return urls;
   }
@@ -90,6 +102,11 @@ export class EngineApi {
     return { url, key };
   }
 
+  /** Held by the API until something of `on` is settled and the run has a slot, or its time is over. */
+  async wait(body: WaitBody, signal: AbortSignal): Promise<WaitAnswer> {
+    return this.#own<WaitAnswer>("POST", "/wait", waitMs, body, { maxBytes: resultsBytes, signal });
+  }
+
   async report(report: Report, budgetMs: number): Promise<void> {
     await retrying({ budgetMs, tryMs }, (ms) => this.#own("POST", "/report", ms, report));
   }
@@ -100,6 +117,7 @@ export class EngineApi {
     path: string,
     timeoutMs: number,
     body?: object,
+    limits?: CallLimits,
   ): Promise<Partial<T>> {
     if (this.#token === undefined || performance.now() > this.#renewAt) {
       const renewed = this.#renew(timeoutMs / 2);
@@ -107,7 +125,7 @@ export class EngineApi {
       if (this.#token === undefined) await renewed;
       else await renewed.catch(() => {});
     }
-    return this.#call<T>(this.#token ?? "", method, path, timeoutMs, body);
+    return this.#call<T>(this.#token ?? "", method, path, timeoutMs, body, limits);
   }
 
   #keep({ token, expiresInSeconds = 0 }: Partial<TokenAnswer>): void {
@@ -140,7 +158,7 @@ export class EngineApi {
     path: string,
     timeoutMs: number,
     body?: object,
-    maxBytes = answerBytes,
+    { maxBytes = answerBytes, signal }: CallLimits = {},
   ): Promise<Partial<T>> {
     const response = await httpRequest(`${this.#environment.apiUrl}${runnerApi}/attempt${path}`, {
       method,
@@ -149,8 +167,7 @@ export class EngineApi {
         ...(body ? { "content-type": "application/json" } : {}),
       },
       body: body && JSON.stringify(body),
-      timeoutMs,
-      maxBytes,
+      ...{ timeoutMs, maxBytes, signal },
     });
     const { status, body: answer } = expectSuccess(`${method} ${runnerApi}/attempt${path}`, response);
     return status === 204 || answer.length === 0 ? {} : JSON.parse(answer.toString());

@@ -12,6 +12,8 @@ export interface HttpRequest {
   timeoutMs: number;
   /** Largest answer that is read. */
   maxBytes: number;
+  /** Ends the call. */
+  signal?: AbortSignal;
 }
 
 interface HttpResponse {
@@ -20,14 +22,14 @@ interface HttpResponse {
 }
 
 export function httpRequest(url: string, options: HttpRequest): Promise<HttpResponse> {
-  const { method, timeoutMs, maxBytes } = options;
+  const { method, timeoutMs, maxBytes, signal } = options;
   const body = typeof options.body === "string" ? Buffer.from(options.body) : options.body;
   const headers = { ...options.headers, ...(body ? { "content-length": String(body.byteLength) } : {}) };
   const { request } = url.startsWith("https:")
     ? process.getBuiltinModule("node:https")
     : process.getBuiltinModule("node:http");
   return new Promise((resolve, reject) => {
-    const call = request(url, { method, headers }, (response) => {
+    const call = request(url, { method, headers, signal }, (response) => {
       const parts: Buffer[] = [];
       let size = 0;
       response.on("data", (part: Buffer) => {

@@ -129,7 +129,7 @@ describe("what would be the whole cluster's", () => {
 });
 
 describe("the work", () => {
-  const kinds = ["tasks", "taskruns", "taskbatches", "taskqueues", "taskschedules"].map(
+  const kinds = ["tasks", "taskruns", "taskbatches", "taskqueues", "taskschedules", "waittokens"].map(
     (kind) => `${kind}.fairlead.dev`,
   );
   const work: Record<Component, string[]> = {
@@ -139,6 +139,7 @@ describe("the work", () => {
       ...each("get list watch delete", "taskbatches.fairlead.dev"),
       ...each("get list watch create patch delete", "taskqueues.fairlead.dev"),
       ...each("get list watch create patch delete", "taskschedules.fairlead.dev"),
+      ...each("get list watch delete", "waittokens.fairlead.dev"),
       ...each("get list watch create patch delete", "jobs.batch"),
       ...each("get list watch patch", "pods"),
       ...each("get list create patch delete", "controllerrevisions.apps"),
@@ -146,9 +147,10 @@ describe("the work", () => {
     api: [
       ...each("get list create patch delete", "tasks.fairlead.dev"),
       ...each("get list watch create update patch", "taskruns.fairlead.dev"),
-      ...each("get list create delete", "taskbatches.fairlead.dev"),
+      ...each("get list watch create delete", "taskbatches.fairlead.dev"),
       ...each("get list create patch", "taskqueues.fairlead.dev"),
       ...each("get list create patch delete", "taskschedules.fairlead.dev"),
+      ...each("get list watch create", "waittokens.fairlead.dev"),
       "get jobs.batch",
       ...each("get list", "pods"),
     ],
@@ -167,7 +169,7 @@ describe("the work", () => {
 });
 
 describe("people", () => {
-  const kinds = ["tasks", "taskruns", "taskbatches", "taskqueues", "taskschedules"];
+  const kinds = ["tasks", "taskruns", "taskbatches", "taskqueues", "taskschedules", "waittokens"];
 
   /** Rights of one of Kubernetes' roles, as they are after aggregation. */
   type Role = KubeObject & { rules?: { apiGroups?: string[]; resources?: string[]; verbs: string[] }[] };

@@ -3,9 +3,9 @@
 {{- define "fairlead.controllerRules" -}}
 - { apiGroups: [fairlead.dev], resources: [tasks], verbs: [get, list, watch] }
 - { apiGroups: [fairlead.dev], resources: [taskruns, taskqueues, taskschedules], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [fairlead.dev], resources: [taskbatches], verbs: [get, list, watch, delete] }
+- { apiGroups: [fairlead.dev], resources: [taskbatches, waittokens], verbs: [get, list, watch, delete] }
 - apiGroups: [fairlead.dev]
-  resources: [taskruns/status, tasks/status, taskbatches/status, taskqueues/status, taskschedules/status]
+  resources: [taskruns/status, tasks/status, taskbatches/status, taskqueues/status, taskschedules/status, waittokens/status]
   verbs: [update, patch]
 # A Role allows to read its own namespace, and cannot allow to list them.
 - { apiGroups: [""], resources: [namespaces], verbs: [{{ .Values.watchNamespaces | empty | ternary "get, list, watch" "get" }}] }
@@ -26,10 +26,11 @@
 # A deployment's.
 - { apiGroups: [fairlead.dev], resources: [taskqueues], verbs: [get, list, create, patch] }
 - { apiGroups: [fairlead.dev], resources: [tasks], verbs: [get, list, create, patch, delete] }
-- { apiGroups: [fairlead.dev], resources: [taskbatches], verbs: [get, list, create, delete] }
+- { apiGroups: [fairlead.dev], resources: [taskbatches], verbs: [get, list, watch, create, delete] }
 - { apiGroups: [fairlead.dev], resources: [taskschedules], verbs: [get, list, create, patch, delete] }
+- { apiGroups: [fairlead.dev], resources: [waittokens], verbs: [get, list, watch, create] }
 - apiGroups: [fairlead.dev]
-  resources: [taskruns/status, taskbatches/status, taskqueues/status, taskschedules/status]
+  resources: [taskruns/status, taskbatches/status, taskqueues/status, taskschedules/status, waittokens/status]
   verbs: [update, patch]
 # The environment variables of a namespace; `create` is limited to their Secret, because it is applied.
 - { apiGroups: [""], resources: [secrets], resourceNames: [fairlead-env], verbs: [get, create, patch] }

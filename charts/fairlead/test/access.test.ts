@@ -53,8 +53,9 @@ const work = {
       each("get list watch create patch delete", `fairlead.dev/${kind}`),
     ),
     ...each("get list watch delete", "fairlead.dev/taskbatches"),
+    ...each("get list watch delete", "fairlead.dev/waittokens"),
     ...each("get list watch", "fairlead.dev/tasks"),
-    ...["taskruns", "tasks", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>
+    ...["taskruns", "tasks", "taskbatches", "taskqueues", "taskschedules", "waittokens"].flatMap((kind) =>
       each("update patch", `fairlead.dev/${kind}/status`),
     ),
     "get /namespaces",
@@ -69,11 +70,12 @@ const work = {
   api: [
     ...each("get list watch create update patch", "fairlead.dev/taskruns"),
     ...each("get list create patch", "fairlead.dev/taskqueues"),
-    ...each("get list create delete", "fairlead.dev/taskbatches"),
+    ...each("get list watch create delete", "fairlead.dev/taskbatches"),
+    ...each("get list watch create", "fairlead.dev/waittokens"),
     ...["tasks", "taskschedules"].flatMap((kind) =>
       each("get list create patch delete", `fairlead.dev/${kind}`),
     ),
-    ...["taskruns", "taskbatches", "taskqueues", "taskschedules"].flatMap((kind) =>
+    ...["taskruns", "taskbatches", "taskqueues", "taskschedules", "waittokens"].flatMap((kind) =>
       each("update patch", `fairlead.dev/${kind}/status`),
     ),
     "get /pods/log",
@@ -178,12 +180,14 @@ describe("watchNamespaces", () => {
 });
 
 describe("the roles of users", () => {
-  const kinds = ["tasks", "taskruns", "taskbatches", "taskqueues", "taskschedules"];
+  const kinds = ["tasks", "taskruns", "taskbatches", "taskqueues", "taskschedules", "waittokens"];
+  // Completing a token is writing its status.
+  const completing = each("update patch", "fairlead.dev/waittokens/status");
   const all = (verbs: string) => kinds.flatMap((kind) => each(verbs, `fairlead.dev/${kind}`));
 
   it.each([
     ["view", ["view", "edit", "admin"], all("get list watch")],
-    ["edit", ["edit", "admin"], all("create update patch delete deletecollection")],
+    ["edit", ["edit", "admin"], [...all("create update patch delete deletecollection"), ...completing]],
   ])("the role %s is a part of Kubernetes' roles %j", async (name, parts, expected) => {
     const role = find(await render(), "ClusterRole", `jobs-fairlead-${name}`);
     const prefix = "rbac.authorization.k8s.io/aggregate-to-";

@@ -24,7 +24,7 @@ function routesOf({ stack }: Router): string[] {
 describe("the OpenAPI document", () => {
   it("the document has every route of the API, and no other", () => {
     // Routers keep their dependencies for later: none is used here.
-    const deps = { limits: {} } as ApiDeps;
+    const deps = { limits: {}, waits: {} } as ApiDeps;
     const routes = [...routesOf(openRoutes(deps)), ...routesOf(keyedRoutes(deps))];
     const described = operations.map(({ method, path }) => `${method} ${path}`);
     expect([...described, ...undocumented].sort()).toEqual(routes.sort());

@@ -17,6 +17,8 @@ import { rescheduleBody, tagsBody } from "./runs/routes.ts";
 import { filterFields } from "./runs/wire/runFilter.ts";
 import { triggerBody } from "./runs/wire/triggerBody.ts";
 import { scheduleBody, scheduleCreateBody } from "./schedules.ts";
+import { tokenCompleteBody, tokenCreateBody } from "./waits/routes.ts";
+import { tokenFilters } from "./waits/wire.ts";
 
 interface Operation {
   method: "get" | "post" | "put" | "delete";
@@ -78,6 +80,20 @@ export const operations: readonly Operation[] = [
   op("post", "/api/v1/queues/{queue}/concurrency/reset", "Use the declared limit again", {
     body: queueResetBody,
   }),
+  op("post", "/api/v1/waitpoints/tokens", "Create a token that runs can wait for", { body: tokenCreateBody }),
+  op("get", "/api/v1/waitpoints/tokens", "Tokens, newest first", {
+    query: ["page[size]", "page[after]", "page[before]", ...tokenFilters.map((field) => `filter[${field}]`)],
+  }),
+  op("get", "/api/v1/waitpoints/tokens/{id}", "A token"),
+  op("post", "/api/v1/waitpoints/tokens/{id}/complete", "Complete a token", { body: tokenCompleteBody }),
+  op(
+    "post",
+    "/api/v1/waitpoints/tokens/{id}/callback/{hash}",
+    "Complete a token, by its URL and without a key",
+    {
+      body: z.unknown(),
+    },
+  ),
   op("get", "/api/v1/schedules", "Schedules", { query: pages }),
   op("post", "/api/v1/schedules", "Create a schedule, or change the one with that key", {
     body: scheduleCreateBody,

@@ -38,9 +38,12 @@ import { runStreamRouter } from "./runs/stream.ts";
 import { triggerRouter } from "./runs/trigger.ts";
 import { schedulesRouter, timezonesRouter } from "./schedules.ts";
 import { unsupportedRouter } from "./unsupported.ts";
+import { callbackRouter, tokenRouter } from "./waits/routes.ts";
+import type { Waits } from "./waits/waits.ts";
 
 export interface ApiDeps extends RunnerDeps {
   client: KubeClient;
+  waits: Waits;
   store: ObjectStore;
   links: Links;
   keys: ApiKeys;
@@ -82,7 +85,7 @@ export function apiRouter(deps: ApiDeps): Router {
 
 /** Routes that need no key. */
 export const openRoutes = (deps: ApiDeps): Router =>
-  Router().use(objectsRouter(deps), timezonesRouter(), openApiRouter());
+  Router().use(objectsRouter(deps), timezonesRouter(), openApiRouter(), callbackRouter(deps));
 
 export const keyedRoutes = (deps: ApiDeps): Router =>
   Router().use(
@@ -98,6 +101,7 @@ export const keyedRoutes = (deps: ApiDeps): Router =>
     envVarsRouter(deps),
     packetsRouter(deps),
     deploymentsRouter(deps),
+    tokenRouter(deps),
     tokensRouter(deps),
     idempotencyKeysRouter(deps),
   );

@@ -10,7 +10,6 @@ import { notFound, Problem } from "./http/problem.ts";
 const calls: readonly [path: string, what: string, instead?: string][] = [
   ["/api/v1/bulk-actions", "bulk actions", "cancel or replay the runs of a list one by one"],
   ["/api/v1/concurrency-limits", "named concurrency limits", "a queue's concurrencyLimit is the limit"],
-  ["/api/v1/waitpoints", "waitpoint tokens"],
   ["/api/v1/deployments", "deployments", "a Task is deployed with kubectl; its status names its version"],
   ["/api/v1/projects/", "calls by project but for environment variables", "the key names the namespace"],
   ["/api/v1/query", "queries", "list runs with filters"],

@@ -13,7 +13,7 @@ import { jobProjection, podProjection } from "../jobs/projection.ts";
 import { cacheOf } from "../kube/manager/caches.ts";
 import { keyOfLabel } from "../kube/manager/controller.ts";
 import { Jobs, Leases, Pods } from "../kube/resources.ts";
-import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks } from "../model/kinds.ts";
+import { TaskBatches, TaskQueues, TaskRuns, TaskSchedules, Tasks, WaitTokens } from "../model/kinds.ts";
 import { lineIndex, slotIndex } from "../model/run/waiting.ts";
 import { taskIndex } from "./task/lookup.ts";
 import { type CachedBatch, withoutItems } from "./taskBatch/cache.ts";
@@ -38,6 +38,7 @@ const ours = {
     indexes: {
       batch: keyOfLabel(batchLabel),
       missingTask: missingTaskIndex,
+      parent: ({ spec }) => (spec.parent ? [spec.parent.uid] : []),
       record: recordIndex,
       slots: slotIndex,
       line: lineIndex,
@@ -49,6 +50,7 @@ const ours = {
     transform: toCachedSchedule,
     indexes: { task: scheduleIndex },
   }),
+  waitTokens: cacheOf(WaitTokens),
 };
 
 export const cacheDeclarations = {

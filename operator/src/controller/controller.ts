@@ -40,6 +40,7 @@ import { endedRuns, taskRuns } from "./taskRun/controller.ts";
 import { Room } from "./taskRun/room.ts";
 import { Slots } from "./taskRun/slots.ts";
 import { taskSchedules } from "./taskSchedule/controller.ts";
+import { waitTokens } from "./waitToken/controller.ts";
 
 /** The controller of each kind of ours. */
 const controllers: Record<OwnKind, KubeController<Deps>> = {
@@ -48,6 +49,7 @@ const controllers: Record<OwnKind, KubeController<Deps>> = {
   batches: taskBatches,
   queues: taskQueues,
   schedules: taskSchedules,
+  waitTokens,
 };
 
 interface ControllerOptions {

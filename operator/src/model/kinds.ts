@@ -10,6 +10,7 @@ import {
   type TaskRun,
   type TaskSchedule,
   version,
+  type WaitToken,
 } from "./resources.ts";
 
 /** The same shape as `Resource` in kube/resources.ts, which knows no kind of ours. */
@@ -35,4 +36,5 @@ export const Tasks = define<Task>("tasks", "Task");
 export const TaskRuns = define<TaskRun>("taskruns", "TaskRun");
 export const TaskBatches = define<TaskBatch>("taskbatches", "TaskBatch");
 export const TaskQueues = define<TaskQueue>("taskqueues", "TaskQueue");
+export const WaitTokens = define<WaitToken>("waittokens", "WaitToken");
 export const TaskSchedules = define<TaskSchedule>("taskschedules", "TaskSchedule");

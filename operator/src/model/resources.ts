@@ -7,6 +7,7 @@ import type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";
 import type { TaskRunStatus } from "./schema/taskRun.ts";
 import type { TaskRunSpec } from "./schema/taskRunFields.ts";
 import type { TaskScheduleSpec, TaskScheduleStatus } from "./schema/taskSchedule.ts";
+import type { WaitTokenSpec, WaitTokenStatus } from "./schema/waitToken.ts";
 
 export const group = "fairlead.dev";
 export const version = "v1alpha1";
@@ -75,12 +76,21 @@ export interface TaskSchedule {
   status?: TaskScheduleStatus;
 }
 
+export interface WaitToken {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  spec: WaitTokenSpec;
+  status?: WaitTokenStatus;
+}
+
 export type { TaskSpec, TaskStatus } from "./schema/task.ts";
 export type { BatchItem, BatchPhase, TaskBatchSpec, TaskBatchStatus } from "./schema/taskBatch.ts";
 export type { TaskQueueSpec, TaskQueueStatus } from "./schema/taskQueue.ts";
 export type { Attempt, OutputRef, Phase, RunError, TaskRunStatus } from "./schema/taskRun.ts";
 export type { Container, PodTemplate, Retry, TaskRunSpec } from "./schema/taskRunFields.ts";
 export type { TaskScheduleSpec, TaskScheduleStatus } from "./schema/taskSchedule.ts";
+export type { WaitTokenSpec, WaitTokenStatus } from "./schema/waitToken.ts";
 
 /** The id that code triggers a Task by. */
 export const idOfTask = (task: Task): string => task.spec.id ?? task.metadata.name;

@@ -12,6 +12,7 @@ import { AttemptIdentity } from "../../../operator/src/api/runner/attemptIdentit
 import { ClusterKeys } from "../../../operator/src/api/runner/clusterKeys.ts";
 import { RunReader } from "../../../operator/src/api/runs/reader.ts";
 import { type ApiLimits, apiRouter } from "../../../operator/src/api/server.ts";
+import { Waits } from "../../../operator/src/api/waits/waits.ts";
 import type { KubeClient } from "../../../operator/src/kube/client/client.ts";
 import { Secrets } from "../../../operator/src/kube/resources.ts";
 import { RunTokens } from "../../../operator/src/runs/runToken.ts";
@@ -93,13 +94,15 @@ export class ApiReplica {
     const keys = new ApiKeys(client, { namespace, ...keySecrets, log: this.log });
     const reader = new RunReader(client, store, [], quiet);
     const links = new Links(store, "signing-key", false);
-    await Promise.all([keys.start(signal), reader.start(signal)]);
+    const waits = new Waits(client, { namespaces: [], signingKey: "signing-key", log: quiet });
+    await Promise.all([keys.start(signal), reader.start(signal), waits.start(signal)]);
     const tokens = new RunTokens("signing-key");
     const deps = {
       client,
       store,
       keys,
       reader,
+      waits,
       links,
       limits,
       release: "test/fairlead",

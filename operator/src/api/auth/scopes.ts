@@ -9,6 +9,8 @@
  *   trigger:tasks[:<id>]          one run at a time         admin               all of these
  *   batchTrigger:tasks[:<id>]     batches
  *
+ *   read:waitpoints[:<id>]        tokens that runs wait for  write:waitpoints[:<id>]  complete them
+ *
  * A scope without an id counts for every subject of its kind: `read:tags` for every run that has a tag.
  */
 
@@ -25,6 +27,8 @@ export interface Subject {
   batch?: string;
   queues?: string;
   schedules?: string;
+  /** `waitpoint_<name>`. */
+  waitpoints?: string;
 }
 
 /** Beside the scope of the verb itself. */

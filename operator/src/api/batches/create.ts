@@ -25,6 +25,7 @@ import { mayMake, wasUsed } from "../auth/oneUse.ts";
 import { ownName } from "../auth/ownNames.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
+import { type ParentOptions, parentOf } from "../runs/parent.ts";
 
 interface CreateBatchDeps {
   client: Pick<KubeClient, "create" | "delete" | "get">;
@@ -33,14 +34,13 @@ interface CreateBatchDeps {
   clock: () => number;
 }
 
-interface WantedBatch {
+interface WantedBatch extends ParentOptions {
   runCount: number;
   /** The client's id of this call. */
   requestKey?: string;
   idempotencyKey?: string;
   keyTtlSeconds?: number;
   maxConcurrency?: number;
-  resumeParentOnCompletion?: boolean;
 }
 
 interface BatchCreated {
@@ -60,12 +60,6 @@ export async function createBatch(
 ): Promise<BatchCreated> {
   const { namespace, tokenHash, isOneTime = false } = caller;
   const { runCount, idempotencyKey, keyTtlSeconds = defaultKeySeconds } = wanted;
-  if (wanted.resumeParentOnCompletion) {
-    throw new Problem(
-      422,
-      "resumeParentOnCompletion: waiting for a batch is not supported by Fairlead yet: leave it out",
-    );
-  }
   if (isOneTime && idempotencyKey !== undefined)
     throw new Problem(422, "idempotencyKey: cannot be combined with a single-use token: leave one out");
   const isIdentified = idempotencyKey !== undefined || isOneTime;
@@ -75,7 +69,11 @@ export async function createBatch(
       ...(isIdentified && { [keyTtlAnnotation]: String(keyTtlSeconds) }),
       ...(tokenHash !== undefined && { [tokenAnnotation]: tokenHash }),
     },
-    spec: { expectedCount: runCount, maxConcurrency: wanted.maxConcurrency },
+    spec: {
+      expectedCount: runCount,
+      maxConcurrency: wanted.maxConcurrency,
+      parent: await parentOf(deps.client, caller, wanted),
+    },
   };
   if (idempotencyKey !== undefined) return createKeyed(deps, draft, ownName(caller, idempotencyKey));
   const id = isOneTime ? tokenHash : wanted.requestKey && ownName(caller, wanted.requestKey);

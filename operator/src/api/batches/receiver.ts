@@ -91,7 +91,8 @@ export class BatchReceiver {
     const items = this.#chunks.get(chunk) ?? new Map<number, BatchItem>();
     this.#chunks.set(chunk, items);
     if (items.has(index)) this.#duplicates++;
-    items.set(index, { task, ...specOf(options, this.#deps.clock()), ...fields });
+    const waits = { resumeParentOnCompletion: this.#batch.spec.parent?.waits };
+    items.set(index, { task, ...specOf({ ...options, ...waits }, this.#deps.clock()), ...fields });
     if (items.size < Math.min(chunkSize, this.#total - chunk * chunkSize)) return;
     await this.#stage(chunk, items);
   }

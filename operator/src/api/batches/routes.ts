@@ -49,11 +49,11 @@ export const batchCreateBody = z.strictObject({
   idempotencyKey: z.string().min(1).max(2048).optional(),
   /** Fairlead's own: how many runs of the batch may be unfinished at once. */
   maxConcurrency: z.int().min(1).max(maxBatchItems).optional(),
+  parentRunId: z.string().max(512).optional(),
   resumeParentOnCompletion: z.boolean().optional(),
   // What the official SDKs send by themselves, and nothing here acts on.
   taskIdentifiers: z.array(z.string()).max(maxBatchItems).optional(),
   idempotencyKeyOptions: z.unknown().optional(),
-  parentRunId: z.string().optional(),
   dependentAttempt: z.string().optional(),
 });
 

@@ -20,6 +20,7 @@ import { type Response, Router } from "express";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { KubeClient } from "../../kube/client/client.ts";
+import type { TaskRun } from "../../model/resources.ts";
 import type { RunEvent } from "../../model/run/event.ts";
 import { endOfReport, report } from "../../model/run/report.ts";
 import { transition } from "../../model/run/transition.ts";
@@ -32,6 +33,7 @@ import { storeReportOutput } from "../../storage/reportOutput.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import type { Links } from "../packets.ts";
+import { type WaitRouteDeps, waitRoutes } from "../waits/runnerRoutes.ts";
 import { type AttemptIdentity, runMissing } from "./attemptIdentity.ts";
 import { authenticateAttempt, claimsIn, demandPod, identifiedIn } from "./authenticate.ts";
 import { containerRoutes } from "./containerRoutes.ts";
@@ -66,7 +68,7 @@ const upload = z.object({
   type: mediaType(),
 }) satisfies z.ZodType<UploadBody>;
 
-export function runnerRouter(deps: RunnerDeps): Router {
+export function runnerRouter(deps: RunnerDeps & WaitRouteDeps): Router {
   const router = Router();
   const { identity } = deps;
   const loadRun = (response: Response) => identity.currentRun(identifiedIn(response));
@@ -148,6 +150,8 @@ export function runnerRouter(deps: RunnerDeps): Router {
   });
 
   router.use(containerRoutes(deps, loadRun));
+  const applyWait = (claims: RunClaims, event: RunEvent) => tryEvent(deps, claims, event);
+  router.use(waitRoutes(deps, { claimsIn, loadRun, apply: applyWait }));
   return router;
 }
 
@@ -156,6 +160,14 @@ async function tokenAnswer({ tokens }: RunnerDeps, claims: RunClaims): Promise<T
 }
 
 const nowOf = (deps: RunnerDeps): string => new Date(deps.clock()).toISOString();
+
+/** The run afterwards, whether the event applied or not. */
+async function tryEvent(deps: RunnerDeps, claims: RunClaims, event: RunEvent): Promise<TaskRun> {
+  const { ns: namespace, run: name, uid } = claims;
+  const result = await applyEvent(deps.client, namespace, name, event, { uid, now: () => nowOf(deps) });
+  if ("missing" in result) throw runMissing(claims);
+  return "applied" in result ? result.applied : result.run;
+}
 
 async function apply(deps: RunnerDeps, claims: RunClaims, event: RunEvent): Promise<void> {
   const { ns: namespace, run, uid } = claims;

@@ -25,6 +25,7 @@ import { ownName, withOwnKeys } from "../auth/ownNames.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem, refusal } from "../http/problem.ts";
 import { type DebounceDeps, debounceActions, pushStart } from "./debounce.ts";
+import { parentOf } from "./parent.ts";
 import { dropPayload, storePayload } from "./payload.ts";
 import type { RunReader } from "./reader.ts";
 import {
@@ -77,10 +78,12 @@ export async function createRun(deps: CreateDeps, request: TriggerRequest): Prom
   checkTaskId(task);
   const payload = payloadOf(request.payload, options);
   const original = options.idempotencyKeyOptions?.key;
+  const parent = await parentOf(deps.client, caller, options);
+  const made = { ...(replayOf ? { replayOf } : {}), ...(parent ? { parent } : {}) };
   const draft: Draft = {
     caller,
     namespace,
-    spec: { task, ...specOf(options, deps.clock()), ...(replayOf ? { replayOf } : {}) },
+    spec: { task, ...specOf(options, deps.clock()), ...made },
     annotations: original === undefined ? {} : { [idempotencyKeyAnnotation]: original },
     payload,
   };

@@ -97,6 +97,11 @@ export class RunReader {
     return run && { ...run, id: runId(name, uid) };
   }
 
+  /** As this replica's watch has seen it, without what lists leave out. */
+  seen(namespace: string, name: string): TaskRun | undefined {
+    return this.#cache.get(namespace, name);
+  }
+
   /** The youngest run of a debounce key that this replica has seen. */
   youngestOf(namespace: string, task: string, key: string): TaskRun | undefined {
     return this.#cache

@@ -3,12 +3,10 @@
  * and the name of its TaskRun.
  */
 import { runId } from "@fairlead/protocol/ids";
-import { maxInlineDataBytes } from "@fairlead/protocol/limits";
 import { apiVersionHeader } from "@fairlead/protocol/status";
 import { type Request, type Response, Router } from "express";
 import { z } from "zod";
 import { ownRef } from "../../model/keys/objectKey.ts";
-import type { TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import type { ObjectStore } from "../../storage/objectStore.ts";
 import { secretOnly } from "../auth/rights.ts";
@@ -17,10 +15,11 @@ import { bodyOf, countOf, param, query } from "../http/input.ts";
 import { notFound, Problem } from "../http/problem.ts";
 import { type Origin, originOf } from "../packets.ts";
 import { findRun, patchSpec, type RunAccessDeps } from "./access.ts";
-import { type DataDeps, loadOutputText, loadRunData } from "./data.ts";
+import { type DataDeps, loadRunData } from "./data.ts";
 import { readableBy } from "./readable.ts";
 import type { RunReader } from "./reader.ts";
-import { errorOf, listItem, runObject } from "./wire/runObject.ts";
+import { loadResult } from "./result.ts";
+import { listItem, runObject } from "./wire/runObject.ts";
 import { statusOf } from "./wire/status.ts";
 import { rescheduledTo } from "./wire/times.ts";
 import { checkTags, tagList } from "./wire/triggerBody.ts";
@@ -118,22 +117,3 @@ export function runsRouter(deps: RunDeps): Router {
 
 export const rescheduleBody = z.strictObject({ delay: z.string() });
 export const tagsBody = z.strictObject({ tags: tagList });
-async function loadResult(deps: RunDeps, run: TaskRun) {
-  const id = runId(run.metadata.name);
-  const { phase, error } = run.status ?? {};
-  const taskIdentifier = run.spec.task;
-  if (phase === "Completed") {
-    const outputRef = ownRef(run.metadata.namespace, run.status?.outputRef);
-    // A large output is fetched from this path: packets.ts.
-    if (outputRef && outputRef.size > maxInlineDataBytes)
-      return { ok: true, id, taskIdentifier, output: `${id}/output`, outputType: "application/store" };
-    const { text, type = "application/json" } = (await loadOutputText(deps, run)) ?? {};
-    return { ok: true, id, taskIdentifier, output: text, outputType: type };
-  }
-  const {
-    name = phase ?? "Error",
-    message = run.status?.message ?? "",
-    stackTrace = "",
-  } = errorOf(error) ?? {};
-  return { ok: false, id, taskIdentifier, error: { type: "BUILT_IN_ERROR", name, message, stackTrace } };
-}

@@ -22,6 +22,7 @@ import { formatRanges, parseRanges } from "../../model/batch/ranges.ts";
 import type { TaskBatchStatus } from "../../model/resources.ts";
 import { readOutcomes, writeOutcomes } from "../../storage/batchItems.ts";
 import { isoNow } from "../deps.ts";
+import { canceledWith } from "../taskRun/parents.ts";
 import { type CachedBatch, summaryOf } from "./cache.ts";
 import { receiveBatch, repeatsRetired } from "./intake.ts";
 import { followCachedRuns } from "./keyedRuns.ts";
@@ -40,7 +41,7 @@ export async function reconcileTaskBatch(deps: BatchDeps, key: string): Promise<
   if (isBatchFinished(batch)) return retireBatch(deps, batch);
   if (batch.status?.phase === "Processing") return processBatch(deps, batch);
   if (await repeatsRetired(deps, batch)) return done;
-  if (batch.spec.cancelRequested) {
+  if (isCancelRequested(deps, batch)) {
     await cancelUnstarted(deps, batch);
     return done;
   }
@@ -51,7 +52,7 @@ export async function reconcileTaskBatch(deps: BatchDeps, key: string): Promise<
 
 async function processBatch(deps: BatchDeps, seen: CachedBatch): Promise<Requeue> {
   let batch = seen;
-  const stopReason = stopReasonOf(batch);
+  const stopReason = stopReasonOf(deps, batch);
   const cached = await loadCachedOutcomes(deps, batch, stopReason);
   let plan = planOf(deps, batch, cached, stopReason);
   let next = done;
@@ -83,8 +84,12 @@ async function processBatch(deps: BatchDeps, seen: CachedBatch): Promise<Requeue
   return earliest(next, await writeProgress(deps, batch, progressOf(deps, batch, plan)));
 }
 
-function stopReasonOf(batch: CachedBatch): StopReason | undefined {
-  if (batch.spec.cancelRequested) return "Canceled";
+/** By a user, or with the run whose code made it. */
+const isCancelRequested = (deps: BatchDeps, batch: CachedBatch): boolean =>
+  batch.spec.cancelRequested === true || canceledWith(deps, batch) !== undefined;
+
+function stopReasonOf(deps: BatchDeps, batch: CachedBatch): StopReason | undefined {
+  if (isCancelRequested(deps, batch)) return "Canceled";
   return summaryOf(batch).sha256 === batch.status?.itemsDigest ? undefined : "ItemsChanged";
 }
 

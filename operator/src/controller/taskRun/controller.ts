@@ -10,6 +10,7 @@ import type { Deps } from "../deps.ts";
 import { taskIndex } from "../task/lookup.ts";
 import type { CachedRun } from "./cache.ts";
 import { reconcileEnded } from "./endedReconciler.ts";
+import { childrenToCancel } from "./parents.ts";
 import { reconcileTaskRun } from "./reconciler.ts";
 import { eventsBetween } from "./runEvents.ts";
 
@@ -19,6 +20,10 @@ export const taskRuns = controllerOf<Deps, CachedRun>({
   watches: [
     onChange(({ jobs }) => jobs, keyOfLabel(runLabel)),
     onChange(({ pods }) => pods, keyOfLabel(runLabel)),
+    onChange(
+      ({ runs }) => runs,
+      (run: CachedRun, deps) => childrenToCancel(run, deps),
+    ),
     onChange(
       ({ tasks }) => tasks,
       (task, { runs }) => taskIndex(task).flatMap((id) => runs.byIndex("missingTask", id).map(keyOf)),

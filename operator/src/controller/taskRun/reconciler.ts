@@ -31,8 +31,9 @@ import { sayBlocked } from "./blocked.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
 import { releaseDeleted } from "./deleted.ts";
+import { canceledWith } from "./parents.ts";
 import { payloadProblem, unusablePayload } from "./payload.ts";
-import { resume } from "./resume.ts";
+import { askForParent, resume } from "./resume.ts";
 
 /** Steps that one reconciliation may take before it yields to other keys. */
 const stepLimit = 8;
@@ -46,6 +47,7 @@ export async function reconcileTaskRun(deps: Deps, key: string, lane: Lane): Pro
     const outcome = await advanceOrSay(deps, run, lane);
     requeue = earliest(requeue, outcome.requeue);
     const after = outcome.run ?? run;
+    await askForParent(deps, after);
     await deps.slots.releaseUnneeded(after);
     if (after.status?.phase !== "Starting") deps.room.left(after.metadata);
     if (!outcome.run) return requeue;
@@ -69,8 +71,9 @@ async function advanceOrSay(deps: Deps, run: CachedRun, lane: Lane): Promise<Out
 async function advance(deps: Deps, run: CachedRun, lane: Lane): Promise<Outcome> {
   if (isFinished(run)) return { requeue: done };
   const phase = run.status?.phase;
-  if (run.spec.cancelRequested && phase !== "Stopping") {
-    const canceled = await applyRunEvent(deps, run, { type: "CancelRequested" });
+  const message = canceledWith(deps, run);
+  if ((run.spec.cancelRequested || message !== undefined) && phase !== "Stopping") {
+    const canceled = await applyRunEvent(deps, run, { type: "CancelRequested", message });
     if (canceled) return { run: canceled, requeue: done };
   }
   if (phase === "Queued" || (phase === "Delayed" && !run.spec.debounce)) {

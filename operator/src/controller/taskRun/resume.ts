@@ -10,13 +10,15 @@
 import { again, at, done } from "../../kube/manager/requeue.ts";
 import { TaskRuns } from "../../model/kinds.ts";
 import type { Attempt } from "../../model/resources.ts";
-import { holdsSlot } from "../../model/run/phase.ts";
+import { currentAttempt } from "../../model/run/attempts.ts";
+import { holdsSlot, isFinished } from "../../model/run/phase.ts";
 import type { Grant } from "../../queue/admission.ts";
 import { AdmissionClosedError } from "../../queue/namespaceAdmission.ts";
 import type { Deps } from "../deps.ts";
 import { applyRunEvent, type EventDeps } from "./applyRunEvent.ts";
 import type { CachedRun } from "./cache.ts";
 import type { Outcome } from "./decision.ts";
+import { parentOf } from "./parents.ts";
 import { pendingOf } from "./queueEntry.ts";
 
 /**
@@ -49,6 +51,30 @@ export async function resume(deps: ResumeDeps, run: CachedRun, attempt: Attempt)
     if (!(error instanceof AdmissionClosedError)) throw error;
     return { requeue: at(deps.clock() + closedRecheckMs) };
   }
+}
+
+/** A child that ended longer ago has told its parent, or the API has. */
+const freshMs = 10_000;
+
+/**
+ * A run has ended that another one waits for: that one is in line before the slot is free, or a run that is
+ * not started would take it. The API asks too, for whatever is waited for; who is first makes no difference.
+ * Of a batch the end of the whole is waited for.
+ */
+export async function askForParent(
+  deps: ResumeDeps & { runs: Pick<Deps["runs"], "get">; slots: Pick<Deps["slots"], "isUnreleased"> },
+  run: CachedRun,
+): Promise<void> {
+  const { metadata, spec, status } = run;
+  if (!spec.parent?.waits || spec.batch || !isFinished(run) || !deps.slots.isUnreleased(run)) return;
+  if (!(Date.parse(status?.finishedAt ?? "") > deps.clock() - freshMs)) return;
+  const parent = parentOf(deps, metadata.namespace, spec.parent);
+  const attempt = currentAttempt(parent?.status);
+  if (parent?.status?.phase !== "Waiting" || !attempt) return;
+  const { slot = 0 } = parent.status;
+  const event = { type: "ResumeAsked", attempt: attempt.number, slot } as const;
+  const asked = await applyRunEvent(deps, parent, event, { timeoutMs: writeTimeoutMs });
+  if (asked) void deps.slots.request(pendingOf(asked, undefined)).catch(() => undefined);
 }
 
 /** An earlier write may have arrived, although its answer was lost. */

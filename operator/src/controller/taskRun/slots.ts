@@ -110,6 +110,12 @@ export class Slots {
     return this.#admission.confirm(grantOf(state, state.held));
   }
 
+  /** Whether the slot that a run had was not released in this term. */
+  isUnreleased({ metadata, status }: TaskRun): boolean {
+    const { held, released } = this.#states.get(metadata.uid) ?? { held: 0, released: 0 };
+    return Math.max(held, status?.slot ?? 0) > released;
+  }
+
   /**
    * Releases what the run, in its phase, no longer needs: the slot that its status names; unless it is
    * Queued or resumes, the wait for one, too.

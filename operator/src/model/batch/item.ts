@@ -87,6 +87,7 @@ export function batchRun(batch: TaskBatch, index: number, item: BatchItem, name:
   const { metadata, kind } = batch;
   const { namespace, uid } = metadata;
   const spec: TaskRunSpec = { ...item, batch: { name: metadata.name, index } };
+  if (batch.spec.parent) spec.parent = batch.spec.parent;
   const ttl = batch.spec.ttlSecondsAfterFinished;
   if (ttl !== undefined) spec.ttlSecondsAfterFinished = ttl;
   const newMetadata = {

@@ -78,7 +78,8 @@ export type RunEvent =
       retry: RetryPolicy;
       random: number;
     } & PodRef)
-  | { type: "CancelRequested" }
+  /** `message`: who asked, if not a user. */
+  | { type: "CancelRequested"; message?: string }
   | { type: "MaxDurationElapsed"; attempt: number; seconds: number }
   /** `retry`: whether another attempt follows; as the policy says, unless it is set. */
   | { type: "StartTimedOut"; attempt: number; reason: string; message: string; retry?: StartRetry }

@@ -17,6 +17,12 @@ export const isTerminal = (phase: Phase | undefined): boolean => phase !== undef
 
 export const isFinished = (run: TaskRun): boolean => isTerminal(run.status?.phase);
 
+/** Whether the run ends, or will end, because somebody asked for it. */
+export const isCanceled = ({ spec, status }: TaskRun): boolean =>
+  isTerminal(status?.phase)
+    ? status?.phase === "Canceled"
+    : status?.stop?.intent === "Canceled" || (spec.cancelRequested === true && status?.phase !== "Stopping");
+
 /**
  * Whether the run occupies a slot of its queue. Admission, rebuild and sweeper all ask this function. A run
  * that is stopped while it waits has given its slot back.

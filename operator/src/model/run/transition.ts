@@ -194,7 +194,8 @@ function apply(run: TaskRun, status: TaskRunStatus, event: RunEvent, now: string
       return becomes(settle(status, event.end, event, now));
 
     case "CancelRequested": {
-      const why = { reason: "CancelRequested", message: "Canceled on request." };
+      const { message = "Canceled on request." } = event;
+      const why = { reason: "CancelRequested", message };
       if (currentAttempt(status)) return becomes(stop(status, "Canceled", why, now));
       return becomes(finish(status, "Canceled", why, now));
     }

@@ -12,6 +12,7 @@ import { taskBatchSpec, taskBatchStatus } from "./taskBatch.ts";
 import { taskQueueSpec, taskQueueStatus } from "./taskQueue.ts";
 import { taskRunSpec, taskRunStatus } from "./taskRun.ts";
 import { taskScheduleSpec, taskScheduleStatus } from "./taskSchedule.ts";
+import { waitTokenSpec, waitTokenStatus } from "./waitToken.ts";
 
 interface Column {
   name: string;
@@ -148,6 +149,23 @@ export const kinds: Kind[] = [
     ],
     selectable: [".spec.task"],
     rules: [nameLimit(47, "its runs are called <name>-<time of the tick>")],
+  },
+  {
+    kind: "WaitToken",
+    plural: "waittokens",
+    shortName: "fwait",
+    description: "A WaitToken is something from outside that runs wait for, such as an approval.",
+    spec: waitTokenSpec,
+    status: waitTokenStatus,
+    columns: [
+      { name: "State", type: "string", jsonPath: ".status.state" },
+      { name: "Timeout", type: "string", jsonPath: ".spec.timeoutAt" },
+      { name: "Completed", type: "date", jsonPath: ".status.completedAt" },
+      age,
+      { name: "Tags", type: "string", jsonPath: ".spec.tags", priority: 1 },
+    ],
+    selectable: [".status.state"],
+    rules: [],
   },
 ];
 

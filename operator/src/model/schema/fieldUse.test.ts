@@ -22,6 +22,7 @@ const writers: Record<string, string[]> = {
   TaskBatch: ["controller/taskBatch", "model/batch", "api/batches"],
   TaskQueue: ["controller/taskQueue", "controller/maintenance", "api/queues.ts"],
   TaskSchedule: ["controller/taskSchedule", "api/schedules.ts"],
+  WaitToken: ["controller/waitToken", "api/waits"],
 };
 
 /** Fields of a TaskRun's spec that no user sets. */

@@ -15,11 +15,6 @@ const fields: Record<string, { spec: Fields; status?: string[] }> = {
     },
     status: ["warm"],
   },
-  TaskRun: {
-    spec: {
-      parent: "subtasks",
-    },
-  },
 };
 
 export function notYet(kind: string): CelRule[] {

@@ -4,8 +4,8 @@
  */
 import { maxBatchItems, maxPayloadBytes, yearSeconds } from "@fairlead/protocol/limits";
 import { z } from "zod";
-import { conditions, listMap, resourceName, rules, text, time } from "./common.ts";
-import { taskRunFields } from "./taskRunFields.ts";
+import { conditions, listMap, rules, text, time } from "./common.ts";
+import { parentRun, taskRunFields } from "./taskRunFields.ts";
 
 const batchPhases = ["Receiving", "Processing", "Completed", "PartiallyFailed", "Aborted"] as const;
 
@@ -13,6 +13,7 @@ const batchPhases = ["Receiving", "Processing", "Completed", "PartiallyFailed", 
 export const batchItem = z.object(taskRunFields).omit({
   cancelRequested: true,
   ttlSecondsAfterFinished: true,
+  parent: true,
   batch: true,
   schedule: true,
   replayOf: true,
@@ -48,7 +49,9 @@ export const taskBatchSpec = rules(
       .describe(
         "How many runs of the batch may be unfinished at once; never raises a queue's limit. Default: no limit but the queues'.",
       ),
-    parent: resourceName().optional().describe("Name of the run that made the batch."),
+    parent: parentRun()
+      .optional()
+      .describe("The run whose code made the batch; its runs are canceled with it."),
     cancelRequested: z
       .boolean()
       .optional()

@@ -41,8 +41,15 @@ const container = () =>
       "Runs an image instead of a task. It GETs its payload at FAIRLEAD_PAYLOAD_URL, and answers through its termination message or a PUT to FAIRLEAD_OUTPUT_URL; both with the content of FAIRLEAD_TOKEN_FILE as bearer token.",
     );
 
-const stringMap = (what: string) =>
-  z.record(z.string(), text(256)).describe(what).meta({ maxProperties: 16 });
+export const parentRun = () =>
+  z.object({
+    name: resourceName().describe("Its name."),
+    uid: text(64, 1).describe("Its UID."),
+    waits: z
+      .boolean()
+      .optional()
+      .describe("It waits for this run, which then executes the version of the code that it does."),
+  });
 
 export const taskRunFields = {
   task: taskId()
@@ -136,7 +143,7 @@ export const taskRunFields = {
     .meta({ type: "object" })
     .optional()
     .describe("Any JSON object that travels with the run, up to 256 KiB."),
-  parent: stringMap("Name of the run that triggered this one.").optional(),
+  parent: parentRun().optional().describe("The run whose code triggered this one; it is canceled with it."),
   batch: z
     .object({
       name: resourceName().describe("Name of the TaskBatch."),

@@ -15,7 +15,7 @@ const shown = (value: string | number): string =>
   typeof value === "number" ? String(value) : JSON.stringify(value.slice(0, 80));
 
 /** In milliseconds since the epoch. A date in the past is one: the run starts at once. */
-function delayOf(
+export function delayOf(
   delay: string | number,
   nowMs: number,
   { field = "options.delay", status = 422 }: { field?: string; status?: number } = {},

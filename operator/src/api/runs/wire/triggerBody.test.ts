@@ -82,7 +82,6 @@ describe("trigger options", () => {
     [{ delay: 1e15 }, 422, /options\.delay/],
     [{ tags: Array.from({ length: 11 }, (_, i) => `t${i}`) }, 422, /options\.tags: 11 tags, at most 10/],
     [{ tags: ["x".repeat(129)] }, 422, /options\.tags: .*128 characters/],
-    [{ resumeParentOnCompletion: true }, 422, /options\.resumeParentOnCompletion/],
     [{ metadata: { text: "x".repeat(300_000) } }, 413, /options\.metadata.*262144/],
   ])("%j is refused with the option's name", (options, status, message) => {
     expect(() => spec(options)).toThrow(Problem);

@@ -22,7 +22,6 @@ const maxDuration = z.union([z.literal(noMaxDuration), z.int().min(5).max(yearSe
 
 /** What the official SDKs send by themselves inside a task or beside a payload, and nothing here acts on. */
 const withoutEffect = {
-  parentRunId: z.string().optional(),
   parentAttempt: z.string().optional(),
   parentBatch: z.string().optional(),
   dependentAttempt: z.string().optional(),
@@ -92,6 +91,8 @@ export const triggerOptions = z.strictObject({
       maxDelay: z.string().optional(),
     })
     .optional(),
+  /** Which run triggers it, and whether it waits for it: parent.ts. */
+  parentRunId: z.string().max(512).optional(),
   resumeParentOnCompletion: z.boolean().optional(),
   ...Object.fromEntries(unsupported.map((option) => [option, z.unknown().optional()])),
   ...withoutEffect,
@@ -170,7 +171,8 @@ export function specOf(options: TriggerOptions, nowMs: number): Pick<TaskRunSpec
     maxAttempts: options.maxAttempts,
     maxDurationSeconds: maxDuration === undefined ? undefined : durationLimitOf(maxDuration),
     machine: options.machine,
-    version: options.lockToVersion,
+    // What a run waits for has the version of that run, which admission finds.
+    version: options.resumeParentOnCompletion ? undefined : options.lockToVersion,
     tags: options.tags?.length ? options.tags : undefined,
     metadata: metadata === undefined ? undefined : metadataOf(metadata, options.metadataType),
     test: options.test || undefined,
@@ -203,12 +205,6 @@ function refuseUnsupported(options: TriggerOptions): void {
   for (const name of unsupported) {
     if ((options as Record<string, unknown>)[name] !== undefined)
       throw new Problem(422, `options.${name}: not supported by Fairlead yet: leave it out`);
-  }
-  if (options.resumeParentOnCompletion) {
-    throw new Problem(
-      422,
-      "options.resumeParentOnCompletion: waiting for a child run is not supported by Fairlead yet: leave it out",
-    );
   }
 }
 
