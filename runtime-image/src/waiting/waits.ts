@@ -15,7 +15,7 @@ import type { WaitAnswer, WaitBody } from "@fairlead/protocol/runnerApi";
 import type { BatchResult, TaskResult, Waiting } from "../host/waits.ts";
 import { Refused } from "../http.ts";
 
-export interface WaitApi {
+interface WaitApi {
   /** Held by the API for some seconds; `signal` ends it. */
   wait(body: WaitBody, signal: AbortSignal): Promise<WaitAnswer>;
 }
