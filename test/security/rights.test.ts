@@ -182,18 +182,21 @@ describe("people", () => {
     ["view", "get list watch"],
     ["edit", "get list watch create update patch delete deletecollection"],
     ["admin", "get list watch create update patch delete deletecollection"],
-  ])("Kubernetes' role %s has the verbs %s of every kind, and no status but a token's", async (name, expected) => {
-    const admin = KubeClient.fromEnvironment();
-    const role = await admin.get(ClusterRoles, undefined, name);
-    await admin.close();
-    const rules = (role?.rules ?? []).filter(({ apiGroups }) => apiGroups?.includes("fairlead.dev"));
-    const held = new Set(
-      rules.flatMap(({ resources = [], verbs }) =>
-        resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)),
-      ),
-    );
-    // Completing a token is writing its status.
-    const completing = name === "view" ? [] : each("update patch", "waittokens/status");
-    expect(held).toEqual(new Set([...kinds.flatMap((kind) => each(expected, kind)), ...completing]));
-  });
+  ])(
+    "Kubernetes' role %s has the verbs %s of every kind, and no status but a token's",
+    async (name, expected) => {
+      const admin = KubeClient.fromEnvironment();
+      const role = await admin.get(ClusterRoles, undefined, name);
+      await admin.close();
+      const rules = (role?.rules ?? []).filter(({ apiGroups }) => apiGroups?.includes("fairlead.dev"));
+      const held = new Set(
+        rules.flatMap(({ resources = [], verbs }) =>
+          resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)),
+        ),
+      );
+      // Completing a token is writing its status.
+      const completing = name === "view" ? [] : each("update patch", "waittokens/status");
+      expect(held).toEqual(new Set([...kinds.flatMap((kind) => each(expected, kind)), ...completing]));
+    },
+  );
 });

@@ -7,9 +7,8 @@
  *   read:tasks:<id>               runs of the task          write:runs[:<id>]   cancel, replay
  *   read:batch:<id>               the batch, its runs       write:tasks[:<id>]  trigger, batchTrigger, cancel
  *   trigger:tasks[:<id>]          one run at a time         admin               all of these
- *   batchTrigger:tasks[:<id>]     batches
- *
- *   read:waitpoints[:<id>]        tokens that runs wait for  write:waitpoints[:<id>]  complete them
+ *   batchTrigger:tasks[:<id>]     batches                   write:waitpoints[:<id>] complete tokens
+ *   read:waitpoints[:<id>]        tokens that runs wait for
  *
  * A scope without an id counts for every subject of its kind: `read:tags` for every run that has a tag.
  */
