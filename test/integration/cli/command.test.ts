@@ -267,10 +267,13 @@ describe("results", () => {
   });
 
   test("env set sends no value to the output", async () => {
-    answers = [{ status: 200, body: { success: true } }];
+    answers = [
+      { status: 200, body: { sub: "staging" } },
+      { status: 200, body: { success: true } },
+    ];
     const ended = await fairlead(["env", "set", "TOKEN", "--secret"], { input: "s3cret\n" });
     expect(ended.stdout).toBe("set: TOKEN\n");
-    expect(JSON.parse(seen[0]?.body ?? "")).toEqual({
+    expect(JSON.parse(seen[1]?.body ?? "")).toEqual({
       variables: { TOKEN: "s3cret" },
       override: true,
       isSecret: true,
