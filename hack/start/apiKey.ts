@@ -1,5 +1,8 @@
 /** API keys of the release: entries of one Secret, named `<namespace>.<name>`. */
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { weakness } from "../../operator/src/model/randomText.ts";
 import { run } from "../lib/exec.ts";
 import { releaseName, releaseNamespace } from "./release.ts";
@@ -30,9 +33,16 @@ export async function removeApiKey(namespace: string, name: string): Promise<voi
   await patch({ data: { [`${namespace}.${name}`]: null } });
 }
 
+/** By a file: arguments can be read by every user of the machine, and a child's standard input has no path. */
 async function patch(body: object): Promise<void> {
-  const flags = ["--type=merge", "--patch-file=/dev/stdin"];
-  await run("kubectl", ["patch", "secret", secret, ...inRelease, ...flags], { input: JSON.stringify(body) });
+  const folder = mkdtempSync(join(tmpdir(), "fairlead-key-"));
+  try {
+    const file = join(folder, "patch.json");
+    writeFileSync(file, JSON.stringify(body), { mode: 0o600 });
+    await run("kubectl", ["patch", "secret", secret, ...inRelease, "--type=merge", `--patch-file=${file}`]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The API's address: its Service's cluster IP, which this machine reaches with the built-in cluster. */

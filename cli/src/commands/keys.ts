@@ -3,6 +3,9 @@
  * may read and change that Secret. A key's value is shown once, when it is made.
  */
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { local } from "../command.ts";
 import { CommandError, usageError } from "../errors.ts";
@@ -115,18 +118,24 @@ function entryOf(namespace: string, name: string): string {
   throw usageError(`name: "${name}" must have 1 to 63 letters, digits, _ and -`);
 }
 
-/** By standard input: arguments can be read by other users of the machine. */
+/** By a file: arguments can be read by other users of the machine, and a child's standard input has no path. */
 async function patch(options: KubeOptions, release: Release, change: object): Promise<void> {
-  const where = [...contextArgs(options), "--namespace", release.namespace];
-  const args = [
-    "patch",
-    "secret",
-    keysSecret(release),
-    ...where,
-    "--type",
-    "merge",
-    "--patch-file",
-    "/dev/stdin",
-  ];
-  await kubectl(args, JSON.stringify(change));
+  const folder = mkdtempSync(join(tmpdir(), "fairlead-key-"));
+  try {
+    const file = join(folder, "patch.json");
+    writeFileSync(file, JSON.stringify(change), { mode: 0o600 });
+    const where = [...contextArgs(options), "--namespace", release.namespace];
+    await kubectl([
+      "patch",
+      "secret",
+      keysSecret(release),
+      ...where,
+      "--type",
+      "merge",
+      "--patch-file",
+      file,
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
