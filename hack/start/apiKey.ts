@@ -33,7 +33,7 @@ export async function removeApiKey(namespace: string, name: string): Promise<voi
   await patch({ data: { [`${namespace}.${name}`]: null } });
 }
 
-/** By a file: arguments can be read by every user of the machine, and a child's standard input has no path. */
+/** By a file: every user of the machine can read arguments, and a child's standard input has no path. */
 async function patch(body: object): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "fairlead-key-"));
   try {

@@ -118,7 +118,7 @@ function entryOf(namespace: string, name: string): string {
   throw usageError(`name: "${name}" must have 1 to 63 letters, digits, _ and -`);
 }
 
-/** By a file: arguments can be read by other users of the machine, and a child's standard input has no path. */
+/** By a file: every user of the machine can read arguments, and a child's standard input has no path. */
 async function patch(options: KubeOptions, release: Release, change: object): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "fairlead-key-"));
   try {
