@@ -54,6 +54,8 @@ export class Slots {
     for (const holder of holders) {
       const state = this.#stateOf(holder);
       state.held = Math.max(state.held, holder.slot);
+      // Released before it was loaded again.
+      state.released = Math.min(state.released, holder.slot - 1);
     }
   }
 
