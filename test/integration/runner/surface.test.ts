@@ -52,7 +52,7 @@ task({ id: "memory", onFailure: async () => { console.log("failed for good"); },
 task({ id: "whole-context", run: async (_payload, { ctx }) => ctx });
 const first = process.env.TRIGGER_SECRET_KEY;
 task({ id: "first-variables", run: async () => first });
-task({ id: "variables", run: async () => ({ url: process.env.TRIGGER_API_URL, key: process.env.TRIGGER_SECRET_KEY }) });
+task({ id: "variables", run: async () => ({ url: process.env.TRIGGER_API_URL, key: process.env.TRIGGER_SECRET_KEY ?? null }) });
 schedules.task({ id: "scheduled", cron: "0 * * * *", run: async (payload) => ({ year: payload.timestamp.getUTCFullYear(), last: payload.lastTimestamp ?? null, upcoming: payload.upcoming.length }) });
 `;
 
@@ -178,7 +178,7 @@ describe.each(versions)("a task file with %s", (sdk) => {
     await engine.close();
     engine = await ScriptedEngine.start();
     await run("variables", { env: { TRIGGER_API_URL: "http://own" } });
-    expect(output()).toEqual({ url: "http://own", key: undefined });
+    expect(output()).toEqual({ url: "http://own", key: null });
     await engine.close();
     engine = await ScriptedEngine.start();
     await run("first-variables");
