@@ -73,7 +73,8 @@ const bundles: Record<BundleName, Bundle> = {
     entry: "test/e2e/fixtures/tasks/tasks.ts",
     outfile: "test/e2e/fixtures/tasks/dist/tasks.mjs",
     options: { keepNames: true },
-    maxBytes: 256 * 1024,
+    // One of its tasks brings the official SDK along.
+    maxBytes: 4 * 1024 * 1024,
   },
 };
 
