@@ -74,12 +74,18 @@ export interface AttemptAnswer {
 export interface UploadBody {
   size: number;
   type: string;
+  /** In hex. With it the URL takes this content only. */
+  sha256?: string;
 }
 
-/** A presigned PUT of exactly that object, and its key in the bucket. */
+/**
+ * A presigned PUT of that many bytes with these headers, and the key that the report is to name. What is
+ * there when the attempt settles is copied, and becomes the result: a later PUT changes nothing.
+ */
 export interface UploadAnswer {
   url: string;
   key: string;
+  headers: Record<string, string>;
 }
 
 /** The attempt's code waits for all of these, and for nothing else. */

@@ -93,13 +93,12 @@ export class EngineApi {
   /**
    * A presigned PUT for the output, and its key in the bucket. Not repeated here: the upload is, as a whole.
    */
-  async outputUrl(size: number, type: string, timeoutMs: number): Promise<UploadAnswer> {
-    const body: UploadBody = { size, type };
-    const { url, key } = await this.#own<UploadAnswer>("POST", "/output", timeoutMs, body);
+  async outputUrl(body: UploadBody, timeoutMs: number): Promise<UploadAnswer> {
+    const { url, key, headers = {} } = await this.#own<UploadAnswer>("POST", "/output", timeoutMs, body);
     if (typeof url !== "string" || typeof key !== "string") {
       throw new Error(`POST ${runnerApi}/attempt/output: the answer has no url and key`);
     }
-    return { url, key };
+    return { url, key, headers };
   }
 
   /** Held by the API until something of `on` is settled and the run has a slot, or its time is over. */

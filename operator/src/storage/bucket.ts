@@ -55,6 +55,27 @@ interface StoredObject {
   type?: string;
 }
 
+/** What identifies the content: it changes with every write. */
+interface ObjectState extends StoredObject {
+  etag?: string;
+  /** In hex; where the writer gave it and the server keeps it. */
+  sha256?: string;
+}
+
+/** What a presigned PUT takes; anything, as far as it is not said. */
+interface SignedBody {
+  size?: number;
+  /** In hex. */
+  sha256?: string;
+}
+
+const checksumHeader = "x-amz-checksum-sha256";
+const base64Of = (hex: string): string => Buffer.from(hex, "hex").toString("base64");
+/** What a PUT must send to a URL that was signed for this hash. */
+export const checksumHeaders = (sha256: string): Record<string, string> => ({
+  [checksumHeader]: base64Of(sha256),
+});
+
 export interface ListOptions {
   /** Only keys after this one. */
   startAfter?: string;
@@ -153,10 +174,13 @@ export class Bucket {
   }
 
   /** Undefined when there is no such object. */
-  async head(key: string): Promise<StoredObject | undefined> {
+  async head(key: string): Promise<ObjectState | undefined> {
+    const object = { Bucket: this.#bucket, Key: checked(key) };
     try {
-      const head = await this.#send(new HeadObjectCommand({ Bucket: this.#bucket, Key: checked(key) }));
-      return { size: head.ContentLength ?? 0, type: head.ContentType };
+      const head = await this.#send(new HeadObjectCommand({ ...object, ChecksumMode: "ENABLED" }));
+      const { ETag: etag, ChecksumSHA256: sum } = head;
+      const sha256 = sum && Buffer.from(sum, "base64").toString("hex");
+      return { size: head.ContentLength ?? 0, type: head.ContentType, etag, sha256 };
     } catch (error) {
       if (!isMissing(error)) throw error;
       // Only the answer of a GET says whether it is the object that is missing, or the whole bucket.
@@ -178,7 +202,7 @@ export class Bucket {
     } catch (error) {
       if (isMissing(error)) return undefined;
       // An empty object has no first byte.
-      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 416) {
+      if (hasStatus(error, 416)) {
         return { body: new Uint8Array(), size: 0 };
       }
       throw error;
@@ -197,10 +221,9 @@ export class Bucket {
         await this.#send(new PutObjectCommand({ ...object, IfNoneMatch: "*" }));
         break;
       } catch (error) {
-        const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-        if (status === 412) return false;
+        if (hasStatus(error, 412)) return false;
         // 409: another write of this key at the same moment, which may still fail.
-        if (status !== 409 || tries === conflictTries) throw error;
+        if (!hasStatus(error, 409) || tries === conflictTries) throw error;
         await pause(conflictPauseMs * 2 ** tries);
       }
     }
@@ -208,11 +231,20 @@ export class Bucket {
     return true;
   }
 
-  /** Copies an object within the bucket, with its type. */
-  async copy(from: string, to: string): Promise<void> {
+  /**
+   * Copies an object within the bucket, with its type. With an `etag` only that content: false when there is
+   * another by now, or none.
+   */
+  async copy(from: string, to: string, { etag }: { etag?: string } = {}): Promise<boolean> {
     const source = `${this.#bucket}/${checked(from).split("/").map(encodeURIComponent).join("/")}`;
-    const copy = { Bucket: this.#bucket, Key: checked(to), CopySource: source };
-    await this.#write(`put object ${to}`, () => this.#send(new CopyObjectCommand(copy)));
+    const copy = { Bucket: this.#bucket, Key: checked(to), CopySource: source, CopySourceIfMatch: etag };
+    try {
+      await this.#write(`put object ${to}`, () => this.#send(new CopyObjectCommand(copy)));
+      return true;
+    } catch (error) {
+      if (etag !== undefined && (isMissing(error) || hasStatus(error, 412))) return false;
+      throw error;
+    }
   }
 
   /** A page of objects in the order of their keys, and with a delimiter the folders among them. */
@@ -302,10 +334,16 @@ export class Bucket {
 
   async presignPut(
     key: string,
-    { expiresSeconds, audience }: { expiresSeconds: number; audience: Audience },
+    { expiresSeconds, audience, size, sha256 }: { expiresSeconds: number; audience: Audience } & SignedBody,
   ): Promise<string> {
-    const command = new PutObjectCommand({ Bucket: this.#bucket, Key: checked(key) });
-    return getSignedUrl(this.#clients[audience], command, { expiresIn: expiresSeconds });
+    const command = new PutObjectCommand({
+      ...{ Bucket: this.#bucket, Key: checked(key), ContentLength: size },
+      ChecksumSHA256: sha256 && base64Of(sha256),
+    });
+    const expiresIn = expiresSeconds;
+    // As a header of the request, which the server compares with the body.
+    const unhoistableHeaders = new Set([checksumHeader]);
+    return getSignedUrl(this.#clients[audience], command, { expiresIn, unhoistableHeaders });
   }
 
   async #write(what: string, send: () => Promise<unknown>): Promise<void> {
@@ -346,6 +384,9 @@ export class Bucket {
 /** 400: it wants a checksum that it does not know; 501: it does not know the request. */
 const isUnsupported = (error: unknown): boolean =>
   error instanceof S3ServiceException && [400, 405, 501].includes(error.$metadata.httpStatusCode ?? 0);
+
+const hasStatus = (error: unknown, status: number): boolean =>
+  error instanceof S3ServiceException && error.$metadata.httpStatusCode === status;
 
 const isWithoutBucket = (error: unknown): boolean =>
   error instanceof S3ServiceException && error.name === "NoSuchBucket";

@@ -4,6 +4,7 @@
  *   ns/<namespace>/runs/<name>.<uid>/payload
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.<pod uid>/output     and `log` beside it
  *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.container/output     of an inline container
+ *   ns/<namespace>/runs/<name>.<uid>/attempts/<n>.<…>/output.<id>      the result: reportOutput.ts
  *   ns/<namespace>/payloads/<name>.<id>                                of a run that the API made
  *   ns/<namespace>/packets/<path>                                      what a client uploaded as a payload
  *   ns/<namespace>/history/runs/<name>/<uid>.json.gz                   a retired run

@@ -138,7 +138,8 @@ export class NamespaceStore {
 
   read: RawBucket["read"] = async (key) => this.#bucket.read(this.#own(key));
 
-  copy: RawBucket["copy"] = async (from, to) => this.#bucket.copy(this.#own(from), this.#own(to));
+  copy: RawBucket["copy"] = async (from, to, options) =>
+    this.#bucket.copy(this.#own(from), this.#own(to), options);
 
   delete: RawBucket["delete"] = async (key) => this.#bucket.delete(this.#own(key));
 

@@ -13,7 +13,8 @@ export interface TestStore extends RawBucket, Pick<ObjectStore, "of" | "own" | "
 
 /** `clock`: the time that an object is modified at. */
 export function testStore(clock: () => number): TestStore {
-  const objects = new Map<string, { body: Uint8Array; type: string; modifiedMs: number }>();
+  const objects = new Map<string, { body: Uint8Array; type: string; modifiedMs: number; etag: string }>();
+  let writes = 0;
   const requests = { delete: 0, deleteMany: 0, get: 0, head: 0, list: 0, put: 0 };
   let sorted: string[] | undefined;
   const keys = (): string[] => {
@@ -30,9 +31,11 @@ export function testStore(clock: () => number): TestStore {
       await bucket.put(key, body, options);
       return true;
     },
-    async copy(from, to) {
-      const { body, type } = objects.get(from) ?? raise(`there is no object ${from}`);
+    async copy(from, to, { etag } = {}) {
+      const { body, type, etag: now } = objects.get(from) ?? raise(`there is no object ${from}`);
+      if (etag !== undefined && etag !== now) return false;
       await bucket.put(to, body, { type });
+      return true;
     },
     async read(key) {
       const object = objects.get(key);
@@ -44,7 +47,7 @@ export function testStore(clock: () => number): TestStore {
       requests.put++;
       const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
       if (!objects.has(key)) sorted = undefined;
-      objects.set(key, { body: bytes, type, modifiedMs: clock() });
+      objects.set(key, { body: bytes, type, modifiedMs: clock(), etag: String(writes++) });
     },
     async get(key) {
       requests.get++;
@@ -54,7 +57,7 @@ export function testStore(clock: () => number): TestStore {
     async head(key) {
       requests.head++;
       const object = objects.get(key);
-      return object && { size: object.body.length, type: object.type };
+      return object && { size: object.body.length, type: object.type, etag: object.etag };
     },
     async delete(key) {
       requests.delete++;

@@ -50,17 +50,19 @@ export function containerRoutes(
     const size = Number(request.get("content-length") ?? 0);
     if (size > maxOutputBytes)
       throw new Problem(413, `content-length: ${size} bytes, an output has at most ${maxOutputBytes}`);
-    const url = await outputUrl(response);
+    const url = await outputUrl(response, size);
     // A client that sends without a pause would not see an answer that comes before its end.
     if (size <= droppedBytes) await dropped(request);
     response.redirect(307, url);
   });
 
-  async function outputUrl(response: Response): Promise<string> {
+  async function outputUrl(response: Response, size?: number): Promise<string> {
     const { metadata, spec } = await loadRun(response);
     if (!spec.container) throw new Problem(404, "A task's output goes to POST attempt/output");
     const key = containerOutputKey(metadata, claimsIn(response).attempt);
-    const options = { expiresSeconds: uploadUrlSeconds, audience: "cluster" } as const;
+    // The client sends the same body there. What is not said now is measured when the attempt ends.
+    const signed = size ? { size } : {};
+    const options = { expiresSeconds: uploadUrlSeconds, audience: "cluster", ...signed } as const;
     return deps.store.of(metadata.namespace).presignPut(key, options);
   }
 

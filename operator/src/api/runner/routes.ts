@@ -27,9 +27,10 @@ import { transition } from "../../model/run/transition.ts";
 import { mediaType } from "../../model/schema/common.ts";
 import { applyEvent } from "../../runs/applyEvent.ts";
 import { type RunClaims, type RunTokens, runTokenSeconds } from "../../runs/runToken.ts";
+import { checksumHeaders } from "../../storage/bucket.ts";
 import { bundleKey, outputKey } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
-import { storeReportOutput } from "../../storage/reportOutput.ts";
+import { storeReportOutput, UploadDiffers } from "../../storage/reportOutput.ts";
 import { bodyOf } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import type { Links } from "../packets.ts";
@@ -41,7 +42,7 @@ import { handOver } from "./handOver.ts";
 
 export interface RunnerDeps {
   client: Pick<KubeClient, "get" | "replace">;
-  store: Stores<"presignGet" | "presignPut" | "put">;
+  store: Stores<"copy" | "delete" | "head" | "presignGet" | "presignPut" | "put">;
   links: Pick<Links, "ownUrl">;
   identity: AttemptIdentity;
   tokens: Pick<RunTokens, "sign" | "publicKeyOf" | "whole">;
@@ -66,6 +67,7 @@ const start = z.object({
 const upload = z.object({
   size: z.int().min(0),
   type: mediaType(),
+  sha256: z.hex().length(64).optional(),
 }) satisfies z.ZodType<UploadBody>;
 
 export function runnerRouter(deps: RunnerDeps & WaitRouteDeps): Router {
@@ -123,9 +125,11 @@ export function runnerRouter(deps: RunnerDeps & WaitRouteDeps): Router {
     const { ns, attempt, podUid } = claimsIn(response);
     const run = await loadRun(response);
     const key = outputKey(run.metadata, attempt, podUid);
-    const options = { expiresSeconds: uploadUrlSeconds, audience: "cluster" } as const;
+    const { size, sha256 } = body;
+    const options = { expiresSeconds: uploadUrlSeconds, audience: "cluster", size, sha256 } as const;
     const url = await deps.store.of(ns).presignPut(key, options);
-    response.json({ url, key } satisfies UploadAnswer);
+    const headers = sha256 === undefined ? {} : checksumHeaders(sha256);
+    response.json({ url, key, headers } satisfies UploadAnswer);
   });
 
   router.post("/attempt/report", async (request, response) => {
@@ -143,10 +147,21 @@ export function runnerRouter(deps: RunnerDeps & WaitRouteDeps): Router {
       throw new Problem(400, `output.key: ${key} is not the key of this attempt's output: send ${ownKey}`);
     // Before anything is stored: an attempt that is over must not overwrite its output.
     await loadRun(response);
-    const end = endOfReport(await storeReportOutput(deps.store, run, body));
+    const stored = await storeReportOutput(deps.store, run, body).catch((error: unknown) => {
+      throw error instanceof UploadDiffers ? new Problem(400, `output: ${error.message}`) : error;
+    });
+    if (body.output?.data === undefined && key !== undefined && stored.output?.key === undefined)
+      throw new Problem(400, "output.key: nothing was uploaded: upload the output first");
+    const end = endOfReport(stored);
     const random = deps.random();
     await apply(deps, claims, { type: "AttemptEnded", attempt, podUid, end, retry, random });
     response.status(204).end();
+    // Best effort: it goes with the run's folder otherwise.
+    if (key !== undefined)
+      await deps.store
+        .of(namespace)
+        .delete(ownKey)
+        .catch((err) => deps.log.info({ err, run: name }, "not deleted"));
   });
 
   router.use(containerRoutes(deps, loadRun));

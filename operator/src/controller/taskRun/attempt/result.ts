@@ -1,8 +1,8 @@
 /**
  * How an attempt ended whose container did: a task's report, an inline container's output, or the exit code.
  *
- * Every output is moved to where outputs are. An inline container's is the object that it PUT to
- * FAIRLEAD_OUTPUT_URL, else its termination message, which is written to the same key.
+ * Every output becomes an object that nothing uploaded later replaces (storage/reportOutput.ts). An inline
+ * container's is what it PUT to FAIRLEAD_OUTPUT_URL, else its termination message.
  */
 import { isUtf8 } from "node:buffer";
 import { maxOutputCopyBytes, terminationMessageBytes } from "@fairlead/protocol/limits";
@@ -16,9 +16,10 @@ import { maxMediaTypeLength } from "../../../model/schema/common.ts";
 import { isSuperJson } from "../../../model/superJson.ts";
 import { containerOutputKey, outputKey } from "../../../storage/layout.ts";
 import type { NamespaceStore, Stores } from "../../../storage/objectStore.ts";
-import { storeReportOutput } from "../../../storage/reportOutput.ts";
+import { resultKey, storeReportOutput, takeUpload, UploadDiffers } from "../../../storage/reportOutput.ts";
+import { failed } from "./ends.ts";
 
-type Store = Stores<"head" | "get" | "put">;
+type Store = Stores<"copy" | "head" | "get" | "put">;
 
 /** Whether `readResult` asks the bucket: for an output. */
 export function readsBucket(
@@ -27,7 +28,7 @@ export function readsBucket(
   podUid: string | undefined,
 ): boolean {
   if (program.kind === "container") return end.exitCode === 0;
-  return reportOf(end, attempt.number, podUid)?.output?.data !== undefined;
+  return reportOf(end, attempt.number, podUid)?.output !== undefined;
 }
 
 /** `podUid` is that of the container's pod. */
@@ -37,20 +38,35 @@ export async function readResult(
   end: ContainerEnd,
   podUid: string | undefined,
 ): Promise<AttemptEnd> {
-  if (program.kind === "container")
-    return endOfContainer(program, end, await readOutput(store, run, attempt, end));
-  const report = reportOf(end, attempt.number, podUid);
-  if (!report) return endOfContainer(program, end);
-  const stored = await storeReportOutput(store, run.metadata, report, podUid);
-  return { ...endOfReport(stored), exitCode: end.exitCode };
+  const { exitCode } = end;
+  try {
+    if (program.kind === "container")
+      return endOfContainer(program, end, await readOutput(store, run, attempt, end));
+    const report = reportOf(end, attempt.number, podUid);
+    if (!report) return endOfContainer(program, end);
+    const stored = await storeReportOutput(store, run.metadata, report, podUid);
+    const isLost = report.output?.key !== undefined && stored.output?.key === undefined;
+    return { ...endOfReport(stored), exitCode, ...(isLost && { message: lostOutput }) };
+  } catch (error) {
+    if (!(error instanceof UploadDiffers)) throw error;
+    const message = `The output was not taken: ${error.message}.`;
+    return {
+      ...failed("OutputRefused", message),
+      startedAt: end.startedAt,
+      finishedAt: end.finishedAt,
+      exitCode,
+    };
+  }
 }
+
+const lostOutput = "The task completed. Its output is not in the bucket, where it was uploaded.";
 
 /**
  * The Job is complete and its pod is gone, with its termination message: the run is Completed, with the
  * output that is in the bucket. It is not executed again.
  */
 export async function readLostResult(
-  store: Stores<"head" | "get">,
+  store: Stores<"copy" | "head" | "get">,
   run: TaskRun,
   attempt: Attempt,
   { kind }: Pick<Program, "kind">,
@@ -58,7 +74,9 @@ export async function readLostResult(
   const { number, podUid = "" } = attempt;
   const key =
     kind === "container" ? containerOutputKey(run.metadata, number) : outputKey(run.metadata, number, podUid);
-  const output = await readPut(store.of(run.metadata.namespace), key);
+  const output = await readPut(store.of(run.metadata.namespace), key).catch((error: unknown) => {
+    if (!(error instanceof UploadDiffers)) throw error;
+  });
   const where = output ? "its output was in the bucket" : "what it answered, if anything, is lost";
   return {
     ...{ outcome: "Completed", reason: "Completed" },
@@ -82,17 +100,22 @@ async function readOutput(
   const size = Buffer.byteLength(text);
   if (size === 0 || size >= terminationMessageBytes) return undefined;
   const type = typeOfText(text);
-  await store.of(run.metadata.namespace).put(key, text, { type });
-  return { ref: { key, size, type }, copy: copyOfText(text, type) };
+  const result = resultKey(key);
+  await store.of(run.metadata.namespace).put(result, text, { type });
+  return { ref: { key: result, size, type }, copy: copyOfText(text, type) };
 }
 
-/** An output that was uploaded; a program that says no type, or a binary one, may mean JSON or text. */
+/**
+ * An output that was uploaded, as a result of its own. A program that says no type, or a binary one, may mean
+ * JSON or text.
+ */
 async function readPut(
-  store: Pick<NamespaceStore, "head" | "get">,
-  key: string,
+  store: Pick<NamespaceStore, "copy" | "head" | "get">,
+  upload: string,
 ): Promise<ContainerOutput | undefined> {
-  const put = await store.head(key);
+  const put = await takeUpload(store, upload);
   if (!put) return undefined;
+  const { key } = put;
   const small =
     put.size <= maxOutputCopyBytes ? await store.get(key, { maxBytes: maxOutputCopyBytes }) : undefined;
   // Other bytes would come out as replacement characters: they stay in the object alone.
