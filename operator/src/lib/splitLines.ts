@@ -11,16 +11,19 @@ export async function* splitLines(
   let parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of stream) {
-    let start = 0;
-    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
-      const isEmpty = end === start && size === 0;
-      if (!isEmpty) {
-        parts.push(chunk.subarray(start, end));
-        yield utf8.decode(Buffer.concat(parts));
-        parts = [];
-        size = 0;
-      }
-      start = end + 1;
+    // Millions of empty lines cost no more than their bytes.
+    const skipEmpty = (from: number): number => {
+      let at = from;
+      while (size === 0 && chunk[at] === newline) at++;
+      return at;
+    };
+    let start = skipEmpty(0);
+    for (let end = chunk.indexOf(newline, start); end >= 0; end = chunk.indexOf(newline, start)) {
+      parts.push(chunk.subarray(start, end));
+      yield utf8.decode(Buffer.concat(parts));
+      parts = [];
+      size = 0;
+      start = skipEmpty(end + 1);
     }
     if (start === chunk.length) continue;
     parts.push(chunk.subarray(start));

@@ -7,6 +7,7 @@ import type { Request, Response } from "express";
 import type { TaskRun } from "../../model/resources.ts";
 import { type Caller, callerIn } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
+import type { ApiKey } from "./apiKey.ts";
 import { grants, grantsAll, grantsSome, type Subject, type Verb } from "./scopes.ts";
 
 const listsOf = ({ scopes, keyScopes }: Caller): readonly string[][] =>
@@ -87,6 +88,16 @@ export function manageOnly(_request: Request, response: Response, next: () => vo
   if (caller.kind === "publicToken" || !listsOf(caller).every((scopes) => scopes.includes("admin")))
     throw unauthorized("a secret key that may manage is needed");
   next();
+}
+
+/**
+ * Whether the caller is still who it was when its request came: for what goes on for long. `key`: its key as
+ * it is now.
+ */
+export function lasts(caller: Caller, key: ApiKey | undefined, nowMs: number): boolean {
+  const { expiresAt = Number.POSITIVE_INFINITY, namespace, keyScopes } = caller;
+  const isSame = key?.namespace === namespace && key.scopes?.join(" ") === keyScopes?.join(" ");
+  return nowMs < expiresAt && isSame;
 }
 
 /** A queue's limit is everybody's who uses it: whoever may trigger a task may not set it. */

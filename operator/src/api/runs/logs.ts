@@ -1,6 +1,7 @@
 /**
  * GET /api/v1/runs/<id>/logs: what a run printed, attempt by attempt: from the bucket once an attempt's log
- * is there, from its pod before that. With `follow=true` the answer goes on until the run has ended.
+ * is there, from its pod before that. With `follow=true` the answer goes on until the run has ended, or the
+ * caller's right.
  *
  *   attempt=2            only that one
  *   since=10m            no older lines; a duration, or a time
@@ -21,6 +22,9 @@ import type { Attempt, TaskRun } from "../../model/resources.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { logKey } from "../../storage/layout.ts";
 import type { Stores } from "../../storage/objectStore.ts";
+import type { ApiKeys } from "../auth/apiKeys.ts";
+import { lasts } from "../auth/rights.ts";
+import { callerIn } from "../http/caller.ts";
 import { query } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import { findRun, type RunAccessDeps } from "./access.ts";
@@ -30,6 +34,7 @@ export interface LogDeps extends RunAccessDeps {
   client: Pick<KubeClient, "patch" | "podLog">;
   store: Stores<"read">;
   reader: Pick<RunReader, "get">;
+  keys: Pick<ApiKeys, "find">;
   /** Milliseconds since the epoch. */
   clock: () => number;
 }
@@ -55,12 +60,22 @@ export function runLogsRouter(deps: LogDeps): Router {
     const run = await findRun(deps, request, response, "read");
     const asked = askedOf(request, deps.clock());
     const { namespace } = run.metadata;
+    // The client has left meanwhile: no "close" would ever come.
+    if (response.destroyed) return;
     if (!shares.take(namespace)) {
       response.set("retry-after", "1");
       throw new Problem(429, `Too many logs are read at once, ${places.each}: retry`, { retry: true });
     }
     const ended = new AbortController();
-    response.once("close", () => ended.abort());
+    const caller = callerIn(response);
+    const watch = setInterval(() => {
+      // A right that has ended ends what it has opened.
+      if (!lasts(caller, deps.keys.find(caller.key), deps.clock())) response.destroy();
+    }, lookMs);
+    response.once("close", () => {
+      clearInterval(watch);
+      ended.abort();
+    });
     try {
       response.set({
         "content-type": asked.json ? "application/x-ndjson" : "text/plain; charset=utf-8",
@@ -68,6 +83,8 @@ export function runLogsRouter(deps: LogDeps): Router {
         "x-content-type-options": "nosniff",
         "content-security-policy": "sandbox; default-src 'none'",
       });
+      // What waits for the first line knows that it was let in.
+      if (asked.follow) response.flushHeaders();
       await tell(deps, run, asked, new LogAnswer(response, asked, ended.signal), ended.signal);
       response.end();
     } catch (error) {

@@ -10,7 +10,7 @@ import { Router } from "express";
 import { Shares } from "../../lib/shares.ts";
 import type { ApiKey } from "../auth/apiKey.ts";
 import type { ApiKeys } from "../auth/apiKeys.ts";
-import { may } from "../auth/rights.ts";
+import { lasts, may } from "../auth/rights.ts";
 import { type Caller, callerIn } from "../http/caller.ts";
 import { EventStream } from "../http/eventStream.ts";
 import { param, runOfId } from "../http/input.ts";
@@ -79,11 +79,10 @@ export function runStreamRouter(deps: RunStreamDeps): Router {
 function tick(open: ReadonlyMap<EventStream, Caller>, { keys, clock }: RunStreamDeps): void {
   const nowMs = clock();
   const known = new Map<string, ApiKey | undefined>();
-  for (const [stream, { key, keyScopes, namespace, expiresAt = Number.POSITIVE_INFINITY }] of open) {
+  for (const [stream, caller] of open) {
+    const { key } = caller;
     if (!known.has(key)) known.set(key, keys.find(key));
-    const now = known.get(key);
-    const isSame = now?.namespace === namespace && now.scopes?.join(" ") === keyScopes?.join(" ");
-    if (expiresAt > nowMs && isSame) stream.tick();
+    if (lasts(caller, known.get(key), nowMs)) stream.tick();
     else stream.close();
   }
 }
