@@ -18,6 +18,24 @@ export class OutOfMemoryError extends Error {
   }
 }
 
+/** `unwrap()` of a run that did not complete; `cause` is its error. */
+export class SubtaskUnwrapError extends Error {
+  override readonly name = "SubtaskUnwrapError";
+  readonly taskId: string;
+  readonly runId: string;
+
+  constructor(taskId: string, runId: string, cause: unknown) {
+    super(`Error in ${taskId}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.taskId = taskId;
+    this.runId = runId;
+  }
+}
+
+/** A token's time ran out before anybody completed it. */
+export class WaitpointTimeoutError extends Error {
+  override readonly name = "WaitpointTimeoutError";
+}
+
 /**
  * An argument cannot be right, whatever the API would say; nothing was sent. The message names it, says what
  * is wrong with it and what would be right. A TypeError, as the platform throws for a bad argument (`new

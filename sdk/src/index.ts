@@ -30,10 +30,27 @@ export {
 export { type Schedule, type ScheduleOptions, type SchedulePage, schedules } from "./client/schedules.ts";
 export { type ClientSettings, configure } from "./client/settings.ts";
 export { type Batch, batch, tasks } from "./client/trigger.ts";
-export { AbortTaskRunError, InvalidOptionError, MissingSettingError, OutOfMemoryError } from "./errors.ts";
+export {
+  AbortTaskRunError,
+  InvalidOptionError,
+  MissingSettingError,
+  OutOfMemoryError,
+  SubtaskUnwrapError,
+  WaitpointTimeoutError,
+} from "./errors.ts";
 export type { RegisterHook } from "./inside/globalHooks.ts";
 export { heartbeats, type Local, locals, tags, timeout, usage } from "./inside/inside.ts";
 export { type MetadataUpdater, metadata } from "./inside/metadata.ts";
+export {
+  type ListTokensOptions,
+  type RetrievedToken,
+  type TokenResult,
+  type WaitForOptions,
+  type WaitToken,
+  type WaitTokenOptions,
+  type WaitUntilOptions,
+  wait,
+} from "./inside/wait.ts";
 export { type LogProperties, logger, type Span } from "./logger.ts";
 export { type StandardSchema, TaskPayloadParsedError } from "./schema.ts";
 export {
@@ -47,9 +64,11 @@ export {
 export { task } from "./task.ts";
 export type {
   AnyTask,
+  BatchByTaskItem,
   BatchHandle,
   BatchItem,
   BatchOptions,
+  BatchRunResult,
   CatchErrorParams,
   CatchErrorResult,
   DebounceOptions,
@@ -62,10 +81,12 @@ export type {
   RetryOptions,
   RunHandle,
   RunParams,
+  RunResult,
   Task,
   TaskOptions,
   TaskResult,
   TaskRetryOptions,
   TaskWait,
   TriggerOptions,
+  Unwrappable,
 } from "./types.ts";

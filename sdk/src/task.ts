@@ -7,6 +7,7 @@
 import { idRule, isId } from "@fairlead/protocol/ids";
 import { anything, type Check, checkOptions, shown, text } from "./checks.ts";
 import { InvalidOptionError } from "./errors.ts";
+import { runPromise } from "./inside/runPromise.ts";
 import {
   type CatalogSlot,
   type HookFunction,
@@ -15,7 +16,7 @@ import {
   slot,
   type TaskMetadata,
 } from "./slots.ts";
-import type { Task, TaskOptions } from "./types.ts";
+import type { AnyTask, Task, TaskOptions } from "./types.ts";
 
 const hook: Check = (value) =>
   typeof value === "function" ? undefined : `${shown(value)} is given; it must be a function`;
@@ -109,6 +110,18 @@ export function defineTask<TId extends string, TPayload, TIn, TOutput>(
         ? await Promise.all(items.map(async (item) => ({ ...item, payload: await parse(item.payload) })))
         : items;
       return (await client()).batchTrigger(id, parsed, batchOptions, requestOptions);
+    },
+    triggerAndWait: (payload, triggerOptions, requestOptions) =>
+      runPromise(async () => {
+        const parsed = await parse(payload);
+        return (await client()).triggerAndWait<AnyTask>(id, parsed, triggerOptions, requestOptions);
+      }),
+    batchTriggerAndWait: async (items, batchOptions, requestOptions) => {
+      const parsed = await Promise.all(
+        items.map(async (item) => ({ ...item, payload: await parse(item.payload) })),
+      );
+      const tasks = await client();
+      return tasks.batchTriggerAndWait<AnyTask>(id, parsed, batchOptions, requestOptions);
     },
   };
 }

@@ -133,6 +133,23 @@ export interface TaskOptions<TId extends string, TPayload, TOutput> {
   cleanup?: Hook<HookParams<TPayload>>;
 }
 
+/** How a run ended that another one waited for. */
+export type RunResult<TOutput> =
+  | { ok: true; id: string; taskIdentifier: string; output: TOutput }
+  | { ok: false; id: string; taskIdentifier: string; error: unknown };
+
+/** A promise of it; `unwrap()` is the output, or throws SubtaskUnwrapError. */
+export interface Unwrappable<TOutput> extends Promise<RunResult<TOutput>> {
+  unwrap(): Promise<TOutput>;
+}
+
+/** How the runs of a batch ended, in the order of its items. */
+export interface BatchRunResult<TOutput> {
+  /** `batch_…`. */
+  id: string;
+  runs: RunResult<TOutput>[];
+}
+
 declare const types: unique symbol;
 
 /** A defined task. */
@@ -147,6 +164,18 @@ export interface Task<TId extends string, TPayload, TOutput> {
     options?: BatchOptions,
     requestOptions?: RequestOptions,
   ): Promise<BatchHandle>;
+  /** From inside a run: triggers the task, and waits until its run has ended. */
+  triggerAndWait(
+    payload: TPayload,
+    options?: TriggerOptions,
+    requestOptions?: RequestOptions,
+  ): Unwrappable<TOutput>;
+  /** The same for each item; results are in their order. */
+  batchTriggerAndWait(
+    items: readonly { payload: TPayload; options?: TriggerOptions }[],
+    options?: BatchOptions,
+    requestOptions?: RequestOptions,
+  ): Promise<BatchRunResult<TOutput>>;
   /** Carries the types of payload and output for the compiler; has no value. */
   readonly [types]?: { payload: TPayload; output: TOutput };
 }
@@ -226,6 +255,13 @@ export interface BatchOptions {
 /** One item of `batch.trigger`. */
 export interface BatchItem<T extends AnyTask = AnyTask> {
   id: IdOf<T>;
+  payload: PayloadOf<T>;
+  options?: TriggerOptions;
+}
+
+/** One item of `batch.triggerByTask`. */
+export interface BatchByTaskItem<T extends AnyTask = AnyTask> {
+  task: T;
   payload: PayloadOf<T>;
   options?: TriggerOptions;
 }

@@ -258,12 +258,12 @@ async function complete({ payloadMeta, outputMeta, ...run }: WireRun, options: R
   run.payload = await restored(run.payload, payloadMeta);
   run.output =
     run.outputPresignedUrl !== undefined && run.output === undefined
-      ? await fetchOutput(run.outputPresignedUrl, options)
+      ? await fetchValue(run.outputPresignedUrl, options)
       : await restored(run.output, outputMeta);
   return run;
 }
 
-async function fetchOutput(url: string, options: RequestOptions): Promise<unknown> {
+export async function fetchValue(url: string, options: RequestOptions): Promise<unknown> {
   const { headers, text } = await sendToStore(url, {}, "The output could not be fetched", options);
   const type = headers.get("content-type") ?? "";
   if (!type.includes("json")) return text;
