@@ -1,4 +1,4 @@
-/** What a task waits for: the calls that it sends, and the values that come back from a host in the test's hands. */
+/** What a task waits for: the calls that it sends, and the values that a host, played by the test, gives. */
 import { afterEach, beforeEach, expect, expectTypeOf, it } from "vitest";
 import { ScriptedServer } from "../../../test/support/servers/scriptedServer.ts";
 import { batch, configure, SubtaskUnwrapError, task, tasks, WaitpointTimeoutError, wait } from "../index.ts";
