@@ -30,8 +30,11 @@ async function noneLeft(name: string): Promise<void> {
   });
 }
 
-const logOf = async (name: string): Promise<string> =>
-  loadObject((await ns.untilCaptured(name)).attempts?.[0]?.logKey);
+/** Without the time that each line begins with. */
+async function logOf(name: string): Promise<string> {
+  const log = await loadObject((await ns.untilCaptured(name)).attempts?.[0]?.logKey);
+  return log.replace(/^\d\S+Z /gm, "");
+}
 
 describe("maxDuration", () => {
   test("a task that ignores SIGTERM is killed after its grace period", async () => {
