@@ -7,7 +7,6 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { local } from "../command.ts";
-import { usageError } from "../errors.ts";
 import { print, say } from "../terminal.ts";
 
 const configNames = ["fairlead", "trigger"].flatMap((base) =>
@@ -39,7 +38,6 @@ export function addInit(program: Command): void {
     .action(
       local<[string]>((_context, given) => {
         const folder = resolve(given);
-        if (!existsSync(folder)) throw usageError(`folder: ${folder} is not there`);
         const found = configNames.find((name) => existsSync(join(folder, name)));
         if (found) say(`${found} is there already: nothing to make`);
         else {
@@ -82,6 +80,7 @@ function ignore(folder: string): void {
   const path = join(folder, ".gitignore");
   const text = existsSync(path) ? readFileSync(path, "utf8") : "";
   if (/^\/?\.fairlead\/?$/m.test(text)) return;
+  mkdirSync(folder, { recursive: true });
   appendFileSync(path, `${text === "" || text.endsWith("\n") ? "" : "\n"}.fairlead/\n`);
   print("added .fairlead/ to .gitignore");
 }
