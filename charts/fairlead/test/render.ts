@@ -74,6 +74,8 @@ interface RenderOptions {
   namespace?: string;
   /** Left out: those of `images`. */
   withImages?: boolean;
+  /** Kinds that the API server has, besides those that helm knows. */
+  apiVersions?: string[];
 }
 
 export async function helm(args: string[], input = ""): Promise<ExecResult> {
@@ -87,9 +89,10 @@ export async function helm(args: string[], input = ""): Promise<ExecResult> {
  * `helm template`, or with other words whatever takes a chart and values; the values come on standard input.
  */
 function tryRender(values: Values = {}, options: RenderOptions = {}, command = ["template"]) {
-  const { release = "fairlead", namespace = "jobs", withImages = true } = options;
+  const { release = "fairlead", namespace = "jobs", withImages = true, apiVersions = [] } = options;
   const files = withImages ? [images, values] : [values];
   const args = [...command, release, chart, "--namespace", namespace, "--values", "-"];
+  for (const version of apiVersions) args.push("--api-versions", version);
   // JSON: of YAML, helm speaks an older version.
   return helm(args, JSON.stringify(files.reduce<Values>(merge, {})));
 }

@@ -24,9 +24,11 @@ import { connectRedis } from "../../../operator/src/queue/redisClient.ts";
 import { quiet } from "../../support/quiet.ts";
 import { ApiServer } from "../../support/servers/apiServer.ts";
 import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
+import { accountOf, installOwnRights } from "../../support/servers/ownRights.ts";
 import { RedisServer } from "../../support/servers/redisServer.ts";
 
 const namespace = "controller";
+const release = "fairlead";
 const ServiceAccounts: Resource<KubeObject> = {
   ...{ group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount", namespaced: true },
 };
@@ -49,9 +51,10 @@ beforeAll(async () => {
   api = apiServer;
   client = api.client();
   ends.push(() => client.close());
-  await client.create(Namespaces, undefined, { metadata: { name: namespace } });
+  for (const name of [namespace, release]) await client.create(Namespaces, undefined, { metadata: { name } });
+  await installOwnRights(client, release);
   const config = readConfig({
-    FAIRLEAD_NAMESPACE: "fairlead",
+    FAIRLEAD_NAMESPACE: release,
     FAIRLEAD_FULLNAME: "fairlead",
     FAIRLEAD_S3_BUCKET: "test",
     FAIRLEAD_S3_SECRET: "unused",
@@ -64,7 +67,8 @@ beforeAll(async () => {
   const start = async (): Promise<Process> => {
     const redis = connectRedis(redisServer.url);
     const metrics = new Registry();
-    const own = api.client();
+    // As its service account: what it does is what its rights allow.
+    const own = api.client({}, accountOf(release, "controller"));
     const options = {
       client: own,
       store: bucket.store(),

@@ -1,6 +1,6 @@
 /**
  * A real API server, Redis, bucket and controller with one namespace, without a kubelet or any controller of
- * Kubernetes': the test plays them.
+ * Kubernetes': the test plays them. The controller has the rights of its service account, and no more.
  */
 import type { V1Job, V1PodStatus } from "@kubernetes/client-node";
 import { Registry } from "prom-client";
@@ -17,8 +17,10 @@ import type { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { quiet } from "../../support/quiet.ts";
 import { ApiServer } from "../../support/servers/apiServer.ts";
 import { ObjectStoreServer } from "../../support/servers/objectStoreServer.ts";
+import { accountOf, installOwnRights } from "../../support/servers/ownRights.ts";
 import { RedisServer } from "../../support/servers/redisServer.ts";
 
+const release = "fairlead-system";
 const ServiceAccounts = {
   ...{ group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount", namespaced: true },
 };
@@ -42,13 +44,15 @@ export class ControllerWorld {
     const client = api.client();
     const world = new ControllerWorld(namespace, client, redisServer);
     world.#ends.push(...servers.map((server) => () => server.stop()), () => client.close());
-    await client.create(Namespaces, undefined, { metadata: { name: namespace } });
+    for (const name of [namespace, release])
+      await client.create(Namespaces, undefined, { metadata: { name } });
+    await installOwnRights(client, release);
     // Without one, no pod is accepted.
     await client.create(ServiceAccounts, namespace, {
       ...{ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } },
     });
     const config = readConfig({
-      FAIRLEAD_NAMESPACE: "fairlead-system",
+      FAIRLEAD_NAMESPACE: release,
       FAIRLEAD_FULLNAME: "fairlead",
       FAIRLEAD_S3_BUCKET: "test",
       FAIRLEAD_S3_SECRET: "unused",
@@ -59,7 +63,7 @@ export class ControllerWorld {
       FAIRLEAD_REDIS_URL: redisServer.url,
     });
     const redis = connectRedis(redisServer.url);
-    const own = api.client();
+    const own = api.client({}, accountOf(release, "controller"));
     const controller = new Controller({
       ...{ client: own, store: wrap(bucket.store()), tokens: new RunTokens("k".repeat(64)), redis },
       ...{ metrics: world.metrics, installation: "release.uid", term: () => 1 },

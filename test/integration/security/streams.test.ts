@@ -63,7 +63,7 @@ test("a change is looked up once for all streams that tell it, and all tell it",
   const id = await trigger(api.url, key, payload);
   const first = told(await open(api.url, id, key));
   await waitFor("the first state", async () => first.text.includes(id));
-  const lookups = vi.spyOn(api.client, "get");
+  const lookups = vi.spyOn(api.own, "get");
   const reads = vi.spyOn(api.bucket, "get");
   const heads = vi.spyOn(api.bucket, "head");
   const streams = (await Promise.all(Array.from({ length: 50 }, () => open(api.url, id, key)))).map(told);

@@ -21,10 +21,11 @@ import { ObjectStore } from "../../../operator/src/storage/objectStore.ts";
 import { quiet } from "../quiet.ts";
 import { ApiServer } from "./apiServer.ts";
 import { ObjectStoreServer } from "./objectStoreServer.ts";
+import { accountOf, installOwnRights } from "./ownRights.ts";
 
 export const key = "tr_prod_integration0123456789abcdefghijkl";
 export const namespace = "default";
-const keySecrets = { first: "api-key", others: "api-keys" };
+const keySecrets = { first: "fairlead-api-key", others: "fairlead-api-keys" };
 const bodyBytes = 24 * 1024 * 1024;
 
 interface ReplicaOptions {
@@ -34,6 +35,8 @@ interface ReplicaOptions {
 
 export class ApiReplica {
   readonly client: KubeClient;
+  /** The replica's, with the rights of its service account. */
+  readonly own: KubeClient;
   /** What the store is of. */
   readonly bucket: Bucket;
   readonly store: ObjectStore;
@@ -50,13 +53,15 @@ export class ApiReplica {
   private constructor(servers: [ApiServer, ObjectStoreServer], options: ReplicaOptions) {
     this.#servers = servers;
     const gates = newGates();
-    this.client = servers[0].client({ gate: gates.cluster });
+    this.client = servers[0].client();
+    this.own = servers[0].client({ gate: gates.cluster }, accountOf(namespace, "api"));
     this.bucket = servers[1].bucket({ timeoutMs: options.storeTimeoutMs });
     this.store = new ObjectStore(this.bucket, "test.installation", { gate: gates.bucket });
   }
 
   static async start(options: ReplicaOptions = {}): Promise<ApiReplica> {
     const api = new ApiReplica(await Promise.all([ApiServer.start(), ObjectStoreServer.start()]), options);
+    await installOwnRights(api.client, namespace);
     await api.client.create(Secrets, namespace, {
       metadata: { name: keySecrets.first },
       stringData: { key, namespace },
@@ -89,7 +94,7 @@ export class ApiReplica {
 
   /** Starts a new replica, which shares no memory with the previous one. */
   async listen(limits: ApiLimits = { bodyBytes, rate: { perSecond: 0, burst: 1 } }): Promise<void> {
-    const { client, store } = this;
+    const { own: client, store } = this;
     const { signal } = this.#stop;
     const keys = new ApiKeys(client, { namespace, ...keySecrets, log: this.log });
     const reader = new RunReader(client, store, [], quiet);
@@ -136,7 +141,7 @@ export class ApiReplica {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.kill();
-    await this.client.close();
+    await Promise.all([this.client, this.own].map((client) => client.close()));
     await Promise.all(this.#servers.map((server) => server.stop()));
   }
 }

@@ -62,6 +62,7 @@ export class ApiServer {
       "--service-cluster-ip-range=10.199.0.0/24",
       "--authorization-mode=RBAC",
       "--endpoint-reconciler-type=none",
+      "--allow-privileged=true",
     ]);
     try {
       await server.#ready();
@@ -72,11 +73,12 @@ export class ApiServer {
     return server;
   }
 
-  client(options?: ClientOptions): KubeClient {
+  /** `as`: the user that it acts as, by impersonation; absent: one who may do everything. */
+  client(options?: ClientOptions, as?: string): KubeClient {
     const config = new KubeConfig();
     config.loadFromOptions({
       clusters: [{ name: "test", server: `https://127.0.0.1:${this.#port}`, skipTLSVerify: true }],
-      users: [{ name: "test", token: this.#token }],
+      users: [{ name: "test", token: this.#token, impersonateUser: as }],
       contexts: [{ name: "test", cluster: "test", user: "test" }],
       currentContext: "test",
     });
