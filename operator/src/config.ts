@@ -73,6 +73,7 @@ const environment = z.object({
   FAIRLEAD_BODY_LIMIT_MIB: z.coerce.number().int().min(1).max(100).default(24),
   FAIRLEAD_RATE_PER_SECOND: count(0, 2_000),
   FAIRLEAD_RATE_BURST: count(1, 10_000),
+  FAIRLEAD_UNFINISHED_RUNS: count(0, 50_000),
   FAIRLEAD_LEASE_NAME: z.string().default(""),
   FAIRLEAD_POD_NAME: z.string().default(""),
   PORT: z.coerce.number().int().min(0).max(65535).optional(),
@@ -115,7 +116,7 @@ export interface Config {
   /** How long history, payloads, outputs and logs stay in the bucket. */
   historySeconds: number;
   /** What the API accepts of one key; see api/http/rateLimit.ts. */
-  limits: { bodyBytes: number; rate: { perSecond: number; burst: number } };
+  limits: { bodyBytes: number; rate: { perSecond: number; burst: number }; unfinishedRuns: number };
   leaseName: string;
   podName: string;
   port?: number;
@@ -172,6 +173,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
     limits: {
       bodyBytes: env.FAIRLEAD_BODY_LIMIT_MIB * 1024 * 1024,
       rate: { perSecond: env.FAIRLEAD_RATE_PER_SECOND, burst: env.FAIRLEAD_RATE_BURST },
+      unfinishedRuns: env.FAIRLEAD_UNFINISHED_RUNS,
     },
     leaseName: env.FAIRLEAD_LEASE_NAME || `${env.FAIRLEAD_FULLNAME}-controller`,
     podName: env.FAIRLEAD_POD_NAME || "local",

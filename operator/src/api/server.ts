@@ -59,6 +59,8 @@ export interface ApiLimits {
   /** Of a request's body. */
   bodyBytes: number;
   rate: BucketLimit;
+  /** Of a namespace, by the API; 0 or undefined: no limit. */
+  unfinishedRuns?: number;
   /** Of a download that goes on; undefined: the default. */
   download?: SlowestRate;
 }

@@ -25,9 +25,10 @@ import { mayMake, wasUsed } from "../auth/oneUse.ts";
 import { ownName } from "../auth/ownNames.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem } from "../http/problem.ts";
+import { type BudgetDeps, demandRoom } from "../runs/budget.ts";
 import { type ParentOptions, parentOf } from "../runs/parent.ts";
 
-interface CreateBatchDeps {
+interface CreateBatchDeps extends BudgetDeps {
   client: Pick<KubeClient, "create" | "delete" | "get">;
   store: Stores<"get" | "list" | "put" | "putNew" | "unreadable">;
   /** Milliseconds since the epoch. */
@@ -146,12 +147,15 @@ function isKeyFree({ metadata, status }: TaskBatch, now: number): boolean {
 }
 
 async function createOrFindBatch(
-  { client, store }: CreateBatchDeps,
+  deps: CreateBatchDeps,
   { namespace, annotations, spec }: Draft,
   name: string,
 ): Promise<{ batch: TaskBatch; isNew: boolean }> {
+  const { client, store } = deps;
   const labels = { [originLabel]: "api" };
   const metadata = { name, namespace, labels, annotations };
+  const exists = async () => (await findBatch(deps, namespace, name)) !== undefined;
+  await demandRoom(deps, namespace, spec.expectedCount ?? 1, exists);
   try {
     const object = { apiVersion, kind: "TaskBatch", metadata, spec };
     const batch = await client.create(TaskBatches, namespace, object);

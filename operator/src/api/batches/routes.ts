@@ -39,7 +39,7 @@ interface BatchRouteDeps {
   client: Pick<KubeClient, "create" | "delete" | "get" | "patch">;
   store: ObjectStore;
   reader: RunReader;
-  limits: { bodyBytes: number };
+  limits: { bodyBytes: number; unfinishedRuns?: number };
   /** Milliseconds since the epoch. */
   clock: () => number;
 }

@@ -24,6 +24,7 @@ import { mayMake, wasUsed } from "../auth/oneUse.ts";
 import { ownName, withOwnKeys } from "../auth/ownNames.ts";
 import type { Caller } from "../http/caller.ts";
 import { Problem, refusal } from "../http/problem.ts";
+import { type BudgetDeps, demandRoom } from "./budget.ts";
 import { type DebounceDeps, debounceActions, pushStart } from "./debounce.ts";
 import { parentOf } from "./parent.ts";
 import { dropPayload, storePayload } from "./payload.ts";
@@ -37,10 +38,10 @@ import {
   type WirePayload,
 } from "./wire/triggerBody.ts";
 
-export interface CreateDeps extends DebounceDeps {
+export interface CreateDeps extends DebounceDeps, BudgetDeps {
   client: Pick<KubeClient, "create" | "get" | "replace">;
   store: Stores<"copy" | "delete" | "get" | "head" | "list" | "put" | "putNew" | "unreadable">;
-  reader: Pick<RunReader, "get" | "youngestOf">;
+  reader: Pick<RunReader, "get" | "unfinishedIn" | "youngestOf">;
 }
 
 interface TriggerRequest {
@@ -186,10 +187,13 @@ async function createDebounced(
 }
 
 async function createNamed(
-  { client, store }: CreateDeps,
+  deps: CreateDeps,
   { caller, namespace, spec, annotations, payload }: Draft,
   name: string,
 ): Promise<CreatedOrFound> {
+  const { client, store } = deps;
+  const exists = async () => (await client.get(TaskRuns, namespace, name)) !== undefined;
+  await demandRoom(deps, namespace, 1, exists);
   const fields = await storePayload(store, caller, name, payload);
   const labels = { [originLabel]: "api" };
   const result = await createOrFind(client, {

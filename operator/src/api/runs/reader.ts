@@ -71,6 +71,7 @@ export class RunReader {
         ? [debounceHash(metadata.namespace, spec.task, spec.debounce.key)]
         : [],
     );
+    this.#cache.addIndex("unfinished", (run) => (isFinished(run) ? [] : [run.metadata.namespace]));
     this.#cache.addIndex("slots", slotIndex);
     this.#cache.addIndex("line", lineIndex);
     this.#cache.addIndex("batch", ({ metadata }) => {
@@ -116,6 +117,11 @@ export class RunReader {
   /** The runs that this replica has seen of a batch, and of earlier ones of that name; in any order. */
   runsOfBatch(namespace: string, name: string): TaskRun[] {
     return this.#cache.byIndex("batch", `${namespace}/${name}`);
+  }
+
+  /** How many unfinished runs of the namespace this replica has seen. */
+  unfinishedIn(namespace: string): number {
+    return this.#cache.countByIndex("unfinished", namespace);
   }
 
   /** Whether a live run that this replica has seen is in the queue. */
