@@ -5,6 +5,7 @@
  *   runner       runtime-image/src/main.ts  → runtime-image/dist/runner.mjs (built-in modules only, small)
  *   hello-world  its tasks                  → examples/hello-world/dist/tasks.mjs (with the SDK in it)
  *   e2e-tasks    the end-to-end tests' tasks, likewise
+ *   official-tasks    those with Trigger.dev's SDK in place of ours
  *
  * A bundle is made again only when a source file, the installed packages, this file or an output changed;
  * what was read is kept in .fairlead/build/<name>.json. Image builds rely on dist/ holding nothing else.
@@ -17,7 +18,7 @@ import { hashFile, hashTexts, hashTree } from "./images/contentHash.ts";
 
 const root = join(import.meta.dirname, "..");
 
-export type BundleName = "operator" | "runner" | "hello-world" | "e2e-tasks";
+export type BundleName = "operator" | "runner" | "hello-world" | "e2e-tasks" | "official-tasks";
 
 interface BundleResult {
   outfile: string;
@@ -74,6 +75,12 @@ const bundles: Record<BundleName, Bundle> = {
     outfile: "test/e2e/fixtures/tasks/dist/tasks.mjs",
     options: { keepNames: true },
     // One of its tasks brings the official SDK along.
+    maxBytes: 4 * 1024 * 1024,
+  },
+  "official-tasks": {
+    entry: "test/e2e/fixtures/official/tasks.ts",
+    outfile: "test/e2e/fixtures/official/dist/tasks.mjs",
+    options: { keepNames: true, banner: { js: commonJsBanner } },
     maxBytes: 4 * 1024 * 1024,
   },
 };

@@ -3,8 +3,11 @@ import type { BundleName } from "../build.ts";
 import type { RootfsName } from "./rootfs.ts";
 
 export type ProductImage = "operator" | "runtime" | "hello-world" | "redis" | "versitygw" | "shell";
-/** `e2e-tasks`: tasks for the end-to-end tests, which end in every possible way. */
-export type ImageName = ProductImage | "e2e-tasks";
+/**
+ * `e2e-tasks`: tasks for the end-to-end tests, which end in every possible way. `official-tasks`: some with
+ * Trigger.dev's SDK.
+ */
+export type ImageName = ProductImage | "e2e-tasks" | "official-tasks";
 
 export interface ImageSource {
   /**
@@ -42,6 +45,12 @@ export const catalog: Record<ImageName, ImageSource> = {
     bundle: "e2e-tasks",
     base: "runtime",
   },
+  "official-tasks": {
+    folder: "test/e2e/fixtures/official",
+    dockerfile: "examples/hello-world",
+    bundle: "official-tasks",
+    base: "runtime",
+  },
   redis: { folder: "images/redis", rootfs: "redis" },
   versitygw: { folder: "images/versitygw", rootfs: "versitygw" },
   shell: { folder: "images/shell", rootfs: "shell" },
@@ -55,4 +64,4 @@ export const productImages: readonly ProductImage[] = [
   "versitygw",
   "shell",
 ];
-export const allImages: readonly ImageName[] = [...productImages, "e2e-tasks"];
+export const allImages: readonly ImageName[] = [...productImages, "e2e-tasks", "official-tasks"];

@@ -23,7 +23,9 @@ export async function provideImages<N extends ImageName = ProductImage>(
   if (cluster.name === "current") {
     const missing = names.filter((name) => !isPushed(built[name], pushed[name]));
     if (missing.length > 0) {
-      const flags = missing.some((name) => name === "e2e-tasks") ? "--tests --push" : "--push";
+      const flags = missing.some((name) => name === "e2e-tasks" || name === "official-tasks")
+        ? "--tests --push"
+        : "--push";
       throw new Error(
         `the cluster cannot get the images ${missing.join(", ")} as they are now: nodes pull from a registry. ` +
           `Push them first: npm run images -- ${flags} REGISTRY`,

@@ -71,6 +71,18 @@ type GivenAtStart = "tags" | "metadata" | "idempotencyKey";
 /** The context as it is sent in FAIRLEAD_CTX. */
 export interface SentContext<Time = string> extends Omit<TaskContext<Time>, "run"> {
   run: Omit<TaskContext<Time>["run"], GivenAtStart>;
+  /** The run's retry policy; not a part of `ctx`. */
+  retry?: SentRetry;
+}
+
+export interface SentRetry {
+  maxAttempts: number;
+  factor: number;
+  minTimeoutInMs: number;
+  maxTimeoutInMs: number;
+  randomize: boolean;
+  /** For one more attempt after one that was out of memory. */
+  outOfMemoryMachine?: string;
 }
 
 /** Why a run is stopped; `signal.reason` of an aborted run. */

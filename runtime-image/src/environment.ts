@@ -1,5 +1,5 @@
 /** What this attempt is to execute, read from the variables that the operator set on its container. */
-import type { SentContext } from "@fairlead/protocol/context";
+import type { SentContext, SentRetry } from "@fairlead/protocol/context";
 import { type EnvName, env } from "@fairlead/protocol/env";
 import type { BundleParts } from "@fairlead/protocol/runnerApi";
 
@@ -15,7 +15,8 @@ export interface Environment {
   /** The entry is within it. */
   bundle?: BundleParts;
   /** Without what the API hands over. */
-  ctx: SentContext<Date>;
+  ctx: Omit<SentContext<Date>, "retry">;
+  retry?: SentRetry;
   gracePeriodMs: number;
   terminationLog: string;
 }
@@ -38,7 +39,7 @@ export function readEnvironment(variables: Variables): Environment {
     taskId: required(variables, env.taskId),
     entry: variables[env.entry] || "/app/tasks.mjs",
     bundle: variables[env.bundle] ? (JSON.parse(variables[env.bundle] ?? "") as BundleParts) : undefined,
-    ctx: readContext(required(variables, env.context)),
+    ...readContext(required(variables, env.context)),
     gracePeriodMs: (Number.isFinite(grace) ? grace : defaultGraceSeconds) * 1000,
     terminationLog: variables[env.terminationLog] || "/dev/termination-log",
   };
@@ -55,15 +56,16 @@ function required(variables: Variables, name: EnvName): string {
 }
 
 /** JSON has no dates; the context has. */
-function readContext(text: string): SentContext<Date> {
+function readContext(text: string): Pick<Environment, "ctx" | "retry"> {
   try {
-    const { run, attempt, ...rest } = JSON.parse(text) as SentContext;
+    const { run, attempt, retry, ...rest } = JSON.parse(text) as SentContext;
     const [createdAt, startedAt] = [new Date(run.createdAt), new Date(run.startedAt)];
-    return {
+    const ctx = {
       ...rest,
       run: { ...run, createdAt, startedAt },
       attempt: { ...attempt, startedAt: new Date(attempt.startedAt) },
     };
+    return { ctx, retry };
   } catch (error) {
     throw new Error(`${env.context}: not the run's context as JSON: ${(error as Error).message}`);
   }

@@ -33,7 +33,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { loadTask } from "./loader.ts";
 import { serializeOutput } from "./output.ts";
 import { parsed, readPayload } from "./payload.ts";
-import { decided, nextDelay, type RetryOptions } from "./retry.ts";
+import { decided, nextDelay } from "./retry.ts";
 import { settingsLine } from "./settings.ts";
 import { warn } from "./stdio.ts";
 import type { Stop } from "./stop.ts";
@@ -78,7 +78,7 @@ export async function execute(deps: ExecutionDeps): Promise<Result> {
     const { taskId } = environment;
     const entry = await entryOf(deps);
     task = await guard.watch(`loading ${entry}`, () => loadTask(entry, taskId, host.catalog));
-    const ignored = settingsLine(task, environment.ctx);
+    const ignored = settingsLine(task, environment);
     if (ignored) warn(ignored);
     const stopped = new Promise<void>((resolve) => stop.onStopped(() => resolve()));
     const given = await Promise.race([pending, stopped]);
@@ -242,20 +242,17 @@ class Execution {
 
   /** Out of memory, and the policy has a larger machine for one more attempt. */
   #getsLarger({ code }: Failure): boolean {
-    const { outOfMemory } = (this.#task.retry ?? {}) as { outOfMemory?: { machine?: string } };
-    const larger = code === "OUT_OF_MEMORY" ? outOfMemory?.machine : undefined;
-    return larger !== undefined && larger !== this.#params.ctx.machine?.name;
+    const larger = this.#deps.environment.retry?.outOfMemoryMachine;
+    return code === "OUT_OF_MEMORY" && larger !== undefined && larger !== this.#params.ctx.machine?.name;
   }
 
   async #catchError(failure: Failure): Promise<Failure> {
     const error = failure.shown;
     if (isFinal(error)) return failure;
-    const { run } = this.#params.ctx;
-    const failures = failuresOf(this.#deps.environment);
-    const retry: RetryOptions = {
-      ...(this.#task.retry as RetryOptions | undefined),
-      maxAttempts: run.maxAttempts,
-    };
+    const { environment } = this.#deps;
+    const failures = failuresOf(environment);
+    const { maxAttempts } = this.#params.ctx.run;
+    const { outOfMemoryMachine: _, ...retry } = { ...environment.retry, maxAttempts };
     const limited = rateLimitDelay(error);
     const ordinary = nextDelay(retry, failures);
     const delay = ordinary === undefined ? undefined : (limited ?? ordinary);

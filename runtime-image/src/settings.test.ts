@@ -1,42 +1,52 @@
-import type { TaskContext } from "@fairlead/protocol/context";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { settingsLine } from "./settings.ts";
 
-const ctx = {
-  task: { id: "greet" },
-  run: { maxAttempts: 3, maxDuration: 3600 },
-  queue: { name: "task/greet" },
-  machine: { name: "small-1x" },
-} as unknown as TaskContext;
+const run = {
+  ctx: {
+    task: { id: "greet" },
+    run: { maxAttempts: 3, maxDuration: 3600 },
+    queue: { name: "task/greet" },
+    machine: { name: "small-1x" },
+  },
+  retry: { maxAttempts: 3, factor: 2, minTimeoutInMs: 1000, maxTimeoutInMs: 60_000, randomize: true },
+} as unknown as Parameters<typeof settingsLine>[1];
 
-it.each<[string, object, RegExp[]]>([
-  [
-    "retry",
-    { retry: { maxAttempts: 5 } },
-    [/retry \{"maxAttempts":5\} \(spec\.retry, this run has \{"maxAttempts":3\}\)/],
-  ],
-  ["retry with more than the context has", { retry: { maxAttempts: 3, factor: 3 } }, [/retry/]],
-  ["queue", { queue: { name: "emails", concurrencyLimit: 1 } }, [/queue .*emails.*task\/greet/]],
-  ["machine", { machine: "large-1x" }, [/machine "large-1x" .*"small-1x"/]],
-  ["Trigger.dev's form of machine", { machine: { preset: "large-1x" } }, [/machine \{"preset":"large-1x"\}/]],
-  ["maxDuration", { maxDuration: 60 }, [/maxDuration 60 \(spec\.maxDurationSeconds, this run has 3600\)/]],
-  ["ttl", { ttl: "10m" }, [/ttl "10m" \(spec\.ttlSeconds\)/]],
-  ["all of them in one line", { ttl: 1, maxDuration: 60, retry: {} }, [/ttl 1/, /maxDuration 60/, /retry/]],
-  ["what cannot be shown", { retry: { n: 1n } }, [/retry object/]],
-])("the line names %s in the code", (_what, task, expected) => {
-  const line = settingsLine(task, ctx) ?? "";
-  for (const part of expected) expect(line).toMatch(part);
-  expect(line).toMatch(
-    /^task\("greet"\): settings in the code do not count, set them in the Task resource: /,
-  );
-  expect(line).not.toContain("\n");
+describe("the line about settings", () => {
+  it.each<[string, object, string]>([
+    ["attempts", { retry: { maxAttempts: 5 } }, "spec.retry.maxAttempts: 5 in the code, 3 in this run"],
+    ["another policy", { retry: { maxAttempts: 3, factor: 3 } }, "spec.retry.factor: 3 in the code, 2 in"],
+    [
+      "a machine for out of memory",
+      { retry: { outOfMemory: { machine: "large-1x" } } },
+      'spec.retry.outOfMemory.machine: "large-1x" in the code, "none" in',
+    ],
+    ["a queue", { queue: { name: "emails" } }, 'spec.queue.name: "emails" in the code, "task/greet" in'],
+    ["a machine", { machine: "large-1x" }, 'spec.machine: "large-1x" in the code, "small-1x" in'],
+    ["a preset", { machine: { preset: "large-1x" } }, 'spec.machine: "large-1x" in the code, "small-1x" in'],
+    ["a duration", { maxDuration: 60 }, "spec.maxDurationSeconds: 60 in the code, 3600 in"],
+    ["what cannot be shown", { maxDuration: 1n }, "spec.maxDurationSeconds: bigint in the code"],
+  ])("names %s that the code has and the run has not", (_what, task, part) => {
+    const line = settingsLine(task, run) ?? "";
+    expect(line).toMatch(/^task\("greet"\): the Task resource and the trigger count, not the code: /);
+    expect(line).toContain(part);
+  });
+
+  it("names all of them in one line", () => {
+    const line = settingsLine({ retry: { maxAttempts: 5 }, maxDuration: 60, machine: "micro" }, run) ?? "";
+    expect(line.match(/in the code/g)).toHaveLength(3);
+    expect(line).not.toContain("\n");
+  });
+
+  it.each<[string, object]>([
+    ["no settings", {}],
+    [
+      "those that the run has",
+      { maxDuration: 3600, machine: "small-1x", retry: { maxAttempts: 3 }, queue: { name: "task/greet" } },
+    ],
+    ["the defaults that Trigger.dev's SDK adds", { retry: { ...run.retry, unknown: 1 } }],
+    ["a queue of its own without a name", { queue: { concurrencyLimit: 1 } }],
+    ["those that are undefined", { retry: undefined, machine: undefined }],
+  ])("is not there for a task with %s", (_what, task) => {
+    expect(settingsLine(task, run)).toBeUndefined();
+  });
 });
-
-it.each([
-  ["no settings", { id: "greet", run: () => 1 }],
-  [
-    "those that the run has",
-    { maxDuration: 3600, machine: "small-1x", retry: { maxAttempts: 3 }, queue: { name: "task/greet" } },
-  ],
-  ["those that are undefined", { retry: undefined }],
-])("there is no line for a task with %s", (_what, task) => expect(settingsLine(task, ctx)).toBeUndefined());

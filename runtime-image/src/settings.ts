@@ -1,36 +1,61 @@
 /**
- * Settings in the code of a task that are fields of the Task resource. They do not count: queue, machine and
- * ttl are needed before any code is loaded, and a setting at two places would have two truths. The log of the
- * run says which they are.
+ * Settings in the code of a task that are fields of the Task resource. In a run the resource counts, and what
+ * the trigger said: queue and machine are needed before any code is loaded, and a setting at two places would
+ * have two truths. Where the code says something else than the run has, the run's log says so.
  */
-import type { SentContext } from "@fairlead/protocol/context";
+import type { TaskMetadata } from "@fairlead/sdk/slots";
+import type { Environment } from "./environment.ts";
 
-type Context = SentContext<Date>;
+type Run = Pick<Environment, "ctx" | "retry">;
 
-/** By the option's name: the field that counts, and what this run has. */
-const fields: Record<string, { field: string; effective?: (ctx: Context) => unknown }> = {
-  retry: { field: "retry", effective: ({ run }) => ({ maxAttempts: run.maxAttempts }) },
-  queue: { field: "queue", effective: ({ queue }) => queue },
-  machine: { field: "machine", effective: ({ machine }) => machine?.name ?? "none" },
-  maxDuration: { field: "maxDurationSeconds", effective: ({ run }) => run.maxDuration },
-  ttl: { field: "ttlSeconds" },
-};
-const valueShown = 200;
+interface Difference {
+  field: string;
+  code: unknown;
+  run: unknown;
+}
 
 /** The line for the log; undefined when the code has no such setting, or they are as the run has them. */
-export function settingsLine(task: object, ctx: Context): string | undefined {
-  const given = Object.entries(fields).flatMap(([name, { field, effective }]) => {
-    const value = (task as Record<string, unknown>)[name];
-    if (value === undefined) return [];
-    const has = effective?.(ctx);
-    if (has !== undefined && text(value) === text(has)) return [];
-    return [
-      `${name} ${text(value)} (spec.${field}${has === undefined ? "" : `, this run has ${text(has)}`})`,
-    ];
-  });
-  if (given.length === 0) return undefined;
-  return `task("${ctx.task.id}"): settings in the code do not count, set them in the Task resource: ${given.join("; ")}`;
+export function settingsLine(
+  task: Pick<TaskMetadata, "queue" | "retry" | "machine" | "maxDuration">,
+  { ctx, retry }: Run,
+): string | undefined {
+  const machine = presetOf(task.machine);
+  const all: Difference[] = [
+    ...retryDifferences(task.retry ?? {}, { maxAttempts: ctx.run.maxAttempts, ...retry }),
+    { field: "queue.name", code: task.queue?.name, run: ctx.queue.name },
+    { field: "machine", code: machine, run: ctx.machine?.name ?? "none" },
+    { field: "maxDurationSeconds", code: task.maxDuration, run: ctx.run.maxDuration ?? "none" },
+  ];
+  const different = all.filter(({ code, run }) => code !== undefined && run !== undefined && code !== run);
+  if (different.length === 0) return undefined;
+  const list = different.map(
+    ({ field, code, run }) => `spec.${field}: ${text(code)} in the code, ${text(run)}`,
+  );
+  return `task("${ctx.task.id}"): the Task resource and the trigger count, not the code: ${list.join("; ")} in this run`;
 }
+
+function retryDifferences(code: object, run: Record<string, unknown>): Difference[] {
+  const { outOfMemory, ...fields } = code as Record<string, unknown> & {
+    outOfMemory?: { machine?: unknown };
+  };
+  const known = Object.entries(fields).filter(([name]) => name in run);
+  return [
+    ...known.map(([name, value]) => ({ field: `retry.${name}`, code: value, run: run[name] })),
+    {
+      field: "retry.outOfMemory.machine",
+      code: presetOf(outOfMemory?.machine),
+      run: "factor" in run ? (run.outOfMemoryMachine ?? "none") : undefined,
+    },
+  ];
+}
+
+/** A machine is a preset's name, in either form. */
+function presetOf(machine: unknown): unknown {
+  if (typeof machine === "string") return machine;
+  return (machine as { preset?: unknown } | undefined)?.preset;
+}
+
+const valueShown = 200;
 
 function text(value: unknown): string {
   let shown: string;

@@ -12,7 +12,7 @@ import { type EnvironmentType, triggerEnvironments } from "../model/environment.
 import { queueNameOf } from "../model/queue/governing.ts";
 import type { Attempt, TaskRun } from "../model/resources.ts";
 import { podTokenFile } from "./podToken.ts";
-import type { Program, TaskProgram } from "./program.ts";
+import { type Program, retryOf, type TaskProgram } from "./program.ts";
 
 interface AttemptAccess {
   apiUrl: string;
@@ -83,5 +83,6 @@ function context(
     queue: { name: queueNameOf(run, undefined) },
     environment: { slug: metadata.namespace, type: triggerEnvironments[environment] },
     machine: program.machine ? { name: program.machine } : undefined,
+    retry: retryOf(program),
   };
 }

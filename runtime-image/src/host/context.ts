@@ -19,7 +19,7 @@ export function wholeContext(ctx: TaskContext): TaskContext {
   const slug = ctx.environment?.slug ?? "";
   const named = { id: slug, slug, name: slug };
   const costs = { durationMs: 0, costInCents: 0, baseCostInCents: 0 };
-  const task = { exportName: ctx.task.id, filePath: "", ...ctx.task };
+  const task = { exportName: ctx.task?.id ?? "", filePath: "", ...ctx.task };
   const run = { isReplay: false, ...costs, ...ctx.run };
   return {
     ...ctx,
