@@ -157,6 +157,7 @@ export class WaitWorld {
     const number = last?.status?.attempt ?? 0;
     const podUid = pod.metadata?.uid ?? randomUUID();
     const retry = { maxAttempts: 3, factor: 1, minTimeoutInMs: 1, maxTimeoutInMs: 1, randomize: false };
+    const access = ["read:all"];
     const uid = last?.metadata.uid ?? "";
     const token = await this.tokens.sign({
       ns: namespace,
@@ -165,6 +166,7 @@ export class WaitWorld {
       attempt: number,
       retry,
       podUid,
+      access,
     } as never);
     const attempt = { id, name, number, token, podUid };
     await this.untilPhase(id, "Executing");
