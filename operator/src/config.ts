@@ -68,6 +68,7 @@ const environment = z.object({
   FAIRLEAD_RUNTIME_IMAGE: z.string().default(""),
   FAIRLEAD_POD_POLICY: podPolicy,
   FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT: count(0, 0),
+  FAIRLEAD_MAX_WAITING_RUNS: count(0, 200),
   FAIRLEAD_RETENTION_SECONDS: count(0, 3600),
   FAIRLEAD_HISTORY_SECONDS: count(60, 30 * 24 * 3600),
   FAIRLEAD_BODY_LIMIT_MIB: z.coerce.number().int().min(1).max(100).default(24),
@@ -111,6 +112,8 @@ export interface Config {
   jobRetentionSeconds: number;
   /** Runs of one namespace that may execute at once, unless the namespace says otherwise; 0: no limit. */
   namespaceConcurrencyLimit: number;
+  /** Runs of one namespace that may wait for others at once; 0: no limit. */
+  maxWaitingRuns: number;
   /** How long a finished run that was created by API, batch or schedule stays a resource. */
   retentionSeconds: number;
   /** How long history, payloads, outputs and logs stay in the bucket. */
@@ -168,6 +171,7 @@ export function readConfig(variables: Record<string, string | undefined>): Confi
     nodeLostAfterSeconds: env.FAIRLEAD_NODE_LOST_AFTER_SECONDS,
     jobRetentionSeconds: env.FAIRLEAD_JOB_RETENTION_SECONDS,
     namespaceConcurrencyLimit: env.FAIRLEAD_NAMESPACE_CONCURRENCY_LIMIT,
+    maxWaitingRuns: env.FAIRLEAD_MAX_WAITING_RUNS,
     retentionSeconds: env.FAIRLEAD_RETENTION_SECONDS,
     historySeconds: env.FAIRLEAD_HISTORY_SECONDS,
     limits: {

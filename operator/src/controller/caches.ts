@@ -38,6 +38,7 @@ const ours = {
     indexes: {
       batch: keyOfLabel(batchLabel),
       missingTask: missingTaskIndex,
+      waiting: ({ metadata, status }) => (status?.phase === "Waiting" ? [metadata.namespace] : []),
       parent: ({ spec }) => (spec.parent ? [spec.parent.uid] : []),
       record: recordIndex,
       slots: slotIndex,

@@ -32,6 +32,34 @@ const rows: [
   expected: object,
 ][] = [
   ["takes a slot", queued, 1, { task, version }, { do: "takeSlot" }],
+  [
+    "takes a slot while fewer runs wait than may",
+    queued,
+    1,
+    { task, version, waiting: { count: 1, limit: 2 } },
+    { do: "takeSlot" },
+  ],
+  [
+    "waits while as many runs wait for others as may",
+    queued,
+    1,
+    { task, version, waiting: { count: 2, limit: 2 } },
+    {
+      event: {
+        type: "Inadmissible",
+        reason: "WaitingFull",
+        message: expect.stringContaining("2 runs may wait"),
+      },
+      requeue: at(second(11)),
+    },
+  ],
+  [
+    "takes a slot at that bound when somebody waits for it",
+    play(newRun({ task: "t", parent: { name: "p", uid: "pu", waits: true } }), accepted),
+    1,
+    { task, version, waiting: { count: 2, limit: 2 } },
+    { do: "takeSlot" },
+  ],
   ["takes a slot without a Task when it is an inline container", container, 1, {}, { do: "takeSlot" }],
   ["takes a slot until its ttl", withTtl, 59, { task, version }, { do: "takeSlot", requeue: at(second(60)) }],
   ["expires at its ttl", withTtl, 60, { task, version }, { event: { type: "TtlElapsed" } }],

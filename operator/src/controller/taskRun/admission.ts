@@ -23,6 +23,7 @@ import type { CachedRun } from "./cache.ts";
 import { type Check, type Decision, firstDecision, type Outcome, requeueOf } from "./decision.ts";
 import { duplicateOf } from "./duplicates.ts";
 import { recordHash } from "./keyRecords.ts";
+import { parentOf } from "./parents.ts";
 import { pendingOf } from "./queueEntry.ts";
 import { waitOfRefused } from "./waiting.ts";
 import { wholeRun } from "./wholeRun.ts";
@@ -37,6 +38,8 @@ interface QueuedView {
   environment: EnvironmentType;
   /** Milliseconds since the epoch. */
   now: number;
+  /** Runs of the namespace that wait for others, and how many may; absent: without a bound. */
+  waiting?: { count: number; limit: number };
 }
 
 /** What is read besides for a run that may start now. */
@@ -69,11 +72,15 @@ export async function admit(deps: AdmissionDeps, run: CachedRun, lane: Lane): Pr
 
 function viewOf(deps: AdmissionDeps, run: CachedRun): QueuedView {
   const { namespace } = run.metadata;
+  const { maxWaitingRuns } = deps.config;
   return {
     run,
     task: run.spec.task === undefined ? undefined : taskOf(deps, namespace, run.spec.task),
     environment: deps.environments.of(namespace).type,
     now: deps.clock(),
+    ...(maxWaitingRuns > 0 && {
+      waiting: { count: deps.runs.countByIndex("waiting", namespace), limit: maxWaitingRuns },
+    }),
   };
 }
 
@@ -102,15 +109,19 @@ async function forbiddenBy(
 
 /** A retry keeps the version of the first attempt, also without the Task. */
 async function pinnedOf(
-  { versions }: AdmissionDeps,
-  { spec, status = {} }: CachedRun,
+  deps: AdmissionDeps,
+  run: CachedRun,
   task: Task | undefined,
 ): Promise<Pinned | undefined> {
+  const { versions } = deps;
+  const { spec, status = {} } = run;
   const { version, controllerRevision: revision } = status;
   if (version && revision) {
     if (task && versionOf(task) === version) await versions.pin(task);
     return { version, revision };
   }
+  const ofParent = await versionOfParent(deps, run);
+  if (ofParent) return ofParent;
   if (!task) return undefined;
   if (spec.version === undefined) return versions.pin(task);
   return { version: spec.version, revision: revisionOf(task.metadata.name, spec.version) };
@@ -121,13 +132,25 @@ export const decideWaiting = (view: QueuedView): AdmissionDecision | undefined =
   firstDecision([ttlElapsed, inBackoff], view);
 
 export const decideAdmission = (view: AdmissionView): AdmissionDecision =>
-  firstDecision([keyUsed, taskMissing, versionMissing, forbidden, admissible], view) ?? done;
+  firstDecision([keyUsed, taskMissing, versionMissing, forbidden, waitingFull, admissible], view) ?? done;
 
 type QueuedCheck = Check<QueuedView, "takeSlot">;
 type AdmissionCheck = Check<AdmissionView, "takeSlot">;
 
 const ttlElapsed: QueuedCheck = (view) =>
   view.now >= ttlDue(view).at ? { event: { type: "TtlElapsed" } } : undefined;
+
+/** Of two Tasks nothing is known in common: a run of the same one executes the code that its parent does. */
+async function versionOfParent(
+  deps: AdmissionDeps,
+  { metadata, spec }: CachedRun,
+): Promise<Pinned | undefined> {
+  if (!spec.parent?.waits || spec.version !== undefined) return undefined;
+  const parent = parentOf(deps, metadata.namespace, spec.parent);
+  const { version, controllerRevision: revision } = parent?.status ?? {};
+  if (!version || !revision || parent?.spec.task !== spec.task) return undefined;
+  return (await deps.versions.read(metadata.namespace, revision)) ? { version, revision } : undefined;
+}
 
 const inBackoff: QueuedCheck = (view) => {
   const notBefore = Date.parse(view.run.status?.nextAttemptAt ?? "");
@@ -158,6 +181,22 @@ const forbidden: AdmissionCheck = (view) =>
   view.forbidden === undefined
     ? undefined
     : { event: { type: "Rejected", reason: forbiddenReason, message: view.forbidden } };
+
+/** How soon a run looks again whether fewer wait. */
+const waitingRecheckMs = 10_000;
+
+/**
+ * Runs that wait keep their pods. At the bound no other begins that may come to wait: only those that
+ * somebody waits for, so that what waits gets on.
+ */
+const waitingFull: AdmissionCheck = (view) => {
+  const { run, waiting, now } = view;
+  if (!waiting || waiting.count < waiting.limit || run.spec.parent?.waits) return undefined;
+  const { namespace } = run.metadata;
+  const message = `Of namespace ${namespace} ${waiting.limit} runs may wait for others at once, which keep their pods, and so many do. Until one goes on, only runs start that somebody waits for.`;
+  const event: RunEvent = { type: "Inadmissible", reason: "WaitingFull", message };
+  return { event, requeue: earliest(at(now + waitingRecheckMs), ttlDue(view)) };
+};
 
 const admissible: AdmissionCheck = (view) => ({ do: "takeSlot", requeue: ttlDue(view) });
 

@@ -198,6 +198,7 @@ function orderOf({ metadata, spec, status }: TaskRun): number {
 /** Reasons of a queued run that admission finds, and itself withdraws after it has looked again. */
 export const foundByAdmission: ReadonlySet<string> = new Set([
   "TaskNotFound",
+  "WaitingFull",
   "StorageUnavailable",
   "Forbidden",
   "QuotaExceeded",
