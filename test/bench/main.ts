@@ -11,6 +11,7 @@ import { say } from "../../hack/lib/progress.ts";
 import { installRelease } from "../../hack/start/release.ts";
 import { apiBench } from "./api.ts";
 import { chaos } from "./chaos.ts";
+import { hostileBench } from "./hostile.ts";
 import { latency } from "./latency.ts";
 import { podTokenBench } from "./podToken.ts";
 import { scaleBench } from "./scale.ts";
@@ -21,6 +22,7 @@ const usage = `usage: npm run bench -- latency [--pairs N]   (N from 20 to 500, 
        npm run bench -- token [--pairs N]     (a pod with and without its token's volume)
        npm run bench -- queue
        npm run bench -- api
+       npm run bench -- hostile
        npm run bench -- sdk
        npm run bench -- scale [--runs N]         (N from 100 to 100000, default 10000)
        npm run bench -- chaos [--minutes N] [--seed N]   (default 30 and 1)`;
@@ -36,6 +38,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
   });
   if (positionals[0] === "queue") return semaphoreBench();
+  if (positionals[0] === "hostile") return hostileBench();
   if (positionals[0] === "sdk") return sdkImport();
   const runs = Number(values.runs ?? 10_000);
   if (positionals[0] === "scale" && runs >= 100 && runs <= 100_000 && runs % 10 === 0)
