@@ -146,7 +146,7 @@ async function runApi(config: Config, log: Logger, signal: AbortSignal, port: nu
     others: secrets["api-keys"],
     log,
   });
-  const reader = new RunReader(client, store, config.watchNamespaces, log);
+  const reader = new RunReader(client, store, config.watchNamespaces, log, gates.lists);
   const links = new Links(store, signingKey, config.s3.publicEndpoint !== undefined, config.publicUrl);
   const waits = new Waits(client, { namespaces: config.watchNamespaces, signingKey, log });
   await Promise.all([keys.start(signal), reader.start(signal), waits.start(signal)]);

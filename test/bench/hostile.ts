@@ -1,12 +1,13 @@
 /**
- * `npm run bench -- hostile`: one namespace attacks a replica of the API in each of the ways of hostileWays.ts
- * at full rate; what that does to another one's triggers, one after the other, as a ratio of quantiles to
- * those before and after it. The replica has the heap of a container of 768 MiB, and API server and bucket of
- * its own; the attack comes from a process of its own. All share the machine: the CPU that attacker, API
- * server and bucket take is in the figures.
+ * `npm run bench -- hostile`: one namespace attacks a replica of the API in each of the ways of
+ * hostileWays.ts at full rate; what that does to another one's triggers, one after the other, as a ratio of
+ * quantiles to those before and after it. The replica has the heap of a container of 768 MiB, and API server
+ * and bucket of its own. The attack comes from a process of its own, which has the lowest priority: it stands
+ * for another machine. Replica, API server and bucket share this one, and are in the figures.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { constants, setPriority } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ApiProcess, other } from "../support/servers/apiProcess.ts";
@@ -29,6 +30,7 @@ export async function hostileBench(): Promise<void> {
       const hostile = spawn(process.execPath, [attacker, way, api.url], {
         stdio: ["pipe", "ignore", "inherit"],
       });
+      if (hostile.pid !== undefined) setPriority(hostile.pid, constants.priority.PRIORITY_LOW);
       await pause(warmUpMs);
       const attacked = await measured(api, triggers);
       await ended(hostile);

@@ -86,7 +86,7 @@ export const ways: Record<string, (url: string) => Promise<void> | void> = {
   runner: async (url) => {
     const retry = { maxAttempts: 1, factor: 1, minTimeoutInMs: 1, maxTimeoutInMs: 1, randomize: false };
     const podUid = "0f9a3f2e-6f2c-4d56-9b39-0f6f3e1f0a11";
-    const claims = { ns: namespace, run: "gone", uid: "u", attempt: 1, podUid, retry };
+    const claims = { ns: namespace, run: "gone", uid: "u", attempt: 1, podUid, retry, access: [] };
     const authorization = `Bearer ${await new RunTokens("signing-key").sign(claims)}`;
     always(32, () => ask(`${url}/engine/v1/attempt`, { headers: { authorization } }));
   },

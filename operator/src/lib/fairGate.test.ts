@@ -41,6 +41,30 @@ test("tenants that wait take turns", async () => {
   expect(begun.join("")).toBe("aabcaba");
 });
 
+test("a tenant has all places while it is alone, and its share beside others", async () => {
+  let now = 0;
+  const gate = new FairGate({ each: 4, shared: 4, all: 100, waiting: 100 }, () => now);
+  const { begun, ends, ask, turn } = bench(gate);
+  for (let n = 0; n < 8; n++) void ask("a");
+  await turn();
+  expect(begun.length).toBe(4);
+  void ask("b");
+  await turn();
+  expect(begun.at(-1)).toBe("b");
+  // Above its share of 2 nothing of it begins.
+  for (let n = 0; n < 2; n++) ends.shift()?.end();
+  await turn();
+  expect(begun.length).toBe(5);
+  ends.shift()?.end();
+  await turn();
+  expect(begun.length).toBe(6);
+  // The other one has not asked for a second.
+  now = 1_001;
+  ends.shift()?.end();
+  await turn();
+  expect(ends.filter(({ tenant }) => tenant === "a").length).toBe(4);
+});
+
 test("work beyond the queue's bound is refused, and only that of its tenant", async () => {
   const { ends, ask, turn } = bench(new FairGate({ each: 1, all: 2, waiting: 2 }));
   const kept = [ask("a"), ask("a"), ask("a")];

@@ -1,6 +1,9 @@
 /**
  * How much work runs at once: of each tenant, and in all. What has to wait waits in its tenant's queue, and
  * tenants take turns: whoever asks for much delays itself. A queue has a bound, beyond which work is refused.
+ *
+ * What runs delays what begins beside it. So a tenant may use all that it could use alone only while it is
+ * alone: beside others that asked for something in the last second it has an equal part of `shared`.
  */
 export class TooBusyError extends Error {
   override readonly name = "TooBusyError";
@@ -12,24 +15,36 @@ export interface Gate {
 }
 
 interface GateLimits {
+  /** Of a tenant that is alone. */
   each: number;
+  /** Of the tenants of the last second together, at least `leastShare` each. Default: each has `each`. */
+  shared?: number;
   all: number;
   /** Of each tenant. */
   waiting: number;
 }
 
+const leastShare = 2;
+const activeMs = 1_000;
+
 export class FairGate implements Gate {
   readonly #limits: GateLimits;
+  readonly #clock: () => number;
+  /** When tenants asked last, the latest last. */
+  readonly #active = new Map<string, number>();
   readonly #running = new Map<string, number>();
   #sum = 0;
   /** In the order of their turns; only tenants that have something waiting. */
   readonly #queues = new Map<string, (() => void)[]>();
 
-  constructor(limits: GateLimits) {
+  constructor(limits: GateLimits, clock: () => number = () => performance.now()) {
     this.#limits = limits;
+    this.#clock = clock;
   }
 
   async run<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    this.#active.delete(tenant);
+    this.#active.set(tenant, this.#clock());
     if (!this.#queues.has(tenant) && this.#hasRoom(tenant)) this.#begin(tenant);
     else await this.#turn(tenant);
     try {
@@ -50,8 +65,19 @@ export class FairGate implements Gate {
   }
 
   #hasRoom(tenant: string): boolean {
-    const { each, all } = this.#limits;
-    return this.#sum < all && (this.#running.get(tenant) ?? 0) < each;
+    return this.#sum < this.#limits.all && (this.#running.get(tenant) ?? 0) < this.#share();
+  }
+
+  #share(): number {
+    const { each, shared } = this.#limits;
+    if (shared === undefined) return each;
+    const since = this.#clock() - activeMs;
+    for (const [tenant, at] of this.#active) {
+      if (at > since) break;
+      this.#active.delete(tenant);
+    }
+    if (this.#active.size < 2) return each;
+    return Math.min(each, Math.max(leastShare, Math.floor(shared / this.#active.size)));
   }
 
   #begin(tenant: string): void {
@@ -67,8 +93,13 @@ export class FairGate implements Gate {
     this.#next();
   }
 
-  /** The first tenant in turn that may run more; its next turn comes after all others'. */
+  /** As many as have room now, in turn. */
   #next(): void {
+    while (this.#beginOne());
+  }
+
+  /** The first tenant in turn that may run more; its next turn comes after all others'. */
+  #beginOne(): boolean {
     for (const [tenant, queue] of this.#queues) {
       if (!this.#hasRoom(tenant)) continue;
       this.#queues.delete(tenant);
@@ -77,7 +108,8 @@ export class FairGate implements Gate {
       if (!begin) continue;
       this.#begin(tenant);
       begin();
-      return;
+      return true;
     }
+    return false;
   }
 }

@@ -42,6 +42,7 @@ export class ApiReplica {
   readonly store: ObjectStore;
   readonly #servers: { stop(): Promise<void> }[];
   readonly #stop = new AbortController();
+  readonly #gates = newGates();
   /** Of the next replica. */
   log: Logger = quiet;
   /** Milliseconds since the epoch. */
@@ -52,11 +53,10 @@ export class ApiReplica {
 
   private constructor(servers: [ApiServer, ObjectStoreServer], options: ReplicaOptions) {
     this.#servers = servers;
-    const gates = newGates();
     this.client = servers[0].client();
-    this.own = servers[0].client({ gate: gates.cluster }, accountOf(namespace, "api"));
+    this.own = servers[0].client({ gate: this.#gates.cluster }, accountOf(namespace, "api"));
     this.bucket = servers[1].bucket({ timeoutMs: options.storeTimeoutMs });
-    this.store = new ObjectStore(this.bucket, "test.installation", { gate: gates.bucket });
+    this.store = new ObjectStore(this.bucket, "test.installation", { gate: this.#gates.bucket });
   }
 
   static async start(options: ReplicaOptions = {}): Promise<ApiReplica> {
@@ -97,7 +97,7 @@ export class ApiReplica {
     const { own: client, store } = this;
     const { signal } = this.#stop;
     const keys = new ApiKeys(client, { namespace, ...keySecrets, log: this.log });
-    const reader = new RunReader(client, store, [], quiet);
+    const reader = new RunReader(client, store, [], quiet, this.#gates.lists);
     const links = new Links(store, "signing-key", false);
     const waits = new Waits(client, { namespaces: [], signingKey: "signing-key", log: quiet });
     await Promise.all([keys.start(signal), reader.start(signal), waits.start(signal)]);

@@ -172,7 +172,8 @@ export async function* itemsOf(request: Request, maxBytes: number): AsyncGenerat
 
 /** Reads and drops items: a client that is still sending does not read the answer. */
 export async function drainItems(request: Request, maxBytes: number): Promise<void> {
-  for await (const _part of bytesOf(request, { add: () => undefined }, maxBytes));
+  const free = { add: () => undefined, keepPace: async () => undefined };
+  for await (const _part of bytesOf(request, free, maxBytes));
 }
 
 /** The stream with a newline after its last line. */

@@ -63,6 +63,7 @@ export async function* bytesOf(
       if (received > maxBytes) throw tooLarge(maxBytes);
       held.add(part.length);
       rate.pause();
+      await held.keepPace(part.length);
       yield part;
       rate.moved(part.length);
     }

@@ -7,6 +7,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { currentApiVersion } from "@fairlead/protocol/status";
+import { pause } from "../../lib/time.ts";
 import { isFinished } from "../../model/run/phase.ts";
 import { Frame, type FrameSource } from "../http/eventStream.ts";
 import { type DataDeps, loadRunData } from "./data.ts";
@@ -22,6 +23,8 @@ const inlineBytes = 64 * 1024;
 /** Stands for the API's address, which readers know by different names. Nobody can know it. */
 const placeholder = `${randomUUID()}.invalid`;
 const origin = { protocol: "http", host: placeholder };
+
+const [msOfFollower, longestRestMs] = [1, 1_000];
 
 interface Followed {
   namespace: string;
@@ -44,6 +47,7 @@ class RunFeed implements FrameSource {
   #text: string | undefined;
   #isLoading = false;
   #isStale = false;
+  #restedAt = 0;
 
   constructor(deps: FeedDeps, run: Followed, onEnd: () => void) {
     this.#deps = deps;
@@ -75,8 +79,12 @@ class RunFeed implements FrameSource {
     this.#isLoading = true;
     try {
       while (this.#isStale && !this.hasEnded) {
+        // Telling many costs time: what changes meanwhile is told with the next state.
+        if (this.#restedAt > performance.now()) await pause(this.#restedAt - performance.now());
         this.#isStale = false;
         await this.#loadOnce();
+        const restMs = Math.min(this.followers.size * msOfFollower, longestRestMs);
+        this.#restedAt = performance.now() + restMs;
       }
     } catch (error) {
       this.hasFailed = true;

@@ -9,6 +9,7 @@ import type { Logger } from "pino";
 import { Informer } from "../../kube/cache/informer.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { objectKey } from "../../kube/resources.ts";
+import type { Gate } from "../../lib/fairGate.ts";
 import { inParallel } from "../../lib/parallel.ts";
 import { debounceGeneration, debounceHash } from "../../model/keys/debounce.ts";
 import { TaskRuns } from "../../model/kinds.ts";
@@ -35,6 +36,12 @@ interface RunPage {
   previous?: string;
 }
 
+interface PageOptions {
+  size: number;
+  after?: string;
+  before?: string;
+}
+
 /**
  * Summaries of history that one list looks at, at most: a filter that matches few ends with the cursor of
  * where it was, and so does its cost.
@@ -49,17 +56,21 @@ const namePattern = /^[a-z0-9]([-a-z0-9.]{0,56}[a-z0-9])?$/;
 export class RunReader {
   readonly #client: KubeClient;
   readonly #store: Stores<"get" | "list" | "unreadable">;
+  readonly #gate: Gate | undefined;
   readonly #cache: Informer<TaskRun>;
   /** By `namespace/name`: a change costs those who watch this run, not all that watch one. */
   readonly #watchers = new Map<string, Set<() => void>>();
 
+  /** `gate`: of lists. */
   constructor(
     client: KubeClient,
     store: Stores<"get" | "list" | "unreadable">,
     namespaces: readonly string[],
     log: Logger,
+    gate?: Gate,
   ) {
     this.#client = client;
+    this.#gate = gate;
     this.#store = withSummaries(store, keptSummaryBytes);
     this.#cache = new Informer(client, TaskRuns, { namespaces, transform: fromLive, log });
     this.#cache.on("change", (key) => {
@@ -157,10 +168,15 @@ export class RunReader {
   }
 
   /** `after` goes to older runs, `before` to newer ones. */
-  async list(
+  list(namespace: string, matchesFilter: (run: TaskRun) => boolean, page: PageOptions): Promise<RunPage> {
+    const list = () => this.#list(namespace, matchesFilter, page);
+    return this.#gate ? this.#gate.run(namespace, list) : list();
+  }
+
+  async #list(
     namespace: string,
     matchesFilter: (run: TaskRun) => boolean,
-    { size, after, before }: { size: number; after?: string; before?: string },
+    { size, after, before }: PageOptions,
   ): Promise<RunPage> {
     const live = this.#cache.byIndex("namespace", namespace);
     const known = new Set(live.map(({ metadata }) => metadata.uid));
@@ -206,10 +222,7 @@ export class RunReader {
   }
 }
 
-function cutPage(
-  found: ReadonlyMap<string, TaskRun>,
-  { size, after, before }: { size: number; after?: string; before?: string },
-): RunPage {
+function cutPage(found: ReadonlyMap<string, TaskRun>, { size, after, before }: PageOptions): RunPage {
   const keys = [...found.keys()].sort();
   const [first, last] =
     before === undefined
