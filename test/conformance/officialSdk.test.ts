@@ -279,9 +279,20 @@ describe(current, () => {
     expect((await v4.runs.poll(gone.id, quick)).output).toBeNull();
   });
 
+  call(current, "wait.createToken, completeToken, retrieveToken, listTokens", async () => {
+    const options = { timeout: "1h", tags: ["conformance"], idempotencyKey: "token" };
+    const token = await v4.wait.createToken(options);
+    expect(await v4.wait.createToken(options)).toMatchObject({ id: token.id, isCached: true });
+    expect(await v4.wait.retrieveToken(token)).toMatchObject({ status: "WAITING", tags: ["conformance"] });
+    await v4.wait.completeToken(token, { n: 1 });
+    expect(await v4.wait.retrieveToken(token.id)).toMatchObject({ status: "COMPLETED", output: { n: 1 } });
+    const listed: string[] = [];
+    for await (const { id } of v4.wait.listTokens({ tags: ["conformance"] })) listed.push(id);
+    expect(listed).toEqual([token.id]);
+  });
+
   const notOffered: [string, () => PromiseLike<unknown>][] = [
     ["runs.bulk.cancel", () => v4.runs.bulk.cancel({ filter: { taskIdentifier: "echo" } })],
-    ["wait.createToken", () => v4.wait.createToken({})],
     ["concurrencyLimits.list", () => v4.concurrencyLimits.list()],
     ["deployments.retrieveCurrent", () => v4.deployments.retrieveCurrent()],
     ["query.execute", () => v4.query.execute("select 1")],
