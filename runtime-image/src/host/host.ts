@@ -59,7 +59,11 @@ export class Host {
       "run-timeline-metrics": timelineSlot,
       timeout: timeoutSlot(attempt?.signal ?? new AbortController().signal),
     };
-    const plain: Record<string, object | undefined> = { "task-context": undefined, "api-client": undefined };
+    // Those that need a run are empty without one, which is nothing that an SDK should be told to lack.
+    const ofRun = ["task-context", "api-client", "run-metadata", "realtime-streams", "runtime"];
+    const plain: Record<string, object | undefined> = Object.fromEntries(
+      ofRun.map((name) => [name, undefined]),
+    );
     if (attempt) {
       const streams = streamsSlot(warn);
       this.metadata = new RunMetadata({

@@ -21,9 +21,9 @@ function index(args: string[], env: Record<string, string> = {}) {
 }
 
 const source = `
-import { queue, schemaTask, schedules, task } from "@trigger.dev/sdk";
+import { metadata, queue, schemaTask, schedules, task } from "@trigger.dev/sdk";
 import { z } from "./operator/node_modules/zod/index.js";
-console.log("a line of the file's own");
+console.log("a line of the file's own", metadata.current(), metadata.parent === undefined);
 export const emails = queue({ name: "emails", concurrencyLimit: 2 });
 export const plain = task({
   id: "plain", description: "does it", queue: emails, machine: "small-2x", maxDuration: 60, ttl: "10m",
