@@ -73,7 +73,7 @@ const bundles: Record<BundleName, Bundle> = {
   "e2e-tasks": {
     entry: "test/e2e/fixtures/tasks/tasks.ts",
     outfile: "test/e2e/fixtures/tasks/dist/tasks.mjs",
-    options: { keepNames: true },
+    options: { keepNames: true, banner: { js: commonJsBanner } },
     // One of its tasks brings the official SDK along.
     maxBytes: 4 * 1024 * 1024,
   },

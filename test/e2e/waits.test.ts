@@ -31,7 +31,9 @@ test.concurrent("four levels of one queue with a limit of one all complete: who 
 
 test.concurrent("several waits at once, of both SDKs, come to their results", async () => {
   await ns.startRun("many", { task: "waits-for-many" });
-  expect(await ns.untilFinished("many")).toMatchObject({
+  const status = await ns.untilFinished("many");
+  expect(status.error).toBeUndefined();
+  expect(status).toMatchObject({
     phase: "Completed",
     output: { first: { n: 1 }, second: { n: 2 }, theirs: { n: 3 }, together: [true, false] },
   });
