@@ -16,7 +16,7 @@ import { ways } from "./hostileWays.ts";
 const heapMiB = 562;
 const retired = 2_000;
 /** Triggers of each phase, and the pause after each. */
-const [triggers, pauseMs, warmUpMs] = [300, 10, 3_000];
+const [triggers, pauseMs, warmUpMs] = [200, 10, 2_000];
 const attacker = fileURLToPath(new URL("./hostileWays.ts", import.meta.url));
 
 export async function hostileBench(): Promise<void> {
