@@ -23,7 +23,7 @@ function index(args: string[], env: Record<string, string> = {}) {
 const source = `
 import { metadata, queue, schemaTask, schedules, task } from "@trigger.dev/sdk";
 import { z } from "./operator/node_modules/zod/index.js";
-console.log("a line of the file's own", metadata.current(), metadata.parent === undefined);
+console.log("a line of the file's own", typeof metadata.set);
 export const emails = queue({ name: "emails", concurrencyLimit: 2 });
 export const plain = task({
   id: "plain", description: "does it", queue: emails, machine: "small-2x", maxDuration: 60, ttl: "10m",
