@@ -60,8 +60,8 @@ const refused: [string, Manifest, RegExp][] = [
   ["an unknown machine", taskRun("x", { container, machine: "huge" }), /spec\.machine.*supported values/],
   [
     "a field of a later version",
-    taskRun("x", { container, parent: { name: "y" } }),
-    /parent is not supported in this version/,
+    task("x", { image: "x:1", warm: { min: 1 } }),
+    /warm is not supported in this version/,
   ],
   ["a Task without an image", task("x", {}), /exactly one of spec\.image/],
 ];

@@ -117,7 +117,7 @@ export async function deployFolder(
   const bundle = await upload(api, manifest, outdir, options);
   const body = { project, bundle, tasks, queues, dryRun, promote: !skipPromotion };
   const deployed = await progress(dryRun ? "try the Tasks" : "make the Tasks", () =>
-    call<Deployed>(api, { method: "POST", path: "/api/v1/deployments", body }),
+    call<Deployed>(api, { method: "POST", path: "/api/fairlead/v1/deployments", body }),
   );
   if (!dryRun && !skipPromotion && isSettled(manifest.inputs, manifest.startedAtMs))
     writeStamp(stampFile, stampOf(key, folder, manifest.inputs, filesOf(manifest), deployed.version));
@@ -135,7 +135,9 @@ const userVariables = (env: NodeJS.ProcessEnv): [string, string | undefined][] =
 
 async function currentVersion(api: Api, project: string): Promise<string | undefined> {
   return (
-    await call<{ current?: string }>(api, { path: `/api/v1/deployments/${encodeURIComponent(project)}` })
+    await call<{ current?: string }>(api, {
+      path: `/api/fairlead/v1/deployments/${encodeURIComponent(project)}`,
+    })
   ).current;
 }
 
@@ -196,7 +198,7 @@ async function send(api: Api, parts: readonly Part[]): Promise<void> {
   const body = { parts: parts.map(({ sha256 }) => sha256) };
   const { uploads } = await call<{ uploads: Record<string, string> }>(api, {
     method: "POST",
-    path: "/api/v1/deployments/uploads",
+    path: "/api/fairlead/v1/deployments/uploads",
     body,
   });
   const missing = parts.filter(({ sha256 }) => uploads[sha256] !== undefined);

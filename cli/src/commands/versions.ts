@@ -26,7 +26,7 @@ const columns: Column<Row>[] = [
 ];
 
 const read = (api: Api, project: string): Promise<Versions> =>
-  call(api, { path: path`/api/v1/deployments/${project}` });
+  call(api, { path: path`/api/fairlead/v1/deployments/${project}` });
 
 export function addVersions(program: Command): void {
   const versions = program.command("versions").description("versions of a project: list, promote, rollback");
@@ -66,6 +66,10 @@ export function addVersions(program: Command): void {
 
 async function promote(api: Api, project: string, version: string, format: Format): Promise<void> {
   const body = { project, version };
-  const deployed = await call<Deployed>(api, { method: "POST", path: "/api/v1/deployments/promote", body });
+  const deployed = await call<Deployed>(api, {
+    method: "POST",
+    path: "/api/fairlead/v1/deployments/promote",
+    body,
+  });
   printResult(deployed, format, () => print(`${project} is at version ${version}.`));
 }

@@ -113,10 +113,16 @@ export const operations: readonly Operation[] = [
   op("put", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Change a variable", { body: envVarUpdateBody }),
   op("delete", "/api/v1/projects/{ref}/envvars/{slug}/{name}", "Delete a variable"),
   op("put", "/api/v2/packets/{path}", "Where to upload a payload"),
-  op("post", "/api/v1/deployments/uploads", "Where to upload parts of a bundle", { body: uploadBody }),
-  op("post", "/api/v1/deployments", "Deploy tasks whose code was uploaded", { body: deploymentBody }),
-  op("get", "/api/v1/deployments/{project}", "The versions of a project"),
-  op("post", "/api/v1/deployments/promote", "Make another version the current one", { body: promotionBody }),
+  op("post", "/api/fairlead/v1/deployments/uploads", "Where to upload parts of a bundle", {
+    body: uploadBody,
+  }),
+  op("post", "/api/fairlead/v1/deployments", "Deploy tasks whose code was uploaded", {
+    body: deploymentBody,
+  }),
+  op("get", "/api/fairlead/v1/deployments/{project}", "The versions of a project"),
+  op("post", "/api/fairlead/v1/deployments/promote", "Make another version the current one", {
+    body: promotionBody,
+  }),
   op("get", "/api/v1/runs/{id}/packets/{field}", "Where to fetch a run's payload or output"),
   op("put", "/api/v1/packets/{path}", "Where to upload a payload, for older clients"),
   op("get", "/api/v1/packets/{path}", "Where to fetch a payload"),

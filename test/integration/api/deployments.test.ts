@@ -19,7 +19,7 @@ async function post(
   path: string,
   body: unknown,
 ): Promise<{ status: number; answer: Record<string, unknown> & { error?: string } }> {
-  const response = await api.fetch(`/api/v1/deployments${path}`, {
+  const response = await api.fetch(`/api/fairlead/v1/deployments${path}`, {
     method: "POST",
     body: JSON.stringify(body),
   });
@@ -106,7 +106,7 @@ test("a task that the code has no more goes; a rollback brings it back", async (
   const back = await post("/promote", { project: "two", version: first.answer.version });
   expect(back).toMatchObject({ status: 200 });
   expect(await get("two-b")).toBeDefined();
-  const listed = (await (await api.fetch("/api/v1/deployments/two")).json()) as {
+  const listed = (await (await api.fetch("/api/fairlead/v1/deployments/two")).json()) as {
     current: string;
     versions: { version: string }[];
   };
@@ -227,7 +227,7 @@ test("a public token may not deploy", async () => {
   });
   const { token } = (await made.json()) as { token: string };
   for (const path of ["", "/uploads", "/promote"]) {
-    const response = await api.fetch(`/api/v1/deployments${path}`, {
+    const response = await api.fetch(`/api/fairlead/v1/deployments${path}`, {
       method: "POST",
       body: "{}",
       headers: { authorization: `Bearer ${token}` },

@@ -46,11 +46,23 @@ test("the log says of each change which key, which token, what and from where; a
   await send(token, "POST", `/api/v2/runs/${id}/cancel`, {}, { "x-request-id": "refused" });
   const line = (requestId: string) => lines.find((one) => one.requestId === requestId);
   const from = expect.stringMatching(/127\.0\.0\.1$/);
-  const byToken = { what: "change", key: "api-key", token: expect.stringMatching(/^[0-9a-f]{12}$/), from };
+  const byToken = {
+    what: "change",
+    key: "fairlead-api-key",
+    token: expect.stringMatching(/^[0-9a-f]{12}$/),
+    from,
+  };
   expect(line("by-token")).toMatchObject({ ...byToken, run: id, namespace });
-  expect(line("by-key")).toMatchObject({ what: "change", key: "api-key", from, variables: ["GREETING"] });
+  expect(line("by-key")).toMatchObject({
+    what: "change",
+    key: "fairlead-api-key",
+    from,
+    variables: ["GREETING"],
+  });
   expect(line("refused")).toMatchObject({ what: "request", status: 403, token: line("by-token")?.token });
-  expect(lines).toContainEqual(expect.objectContaining({ what: "an API key counts", apiKey: "api-key" }));
+  expect(lines).toContainEqual(
+    expect.objectContaining({ what: "an API key counts", apiKey: "fairlead-api-key" }),
+  );
   const text = JSON.stringify(lines);
   for (const secret of [key, token, variable.value]) expect(text).not.toContain(secret);
 });

@@ -1,10 +1,10 @@
 /**
- * Deployments: the code of tasks, put into the bucket, and the Tasks that run it.
+ * Deployments: the code of tasks, put into the bucket, and the Tasks that run it. Below /api/fairlead/v1:
  *
- *   POST /api/v1/deployments/uploads    {parts}             → {uploads: {<sha256>: url}}, of those missing
- *   POST /api/v1/deployments            deploymentBody      → {version, changes, manifests}
- *   GET  /api/v1/deployments/<project>                      → {current, versions}
- *   POST /api/v1/deployments/promote    {project, version}  → {version, changes}
+ *   POST deployments/uploads    {parts}             → {uploads: {<sha256>: url}}, of those missing
+ *   POST deployments            deploymentBody      → {version, changes, manifests}
+ *   GET  deployments/<project>                      → {current, versions}
+ *   POST deployments/promote    {project, version}  → {version, changes}
  *
  * Needs a secret key: who deploys runs code in the namespace.
  */
@@ -36,7 +36,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
   const router = Router();
   const { client, links } = deps;
 
-  router.post("/api/v1/deployments/uploads", manageOnly, async (request, response) => {
+  router.post("/api/fairlead/v1/deployments/uploads", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const { parts } = await bodyOf(uploadBody, request);
@@ -48,7 +48,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
     response.json({ uploads });
   });
 
-  router.post("/api/v1/deployments", manageOnly, async (request, response) => {
+  router.post("/api/fairlead/v1/deployments", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const { dryRun, promote, ...deployment } = await bodyOf(deploymentBody, request, { maxBytes: bodyBytes });
@@ -76,7 +76,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
     });
   });
 
-  router.get("/api/v1/deployments/:project", manageOnly, async (request, response) => {
+  router.get("/api/fairlead/v1/deployments/:project", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const project = check(projectName, param(request, "project"), "project");
@@ -92,7 +92,7 @@ export function deploymentsRouter(deps: DeploymentDeps): Router {
     response.json({ current: await currentOf(client, namespace, project), versions });
   });
 
-  router.post("/api/v1/deployments/promote", manageOnly, async (request, response) => {
+  router.post("/api/fairlead/v1/deployments/promote", manageOnly, async (request, response) => {
     const { namespace } = callerIn(response);
     const store = deps.store.of(namespace);
     const { project, version } = await bodyOf(promotionBody, request);
