@@ -186,8 +186,9 @@ describe("waiting", () => {
   });
 
   test("an attempt that was killed for its memory is retried once on the larger machine", async () => {
-    await ns.apply(testTask("oom", { retry: { maxAttempts: 1, outOfMemory: { machine: "small-1x" } } }));
-    await ns.startRun("hungry", { task: "oom", machine: "micro" });
+    const retry = { maxAttempts: 1, outOfMemory: { machine: "small-1x" } };
+    await ns.apply(testTask("oom", { machine: "micro", retry }));
+    await ns.startRun("hungry", { task: "oom" });
     const status = await ns.untilFinished("hungry", 120_000);
     expect(status).toMatchObject({ phase: "Crashed", reason: "OOMKilled", machine: "small-1x" });
     expect(status.attempts?.map((attempt) => attempt.machine)).toEqual([undefined, "small-1x"]);
