@@ -56,7 +56,7 @@ test("an upgrade keeps the Secrets that were made", async () => {
     return items.map(({ metadata, data }) => [metadata.name, data]);
   };
   const before = await secrets();
-  expect(before).toHaveLength(4);
+  expect(before).toHaveLength(5);
   await installRelease();
   expect(await secrets()).toEqual(before);
 });
