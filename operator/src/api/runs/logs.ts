@@ -13,9 +13,11 @@
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { parseDate, parseDuration } from "@fairlead/protocol/durations";
+import { attemptLabel, runUidLabel } from "@fairlead/protocol/labels";
 import { type Request, type Response, Router } from "express";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
+import { Pods } from "../../kube/resources.ts";
 import { Shares } from "../../lib/shares.ts";
 import { textLines } from "../../lib/textLines.ts";
 import type { Attempt, TaskRun } from "../../model/resources.ts";
@@ -31,7 +33,7 @@ import { findRun, type RunAccessDeps } from "./access.ts";
 import type { RunReader } from "./reader.ts";
 
 export interface LogDeps extends RunAccessDeps {
-  client: Pick<KubeClient, "patch" | "podLog">;
+  client: Pick<KubeClient, "patch" | "podLog" | "list">;
   store: Stores<"read">;
   reader: Pick<RunReader, "get">;
   keys: Pick<ApiKeys, "find">;
@@ -141,9 +143,11 @@ async function tellAttempt(
   several: boolean,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { number, pod, podUid, captured, logNote } = attempt;
+  const { number, podUid, captured, logNote } = attempt;
   const head = several ? `== attempt ${number} ==` : undefined;
-  if (captured || pod === undefined || podUid === undefined) {
+  // A run that ended by its report may not know its pod yet.
+  const pod = captured ? undefined : (attempt.pod ?? (await findPod(client, metadata, number, signal)));
+  if (pod === undefined) {
     // Without a pod nothing was printed.
     const key = podUid === undefined ? undefined : logKey(metadata, number, podUid);
     const object = key === undefined ? undefined : await store.of(metadata.namespace).read(key);
@@ -160,6 +164,17 @@ async function tellAttempt(
     if (!(error instanceof KubeError) || (error.status !== 404 && error.status !== 400)) throw error;
     return attempt.outcome !== undefined;
   }
+}
+
+async function findPod(
+  client: LogDeps["client"],
+  { namespace, uid }: TaskRun["metadata"],
+  attempt: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const labelSelector = `${runUidLabel}=${uid},${attemptLabel}=${attempt}`;
+  const { items } = await client.list(Pods, namespace, { labelSelector, limit: 1, signal });
+  return items[0]?.metadata?.name;
 }
 
 /** Writes lines in the form that was asked for, as fast as the client reads them. */
