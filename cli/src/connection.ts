@@ -32,7 +32,8 @@ export async function withApi<T>(options: ConnectionOptions, work: (api: Api) =>
     options.context || options.namespace ? undefined : findSettings(options, process.cwd(), process.env);
   if (found) return work(found);
   await using access = await openKubeAccess(options);
-  return work({ ...access, baseURL: options.apiUrl ?? access.baseURL });
+  // Awaited here: the access is closed when this function returns.
+  return await work({ ...access, baseURL: options.apiUrl ?? access.baseURL });
 }
 
 /** Address and key from the environment and from files, or undefined when neither is anywhere. */

@@ -3,13 +3,13 @@
  * are unpacked into a folder of this container's own, the packages as its node_modules. What does not have
  * its hash is never executed.
  */
+import { partBytes } from "@fairlead/protocol/bundle";
 import type { BundleParts } from "@fairlead/protocol/runnerApi";
 import { Failure } from "./failure.ts";
 import { AnswerTooLarge, expectSuccess, httpRequest, Refused, retrying } from "./http.ts";
 
 const budgetMs = 60_000;
 const tryMs = 30_000;
-const maxPartBytes = 16 * 1024 * 1024;
 const fetchesAtOnce = 4;
 
 type UrlsOf = (parts: readonly string[]) => Promise<Record<string, string>>;
@@ -54,10 +54,7 @@ async function fetchPart(sha256: string, url: string): Promise<Buffer> {
   let body: Buffer;
   try {
     ({ body } = await retrying({ budgetMs, tryMs }, async (timeoutMs) =>
-      expectSuccess(
-        "GET bundle",
-        await httpRequest(url, { method: "GET", timeoutMs, maxBytes: maxPartBytes }),
-      ),
+      expectSuccess("GET bundle", await httpRequest(url, { method: "GET", timeoutMs, maxBytes: partBytes })),
     ));
   } catch (error) {
     const retryable =

@@ -4,12 +4,12 @@
  * Both are created by the same client, seen by watches, and have the same resources and security settings.
  */
 import type { V1Job, V1Volume, V1VolumeMount } from "@kubernetes/client-node";
-import { containerName } from "../../operator/src/jobs/jobBuilder.ts";
 import { machineResources } from "../../operator/src/jobs/machine.ts";
 import { KubeClient } from "../../operator/src/kube/client/client.ts";
 import { Jobs, type KubeObject, Namespaces, Pods, type Resource } from "../../operator/src/kube/resources.ts";
 import { TaskRuns, Tasks } from "../../operator/src/model/kinds.ts";
 import { apiVersion, type Task, type TaskRun } from "../../operator/src/model/resources.ts";
+import { containerName } from "../../operator/src/model/run/attempts.ts";
 import { isFinished } from "../../operator/src/model/run/phase.ts";
 
 export interface Times {

@@ -8,14 +8,13 @@ import { join, relative, sep } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { type ArchiveFile, packArchive } from "@fairlead/protocol/archive";
+import { partBytes } from "@fairlead/protocol/bundle";
 import { CommandError } from "../errors.ts";
 
 export interface Part {
   sha256: string;
   bytes: Uint8Array;
 }
-
-const partBytes = 8 * 1024 * 1024;
 
 export async function partsOf(files: readonly ArchiveFile[]): Promise<Part[]> {
   const packed = await promisify(gzip)(packArchive(files), { level: 6 });

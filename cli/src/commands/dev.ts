@@ -9,11 +9,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Command } from "commander";
 import { type Api, call, path, send } from "../api.ts";
 import { calling } from "../command.ts";
+import { type DeployOptions, deployFolder } from "../deploy/deployFolder.ts";
+import { projectOf } from "../deploy/project.ts";
 import { usageError } from "../errors.ts";
 import { paintStatus } from "../output.ts";
 import type { Run } from "../runStream.ts";
 import { paint, plain, print, say, seconds } from "../terminal.ts";
-import { type DeployOptions, deployFolder, projectOf } from "./deploy.ts";
 
 interface DevFlags {
   config?: string;

@@ -71,21 +71,7 @@ export function addRuns(program: Command): void {
     .command("watch")
     .description("every change, until the end; the exit code is 4 unless it succeeds")
     .argument("<id>", "run_…")
-    .action(
-      calling<[string]>(async ({ api, format }, id) => {
-        const began = performance.now();
-        const isValue = format === "json" || format === "yaml";
-        let shown: string | undefined;
-        const run = await untilEnd(api, id, (now) => {
-          const text = `${paintStatus(now.status).padEnd(12)} ${plain(now.waiting?.message ?? "")}`.trimEnd();
-          if (isValue || text === shown) return;
-          print(`${seconds(performance.now() - began).padStart(8)}  ${text}`);
-          shown = text;
-        });
-        printOutput(run, format);
-        if (!run.isSuccess) throw unsuccessful(run);
-      }),
-    );
+    .action(calling<[string]>(({ api, format }, id) => watchRun(api, id, format, print)));
 
   runs
     .command("logs")
@@ -145,17 +131,32 @@ export function addRuns(program: Command): void {
     );
 }
 
-/** The run's output; in the other formats, the whole run. */
-export const printOutput = (run: Run, format: Format): void =>
+/**
+ * Shows each state of the run with `show`, and in the end its output, or the whole run in the other formats.
+ * Throws a CommandError unless it succeeds.
+ */
+export async function watchRun(
+  api: Api,
+  id: string,
+  format: Format,
+  show: (line: string) => void,
+): Promise<void> {
+  const began = performance.now();
+  const isValue = format === "json" || format === "yaml";
+  let shown: string | undefined;
+  const run = await untilEnd(api, id, (now) => {
+    const text = `${paintStatus(now.status).padEnd(12)} ${plain(now.waiting?.message ?? "")}`.trimEnd();
+    if (isValue || text === shown) return;
+    show(`${seconds(performance.now() - began).padStart(8)}  ${text}`);
+    shown = text;
+  });
   printResult(run, format, () => {
     if (run.output !== undefined) print(textOf(run.output));
   });
-
-export const unsuccessful = (run: Run): CommandError =>
-  new CommandError(
-    `${run.id} ended as ${run.status}${run.error ? `: ${plain(run.error.message)}` : ""}`,
-    exitCodes.unsuccessful,
-  );
+  if (run.isSuccess) return;
+  const reason = run.error ? `: ${plain(run.error.message)}` : "";
+  throw new CommandError(`${run.id} ended as ${run.status}${reason}`, exitCodes.unsuccessful);
+}
 
 async function listRuns(api: Api, flags: ListFlags): Promise<Run[]> {
   const found: Run[] = [];

@@ -10,9 +10,8 @@ import { calling } from "../command.ts";
 import { usageError } from "../errors.ts";
 import { parseExact } from "../exactJson.ts";
 import { type Format, printResult } from "../output.ts";
-import { untilEnd } from "../runStream.ts";
 import { print, say } from "../terminal.ts";
-import { printOutput, unsuccessful } from "./runs.ts";
+import { watchRun } from "./runs.ts";
 
 interface TriggerFlags {
   file?: string;
@@ -63,9 +62,7 @@ export function addTrigger(program: Command): void {
         const handle = await call<{ id: string; isCached: boolean }>(api, { method: "POST", path: to, body });
         if (!options.wait) return showHandle(handle.id, handle.isCached, format);
         say(`${handle.id}${handle.isCached ? " (it exists already)" : ""}`);
-        const run = await untilEnd(api, handle.id);
-        printOutput(run, format);
-        if (!run.isSuccess) throw unsuccessful(run);
+        await watchRun(api, handle.id, format, say);
       }),
     );
 }

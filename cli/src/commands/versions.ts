@@ -3,10 +3,11 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type Api, call, path } from "../api.ts";
 import { calling } from "../command.ts";
+import type { Deployed } from "../deploy/deployFolder.ts";
+import { projectOf } from "../deploy/project.ts";
 import { CommandError } from "../errors.ts";
 import { type Column, type Format, printList, printResult } from "../output.ts";
 import { age, print } from "../terminal.ts";
-import { type Deployed, projectOf } from "./deploy.ts";
 
 interface Versions {
   current?: string;

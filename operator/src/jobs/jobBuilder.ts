@@ -30,6 +30,7 @@ import type {
 import { envSecretName } from "../model/envVars.ts";
 import { type Attempt, apiVersion, type PodTemplate, type TaskRun } from "../model/resources.ts";
 import { accessNote } from "../model/run/accessNote.ts";
+import { containerName } from "../model/run/attempts.ts";
 import { retryNote } from "../model/run/retryNote.ts";
 import { withHeapOption } from "./heap.ts";
 import type { PodPolicy } from "./podPolicySettings.ts";
@@ -42,8 +43,6 @@ import { slotNote } from "./slotNote.ts";
 const leftoverSeconds = 7 * 24 * 3600;
 export const backstopMarginSeconds = 60;
 const nodeLossTolerationSeconds = 30;
-
-export const containerName = "main";
 
 /** Of podPolicy.ts: the limits of a container that sets none. */
 type Ceilings = Partial<Pick<PodPolicy, "max" | "ephemeralStorageLimit" | "readOnlyRootFilesystem">>;

@@ -5,7 +5,7 @@
  *   pending ─► running ─► ended       lost: its node does not answer
  */
 import type { V1ContainerStateTerminated, V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
-import { containerName } from "./jobBuilder.ts";
+import { containerName } from "../model/run/attempts.ts";
 
 export type Observation =
   /** Not running yet. `blocked`: why it does not start without help. `waiting`: the step that it is in. */

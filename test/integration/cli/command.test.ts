@@ -190,6 +190,63 @@ describe("what goes wrong", () => {
   });
 });
 
+describe("with a kubeconfig in place of a key", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "kubectl-"));
+    const encode = (text: string): string => Buffer.from(text).toString("base64");
+    const answers = {
+      services: { items: [{ metadata: { name: "f-api", namespace: "f" }, spec: { ports: [{ port: 80 }] } }] },
+      secret: {
+        data: {
+          "staging.web": encode("tr_staging"),
+          "staging.web.scopes": encode("read"),
+          "staging.ci": encode("tr_ci"),
+        },
+      },
+    };
+    // It answers as kubectl does, and forwards until it is ended, which it notes.
+    const script = `#!${process.execPath}
+const [verb, kind] = process.argv.slice(2);
+const answers = ${JSON.stringify(answers)};
+if (verb === "get") console.log(JSON.stringify(answers[kind]));
+else if (verb === "port-forward") {
+  const net = require("node:net");
+  const forward = net.createServer((client) => {
+    const api = net.connect(${new URL(url).port}, "127.0.0.1");
+    client.pipe(api).pipe(client);
+  });
+  forward.listen(0, "127.0.0.1", () => {
+    console.log("Forwarding from 127.0.0.1:" + forward.address().port + " -> 8080");
+  });
+  process.on("SIGTERM", () => {
+    require("node:fs").writeFileSync("${join(folder, "ended")}", "");
+    process.exit();
+  });
+}
+`;
+    writeFileSync(join(folder, "kubectl"), script, { mode: 0o755 });
+    writeFileSync(join(folder, "package.json"), '{"type":"commonjs"}');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test("the release, a key with all rights and a port are found; the port-forward ends with the command", async () => {
+    answers = [{ status: 200, body: { sub: "staging" } }];
+    const ended = await fairlead(["--namespace", "staging", "whoami"], { env: { PATH: folder } });
+    expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining("Namespace  staging") });
+    expect(seen[0]?.key).toBe("Bearer tr_ci");
+    expect(existsSync(join(folder, "ended"))).toBe(true);
+  });
+
+  test("a namespace without a key says how to make one", async () => {
+    const ended = await fairlead(["--namespace", "other", "whoami"], { env: { PATH: folder } });
+    expect(ended).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("fairlead keys create NAME --namespace other"),
+    });
+  });
+});
+
 describe("init", () => {
   let folder: string;
   beforeEach(() => {

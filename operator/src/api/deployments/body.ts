@@ -2,12 +2,13 @@
  * What a deployment is made of, as `fairlead deploy` sends it: where the code is, and what its tasks and
  * queues say of themselves, in the words of Trigger.dev's SDK.
  */
+import { maxCodeParts, maxDependencyParts, maxParts, sha256Pattern } from "@fairlead/protocol/bundle";
 import { idRule, isId } from "@fairlead/protocol/ids";
 import { machineNames } from "@fairlead/protocol/machines";
 import { z } from "zod";
 
 const id = () => z.string().refine(isId, { error: `it must have ${idRule}` });
-const hash = () => z.string().regex(/^[0-9a-f]{64}$/, { error: "a SHA-256 in hex is needed" });
+const hash = () => z.string().regex(sha256Pattern, { error: "a SHA-256 in hex is needed" });
 /** A label's value. */
 const project = () =>
   z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, {
@@ -47,8 +48,8 @@ const taskLimit = 500;
 export const deploymentBody = z.strictObject({
   project: project(),
   bundle: z.strictObject({
-    code: z.array(hash()).min(1).max(16),
-    dependencies: z.array(hash()).min(1).max(64).optional(),
+    code: z.array(hash()).min(1).max(maxCodeParts),
+    dependencies: z.array(hash()).min(1).max(maxDependencyParts).optional(),
   }),
   tasks: z.array(task).min(1).max(taskLimit),
   queues: z
@@ -64,7 +65,7 @@ export const promotionBody = z.strictObject({
   project: project(),
   version: z.string().regex(/^[0-9a-f]{12}$/),
 });
-export const uploadBody = z.strictObject({ parts: z.array(hash()).min(1).max(80) });
+export const uploadBody = z.strictObject({ parts: z.array(hash()).min(1).max(maxParts) });
 export const projectName = project();
 
 export type Deployment = Omit<z.infer<typeof deploymentBody>, "dryRun" | "promote">;

@@ -6,7 +6,7 @@
  * made whole by the same call again, since each step leaves what is right already as it is. A resource that
  * is not the project's is never touched.
  */
-import { projectLabel } from "@fairlead/protocol/labels";
+import { originLabel, projectLabel } from "@fairlead/protocol/labels";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { KubeError } from "../../kube/client/client.ts";
 import { TaskQueues, Tasks } from "../../model/kinds.ts";
@@ -85,7 +85,7 @@ function refuseForeign(manifests: Manifests, present: Present, project: string):
     const found = kind === "Task" ? present.tasks.get(metadata.name) : present.queues.get(metadata.name);
     const labels = found?.metadata.labels;
     // A queue that Fairlead made for a trigger is nobody's declaration.
-    const isMade = kind === "TaskQueue" && labels?.["fairlead.dev/origin"] !== undefined;
+    const isMade = kind === "TaskQueue" && labels?.[originLabel] !== undefined;
     if (!found || isMade || labels?.[projectLabel] === project) return [];
     const other = labels?.[projectLabel];
     return [

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { deploymentAnnotation, projectLabel } from "@fairlead/protocol/labels";
+import { sortedJson } from "../../lib/sortedJson.ts";
 import { slug } from "../../model/ids.ts";
 import { apiVersion, type TaskQueueSpec, type TaskSpec } from "../../model/resources.ts";
 import { CronExpression, CronProblem } from "../../model/schedule/cron.ts";
@@ -37,10 +38,7 @@ export interface Manifests {
 
 /** 12 digits of a hash. */
 export const versionOfDeployment = ({ project, bundle, tasks, queues }: Deployment): string =>
-  createHash("sha256")
-    .update(JSON.stringify(sorted({ project, bundle, tasks, queues })))
-    .digest("hex")
-    .slice(0, 12);
+  createHash("sha256").update(sortedJson({ project, bundle, tasks, queues })).digest("hex").slice(0, 12);
 
 export function manifestsOf(namespace: string, deployment: Deployment): Manifests {
   const { project, bundle } = deployment;
@@ -102,12 +100,3 @@ function cronProblems(id: string, { cron, timezone }: { cron: string; timezone?:
 
 const defined = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.fromEntries(
-    entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, sorted(item)]),
-  );
-}

@@ -5,6 +5,7 @@
  * 404: the run does not exist any more. 409: the attempt is not the current one, or the run has ended;
  * nothing changes then, and a retry does not help.
  */
+import { maxParts, sha256Pattern } from "@fairlead/protocol/bundle";
 import { maxOutputBytes } from "@fairlead/protocol/limits";
 import type {
   AttemptAnswer,
@@ -56,10 +57,7 @@ export interface RunnerDeps {
 const uploadUrlSeconds = 15 * 60;
 const bundleUrlSeconds = 15 * 60;
 const bundle = z.object({
-  parts: z
-    .array(z.string().regex(/^[0-9a-f]{64}$/))
-    .min(1)
-    .max(80),
+  parts: z.array(z.string().regex(sha256Pattern)).min(1).max(maxParts),
 }) satisfies z.ZodType<BundleBody>;
 const start = z.object({
   startedAt: z.iso.datetime({ offset: true }),

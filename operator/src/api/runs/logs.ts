@@ -11,49 +11,34 @@
  * As text, attempts are told apart by a line of their own when there are several.
  */
 import { once } from "node:events";
-import { setTimeout } from "node:timers/promises";
 import { parseDate, parseDuration } from "@fairlead/protocol/durations";
-import { attemptLabel, runUidLabel } from "@fairlead/protocol/labels";
+
 import { type Request, type Response, Router } from "express";
-import type { KubeClient } from "../../kube/client/client.ts";
-import { KubeError } from "../../kube/client/client.ts";
-import { Pods } from "../../kube/resources.ts";
 import { Shares } from "../../lib/shares.ts";
-import { textLines } from "../../lib/textLines.ts";
-import type { Attempt, TaskRun } from "../../model/resources.ts";
-import { isFinished } from "../../model/run/phase.ts";
-import { logKey } from "../../storage/layout.ts";
-import type { Stores } from "../../storage/objectStore.ts";
 import type { ApiKeys } from "../auth/apiKeys.ts";
 import { lasts } from "../auth/rights.ts";
 import { callerIn } from "../http/caller.ts";
 import { query } from "../http/input.ts";
 import { Problem } from "../http/problem.ts";
 import { findRun, type RunAccessDeps } from "./access.ts";
-import type { RunReader } from "./reader.ts";
+import { type AskedAttempts, type AttemptLogDeps, type LogSink, tellAttempts } from "./attemptLogs.ts";
 
-export interface LogDeps extends RunAccessDeps {
-  client: Pick<KubeClient, "patch" | "podLog" | "list">;
-  store: Stores<"read">;
-  reader: Pick<RunReader, "get">;
+interface LogDeps extends RunAccessDeps, AttemptLogDeps {
+  client: RunAccessDeps["client"] & AttemptLogDeps["client"];
+  reader: AttemptLogDeps["reader"];
   keys: Pick<ApiKeys, "find">;
-  /** Milliseconds since the epoch. */
-  clock: () => number;
 }
 
-interface Asked {
-  attempt?: number;
+interface Asked extends AskedAttempts {
   /** Milliseconds since the epoch. */
   sinceMs: number;
   timestamps: boolean;
   json: boolean;
-  follow: boolean;
 }
 
 /** Each holds a connection to a node or to the bucket. */
 const places = { each: 32, all: 256 };
 const lookMs = 1_000;
-const containerName = "main";
 
 export function runLogsRouter(deps: LogDeps): Router {
   const router = Router();
@@ -87,7 +72,7 @@ export function runLogsRouter(deps: LogDeps): Router {
       });
       // What waits for the first line knows that it was let in.
       if (asked.follow) response.flushHeaders();
-      await tell(deps, run, asked, new LogAnswer(response, asked, ended.signal), ended.signal);
+      await tellAttempts(deps, run, asked, new LogAnswer(response, asked, ended.signal), ended.signal);
       response.end();
     } catch (error) {
       if (!ended.signal.aborted) throw error;
@@ -98,87 +83,8 @@ export function runLogsRouter(deps: LogDeps): Router {
   return router;
 }
 
-/** Attempt by attempt, in order; with `follow` those that come later, too. */
-async function tell(
-  deps: LogDeps,
-  first: TaskRun,
-  asked: Asked,
-  answer: LogAnswer,
-  signal: AbortSignal,
-): Promise<void> {
-  const { namespace, name, uid } = first.metadata;
-  let told = 0;
-  for (let run: TaskRun | undefined = first; run; run = await deps.reader.get(namespace, name, uid)) {
-    const attempts = (run.status?.attempts ?? []).filter(
-      ({ number }) => number > told && (asked.attempt === undefined || number === asked.attempt),
-    );
-    const several = (run.status?.attempts?.length ?? 0) > 1 && asked.attempt === undefined;
-    for (const attempt of attempts) {
-      if (
-        !(await tellAttempt(
-          deps,
-          run,
-          attempt,
-          { ...asked, follow: asked.follow && !isFinished(run) },
-          answer,
-          several,
-          signal,
-        ))
-      )
-        break;
-      told = attempt.number;
-    }
-    if (!asked.follow || isFinished(run) || told === asked.attempt) return;
-    await setTimeout(lookMs, undefined, { signal });
-  }
-}
-
-/** False when its container has not begun: to be asked again. */
-async function tellAttempt(
-  { client, store }: LogDeps,
-  { metadata }: TaskRun,
-  attempt: Attempt,
-  asked: Asked,
-  answer: LogAnswer,
-  several: boolean,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { number, podUid, captured, logNote } = attempt;
-  const head = several ? `== attempt ${number} ==` : undefined;
-  // A run that ended by its report may not know its pod yet.
-  const pod = captured ? undefined : (attempt.pod ?? (await findPod(client, metadata, number, signal)));
-  if (pod === undefined) {
-    // Without a pod nothing was printed.
-    const key = podUid === undefined ? undefined : logKey(metadata, number, podUid);
-    const object = key === undefined ? undefined : await store.of(metadata.namespace).read(key);
-    if (object) await answer.lines(number, textLines(object.body), head);
-    if (logNote !== undefined) await answer.note(number, logNote);
-    return captured === true || attempt.outcome !== undefined;
-  }
-  try {
-    const options = { container: containerName, timestamps: true, follow: asked.follow, signal };
-    await answer.lines(number, textLines(await client.podLog(metadata.namespace, pod, options)), head);
-    return true;
-  } catch (error) {
-    // 404: the pod is gone; 400: its container has not begun.
-    if (!(error instanceof KubeError) || (error.status !== 404 && error.status !== 400)) throw error;
-    return attempt.outcome !== undefined;
-  }
-}
-
-async function findPod(
-  client: LogDeps["client"],
-  { namespace, uid }: TaskRun["metadata"],
-  attempt: number,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const labelSelector = `${runUidLabel}=${uid},${attemptLabel}=${attempt}`;
-  const { items } = await client.list(Pods, namespace, { labelSelector, limit: 1, signal });
-  return items[0]?.metadata?.name;
-}
-
 /** Writes lines in the form that was asked for, as fast as the client reads them. */
-class LogAnswer {
+class LogAnswer implements LogSink {
   readonly #response: Response;
   readonly #asked: Asked;
   readonly #signal: AbortSignal;

@@ -11,6 +11,7 @@ import { LRUCache } from "lru-cache";
 import type { PinnedTask } from "../../jobs/program.ts";
 import type { KubeClient } from "../../kube/client/client.ts";
 import { ControllerRevisions } from "../../kube/resources.ts";
+import { sortedJson } from "../../lib/sortedJson.ts";
 import { idOfTask, type Task } from "../../model/resources.ts";
 
 function pinOf(task: Task): PinnedTask {
@@ -28,18 +29,7 @@ function pinOf(task: Task): PinnedTask {
 
 export const versionOf = (task: Task): string => digest(pinOf(task)).slice(0, 10);
 
-/** Whatever order the fields come in: the API server sorts them. */
-const digest = (pinned: PinnedTask): string =>
-  createHash("sha256")
-    .update(JSON.stringify(sorted(pinned)))
-    .digest("hex");
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
-}
+const digest = (pinned: PinnedTask): string => createHash("sha256").update(sortedJson(pinned)).digest("hex");
 
 export const revisionOf = (taskName: string, version: string): string => `${taskName}-${version}`;
 

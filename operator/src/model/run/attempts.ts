@@ -2,6 +2,9 @@
 import type { Attempt, TaskRunStatus } from "../resources.ts";
 import type { PodRef } from "./event.ts";
 
+/** Of an attempt's one container. */
+export const containerName = "main";
+
 /** Attempts kept in status; beyond it the oldest captured ones are dropped. */
 export const attemptsKept = 20;
 

@@ -3,6 +3,7 @@
  * first admission in a ControllerRevision (controller/task/taskVersions.ts), so editing a Task never changes
  * a run under way.
  */
+import { maxCodeParts, maxDependencyParts, sha256Pattern } from "@fairlead/protocol/bundle";
 import { z } from "zod";
 import { accessScope, mostAccessScopes } from "../run/accessNote.ts";
 import {
@@ -22,11 +23,7 @@ import {
 import { notYet } from "./notYet.ts";
 import { cronExpression, timezone } from "./taskSchedule.ts";
 
-const bundleParts = (max: number) =>
-  z
-    .array(z.string().regex(/^[0-9a-f]{64}$/))
-    .min(1)
-    .max(max);
+const bundleParts = (max: number) => z.array(z.string().regex(sha256Pattern)).min(1).max(max);
 
 export const taskSpec = rules(
   z.object({
@@ -40,8 +37,10 @@ export const taskSpec = rules(
       .describe("Container image with the runner and the task's code, built on the runtime image."),
     bundle: z
       .object({
-        code: bundleParts(16).describe("SHA-256, in hex, of each part of the archive with the code."),
-        dependencies: bundleParts(64)
+        code: bundleParts(maxCodeParts).describe(
+          "SHA-256, in hex, of each part of the archive with the code.",
+        ),
+        dependencies: bundleParts(maxDependencyParts)
           .optional()
           .describe("SHA-256, in hex, of each part of the archive with packages that cannot be bundled."),
       })

@@ -7,11 +7,11 @@
  * says so: nothing else waits for it.
  */
 import type { V1Pod } from "@kubernetes/client-node";
-import { containerName } from "../../../jobs/jobBuilder.ts";
 import type { KubeClient } from "../../../kube/client/client.ts";
 import { KubeError } from "../../../kube/client/client.ts";
 import { type CutText, headAndTail } from "../../../lib/headAndTail.ts";
 import type { Attempt, TaskRun } from "../../../model/resources.ts";
+import { containerName } from "../../../model/run/attempts.ts";
 import { logKey } from "../../../storage/layout.ts";
 import type { Stores } from "../../../storage/objectStore.ts";
 
